@@ -1,0 +1,91 @@
+# vitbench. `make help` lists the targets. Each one sets up what it needs: a Python with `venv` and make are enough.
+SHELL := /bin/sh
+PYTHON ?= python3
+# cpu or cuda: which ONNX Runtime is installed. They exclude each other; changing it makes the environment again.
+EXTRA ?= cpu
+VENV ?= .venv
+
+MODEL ?= ViT_base_patch32_384
+WEIGHTS ?=
+PRECISION ?= fp32
+RUNTIME ?=
+BATCH ?= 1,4,8
+IMAGES ?=
+export OUT ?=
+# RESUME=1 with OUT=: measure only what that results folder lacks.
+RESUME ?=
+
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready-$(EXTRA)
+DEV_READY := $(VENV)/.ready-dev
+
+weights = $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+runtime = $(if $(RUNTIME),--runtime '$(RUNTIME)')
+out = $(if $(OUT),--out '$(OUT)')
+
+.PHONY: help bench test lint format convert parity accuracy report doctor setup lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' '$(MODEL)' '$(PRECISION)' '$(BATCH)'
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
+
+bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
+	@run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
+	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
+	[ $$status -eq 2 ] || $(PY) -m reports "$$run" || exit; exit $$status
+
+convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
+	@$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(out)
+
+parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
+	@$(PY) -m validate.parity --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)
+
+accuracy: $(READY) ## top-1 and top-5 over IMAGES= (a list of `path label` lines, or a folder with val_list.txt)
+	@$(PY) -m validate.accuracy --images '$(IMAGES)' --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(out)
+
+report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
+	@$(PY) -m reports $(OUT)
+
+doctor: $(READY) ## each runtime: available or why not, version, devices, precisions
+	@$(PY) -m runtimes
+
+test: $(DEV_READY) ## the tests
+	@$(PY) -m pytest
+
+lint: $(DEV_READY) ## ruff (lint and format) and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+format: $(DEV_READY) ## let ruff mend what it can
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+setup: $(READY) ## only make the environment
+
+$(READY): requirements/$(EXTRA).lock pyproject.toml
+	@echo "setting up $(VENV) ($(EXTRA)) from requirements/$(EXTRA).lock: about a minute and 1.6 GB, once" >&2
+	@rm -rf '$(VENV)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else "Python 3.10, 3.11 or 3.12 is needed, this is %d.%d: run make PYTHON=python3.12 ..." % v[:2])'
+	@$(PYTHON) -m venv '$(VENV)'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$(EXTRA).lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_READY): requirements/$(EXTRA)-dev.lock $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$(EXTRA)-dev.lock
+	@touch $@
+
+# Needs uv. --universal: one lock for every platform and Python that pyproject.toml admits.
+COMPILE := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make lock' pyproject.toml
+lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
+	@for extra in cpu cuda; do \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra -o requirements/$$extra.lock && \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
+	done
+
+clean: ## remove the environment and caches; artifacts/ and results/ stay
+	@rm -rf '$(VENV)' build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,101 @@
+"""An artifact: the folder with a converted model and the manifest that says what it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.errors import InputError
+from convert.files import sha256_files, sha256_json
+from convert.zoo import Preprocessing
+
+MANIFEST = "manifest.json"
+ONNX_FILE = "model.onnx"
+PADDLE_PROGRAM = "paddle/inference.json"
+PADDLE_PARAMS = "paddle/inference.pdiparams"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A converted model on disk.
+
+    path: its folder. manifest: see the file formats in docs; `files` there holds size and sha256 of every other file.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        return str(self.manifest["model"])
+
+    @property
+    def precision(self) -> str:
+        return str(self.manifest["precision"])
+
+    @property
+    def onnx(self) -> Path:
+        return self.path / ONNX_FILE
+
+    @property
+    def paddle_program(self) -> Path:
+        return self.path / PADDLE_PROGRAM
+
+    @property
+    def paddle_params(self) -> Path:
+        return self.path / PADDLE_PARAMS
+
+    @property
+    def sha256(self) -> str:
+        """What records carry as `artifact`: one hash over the hashes of the artifact's files."""
+        return sha256_json({name: entry["sha256"] for name, entry in self.manifest["files"].items()})
+
+    @property
+    def classes(self) -> int:
+        return int(self.manifest["outputs"][0]["shape"][-1])
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the input in pixels."""
+        return int(self.manifest["inputs"][0]["shape"][-1])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(**self.manifest["preprocessing"])
+
+    @property
+    def seeded(self) -> bool:
+        """True when the weights were drawn, not trained: speed and parity mean something, accuracy does not."""
+        return bool(self.manifest["weights"]["kind"] == "seeded")
+
+    def damage(self) -> str | None:
+        """What is wrong with the files, in a sentence; None when every byte is as it was written."""
+        entries = self.manifest["files"]
+        for name, entry in entries.items():
+            file = self.path / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if file.stat().st_size != entry["bytes"]:
+                return f"{name} has {file.stat().st_size} bytes instead of {entry['bytes']}"
+        hashes = sha256_files([self.path / name for name in entries])
+        for (name, entry), found in zip(entries.items(), hashes, strict=True):
+            if found != entry["sha256"]:
+                return f"{name} is not what was written (its sha256 differs)"
+        return None
+
+
+def load(path: Path) -> Artifact:
+    """Open an artifact folder. InputError when it is none."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        artifact = Artifact(path, manifest)
+        _ = artifact.sha256, artifact.model, artifact.precision, artifact.preprocessing, artifact.classes
+    except FileNotFoundError:
+        raise InputError(f"{path}: no artifact ({MANIFEST} is missing); make one with `python -m convert`") from None
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{path / MANIFEST}: damaged ({type(error).__name__}: {error}); convert the model again"
+        ) from None
+    return artifact
