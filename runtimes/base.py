@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,14 @@ import numpy as np
 from convert.artifact import Artifact
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
+
+# What runtimes call the types that layers compute in -> our name for the precision.
+_PRECISION_OF = {
+    "f32": "fp32", "float": "fp32", "float32": "fp32",
+    "f16": "fp16", "float16": "fp16",
+    "bf16": "bf16", "bfloat16": "bf16",
+    "i8": "int8", "u8": "int8", "int8": "int8", "uint8": "int8",
+}  # fmt: skip
 
 
 class UnavailableError(Exception):
@@ -29,6 +37,11 @@ class TensorInfo:
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, which a container or taskset may have narrowed."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,17 @@ class Effective:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def lowest_precision(types: Iterable[str]) -> str:
+    """The lowest precision among the types that a model's layers compute in: one bf16 layer makes it no fp32 model.
+
+    UnavailableError when there is no floating-point or int8 layer at all, so that nothing can be said.
+    """
+    found = {_PRECISION_OF[name] for name in types if name in _PRECISION_OF}
+    if not found:
+        raise UnavailableError("the runtime reports no precision for any layer")
+    return max(found, key=PRECISIONS.index)
 
 
 class Session(ABC):
@@ -102,8 +126,8 @@ class Session(ABC):
 class Runtime:
     """The static side of an adapter: everything that can be said without loading a model.
 
-    package: the import name; distribution: what pip calls it. `open_session(artifact, options)` raises
-    UnavailableError when the runtime cannot give what the options ask for.
+    package: the import name; distribution: what pip calls it. options: the keys of `Options.extra` that it knows.
+    `open_session(artifact, options)` raises UnavailableError when the runtime cannot give what the options ask for.
     """
 
     name: str
@@ -112,6 +136,7 @@ class Runtime:
     precisions: tuple[str, ...]
     devices: Callable[[], list[str]]
     open_session: Callable[[Artifact, Options], Session]
+    options: tuple[str, ...] = ()
 
     def unavailable(self) -> str | None:
         """Why this runtime cannot run here, in a sentence; None when it can."""
@@ -139,4 +164,7 @@ class Runtime:
             raise UnavailableError(f"{self.name} has no {options.precision}, only {', '.join(self.precisions)}")
         if options.device not in self.devices():
             raise UnavailableError(f"{self.name} finds no device {options.device}, only {', '.join(self.devices())}")
+        unknown = sorted(set(options.extra) - set(self.options))
+        if unknown:
+            raise UnavailableError(f"{self.name} knows no option {', '.join(unknown)}")
         return self.open_session(artifact, options)

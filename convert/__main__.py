@@ -1,0 +1,63 @@
+"""`python -m convert MODEL`: a Paddle model becomes a verified ONNX artifact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from convert.build import ARTIFACTS, DEFAULT_OPSET, Request
+from convert.cli import WEIGHTS_HELP, obtain_loudly
+from convert.models import find_all
+from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
+
+
+@click.command()
+@click.argument("model", required=False, default=DEFAULT_MODEL)
+@click.option("--weights", default="auto", show_default=True, help=WEIGHTS_HELP)
+@click.option("--precision", default="fp32", show_default=True, help="fp32 so far.")
+@click.option("--opset", default=DEFAULT_OPSET, show_default=True, help="ONNX opset, 17 to 22.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=ARTIFACTS,
+    show_default=True,
+    help="Folder of the artifacts: the model is written to OUT/<model>/<precision>/.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON document on standard output.")
+@click.option("--list", "listing", is_flag=True, help="The seven models, their input and published figures.")
+def main(model: str, weights: str, precision: str, opset: int, out: Path, as_json: bool, listing: bool) -> None:
+    """Convert MODEL to ONNX: one of the seven, all, a .toml model spec, or a folder with a Paddle inference model.
+
+    The artifact is found again by its hash: a second call with the same inputs takes a second.
+
+    \b
+    python -m convert ViT_base_patch32_384
+    python -m convert my_vit.toml --weights my_vit.safetensors
+    python -m convert exported/inference_model/
+    """
+    if listing:
+        for name, spec in MODELS.items():
+            row = PUBLISHED[name]
+            click.echo(
+                f"{name:24}{spec.img_size} px {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  top-1 {row.top1}"
+            )
+        return
+    manifests = []
+    for name in find_all(model):
+        artifact, reused = obtain_loudly(Request(name, weights, precision, opset, out))
+        manifests.append({**artifact.manifest, "path": str(artifact.path)})
+        if not as_json:
+            macs, parameters = artifact.manifest["macs"], artifact.manifest["parameters"]
+            click.echo(
+                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {artifact.manifest['opset']}, "
+                f"{macs['published'] / 1e9:.2f} GMACs as published ({macs['total'] / 1e9:.2f} in all), "
+                f"{parameters['published'] / 1e6:.2f} M parameters ({parameters['total'] / 1e6:.2f} M in all)"
+            )
+    if as_json:
+        click.echo(json.dumps(manifests[0] if len(manifests) == 1 else manifests, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m convert")

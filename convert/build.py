@@ -1,0 +1,164 @@
+"""From a model and its weights to an artifact: found when it is there and whole, made when it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from convert import artifact as artifacts
+from convert import assemble, isolate
+from convert.artifact import Artifact
+from convert.errors import CheckFailed, InputError
+from convert.files import new_folder, sha256_file, sha256_files, sha256_json, write_json
+from convert.graph import GraphError
+from convert.models import InferenceFolder, find
+from convert.spec import ModelSpec
+from convert.weights import Fingerprint, fingerprint, resolve
+
+DEFAULT_OPSET = 17
+# Below 17 LayerNormalization is written out in primitives; the pinned onnx knows opsets up to 22.
+OPSETS = range(17, 23)
+ARTIFACTS = Path("artifacts")
+_TOOLS = ("vitbench", "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What an artifact is asked to be. weights: as for `--weights`; None takes those of the artifact that is there.
+
+    InputError for a precision or an opset that there is not.
+    """
+
+    model: str
+    weights: str | None = None
+    precision: str = "fp32"
+    opset: int = DEFAULT_OPSET
+    root: Path = ARTIFACTS
+
+    def __post_init__(self) -> None:
+        if self.precision != "fp32":
+            raise InputError(f"precision {self.precision}: only fp32 can be converted so far")
+        if self.opset not in OPSETS:
+            raise InputError(f"opset {self.opset}: choose one from {OPSETS[0]} to {OPSETS[-1]}")
+
+
+def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
+    """The artifact for a request and whether it was there already.
+
+    It is found by the hash of all that goes into it: architecture, weights, options, tools and this code; a damaged
+    one is made again. say: told in a line what is going on. InputError: the model or the weights are wrong;
+    CheckFailed: Paddle2ONNX failed, or what it gave is not the model.
+    """
+    model = find(request.model)
+    target = request.root / model.name / request.precision
+    present = _present(target, say)
+    weights = _weights_wanted(request, model, present)
+    known = _fingerprint(model, weights, present)
+    if present and known and present.manifest.get("key") == _key(request, model, known):
+        damage = present.damage()
+        if not damage:
+            return present, True
+        say(f"{target}: {damage}; converting again")
+    return _make(request, model, weights, target, say), False
+
+
+def _present(target: Path, say: Say) -> Artifact | None:
+    if not target.exists():
+        return None
+    try:
+        return artifacts.load(target)
+    except InputError as error:
+        say(f"{error.message}; converting again")
+        return None
+
+
+def _weights_wanted(request: Request, model: ModelSpec | InferenceFolder, present: Artifact | None) -> str:
+    if isinstance(model, InferenceFolder):
+        if request.weights not in (None, "auto"):
+            raise InputError(f"--weights {request.weights}: {request.model} is an inference model and brings its own")
+        return "auto"
+    return request.weights or (present.manifest["weights"]["requested"] if present else "auto")
+
+
+def _fingerprint(model: ModelSpec | InferenceFolder, weights: str, present: Artifact | None) -> Fingerprint | None:
+    """What identifies the weights, as far as it is known without the network; None when only a download can tell."""
+    if isinstance(model, InferenceFolder):
+        return _folder_fingerprint(model)
+    known = fingerprint(weights, model)
+    if known is None and weights == "auto" and present and present.manifest["weights"]["requested"] == "auto":
+        # An earlier `auto` found no network: do not wait for it each time. `pretrained` asks again.
+        entry = present.manifest["weights"]
+        return Fingerprint(entry["kind"], entry["source"], entry["sha256"], entry["note"])
+    return known
+
+
+def _folder_fingerprint(model: InferenceFolder) -> Fingerprint:
+    return Fingerprint("file", str(model.program.parent), sha256_json(sha256_files([model.program, model.params])))
+
+
+def _key(request: Request, model: ModelSpec | InferenceFolder, weights: Fingerprint) -> str:
+    """Hash of everything that can change the artifact."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return sha256_json(
+        {
+            "spec": dataclasses.asdict(model) if isinstance(model, ModelSpec) else None,
+            "weights": [weights.kind, weights.sha256],
+            "precision": request.precision,
+            "opset": request.opset,
+            "tools": _tools(),
+            "code": [sha256_file(file) for file in sources],
+        }
+    )
+
+
+def _tools() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _TOOLS}
+
+
+def _make(request: Request, model: ModelSpec | InferenceFolder, weights: str, target: Path, say: Say) -> Artifact:
+    with new_folder(target) as folder:
+        try:
+            if isinstance(model, ModelSpec):
+                made = assemble.from_spec(model, resolve(weights, model), folder, request.opset)
+            else:
+                made = assemble.from_folder(model, _folder_fingerprint(model), folder, request.opset)
+        except (isolate.JobFailed, GraphError) as error:
+            say(getattr(error, "log", "").strip())
+            raise CheckFailed(f"{model.name}: the conversion failed: {error}") from None
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        hashes = sha256_files(files)
+        entries = {
+            str(path.relative_to(folder).as_posix()): {"bytes": path.stat().st_size, "sha256": digest}
+            for path, digest in zip(files, hashes, strict=True)
+        }
+        manifest = {
+            "model": model.name,
+            "precision": request.precision,
+            "opset": request.opset,
+            "weights": {**dataclasses.asdict(made.weights), "requested": weights},
+            **made.facts,
+            "files": entries,
+            "tools": _tools(),
+            "command": _command(request, weights, made.weights),
+            "key": _key(request, model, made.weights),
+        }
+        write_json(folder / artifacts.MANIFEST, manifest)
+    return artifacts.load(target)
+
+
+def _command(request: Request, requested: str, weights: Fingerprint) -> str:
+    """The command that makes the same artifact again."""
+    words = ["python", "-m", "convert", request.model, "--precision", request.precision]
+    if request.opset != DEFAULT_OPSET:
+        words += ["--opset", str(request.opset)]
+    if not isinstance(find(request.model), InferenceFolder):
+        words += [
+            "--weights",
+            requested if weights.kind == "file" else weights.source if weights.kind == "seeded" else "pretrained",
+        ]
+    return shlex.join(words)

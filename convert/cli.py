@@ -1,0 +1,81 @@
+"""What the commands share: options that mean the same everywhere, and messages on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from convert.artifact import Artifact
+from convert.build import ARTIFACTS, Request, obtain
+from convert.models import find_all
+from convert.zoo import DEFAULT_MODEL
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+WEIGHTS_HELP = (
+    "auto (the pretrained file, else seeded weights, said loudly), pretrained, seeded or seeded:N, or a .pdparams,"
+    " .safetensors, .pth or .npz file."
+)
+
+
+def say(text: str) -> None:
+    """A line for the user, on standard error: standard output is for results."""
+    if text:
+        click.echo(text, err=True)
+
+
+def model_options(command: Command) -> Command:
+    """`--model`, `--weights`, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts."""
+    options = [
+        click.option(
+            "--model",
+            "models",
+            default=DEFAULT_MODEL,
+            show_default=True,
+            help="Comma-separated: one of the seven, all, a .toml model spec, or a folder with a Paddle inference model.",
+        ),
+        click.option(
+            "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
+        ),
+        click.option("--precision", default="fp32", show_default=True, help="Precision of the artifact."),
+        click.option(
+            "--artifacts",
+            "root",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=ARTIFACTS,
+            show_default=True,
+            help="Folder of the artifacts.",
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> list[Artifact]:
+    """The artifacts of a `--model` list, converted where they are not there yet."""
+    requests = [Request(model, weights, precision, root=root) for model in find_all(models)]
+    return [obtain_loudly(request)[0] for request in requests]
+
+
+def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
+    """`build.obtain`, saying what was made and, each time, what the user must know of the weights."""
+    artifact, reused = obtain(request, say)
+    if not reused:
+        say(f"{artifact.model}: converted, in {artifact.path}")
+    for note in artifact.manifest["notes"]:
+        say(f"{artifact.model}: NOTE: {note}")
+    return artifact, reused
+
+
+def fresh_weights_note(artifact: Artifact) -> str:
+    """The warning that goes wherever numbers of drawn weights are shown; empty for trained ones."""
+    if not artifact.seeded:
+        return ""
+    return f"{artifact.model}: {artifact.manifest['weights']['source']} weights, drawn and not trained: accuracy means nothing"

@@ -1,0 +1,109 @@
+"""Run one function in a fresh Python process: JSON in, JSON out.
+
+What it allocates ends with it, what it prints stays out of the caller's output, and a crash in native code becomes a
+reason instead of the end of everything. The caller sleeps meanwhile.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convert.errors import InputError
+
+
+class JobFailed(Exception):
+    """The function did not come back with a result. The message is the reason; `log` is what the process printed."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+def call(
+    target: str,
+    payload: Mapping[str, Any],
+    timeout_s: float | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Any:
+    """Call `module:function` with a JSON payload in a process of its own and return its JSON result.
+
+    environment: variables set before the process starts, for settings that libraries read when they are loaded.
+    InputError raised there is raised here again; anything else (an exception, a signal, the time limit) is JobFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
+        result_file, log_file = Path(folder, "result.json"), Path(folder, "log")
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "convert.isolate", target, str(result_file)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
+            # wait(timeout=...) polls, which would disturb what the process measures: a timer lets this one sleep.
+            expired = threading.Event()
+            timer = threading.Timer(timeout_s or 0, lambda: (expired.set(), process.kill()))
+            if timeout_s:
+                timer.start()
+            try:
+                process.communicate(json.dumps(payload).encode())
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            finally:
+                timer.cancel()
+        text = log_file.read_text(encoding="utf-8", errors="replace")
+        if expired.is_set():
+            raise JobFailed(f"took longer than {timeout_s:g} s and was stopped", text)
+        if not result_file.exists():
+            raise JobFailed(_death(process.returncode), text)
+        outcome = json.loads(result_file.read_text(encoding="utf-8"))
+    if "input_error" in outcome:
+        raise InputError(outcome["input_error"])
+    if "failure" in outcome:
+        raise JobFailed(outcome["failure"], text)
+    return outcome["result"]
+
+
+def _death(status: int) -> str:
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the process was ended by {name}{hint}"
+    return f"the process ended with status {status} and no result"
+
+
+def _main(target: str, result_file: str) -> None:
+    payload = json.load(sys.stdin)
+    try:
+        module, _, function = target.partition(":")
+        outcome = {"result": getattr(importlib.import_module(module), function)(payload)}
+    except InputError as error:
+        outcome = {"input_error": error.message}
+    except Exception as error:
+        traceback.print_exc()
+        first_line = (str(error).strip() or "no message").splitlines()[0]
+        outcome = {"failure": f"{type(error).__name__}: {first_line}"}
+    temporary = Path(result_file + ".part")
+    temporary.write_text(json.dumps(outcome), encoding="utf-8")
+    temporary.replace(result_file)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The result is safe: do not give native libraries the chance to crash while they are torn down.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

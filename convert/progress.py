@@ -1,0 +1,36 @@
+"""Progress on standard error: a bar on a terminal, nothing that fills up a log elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+@contextmanager
+def bar(text: str, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """Show progress while the block runs; the callable that it gets says how much more is done.
+
+    total: None when the end is not known. unit: `bytes` shows sizes, anything else counts.
+    """
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if total is None:
+        columns.append(TimeElapsedColumn())
+    else:
+        columns += [BarColumn(), DownloadColumn() if unit == "bytes" else MofNCompleteColumn(), TimeRemainingColumn()]
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(text, total=total)
+        yield lambda amount: progress.advance(task, amount)

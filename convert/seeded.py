@@ -1,0 +1,77 @@
+"""Weights drawn from a seed: the same to the bit on every machine, with the spread that trained weights have.
+
+Only raw integers come from numpy: its `Philox` "makes a guarantee that a fixed seed will always produce the same random
+integer stream" (docstring), and its Generator methods do not. The key is set here, so no seeding procedure stands
+between. The rest is exact integer arithmetic on values, never on memory, so byte order does not matter; then one
+multiplication and one addition in float32, each rounded as IEEE 754 says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from convert.files import sha256_json
+from convert.tensors import Array, Shape, Tensor
+
+RECIPE = 1  # counts up whenever the same seed gives other weights than before
+
+# The sum of four uniform 16-bit integers (Irwin-Hall) is near enough to a Gaussian, ending at 3.46 standard deviations.
+_CENTRE = 2 * 0xFFFF
+_DEVIATION = math.sqrt(4 * (2**32 - 1) / 12)
+_CHUNK = 1 << 15  # values at once: their 64-bit integers stay in the processor's cache
+
+
+def tensors(seed: int, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """Each tensor of `shapes`, drawn when it is read, in any order: it depends on seed, name and shape alone."""
+    return {name: Tensor(shape, partial(draw, seed, name, shape)) for name, shape in shapes.items()}
+
+
+def recipe_sha256(seed: int, shapes: Mapping[str, Shape]) -> str:
+    """What identifies seeded weights: the hash of the recipe's version, the seed, and the tensors' names and shapes."""
+    named = {name: list(shape) for name, shape in shapes.items()}
+    return sha256_json({"recipe": RECIPE, "seed": seed, "tensors": named})
+
+
+def draw(seed: int, name: str, shape: Shape) -> Array:
+    """One tensor of PaddleClas' state dict, float32."""
+    mean, std = _spread(name, shape)
+    digest = hashlib.sha256(f"{RECIPE}:{seed}:{name}".encode()).digest()
+    stream = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+    values = np.empty(math.prod(shape), np.float32)
+    for start in range(0, values.size, _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        chunk[:] = _sums_of_four(np.asarray(stream.random_raw(chunk.size))) - _CENTRE
+    values *= np.float32(std / _DEVIATION)
+    values += np.float32(mean)
+    return values.reshape(shape)
+
+
+def _sums_of_four(words: Array) -> Array:
+    """uint64 -> int32: the four 16-bit parts of each word added up, two at a time. Overwrites `words`."""
+    pairs = np.uint64(0x0000FFFF_0000FFFF)
+    upper = (words >> np.uint64(16)) & pairs
+    words &= pairs
+    words += upper
+    words += words >> np.uint64(32)
+    words &= np.uint64(0xFFFFFFFF)
+    return words.astype(np.int32)
+
+
+def _spread(name: str, shape: Shape) -> tuple[float, float]:
+    """(mean, standard deviation), measured on a trained ViT-Tiny: activations then flow as in a trained model."""
+    if name == "pos_embed":
+        return 0.0, 0.47
+    if name == "cls_token":
+        return 0.0, 0.56
+    if name.endswith(".bias"):
+        return 0.0, 0.004 if name == "head.bias" else 0.3
+    if len(shape) == 1:  # LayerNorm weights
+        return (4.0, 0.6) if name == "norm.weight" else (1.2, 0.3)
+    if len(shape) == 4:  # the patch convolution: (out, channels, height, width)
+        return 0.0, 1.36 / math.sqrt(math.prod(shape[1:]))
+    return 0.0, (0.49 if name == "head.weight" else 0.8) / math.sqrt(shape[0])

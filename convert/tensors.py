@@ -1,0 +1,57 @@
+"""A state dict: named tensors that are read when they are needed, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a state dict, read when it is needed so that a large model never lies in memory whole.
+
+    read: a C-contiguous float32 array of `shape`, all finite, possibly read-only. InputError when the file holds
+    something else there.
+    """
+
+    shape: Shape
+    read: Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """PaddleClas' names to float32 tensors, Linear weights (in, out), and where they come from.
+
+    sha256: of the file; for seeded weights that of the recipe (its version, N, the tensors' names and shapes).
+    note: a sentence for the console, the manifest and the report when other weights than the best were taken.
+    """
+
+    kind: str  # pretrained, file or seeded
+    source: str  # URL, path or seeded:N
+    sha256: str
+    tensors: Mapping[str, Tensor]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor as a checkpoint file holds it, before anything was checked.
+
+    dtype: numpy's name of what is stored, or bfloat16. load: the array in that dtype, bfloat16 widened to float32;
+    raises whatever a damaged file makes its reader raise.
+    """
+
+    shape: Shape
+    dtype: str
+    load: Callable[[], Array]
+
+
+def widen_bfloat16(bits: Array) -> Array:
+    """bfloat16 as 16-bit integers -> float32: it is a float32's upper half."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)

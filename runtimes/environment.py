@@ -1,0 +1,88 @@
+"""The machine and the versions, as far as they can change a number. Nothing here names a host, a user or a path."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from runtimes.base import usable_cores
+
+_PACKAGES = (
+    "paddlepaddle",
+    "paddle2onnx",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "numpy",
+    "opencv-python-headless",
+)
+# Instruction sets that decide which kernels a runtime picks.
+_INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")  # fmt: skip
+
+
+def describe() -> dict[str, Any]:
+    """What a report says of the machine. Unknown values are None."""
+    cpu = _cpuinfo()
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    return {
+        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {
+            "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+            "architecture": platform.machine(),
+            "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
+            "cores_physical": psutil.cpu_count(logical=False),
+            "cores_logical": psutil.cpu_count(),
+            "cores_usable": usable_cores(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "virtual": "hypervisor" in flags if flags else None,
+            "load_average_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        },
+        "os": {"system": platform.system(), "kernel": platform.release(), "libc": " ".join(platform.libc_ver()) or None},
+        "python": platform.python_version(),
+        "packages": {name: version for name in _PACKAGES if (version := version_of(name))},
+        "vitbench": {"version": version_of("vitbench"), **_commit()},
+    }
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution, None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpuinfo() -> dict[str, str]:
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of this checkout and whether it was changed; empty where vitbench does not run from one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        return {"commit": commit, "changed": bool(_git(root, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(  # noqa: S607 - git is looked up on the PATH, as everywhere
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
