@@ -36,7 +36,7 @@ class Assembled:
 
 
 def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> Assembled:
-    """Export a spec and attach its weights. GraphError, JobFailed or InputError (weights) when that fails."""
+    """Export a spec and attach its weights. GraphError, JobError or InputError (weights) when that fails."""
     # Paddle reads the parameter file in the order of sorted names.
     shapes: Shapes = {name: state.tensors[name].shape for name in sorted(state.tensors)}
     job = {"spec": dataclasses.asdict(spec), **_paths(folder), "opset": opset}
@@ -55,18 +55,19 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
 
 
 def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, opset: int) -> Assembled:
-    """Export a Paddle inference model. GraphError, JobFailed or InputError (its files) when that fails."""
+    """Export a Paddle inference model. GraphError, JobError or InputError (its files) when that fails."""
     job = {"program": str(source.program.resolve()), **_paths(folder), "opset": opset}
     with bar("converting", None):
-        notes = isolate.call("convert.program:export_folder", job)["notes"]
+        exported = isolate.call("convert.program:export_folder", job)
         model = _take(folder)
-        arrays = graph.detach_weights(model)
+        arrays = graph.detach_weights(model, set(exported["parameters"]))
         shapes: Shapes = {name: array.shape for name, array in arrays.items()}
         model = graph.tidy(model, shapes)
         graph.check_interface(model)
         # What was folded away or never used is not written.
         shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
         _write(folder, model, shapes, lambda name: arrays[name])
+    notes: list[str] = exported["notes"]
     size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
     known = next((spec for name, spec in zoo.MODELS.items() if source.name.startswith(name)), None)
     if known and known.img_size == size:

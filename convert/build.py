@@ -127,7 +127,7 @@ def _make(request: Request, model: ModelSpec | InferenceFolder, weights: str, ta
                 made = assemble.from_spec(model, resolve(weights, model), folder, request.opset)
             else:
                 made = assemble.from_folder(model, _folder_fingerprint(model), folder, request.opset)
-        except (isolate.JobFailed, GraphError) as error:
+        except (isolate.JobError, GraphError) as error:
             say(getattr(error, "log", "").strip())
             raise CheckFailed(f"{model.name}: the conversion failed: {error}") from None
         files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
@@ -27,6 +28,12 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def console(stderr: bool = True) -> Console:
+    """Where tables are printed: as wide as the terminal, and wide enough for a log where there is none."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=160)
+
+
 def model_options(command: Command) -> Command:
     """`--model`, `--weights`, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts."""
     options = [
@@ -35,7 +42,7 @@ def model_options(command: Command) -> Command:
             "models",
             default=DEFAULT_MODEL,
             show_default=True,
-            help="Comma-separated: one of the seven, all, a .toml model spec, or a folder with a Paddle inference model.",
+            help="Comma-separated: any of the seven, all, a .toml model spec, a folder with a Paddle inference model.",
         ),
         click.option(
             "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
@@ -58,10 +65,23 @@ def model_options(command: Command) -> Command:
     return command
 
 
-def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> list[Artifact]:
-    """The artifacts of a `--model` list, converted where they are not there yet."""
-    requests = [Request(model, weights, precision, root=root) for model in find_all(models)]
-    return [obtain_loudly(request)[0] for request in requests]
+def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
+    """The artifacts of a `--model` list, converted where they are not there yet, by the name that the user gave them."""
+    requests = {model: Request(model, weights, precision, root=root) for model in find_all(models)}
+    return {model: obtain_loudly(request)[0] for model, request in requests.items()}
+
+
+def weights_option(artifact: Artifact, asked: str | None) -> str | None:
+    """The `--weights` that mean an artifact's weights anywhere: what `auto` came to, or those that were there already.
+
+    None for an inference model, which brings its own.
+    """
+    weights = artifact.manifest["weights"]
+    if artifact.manifest["spec"] is None:
+        return None
+    if weights["kind"] == "file":
+        return str(asked or weights["requested"])
+    return str(weights["source"]) if weights["kind"] == "seeded" else "pretrained"
 
 
 def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
@@ -74,8 +94,10 @@ def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     return artifact, reused
 
 
-def fresh_weights_note(artifact: Artifact) -> str:
+def drawn_weights_warning(artifact: Artifact) -> str:
     """The warning that goes wherever numbers of drawn weights are shown; empty for trained ones."""
     if not artifact.seeded:
         return ""
-    return f"{artifact.model}: {artifact.manifest['weights']['source']} weights, drawn and not trained: accuracy means nothing"
+    source = artifact.manifest["weights"]["source"]
+    meaning = "speed and parity hold, accuracy means nothing"
+    return f"{artifact.model}: WARNING: {source} weights are drawn, not trained: {meaning}"

@@ -27,7 +27,7 @@ else:
 
 _PADDLECLAS = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
 _CONNECT_S, _READ_S = 5, 30
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; of a body that breaks off, what came since the last whole chunk is lost
 
 
 class UnavailableError(InputError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx
@@ -41,21 +41,23 @@ def tidy(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> onnx
     return model
 
 
-def detach_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """Take the float32 initializers of rank 1 and above out of a graph, to be attached again when it is written.
+def detach_weights(model: onnx.ModelProto, names: Collection[str]) -> dict[str, np.ndarray]:
+    """Take the float32 weights of the given names out of a graph, to be attached again when it is written.
 
-    GraphError for weights of another type: the FP32 model is what everything else is measured against.
+    Paddle2ONNX puts them into Constant nodes. GraphError for weights of another type: the FP32 model is what everything
+    else is measured against.
     """
-    weights, kept = {}, []
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and tensor.dims:
-            weights[tensor.name] = numpy_helper.to_array(tensor)
-        elif tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE):
-            raise GraphError(f"weight {tensor.name} is {TensorProto.DataType.Name(tensor.data_type)}, not FLOAT")
+    weights, nodes = {}, []
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.output[0] in names:
+            tensor = node.attribute[0].t
+            if tensor.data_type != TensorProto.FLOAT:
+                raise GraphError(f"weight {node.output[0]} is {TensorProto.DataType.Name(tensor.data_type)}, not FLOAT")
+            weights[node.output[0]] = numpy_helper.to_array(tensor)
         else:
-            kept.append(tensor)
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return weights
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from convert.errors import InputError
 
 
-class JobFailed(Exception):
+class JobError(Exception):
     """The function did not come back with a result. The message is the reason; `log` is what the process printed."""
 
     def __init__(self, reason: str, log: str = "") -> None:
@@ -39,7 +39,7 @@ def call(
     """Call `module:function` with a JSON payload in a process of its own and return its JSON result.
 
     environment: variables set before the process starts, for settings that libraries read when they are loaded.
-    InputError raised there is raised here again; anything else (an exception, a signal, the time limit) is JobFailed.
+    InputError raised there is raised here again; anything else (an exception, a signal, the time limit) is JobError.
     """
     with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
         result_file, log_file = Path(folder, "result.json"), Path(folder, "log")
@@ -53,7 +53,12 @@ def call(
             )
             # wait(timeout=...) polls, which would disturb what the process measures: a timer lets this one sleep.
             expired = threading.Event()
-            timer = threading.Timer(timeout_s or 0, lambda: (expired.set(), process.kill()))
+
+            def expire() -> None:
+                expired.set()
+                process.kill()
+
+            timer = threading.Timer(timeout_s or 0, expire)
             if timeout_s:
                 timer.start()
             try:
@@ -66,14 +71,14 @@ def call(
                 timer.cancel()
         text = log_file.read_text(encoding="utf-8", errors="replace")
         if expired.is_set():
-            raise JobFailed(f"took longer than {timeout_s:g} s and was stopped", text)
+            raise JobError(f"took longer than {timeout_s:g} s and was stopped", text)
         if not result_file.exists():
-            raise JobFailed(_death(process.returncode), text)
+            raise JobError(_death(process.returncode), text)
         outcome = json.loads(result_file.read_text(encoding="utf-8"))
     if "input_error" in outcome:
         raise InputError(outcome["input_error"])
     if "failure" in outcome:
-        raise JobFailed(outcome["failure"], text)
+        raise JobError(outcome["failure"], text)
     return outcome["result"]
 
 

@@ -42,10 +42,10 @@ def export_spec(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def export_folder(job: dict[str, Any]) -> dict[str, Any]:
-    """Write a Paddle inference model, without a trailing Softmax, as a program of Paddle 3 and as ONNX with weights.
+    """Write a Paddle inference model, without a trailing Softmax, as a Paddle 3 program and as ONNX with weights.
 
     job: {program, folder, onnx, opset}; program is an `inference.json`, or the `inference.pdmodel` of Paddle
-    before 3. Returns {notes}. InputError when the files cannot be read, or there is not one input and one output.
+    before 3. Returns {notes, parameters (their names)}. InputError when the files cannot be read, or there is not one input and one output.
     """
     source = Path(job["program"])
     paddle.enable_static()
@@ -59,10 +59,13 @@ def export_folder(job: dict[str, Any]) -> dict[str, Any]:
             f"{source}: {len(feeds)} inputs and {len(fetches)} outputs; a classifier with one of each is needed"
         )
     logits, cut = _before_softmax(fetches[0])
+    _join_shape_lists(program)
     folder = Path(job["folder"])
     paddle.static.save_inference_model(str(folder / Path(PROGRAM).stem), feeds, [logits], executor, program=program)
     _to_onnx(folder / PROGRAM, folder / PARAMS, Path(job["onnx"]), job["opset"])
-    return {"notes": ["a trailing Softmax was cut: the outputs are logits"] if cut else []}
+    parameters = [op.attrs()["parameter_name"] for op in operators if op.name() == "builtin.parameter"]
+    notes = ["a trailing Softmax was cut: the outputs are logits"] if cut else []
+    return {"notes": notes, "parameters": parameters}
 
 
 def _read_program(source: Path, executor: Any) -> Any:
@@ -89,6 +92,22 @@ def _before_softmax(value: Any) -> tuple[Any, bool]:
     if operator.name() != "pd_op.softmax":
         return value, False
     return operator.operands_source()[0], True
+
+
+def _join_shape_lists(program: Any) -> None:
+    """Give `expand` its shape as one tensor instead of a list of them.
+
+    A program of Paddle before 3 (PaddleClas' `cls_token.expand`) has a list there, which crashes Paddle2ONNX 2.1.0.
+    """
+    for operator in program.global_block().ops:
+        if operator.name() != "pd_op.expand":
+            continue
+        sizes = operator.operands_source()[1].get_defining_op()
+        if sizes.name() == "builtin.combine":
+            with paddle.static.program_guard(program):
+                paddle.pir.set_insertion_point(operator)
+                joined = paddle.concat([paddle.reshape(size, [1]) for size in sizes.operands_source()])
+            operator.operand(1).set_source(joined)
 
 
 def _to_onnx(program: Path, params: Path | None, onnx: Path, opset: int) -> None:

@@ -18,7 +18,6 @@ from convert.tensors import Array, Shape
 
 Names = Mapping[str, object]  # "module.name" to what stands in for it
 
-
 _NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 
 
@@ -172,7 +171,7 @@ class _Unpickler(pickle._Unpickler):
 
     def persistent_load(self, pid: object) -> object:
         if self._persistent is None:
-            raise RefusedError("it asks for data outside itself")
+            raise pickle.UnpicklingError("it points to data outside itself")
         return self._persistent(pid)
 
     def _load_build(self) -> None:

@@ -187,8 +187,8 @@ def _hint(misshapen: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str:
     """What the wrong shapes give away about the file."""
     if any(len(shape) == 2 and shape[::-1] == expected[key] for key, shape in misshapen.items()):
         return (
-            " (Linear weights lie transposed: a .pdparams has them as (in, out), .pth and .safetensors as (out, in); "
-            "is the file's ending right?)"
+            " (Linear weights lie transposed: a .pdparams holds them in Paddle's layout (in, out), "
+            ".pth and .safetensors in PyTorch's (out, in); save it in the other kind of file)"
         )
     classes = [shape[0] for key, shape in misshapen.items() if key in ("head.bias", "head/bias") and len(shape) == 1]
     if classes:

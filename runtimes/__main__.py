@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from convert import cli
 from runtimes import registry
-
-
-def examine(name: str) -> dict[str, Any]:
-    """One runtime's state: name, available, reason (None when available), version, devices, precisions."""
-    runtime = registry.get(name)
-    reason = runtime.unavailable()
-    return {
-        "name": name,
-        "available": reason is None,
-        "reason": reason,
-        "version": runtime.version(),
-        "devices": runtime.devices() if reason is None else [],
-        "precisions": list(runtime.precisions),
-    }
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output instead of the table.")
 def main(as_json: bool) -> None:
     """Which runtimes this machine has: version, devices and precisions of each, or the reason why not."""
-    states = [examine(name) for name in registry.names()]
+    states = list(registry.examine(registry.names()).values())
     if as_json:
         click.echo(json.dumps({"runtimes": states}, indent=2))
         return
@@ -44,7 +29,7 @@ def main(as_json: bool) -> None:
             ", ".join(state["precisions"]),
             state["reason"] or "",
         )
-    Console().print(table)
+    cli.console(stderr=False).print(table)
 
 
 if __name__ == "__main__":

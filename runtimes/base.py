@@ -137,6 +137,7 @@ class Runtime:
     devices: Callable[[], list[str]]
     open_session: Callable[[Artifact, Options], Session]
     options: tuple[str, ...] = ()
+    default_device: str = "CPU"
 
     def unavailable(self) -> str | None:
         """Why this runtime cannot run here, in a sentence; None when it can."""

@@ -26,7 +26,10 @@ _PACKAGES = (
     "opencv-python-headless",
 )
 # Instruction sets that decide which kernels a runtime picks.
-_INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")  # fmt: skip
+_INSTRUCTION_SETS = (
+    *("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"),
+    *("asimd", "bf16", "i8mm"),
+)
 
 
 def describe() -> dict[str, Any]:
@@ -46,7 +49,11 @@ def describe() -> dict[str, Any]:
             "virtual": "hypervisor" in flags if flags else None,
             "load_average_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         },
-        "os": {"system": platform.system(), "kernel": platform.release(), "libc": " ".join(platform.libc_ver()) or None},
+        "os": {
+            "system": platform.system(),
+            "kernel": platform.release(),
+            "libc": " ".join(platform.libc_ver()) or None,
+        },
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := version_of(name))},
         "vitbench": {"version": version_of("vitbench"), **_commit()},
@@ -83,6 +90,5 @@ def _commit() -> dict[str, Any]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(  # noqa: S607 - git is looked up on the PATH, as everywhere
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

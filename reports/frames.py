@@ -1,0 +1,125 @@
+"""A table before it has a look: one pandas frame that the writers of Markdown, CSV, JSON and the terminal share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from reports.numbers import NONE
+from reports.results import Results
+from runtimes.bench.store import Record
+
+SEEDED_MARK = "†"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value for programs and its text for people.
+
+    notes: numbers of the table's footnotes. best: the one to point out among its neighbours.
+    """
+
+    value: Any
+    text: str
+    notes: tuple[int, ...] = ()
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and what stands under it.
+
+    frame: cells of type Cell only. Its columns are names, or pairs (heading, name): a writer with a narrow page
+    shows one table per heading, each with the columns of heading "". notes: sentences. footnotes: number n is the n-th.
+    commands: what makes the table's records again. once: columns that may be said once where all rows agree.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+
+    def blocks(self) -> list[tuple[str, pd.DataFrame]]:
+        """(heading, frame) for each heading, in their order; one block with heading "" where columns have none."""
+        if self.frame.columns.nlevels == 1:
+            return [("", self.frame)]
+        columns = self._pairs()
+        blocks = []
+        for wanted in dict.fromkeys(heading for heading, _ in columns if heading):
+            taken = [position for position, (heading, _) in enumerate(columns) if heading in ("", wanted)]
+            block = self.frame.iloc[:, taken]
+            block.columns = pd.Index([columns[position][1] for position in taken])
+            blocks.append((wanted, block))
+        return blocks
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [(str(column[0]), str(column[1])) for column in self.frame.columns]
+
+    def flat(self) -> pd.DataFrame:
+        """The frame with one name per column: `heading: name` where there are headings."""
+        if self.frame.columns.nlevels == 1:
+            return self.frame
+        columns = self._pairs()
+        flat = self.frame.copy()
+        flat.columns = pd.Index([f"{heading}: {name}" if heading else name for heading, name in columns])
+        return flat
+
+
+@dataclass
+class Footnotes:
+    """Numbers the notes of one table; the same text has the same number."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def frame(columns: Sequence[str] | Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """A frame of cells. What is no cell yet becomes one: None is shown as "-"."""
+    cells = [[value if isinstance(value, Cell) else plain(value) for value in row] for row in rows]
+    index: pd.Index = pd.Index(columns)
+    return pd.DataFrame(cells, columns=index, dtype=object)
+
+
+def convert(cells: pd.DataFrame, function: Callable[[Cell], Any]) -> pd.DataFrame:
+    """The frame with another value for each cell. pandas' own `map` would make None a NaN and whole numbers floats."""
+    rows = [[function(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
+    return pd.DataFrame(rows, columns=cells.columns, dtype=object)
+
+
+def plain(value: Any) -> Cell:
+    """A cell that shows its value as it is."""
+    return Cell(value, NONE if value is None else str(value))
+
+
+def commands(records: Iterable[Record | None]) -> tuple[str, ...]:
+    """The commands that made these records, each once, in the records' order."""
+    return tuple(dict.fromkeys(r["command"] for r in records if r and r["command"]))
+
+
+def model_cell(results: Results, *models: str) -> Cell:
+    """Names of models, those with seeded weights marked."""
+    marked = (f"{model} {SEEDED_MARK}" if results.seeded(model) else model for model in models)
+    return Cell(", ".join(models), ", ".join(marked))
+
+
+def ran_as(record: Record) -> Cell:
+    """Precision and device as read back from the runtime, "-" where nothing ran."""
+    effective = record["effective"] or {}
+    if not effective.get("precision"):
+        return plain(None)
+    return plain(f"{effective['precision']} on {effective.get('device') or 'an unknown device'}")
+
+
+def status_note(record: Record) -> str:
+    """Status and reason of a record in one sentence."""
+    return f"{record['status']}: {record['reason'] or 'no reason recorded'}"

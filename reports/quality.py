@@ -1,0 +1,230 @@
+"""The tables of what a model is and whether it stayed the same: accuracy, size, parity, and what is missing and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convert.zoo import PUBLISHED
+from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, plain, status_note
+from reports.numbers import NONE, closeness, measured, spread, tiny
+from reports.results import MEASURED, Results, is_number
+from runtimes.bench.store import Record
+
+FULL_SET = 50_000  # images of ILSVRC 2012 validation, on which the published accuracies were measured
+
+
+def accuracy(results: Results) -> Table:
+    """Top-1 and top-5 as fractions: measured, as PaddleClas published them, and as the original authors did."""
+    notes = Footnotes()
+    measurements = results.of("accuracy")
+    rows = []
+    for model in results.models:
+        published = PUBLISHED.get(model)
+        figures = (
+            (published.top1, published.top5, published.reference_top1, published.reference_top5)
+            if published
+            else (None,) * 4
+        )
+        beside = [_figure(figure, 4) for figure in figures]
+        records: list[Record | None] = [*results.of("accuracy", model=model)]
+        for record in records or [None]:
+            rows.append([model_cell(results, model), *_accuracies(record, notes), *beside])
+    columns = (
+        *("Model", "Runtime", "Images", "Top-1", "95 % interval", "Top-5", "Verdict"),
+        *("Published top-1", "Published top-5", "Reference top-1", "Reference top-5"),
+    )
+    return Table(
+        "accuracy",
+        "Accuracy, beside the published one",
+        frame(columns, rows),
+        (
+            *(() if measurements else ("No accuracy was measured in these results.",)),
+            "Fractions of the images. Published: PaddleClas' page, on the 50,000 images of ILSVRC 2012 validation; "
+            "reference: the original authors, as that page quotes them. An accuracy on a subset or on other images "
+            "is one on those images, not on the 50,000.",
+            "Interval: Wilson's, of top-1; it limits the digits of top-5 too. Verdict: against the reference run over "
+            "the same images; p is that of McNemar's test in pairs.",
+        ),
+        tuple(notes.texts),
+        commands(measurements),
+    )
+
+
+def _accuracies(record: Record | None, notes: Footnotes) -> list[Cell]:
+    """The measured part of an accuracy row, from runtime to verdict."""
+    if record is None:
+        return [plain(None)] * 6
+    runtime = plain(f"{record['runtime']} {record['precision']}")
+    top1, top5, interval = record.get("top1"), record.get("top5"), record.get("top1_ci95")
+    if record["status"] not in MEASURED and top1 is None:
+        return [
+            runtime,
+            plain(None),
+            Cell(None, record["status"], (notes.number(status_note(record)),)),
+            *[plain(None)] * 3,
+        ]
+    about = [f"dataset: {record.get('dataset') or 'not recorded'}"]
+    if record.get("unreadable"):
+        about.append(f"{record['unreadable']} images could not be read")
+    images = record.get("images")
+    subset = record.get("subset") or (record["model"] in PUBLISHED and images != FULL_SET)
+    count = Cell(images, f"{plain(images).text}{' (subset)' if subset else ''}", (notes.number("; ".join(about)),))
+    passed, p = record.get("passed"), record.get("mcnemar_p")
+    why = () if record["status"] == "ok" else (notes.number(status_note(record)),)
+    verdict = NONE if passed is None else "passed" if passed else "failed"
+    return [
+        runtime,
+        count,
+        Cell(top1, measured(top1, interval)),
+        Cell(interval, spread(top1, interval)),
+        Cell(top5, measured(top5, interval)),
+        Cell(passed, verdict if p is None else f"{verdict} (p = {p:.2g})", why),
+    ]
+
+
+def size(results: Results) -> Table:
+    """Multiply-accumulates in G and parameters in M, as published and as counted."""
+    rows = []
+    for model in results.models:
+        published = PUBLISHED.get(model)
+        row: list[Any] = [model_cell(results, model)]
+        for table, scale, figure in (
+            ("macs", 1e9, published.gmacs if published else None),
+            ("parameters", 1e6, published.mparams if published else None),
+        ):
+            counted = [results.count(model, table, name) for name in ("published", "total")]
+            row.append(_figure(figure, 2))
+            row += [_figure(None if count is None else count / scale, 2) for count in counted]
+        rows.append(row)
+    columns = (
+        *("Model", "FLOPs (G), published", "FLOPs (G), counted that way", "GMACs, all"),
+        *("Params (M), published", "Params (M), counted that way", "Params (M), all"),
+    )
+    return Table(
+        "size",
+        "Compute and parameters",
+        frame(columns, rows),
+        (
+            "Per image. What PaddleClas publishes as FLOPs are multiply-accumulates (MACs) of the convolution and the "
+            "linear layers only; all: with both matrix products of the attention. One MAC is two floating-point "
+            "operations. Its Params leave out the position embedding and the class token; all: with them.",
+            *(f"{model}: {note}." for model in results.models for note in results.notes(model)),
+        ),
+        commands=commands(results.source(model) for model in results.models),
+    )
+
+
+def parity(results: Results) -> Table:
+    """How far each runtime's logits are from the reference's, and whether that is within the tolerance."""
+    notes = Footnotes()
+    rows = []
+    for record in results.of("parity"):
+        passed = record.get("passed")
+        verdict = "passed" if passed is True else "failed" if passed is False else record["status"]
+        why = () if passed is True else (notes.number(status_note(record)),)
+        rows.append(
+            [
+                model_cell(results, record["model"]),
+                f"{record['runtime']} {record['precision']}",
+                Cell(verdict, verdict, why),
+                *(Cell(record.get(name), tiny(record.get(name))) for name in ("max_abs", "mean_abs")),
+                Cell(record.get("cosine"), closeness(record.get("cosine"), 7)),
+                Cell(record.get("top1_agreement"), closeness(record.get("top1_agreement"), 4)),
+                record.get("nonfinite"),
+                _yes_no(record.get("batch_invariant")),
+                Cell(record.get("tolerance"), _tolerance(record.get("tolerance"))),
+                record.get("reference"),
+                Cell(record.get("inputs"), _inputs(record.get("inputs"))),
+            ]
+        )
+    columns = (
+        *("Model", "Runtime", "Verdict", "Max abs", "Mean abs", "Cosine", "Top-1 agreement", "Not finite"),
+        *("Batch-invariant", "Tolerance", "Reference", "Inputs"),
+    )
+    return Table(
+        "parity",
+        "Parity: is it the same model?",
+        frame(columns, rows),
+        (
+            "Differences of the logits, before any softmax. Cosine and agreement are cut, not rounded: only 1 reads 1. "
+            "Batch-invariant: an image's logits do not depend on the batch that it is in."
+            if rows
+            else "No parity was checked in these results: no speed is proven.",
+        ),
+        tuple(notes.texts),
+        commands(results.of("parity")),
+        once=("Tolerance", "Reference", "Inputs"),
+    )
+
+
+def missing(results: Results) -> Table:
+    """What was refused, failed, unavailable, unstable or left unproven, and why. The same reason is said once."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in results.records:
+        doubt = results.doubt(record) if record["kind"] in ("latency", "throughput") else None
+        if record["status"] != "ok":
+            reason = record["reason"] or "no reason recorded"
+            groups.setdefault((_runtime(record), record["status"], reason), []).append(record)
+        if record["status"] in MEASURED and doubt:
+            groups.setdefault((_runtime(record), "unproven", doubt), []).append(record)
+    rows = []
+    for (runtime, status, reason), records in groups.items():
+        timed = [record for record in records if record["kind"] in ("latency", "throughput")]
+        batches = sorted({record["batch"] for record in timed if record.get("batch")})
+        rows.append(
+            [
+                model_cell(results, *dict.fromkeys(record["model"] for record in records)),
+                runtime,
+                ", ".join(dict.fromkeys(record["kind"] for record in records)),
+                Cell(batches, ", ".join(map(str, batches)) or NONE),
+                status,
+                reason,
+            ]
+        )
+    return Table(
+        "missing",
+        "Not measured, or not to be relied on",
+        frame(("Models", "Runtime", "Of", "Batches", "Status", "Reason"), rows),
+        (
+            "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it ran "
+            "and went wrong. Unstable: measured, but the samples do not agree. Unproven: measured, but no parity check "
+            "passed."
+            if rows
+            else "Nothing: every cell ended well and every speed is proven.",
+            *(
+                f"Left out, because their artifact has been replaced since: {count} of the records of {model}."
+                for model, count in results.stale.items()
+            ),
+        ),
+        commands=commands(record for records in groups.values() for record in records),
+    )
+
+
+def _figure(value: float | None, places: int) -> Cell:
+    """A figure with as many decimals as PaddleClas' page prints; what is too small for them has three digits."""
+    small = value is not None and 0 < value < 10 ** (1 - places)
+    return Cell(value, NONE if value is None else measured(value) if small else f"{value:.{places}f}")
+
+
+def _runtime(record: Record) -> str:
+    return f"{record['runtime']} {record['precision']}"
+
+
+def _yes_no(value: bool | None) -> Cell:
+    return Cell(value, NONE if value is None else "yes" if value else "no")
+
+
+def _tolerance(tolerance: dict[str, Any] | None) -> str:
+    """`max abs ≤ 3.2e-4, cosine ≥ 0.99999`: a likeness has to reach its bound, a difference to stay below."""
+    bounds = []
+    for name, bound in (tolerance or {}).items():
+        likeness = name == "cosine" or name.endswith("agreement")
+        shown = tiny(bound) if is_number(bound) and not likeness else str(bound)
+        bounds.append(f"{name.replace('_', ' ')} {'≥' if likeness else '≤'} {shown}")
+    return ", ".join(bounds) or NONE
+
+
+def _inputs(inputs: Any) -> str:
+    """What went in: the record's source, which says how many images there were."""
+    source = inputs.get("source") if isinstance(inputs, dict) else inputs
+    return plain(source).text

@@ -1,0 +1,156 @@
+"""`python -m reports`: what it writes, prints and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reports import results, tables, terminal
+from reports.__main__ import main
+
+CSVS = ("answer", "latency", "throughput", "accuracy", "size", "parity", "missing", "latency-detail", "environment")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def copy(example: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(example, tmp_path / "example"))
+
+
+def test_markdown_is_the_default(copy: Path) -> None:
+    result = run(copy)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == str(copy / "report.md")
+    assert (copy / "report.md").read_text(encoding="utf-8").startswith("# vitbench report: example\n")
+
+
+def test_the_newest_results_are_the_default(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for age, name in enumerate(("new", "old")):
+        shutil.copytree(copy, copy.parent / "results" / name)
+        file = copy.parent / "results" / name / "results.jsonl"
+        os.utime(file, (1e9 - age, 1e9 - age))
+    monkeypatch.chdir(copy.parent)
+    assert run().stdout.splitlines()[-1] == "results/new/report.md"
+
+
+def test_every_format_at_once(copy: Path) -> None:
+    result = run(copy, "--format", "md, json,csv")
+    names = ["report.md", "report.json", *(f"report-{name}.csv" for name in CSVS)]
+    assert result.stdout.splitlines()[-len(names) :] == [str(copy / name) for name in names]
+    assert all((copy / name).stat().st_size for name in names)
+
+
+def test_json_has_values_and_texts_of_every_table(copy: Path) -> None:
+    run(copy, "--format", "json")
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    document = json.loads((copy / "report.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert tuple(document["tables"]) == CSVS
+    assert document["weights"]["ViT_small_patch16_224"] == "seeded"
+    detail = document["tables"]["latency-detail"]
+    assert detail["rows"][1]["Status"] == "unproven"
+    assert detail["rows"][1]["Median (ms)"] is None
+    assert detail["text"][1]["Status"] == "unproven [1]"
+    assert detail["rows"][0]["Samples"] == 30
+    assert detail["rows"][0]["Peak memory (MB)"] == 801.0
+    assert document["tables"]["size"]["rows"][0]["GMACs, all"] == 9.888
+
+
+def test_csv_has_plain_names_and_the_kind_of_weights(copy: Path) -> None:
+    run(copy, "--format", "csv")
+    with (copy / "report-latency.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["Model"], row["Weights"]) for row in rows] == [
+        ("ViT_small_patch16_224", "seeded"),
+        ("ViT_base_patch32_384", "pretrained"),
+        ("vit_tiny_patch16_224", "file"),
+    ]
+    assert rows[1]["Batch 1, median in ms: paddle fp32"] == "196.2215"
+    assert rows[1]["Batch 8, median in ms: paddle fp32"] == "failed"
+
+
+def test_a_second_report_is_the_same_and_measures_nothing(copy: Path) -> None:
+    before = (copy / "results.jsonl").read_bytes()
+    run(copy, "--format", "json")
+    first = (copy / "report.json").read_bytes()
+    run(copy, "--format", "json")
+    assert (copy / "report.json").read_bytes() == first
+    assert (copy / "results.jsonl").read_bytes() == before
+
+
+def test_the_terminal_table_has_colour_on_a_terminal_only(copy: Path) -> None:
+    assert "\x1b" not in run(copy).stdout
+    report = tables.build(results.load(copy))
+    for tty in (True, False):
+        screen = terminal.console(tty)
+        with screen.capture() as capture:
+            screen.print(terminal.latencies(report))
+        assert ("\x1b" in capture.get()) == tty
+        assert "84.36" in capture.get()
+        assert tables.SEEDED_NOTE in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--format", "html"], "'html' is not there yet; there are md, csv, json"),
+        (["--format", "md,pdf"], "'pdf' is no format; there are md, csv, json"),
+        (["--format", ""], "'' is no format"),
+    ],
+)
+def test_a_format_that_is_not_there(copy: Path, arguments: list[str], says: str) -> None:
+    result = run(copy, *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert says in result.stderr
+    assert not (copy / "report.md").exists()
+
+
+def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for result in (run("nowhere"), run()):
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error: ")
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("results.jsonl", "{}\nno record\n", "line 1: damaged"),
+        ("results.jsonl", "", "no record in results.jsonl yet"),
+        ("environment.json", '{"cpu":', "environment.json: damaged"),
+        ("environment.json", "[]", "environment.json: damaged"),
+        ("environment.json", '{"load": NaN}', "environment.json: damaged"),
+    ],
+)
+def test_a_damaged_file(copy: Path, name: str, content: str, says: str) -> None:
+    (copy / name).write_text(content, encoding="utf-8")
+    result = run(copy)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_single_cell_is_a_whole_report(make: Any, folder: Any) -> None:
+    path = folder(make.parity(), make.latency())
+    result = run(path, "--format", "md,csv,json")
+    assert result.exit_code == 0
+    text = (path / "report.md").read_text(encoding="utf-8")
+    assert (
+        "| ViT_base_patch32_384 | the only one | ort-cpu fp32 | fp32 on CPU | 100.0 | 99.0–101.0 | -<sup>1</sup> |"
+        in text
+    )
+    assert "Nothing: every cell ended well and every speed is proven." in text

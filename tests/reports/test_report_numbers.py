@@ -1,0 +1,106 @@
+"""Number formatting: a text says what the interval carries, and no more."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports import numbers
+
+VALUES = st.floats(1e-3, 1e6)
+SHARES = st.floats(0, 1)
+
+
+@st.composite
+def intervals(draw) -> tuple[float, tuple[float, float]]:
+    """A value above zero and an interval around it."""
+    value = draw(VALUES)
+    return value, (value * (1 - draw(SHARES)), value * (1 + draw(SHARES)))
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "text"),
+    [
+        (0.827, 0.119, "0.83"),  # both from the Review of Particle Physics
+        (0.827, 0.367, "0.8"),
+        (140.123, 1.15, "140.1"),
+        (140.123, 0.97, "140.1"),
+        (140.123, 4.0, "140"),
+        (1376.0975, 134.5, "1380"),
+        (3.0, 80.0, "3"),  # the first digit is shown, however wide the interval is
+        (15.6985, 0.0255, "15.698"),
+    ],
+)
+def test_the_interval_sets_the_digits(value: float, half: float, text: str) -> None:
+    assert numbers.measured(value, (value - half, value + half)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (820.0, None, "820"),
+        (5.2914, None, "5.29"),
+        (1234.5, None, "1230"),
+        (7.0, (7.0, 7.0), "7.00"),
+        (None, None, "-"),
+    ],
+)
+def test_without_a_width_three_digits(value: float | None, interval: tuple[float, float] | None, text: str) -> None:
+    assert numbers.measured(value, interval) == text
+
+
+@given(intervals())
+def test_a_text_lies_within_the_resolution_of_its_interval(case: tuple[float, tuple[float, float]]) -> None:
+    value, interval = case
+    unit = Decimal(1).scaleb(numbers.last_digit(value, interval))
+    assert abs(Decimal(numbers.measured(value, interval)) - Decimal(repr(value))) <= unit / 2
+
+
+@given(intervals())
+def test_never_more_than_two_digits_of_the_half_width(case: tuple[float, tuple[float, float]]) -> None:
+    value, (low, high) = case
+    text = numbers.measured(value, (low, high))
+    half = Decimal(repr((high - low) / 2))
+    if half:
+        unit = Decimal(1).scaleb(numbers.last_digit(value, (low, high)))
+        assert half / unit < Decimal("35.5") or Decimal(text) < 10 * unit
+        assert len(text.partition(".")[2]) == max(0, -unit.adjusted())
+    assert "e" not in text.lower()
+
+
+@given(intervals())
+def test_the_printed_interval_covers_the_measured_one_and_the_printed_value(
+    case: tuple[float, tuple[float, float]],
+) -> None:
+    value, interval = case
+    low, high = map(Decimal, numbers.spread(value, interval).split("–"))
+    assert low <= Decimal(repr(interval[0]))
+    assert Decimal(repr(interval[1])) <= high
+    assert low <= Decimal(numbers.measured(value, interval)) <= high
+
+
+def test_intervals_overlap_when_they_touch_or_are_not_known() -> None:
+    assert numbers.overlap((1, 2), (2, 3))
+    assert numbers.overlap((2, 3), (1, 2))
+    assert numbers.overlap((1, 9), (2, 3))
+    assert not numbers.overlap((1, 2), (2.001, 3))
+    assert not numbers.overlap((2.001, 3), (1, 2))
+    assert numbers.overlap(None, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(4.14e-6, "4.1e-6"), (3.2e-4, "3.2e-4"), (0.0314, "0.031"), (0.1, "0.10"), (12.34, "12"), (0.0, "0"), (None, "-")],
+)
+def test_a_difference_has_two_digits(value: float | None, text: str) -> None:
+    assert numbers.tiny(value) == text
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_only_one_reads_one(value: float) -> None:
+    assert numbers.closeness(1.0, 7) == "1"
+    assert float(numbers.closeness(value, 7)) <= value
+    assert numbers.closeness(value, 7) != "1"

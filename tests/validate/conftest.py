@@ -1,0 +1,145 @@
+"""A runtime, a model and images whose every logit is known, for the tests of validate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from convert.artifact import Artifact
+from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+
+CLASSES = 10
+SIDE = 8
+
+# From the number that an image shows to the logits that the runtime gives it.
+Answer = Callable[[int], np.ndarray]
+
+
+@dataclass
+class FakeSession(Session):
+    """Reads the number that each image shows (see `make_set`) and answers with what it was told to."""
+
+    answer: Answer
+    precision: str
+    batches: list[int] = field(default_factory=list)
+    inputs = (TensorInfo("x", "float32", ("batch", 3, SIDE, SIDE)),)
+    outputs = (TensorInfo("logits", "float32", ("batch", CLASSES)),)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        assert images.dtype == np.float32
+        assert images.flags.c_contiguous
+        self.batches.append(len(images))
+        shown = np.rint((images[:, 0].mean(axis=(1, 2)) + 1) * 127.5).astype(int)
+        return np.stack([self.answer(min(int(number), CLASSES - 1)) for number in shown]).astype(np.float32)
+
+    def effective(self) -> Effective:
+        assert self.batches, "read before the first run"
+        return Effective(self.precision, "CPU", {"read": "from the session"})
+
+
+@pytest.fixture
+def best() -> Callable[[int], np.ndarray]:
+    """Logits whose order is: the class asked for, then the others from 0 on."""
+
+    def logits(label: int) -> np.ndarray:
+        values = -np.arange(CLASSES, dtype=np.float32)
+        values[label] = 1
+        return values
+
+    return logits
+
+
+@pytest.fixture
+def make_session() -> Callable[..., FakeSession]:
+    return lambda answer, precision="fp32": FakeSession(answer, precision)
+
+
+@pytest.fixture
+def make_runtime() -> Callable[..., Runtime]:
+    """A runtime with that name and these answers; `opened` collects the options of every session."""
+
+    def make(
+        name: str,
+        answer: Answer,
+        opened: list[Options] | None = None,
+        package: str = "numpy",
+        precisions: str = "fp32",
+        computes_in: str | None = None,
+    ) -> Runtime:
+        def open_session(artifact: Artifact, options: Options) -> Session:
+            if opened is not None:
+                opened.append(options)
+            return FakeSession(answer, computes_in or options.precision)
+
+        return Runtime(name, package, package, tuple(precisions.split()), lambda: ["CPU"], open_session)
+
+    return make
+
+
+@pytest.fixture
+def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
+    def make(model: str = "fake", precision: str = "fp32", weights: dict[str, str] | None = None) -> Artifact:
+        manifest = {
+            "model": model,
+            "precision": precision,
+            "spec": {},
+            "opset": 17,
+            "macs": {"published": 1, "total": 1},
+            "parameters": {"published": 1, "total": 1},
+            "notes": [],
+            "weights": {"kind": "file", "source": "own.npz", "requested": "own.npz", "sha256": "5" * 64, "note": ""}
+            | (weights or {}),
+            "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", 3, SIDE, SIDE]}],
+            "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", CLASSES]}],
+            "preprocessing": {
+                "resize_short": SIDE,
+                "crop": SIDE,
+                "interpolation": "bilinear",
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+            },
+            "files": {"model.onnx": {"bytes": 1, "sha256": f"{model} {precision}"}},
+        }
+        return Artifact(tmp_path / "artifacts" / model / precision, manifest)
+
+    return make
+
+
+@pytest.fixture
+def make_set(tmp_path: Path) -> Callable[..., Path]:
+    """A folder with a val_list.txt and images of one colour each, whose red is the number that they show.
+
+    labels: one for each number; None in `numbers` makes a file that is no image.
+    """
+
+    def make(numbers: Iterable[int | None], labels: Iterable[int], name: str = "set") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = []
+        for index, (number, label) in enumerate(zip(numbers, labels, strict=True)):
+            file = folder / f"image {index}.png"
+            if number is None:
+                file.write_bytes(b"no image")
+            else:
+                assert cv2.imwrite(str(file), np.full((SIDE, SIDE, 3), (0, 0, number), dtype=np.uint8))
+            lines.append(f"{file.name} {label}\n")
+        (folder / "val_list.txt").write_text("".join(lines))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real weights and real images; skips where there is none."""
+    named = os.environ.get("VITBENCH_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is no folder; VITBENCH_DATA names another")
+    return folder

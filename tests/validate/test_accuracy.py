@@ -1,0 +1,466 @@
+"""The accuracy of runtimes whose every answer is known: the evaluation, the records and the command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from convert import cli
+from convert.artifact import Artifact
+from convert.errors import InputError
+from convert.models import find_all
+from convert.zoo import MODELS
+from runtimes import registry
+from runtimes.base import Options, Runtime
+from runtimes.bench import store
+from validate.accuracy import __main__ as command
+from validate.accuracy import evaluate as pipeline
+from validate.accuracy.evaluate import evaluate
+from validate.imagenet import load_labelled
+from validate.preprocess import UnreadableImage, preprocess
+
+Best = Callable[[int], np.ndarray]
+
+
+@pytest.fixture
+def identity(best: Best) -> Best:
+    """The answer of a runtime that names the number that it sees."""
+    return lambda shown: best(shown)
+
+
+class TestEvaluate:
+    def test_batches_and_outcomes(self, make_set: Any, make_session: Any, make_artifact: Any, identity: Best) -> None:
+        # Right; shown 0 and labelled 3: 0, 1, 2, 3 is the order, so among five; labelled 9: last.
+        folder = make_set([1, 0, 0, 4, 5], [1, 3, 9, 4, 5])
+        session, seen = make_session(identity), []
+        predictions = evaluate(
+            session, load_labelled(folder), make_artifact().preprocessing, 2, on_progress=seen.append
+        )
+        assert predictions.outcomes == "15011"
+        assert session.batches == [2, 2, 1]
+        assert seen[:3] == [2, 4, 5]
+
+    def test_unreadable_images_are_left_out_and_batches_stay_full(
+        self, make_set: Any, make_session: Any, make_artifact: Any, identity: Best
+    ) -> None:
+        folder = make_set([None, 1, 2, None, 3, 4, None], [0, 1, 2, 3, 3, 0, 6])
+        session, named, seen = make_session(identity), [], []
+        predictions = evaluate(
+            session,
+            load_labelled(folder),
+            make_artifact().preprocessing,
+            3,
+            seen.append,
+            named.append,
+            max_unreadable=3,
+        )
+        assert predictions.outcomes == "-11-15-"
+        assert session.batches == [3, 1]
+        assert [error.path.name for error in named] == ["image 0.png", "image 3.png", "image 6.png"]
+        assert seen[-1] == 7
+
+    def test_one_too_many_stops(self, make_set: Any, make_session: Any, make_artifact: Any, identity: Best) -> None:
+        folder = make_set([None, 1, None, 2], [0, 1, 2, 2])
+        dataset, preprocessing = load_labelled(folder), make_artifact().preprocessing
+        for allowed, image in ((0, "image 0.png"), (1, "image 2.png")):
+            session = make_session(identity)
+            with pytest.raises(InputError, match=rf"{image} cannot be decoded.*--max-unreadable N") as caught:
+                evaluate(session, dataset, preprocessing, 8, max_unreadable=allowed)
+            assert "\n" not in caught.value.message
+            assert session.batches == []
+
+    def test_memory_is_bounded(
+        self, monkeypatch: pytest.MonkeyPatch, make_set: Any, make_session: Any, make_artifact: Any, identity: Best
+    ) -> None:
+        started, judged, most = 0, 0, 0
+        lock = threading.Lock()
+
+        def counted(*arguments: Any) -> np.ndarray:
+            nonlocal started, most
+            with lock:
+                started += 1
+                most = max(most, started - judged)
+            return preprocess(*arguments)
+
+        def progress(done: int) -> None:
+            nonlocal judged
+            judged = done
+
+        monkeypatch.setattr(pipeline, "preprocess", counted)
+        folder = make_set([n % 10 for n in range(40)], [n % 10 for n in range(40)])
+        evaluate(make_session(identity), load_labelled(folder), make_artifact().preprocessing, 2, progress)
+        assert started == 40
+        assert most <= pipeline.IN_FLIGHT * 2
+
+    def test_decoding_ends_with_a_failing_session(self, make_set: Any, make_session: Any, make_artifact: Any) -> None:
+        def broken(shown: int) -> np.ndarray:
+            raise RuntimeError("out of memory")
+
+        folder = make_set([1] * 20, [1] * 20)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            evaluate(make_session(broken), load_labelled(folder), make_artifact().preprocessing, 2)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact]
+) -> Callable[..., Result]:
+    """The command among these runtimes, in an empty folder; the artifacts are `make_artifact`'s."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str, runtimes: Iterable[Runtime], weights: dict[str, str] | None = None) -> Result:
+        by_name = {runtime.name: runtime for runtime in runtimes}
+
+        def get(name: str) -> Runtime:
+            if name not in by_name:
+                raise InputError(f"no runtime {name}")
+            return by_name[name]
+
+        def artifacts(models: str, asked: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+            return {model: make_artifact(Path(model).stem, precision, weights) for model in find_all(models)}
+
+        monkeypatch.setattr(registry, "names", lambda: list(by_name))
+        monkeypatch.setattr(registry, "get", get)
+        monkeypatch.setattr(cli, "artifacts", artifacts)
+        return CliRunner().invoke(command.main, list(arguments), prog_name="python -m validate.accuracy")
+
+    return invoke
+
+
+def one_wrong(best: Best, *numbers: int) -> Best:
+    """Names the number that it sees, but for these, which it takes for the next."""
+    return lambda shown: best((shown + 1) % 10 if shown in numbers else shown)
+
+
+class TestRecords:
+    def test_fields(self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best) -> None:
+        make_set(range(10), range(10))
+        runtimes = [make_runtime("ort-cpu", one_wrong(best, 3, 4)), make_runtime("paddle", identity)]
+        result = run("--images", "set", "--out", "run", "--batch", "4", "--threads", "1", "--json", runtimes=runtimes)
+        assert result.exit_code == 1
+        records = json.loads(result.stdout)["records"]
+        assert records == store.read(Path("run"))
+        reference, record = records
+        assert [r["runtime"] for r in records] == ["paddle", "ort-cpu"]  # the reference first
+        assert (reference["top1"], reference["top5"], reference["reference_top1"]) == (1, 1, 1)
+        assert (reference["mcnemar_p"], reference["passed"], reference["status"]) == (None, True, "ok")
+        assert (record["top1"], record["top5"], record["reference_top1"]) == (0.8, 0.9, 1)
+        assert record["top1_ci95"] == pytest.approx([0.4901641, 0.9433163], abs=2e-6)
+        assert record["mcnemar_p"] == pytest.approx(2 / 2**2)
+        assert (record["passed"], record["status"], record["reason"]) == (False, "ok", None)
+        assert (record["images"], record["unreadable"], record["subset"]) == (10, 0, True)
+        assert record["dataset"] == "set/val_list.txt, 10 images"
+        assert (record["batch"], record["threads"], record["device"]) == (4, 1, "CPU")
+        assert record["effective"] == {"precision": "fp32", "device": "CPU", "details": {"read": "from the session"}}
+        assert record["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+        assert record["outcomes"] == "1115011111"  # 3 is fifth behind 4, 0, 1, 2; 4 is sixth behind 5 and those and 3
+
+    def test_the_command_gives_the_record_again(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set(range(10), range(10), name="my set")
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 3))]
+        arguments = ["--images", "my set", "--limit", "6", "--batch", "4", "--max-unreadable", "2", "--json"]
+        result = run(*arguments, "--model", "own.toml", runtimes=runtimes)
+        record = json.loads(result.stdout)["records"][1]
+        assert "--model own.toml --weights own.npz --images 'my set' --runtime paddle,ort-cpu" in record["command"]
+        program, *again = shlex.split(record["command"])[2:]
+        assert program == "validate.accuracy"
+        second = json.loads(run(*again, "--json", runtimes=runtimes).stdout)["records"][1]
+        assert second | {"time_utc": ""} == record | {"time_utc": ""}
+
+    def test_all_models_name_their_own(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        result = run("--images", "set", "--model", "all", "--json", runtimes=[make_runtime("paddle", identity)])
+        records = json.loads(result.stdout)["records"]
+        assert [record["model"] for record in records] == list(MODELS)
+        assert all(f"--model {record['model']} " in record["command"] for record in records)
+
+    def test_the_command_names_the_weights(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        weights = {"kind": "seeded", "source": "seeded:7"}
+        result = run("--images", "set", "--json", runtimes=[make_runtime("paddle", identity)], weights=weights)
+        assert "--weights seeded:7 " in json.loads(result.stdout)["records"][0]["command"]
+
+    def test_another_precision_than_asked_for_fails(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1], [1])
+        runtimes = [make_runtime("paddle", identity), make_runtime("openvino", identity, computes_in="bf16")]
+        result = run("--images", "set", "--json", runtimes=runtimes)
+        assert result.exit_code == 1
+        record = json.loads(result.stdout)["records"][1]
+        assert (record["status"], record["passed"], record["top1"]) == ("failed", False, 1)
+        assert record["reason"] == "openvino computed in bf16 instead of fp32"
+
+    def test_without_reference(self, run: Any, make_set: Any, make_runtime: Any, best: Best) -> None:
+        make_set([1, 2], [1, 2])
+        result = run("--images", "set", "--json", runtimes=[make_runtime("ort-cpu", one_wrong(best, 1, 2))])
+        assert result.exit_code == 0
+        record = json.loads(result.stdout)["records"][0]
+        assert (record["top1"], record["reference_top1"], record["mcnemar_p"], record["passed"]) == (
+            0,
+            None,
+            None,
+            None,
+        )
+
+    def test_a_reference_that_broke_is_none(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set([1, 2], [1, 2])
+
+        def nan_for_one(shown: int) -> np.ndarray:
+            return best(shown) * (np.nan if shown == 1 else 1)
+
+        runtimes = [make_runtime("paddle", nan_for_one), make_runtime("ort-cpu", identity)]
+        result = run("--images", "set", "--json", runtimes=runtimes)
+        assert result.exit_code == 1
+        reference, record = json.loads(result.stdout)["records"]
+        assert (reference["status"], reference["passed"], reference["top1"]) == ("failed", False, 0.5)
+        assert reference["reason"] == "the logits of 1 of 2 images are not finite"
+        assert (record["status"], record["reference_top1"], record["passed"]) == ("ok", None, None)
+
+    def test_lower_precisions_are_held_against_fp32(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set(range(10), range(10))
+        runtimes = [
+            make_runtime("paddle", identity),
+            make_runtime("ort-cpu", one_wrong(best, 1), precisions="fp32 fp16"),
+        ]
+        result = run("--images", "set", "--precision", "fp16,fp32", "--json", runtimes=runtimes)
+        records = json.loads(result.stdout)["records"]
+        assert [(r["runtime"], r["precision"], r["status"]) for r in records] == [
+            ("paddle", "fp32", "ok"),
+            ("ort-cpu", "fp32", "ok"),
+            ("paddle", "fp16", "refused"),
+            ("ort-cpu", "fp16", "ok"),
+        ]
+        assert (records[3]["reference_top1"], records[3]["passed"]) == (1, False)
+        assert "--precision fp32,fp16" in records[3]["command"]
+
+    def test_a_broken_runtime_does_not_stop_the_others(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1], [1])
+
+        def broken(shown: int) -> np.ndarray:
+            raise RuntimeError("no\nsuch kernel")
+
+        result = run(
+            "--images", "set", "--json", runtimes=[make_runtime("a", broken), make_runtime("paddle", identity)]
+        )
+        assert result.exit_code == 1
+        good, bad = json.loads(result.stdout)["records"]
+        assert good["status"] == "ok"
+        assert (bad["status"], bad["reason"], bad["top1"]) == ("failed", "RuntimeError: no such kernel", None)
+        assert "Traceback" not in result.stderr
+
+    def test_logits_of_too_few_classes_fail(self, run: Any, make_set: Any, make_runtime: Any) -> None:
+        make_set([1], [9])
+        result = run("--images", "set", "--json", runtimes=[make_runtime("a", lambda shown: np.zeros(3))])
+        assert result.exit_code == 1
+        assert "3 classes, too few for label 9" in json.loads(result.stdout)["records"][0]["reason"]
+
+    def test_no_image_at_all(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([None, None], [1, 1])
+        result = run("--images", "set", "--max-unreadable", "2", "--json", runtimes=[make_runtime("paddle", identity)])
+        assert result.exit_code == 1
+        record = json.loads(result.stdout)["records"][0]
+        assert (record["status"], record["images"], record["unreadable"], record["top1"]) == ("failed", 0, 2, None)
+
+
+class TestCommand:
+    def test_json_is_clean_and_people_are_served_on_stderr(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1, None], [1, 1], name="set [a]")
+        runtimes = [make_runtime("paddle", identity)]
+        arguments = ["--images", "set [a]", "--max-unreadable", "1"]
+        result = run(*arguments, "--json", runtimes=runtimes)
+        assert result.exit_code == 0
+        assert list(json.loads(result.stdout)) == ["records"]
+        assert "set [a]/image 1.png cannot be decoded" in result.stderr
+        assert "ViT_base_patch32_384 fp32 on paddle: 2 of 2 images" in result.stderr
+        assert "1 (1 unreadable)" in result.stderr
+        assert run(*arguments, runtimes=runtimes).stdout == ""
+
+    def test_too_many_unreadable(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1, None], [1, 1])
+        result = run("--images", "set", "--json", "--out", "run", runtimes=[make_runtime("paddle", identity)])
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "image 1.png" in result.stderr.splitlines()[-1]
+        assert "--max-unreadable N" in result.stderr.splitlines()[-1]
+        assert not Path("run").exists()
+
+    def test_records_before_a_stop_stay(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        folder = make_set([1, 2], [1, 2])
+
+        def spoil(shown: int) -> np.ndarray:
+            if shown == 2:
+                (folder / "image 1.png").write_bytes(b"gone bad")
+            return identity(shown)
+
+        runtimes = [make_runtime("paddle", spoil), make_runtime("ort-cpu", identity)]
+        result = run("--images", "set", "--out", "run", runtimes=runtimes)
+        assert result.exit_code == 2
+        assert [record["runtime"] for record in store.read(Path("run"))] == ["paddle"]
+
+    def test_a_runtime_by_name(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        runtimes = [
+            make_runtime("paddle", identity),
+            make_runtime("ort-cpu", identity),
+            make_runtime("mnn", identity, package="no_such_package"),
+        ]
+        result = run("--images", "set", "--runtime", "ort-cpu", "--json", runtimes=runtimes)
+        assert [record["runtime"] for record in json.loads(result.stdout)["records"]] == ["ort-cpu"]
+        result = run("--images", "set", "--json", runtimes=runtimes)
+        assert [record["runtime"] for record in json.loads(result.stdout)["records"]] == ["paddle", "ort-cpu"]
+        result = run("--images", "set", "--runtime", "paddle,mnn", "--out", "run", runtimes=runtimes)
+        assert result.exit_code == 2
+        assert "runtime mnn is not available: no_such_package cannot be imported" in result.stderr
+        assert not Path("run").exists()
+        assert run("--images", "set", "--runtime", "nosuch", runtimes=runtimes).exit_code == 2
+
+    def test_a_named_runtime_that_refuses(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        runtimes = [
+            make_runtime("paddle", identity),
+            make_runtime("ort-cpu", identity, precisions="fp32 fp16"),
+        ]
+        arguments = ["--images", "set", "--precision", "fp16"]
+        result = run(*arguments, "--runtime", "paddle,ort-cpu", runtimes=runtimes)
+        assert result.exit_code == 2
+        assert "paddle has no fp16" in result.stderr
+        assert run(*arguments, runtimes=runtimes).exit_code == 0  # among all of them, one may refuse
+        assert run(*arguments, runtimes=runtimes[:1]).exit_code == 2  # but not every one
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--images", ""],
+            ["--images", "absent"],
+            ["--images", "set", "--precision", "fp31"],
+            ["--images", "set", "--batch", "0"],
+            ["--images", "set", "--limit", "0"],
+            ["--images", "set", "--max-unreadable", "-1"],
+            [],
+        ],
+    )
+    def test_bad_usage(self, run: Any, make_set: Any, make_runtime: Any, identity: Best, arguments: list[str]) -> None:
+        make_set([1], [1])
+        result = run(*arguments, runtimes=[make_runtime("paddle", identity)])
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+
+    def test_labels_beyond_the_model(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [10])
+        result = run("--images", "set", runtimes=[make_runtime("paddle", identity)])
+        assert result.exit_code == 2
+        assert "line 1: label 10 is out of range" in result.stderr
+
+    def test_no_runtime_at_all(self, run: Any, make_set: Any) -> None:
+        make_set([1], [1])
+        assert run("--images", "set", runtimes=[]).exit_code == 2
+
+    def test_seeded_weights_are_said_loudly(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        runtimes = [make_runtime("paddle", identity)]
+        weights = {"kind": "seeded", "source": "seeded:7"}
+        assert "accuracy means nothing" in run("--images", "set", runtimes=runtimes, weights=weights).stderr
+        assert "accuracy means nothing" not in run("--images", "set", runtimes=runtimes).stderr
+
+    def test_help_has_an_example(self, run: Any) -> None:
+        result = run("--help", runtimes=[])
+        assert result.exit_code == 0
+        assert "python -m validate.accuracy --images" in result.stdout
+
+
+class TestResume:
+    def test_only_what_is_missing_runs(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1, 2], [1, 2])
+        opened: list[Options] = []
+        paddle, ort = make_runtime("paddle", identity, opened), make_runtime("ort-cpu", identity)
+        arguments = ["--images", "set", "--out", "run", "--json"]
+        first = json.loads(run(*arguments, runtimes=[paddle]).stdout)["records"]
+        result = run(*arguments, "--resume", runtimes=[paddle, ort])
+        second = json.loads(result.stdout)["records"]
+        assert result.exit_code == 0
+        assert len(opened) == 1
+        assert second[0] == first[0]
+        assert (second[1]["reference_top1"], second[1]["mcnemar_p"], second[1]["passed"]) == (1, 1, True)
+        assert store.read(Path("run")) == second
+
+    def test_another_subset_or_another_list_runs_again(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        folder = make_set([1, 2], [1, 2])
+        opened: list[Options] = []
+        runtimes = [make_runtime("paddle", identity, opened)]
+        arguments = ["--images", "set", "--out", "run", "--resume"]
+        run(*arguments, runtimes=runtimes)
+        run(*arguments, "--limit", "1", runtimes=runtimes)
+        assert len(opened) == 2
+        run(*arguments, "--limit", "1", runtimes=runtimes)
+        assert len(opened) == 2
+        (folder / "val_list.txt").write_text("image 0.png 1\nimage 1.png 3\n")
+        run(*arguments, runtimes=runtimes)
+        assert len(opened) == 3
+
+    def test_failed_cells_run_again(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        arguments = ["--images", "set", "--out", "run", "--resume"]
+        broken = make_runtime("paddle", lambda shown: identity(shown) * np.nan)
+        assert run(*arguments, runtimes=[broken]).exit_code == 1
+        assert run(*arguments, runtimes=[make_runtime("paddle", identity)]).exit_code == 0
+        assert [record["status"] for record in store.read(Path("run"))] == ["failed", "ok"]
+
+    def test_a_loss_is_still_a_loss(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set([1, 2], [1, 2])
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 1))]
+        arguments = ["--images", "set", "--out", "run", "--resume"]
+        assert [run(*arguments, runtimes=runtimes).exit_code for _ in range(2)] == [1, 1]
+        assert len(store.read(Path("run"))) == 2
+
+    def test_a_reference_that_came_later(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1, 2], [1, 2])
+        opened: list[Options] = []
+        ort, paddle = make_runtime("ort-cpu", identity, opened), make_runtime("paddle", identity)
+        arguments = ["--images", "set", "--out", "run", "--resume"]
+        run(*arguments, runtimes=[ort])
+        run(*arguments, runtimes=[ort, paddle])
+        assert len(opened) == 1
+        records = store.read(Path("run"))
+        assert [(r["runtime"], r["passed"]) for r in records] == [
+            ("ort-cpu", None),
+            ("paddle", True),
+            ("ort-cpu", True),
+        ]
+
+    def test_the_newest_folder_is_taken(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        runtimes = [make_runtime("paddle", identity)]
+        assert run("--images", "set", "--resume", runtimes=runtimes).exit_code == 2  # there is none yet
+        run("--images", "set", runtimes=runtimes)
+        run("--images", "set", "--resume", runtimes=runtimes)
+        (file,) = Path("results").glob("*/results.jsonl")
+        assert len(store.read(file.parent)) == 1
+
+
+def test_unreadable_image_without_a_file() -> None:
+    assert str(UnreadableImage(None, "is empty")) == "image in memory is empty"
