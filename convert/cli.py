@@ -66,7 +66,7 @@ def model_options(command: Command) -> Command:
 
 
 def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
-    """The artifacts of a `--model` list, converted where they are not there yet, by the name that the user gave them."""
+    """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet."""
     requests = {model: Request(model, weights, precision, root=root) for model in find_all(models)}
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
 

@@ -10,6 +10,7 @@ import onnx
 import onnxscript.optimizer
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from convert.errors import listing
 from convert.spec import ModelSpec
 
 INPUT, OUTPUT, BATCH = "x", "logits", "batch"
@@ -113,10 +114,9 @@ def check_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:
                 raise GraphError(f"{spec.name}: {node.output[0]} has epsilon {epsilon:g} instead of {spec.epsilon:g}")
     _check_scales(model, spec)
     unused = weights - {name for node in nodes for name in node.input}
-    if unused or weights != set(spec.state_shapes()):
-        raise GraphError(
-            f"{spec.name}: weights unused or missing: {sorted(unused | weights ^ set(spec.state_shapes()))}"
-        )
+    wrong = unused | weights ^ set(spec.state_shapes())
+    if wrong:
+        raise GraphError(f"{spec.name}: weights unused or missing: {listing(sorted(wrong))}")
     check_interface(model, spec.img_size, spec.class_num)
 
 
@@ -139,7 +139,7 @@ def _check_scales(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 
 def check_interface(model: onnx.ModelProto, image_size: int | None = None, classes: int | None = None) -> None:
-    """Assert `x` (batch, 3, size, size) -> `logits` (batch, classes), both float32, any square size where none is given."""
+    """Assert `x` (batch, 3, size, size) -> `logits` (batch, classes), float32; any square size where none is given."""
     x, logits = model.graph.input[0], model.graph.output[0]
     for value, name, wanted in ((x, INPUT, [BATCH, 3, image_size, image_size]), (logits, OUTPUT, [BATCH, classes])):
         found = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]

@@ -45,7 +45,8 @@ def export_folder(job: dict[str, Any]) -> dict[str, Any]:
     """Write a Paddle inference model, without a trailing Softmax, as a Paddle 3 program and as ONNX with weights.
 
     job: {program, folder, onnx, opset}; program is an `inference.json`, or the `inference.pdmodel` of Paddle
-    before 3. Returns {notes, parameters (their names)}. InputError when the files cannot be read, or there is not one input and one output.
+    before 3. Returns {notes, parameters (their names)}. InputError when the files cannot be read, or when there is not
+    one input and one output.
     """
     source = Path(job["program"])
     paddle.enable_static()
