@@ -130,6 +130,7 @@ def run(
 
         monkeypatch.setattr(registry, "names", lambda: list(by_name))
         monkeypatch.setattr(registry, "get", get)
+        monkeypatch.setattr(registry, "examine", lambda chosen: registry._examine({"names": chosen}))
         monkeypatch.setattr(cli, "artifacts", artifacts)
         return CliRunner().invoke(command.main, list(arguments), prog_name="python -m validate.accuracy")
 

@@ -97,7 +97,7 @@ def measure(
 def _blank(cell: Cell, settings: Settings) -> Record:
     """The record of a cell before anything is known of it."""
     preprocessing = dataclasses.asdict(cell.artifact.preprocessing)
-    return records.blank("accuracy", cell.artifact, cell.runtime.name, cell.precision, cell.runtime.devices()[0]) | {
+    return records.blank("accuracy", cell.artifact, cell.runtime.name, cell.precision, cell.runtime.default_device) | {
         "command": _command(cell, [cell.runtime.name], [cell.precision], settings),
         "dataset": cell.dataset.description,
         "dataset_sha256": cell.dataset.sha256,
