@@ -108,7 +108,7 @@ class Session(ABC):
 
     @abstractmethod
     def effective(self) -> Effective:
-        """Precision and placement, read back. Complete only after a first `run`: some runtimes decide that late."""
+        """Precision and placement, read back. Call it after a first `run`: some runtimes cannot tell before."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes release with their last reference
         """Release what the runtime holds outside Python's memory."""

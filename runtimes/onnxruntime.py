@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,18 +36,22 @@ class _OrtSession(Session):
         self.outputs = tuple(TensorInfo(o.name, o.type, tuple(o.shape)) for o in self._session.get_outputs())
         self._names = [self.outputs[0].name]
         self._input = self.inputs[0].name
-        self._effective: Effective | None = None
+        self._profile: Path | None = None
 
     def _run(self, images: np.ndarray) -> np.ndarray:
+        logits = self._plain_run(images)
+        # Profiling every run would take time from each of them.
+        self._profile = Path(self._session.end_profiling())
+        self._run = self._plain_run  # type: ignore[method-assign]
+        return logits
+
+    def _plain_run(self, images: np.ndarray) -> np.ndarray:
         return self._session.run(self._names, {self._input: images})[0]
 
     def effective(self) -> Effective:
-        if self._effective is None:
-            events = json.loads(Path(self._session.end_profiling()).read_text(encoding="utf-8"))
-            self._effective = self._from_profile(events)
-        return self._effective
-
-    def _from_profile(self, events: list[dict[str, Any]]) -> Effective:
+        if self._profile is None:
+            raise UnavailableError("nothing has run yet: ONNX Runtime tells what it did only after a first run")
+        events = json.loads(self._profile.read_text(encoding="utf-8"))
         ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
         types = Counter(
             name for node in ran for output in node["output_type_shape"] for name in output if "int64" not in name
@@ -69,7 +72,7 @@ class _OrtSession(Session):
         return Effective(precision, device, details)
 
     def close(self) -> None:
-        if self._effective is None:
+        if self._profile is None:
             self._session.end_profiling()
         del self._session
         self._folder.cleanup()

@@ -421,6 +421,12 @@ class TestResume:
         run(*arguments, runtimes=runtimes)
         assert len(opened) == 3
 
+    def test_without_it_everything_runs_again(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set([1], [1])
+        for count in (1, 2):
+            run("--images", "set", "--out", "run", runtimes=[make_runtime("paddle", identity)])
+            assert len(store.read(Path("run"))) == count
+
     def test_failed_cells_run_again(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
         make_set([1], [1])
         arguments = ["--images", "set", "--out", "run", "--resume"]

@@ -71,7 +71,8 @@ def test_mcnemar_without_difference() -> None:
 
 
 def test_mcnemar_leaves_out_what_one_could_not_read() -> None:
-    assert mcnemar(Predictions("1-1"), Predictions("10-")) == 1.0
+    assert mcnemar(Predictions("1" * 9 + "1"), Predictions("-" * 9 + "1")) == 1.0
+    assert mcnemar(Predictions("-" * 9 + "1"), Predictions("1" * 9 + "1")) == 1.0
     with pytest.raises(ValueError, match="zip"):
         mcnemar(Predictions("1"), Predictions("11"))
 

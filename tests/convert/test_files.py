@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from convert import files
+
+
+def test_hashes_are_those_of_the_content(tmp_path: Path) -> None:
+    paths = []
+    for i, content in enumerate([b"", b"a", b"x" * (3 << 20)]):
+        paths.append(tmp_path / str(i))
+        paths[-1].write_bytes(content)
+    assert files.sha256_files(paths) == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def test_json_hash_does_not_depend_on_order() -> None:
+    assert files.sha256_json({"a": 1, "b": 2}) == files.sha256_json({"b": 2, "a": 1}) != files.sha256_json({"a": 1})
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "target"
+    with pytest.raises(RuntimeError), files.new_folder(target) as work:
+        (work / "half").touch()
+        raise RuntimeError
+    assert list(target.parent.iterdir()) == []
+    for content in ("one", "two"):
+        with files.new_folder(target) as work:
+            (work / "file").write_text(content)
+        assert (target / "file").read_text() == content
+        assert [path.name for path in target.parent.iterdir()] == ["target"]
+    with pytest.raises(RuntimeError), files.new_folder(target):
+        raise RuntimeError
+    assert (target / "file").read_text() == "two"
+
+
+def test_a_text_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "text"
+    files.write_text(path, "one")
+    with pytest.raises(UnicodeEncodeError):
+        files.write_text(path, "\ud800")
+    assert path.read_text() == "one"
+    assert [file.name for file in path.parent.iterdir()] == ["text"]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convert.errors import InputError
+from convert.spec import ModelSpec, Preprocessing, load_spec
+from convert.zoo import MODELS, PUBLISHED
+from tests.conftest import TOY_TOML
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "spec.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_spec_from_a_file(toy_toml: Path) -> None:
+    spec = load_spec(toy_toml)
+    assert (spec.tokens, spec.mlp_dim, spec.attention_scale) == (17, 48, 8**-0.5)
+    assert spec.preprocessing == Preprocessing(36, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("depth = 2", "depht = 2", "unknown field depht"),
+        ('name = "toy"', "", "missing field name"),
+        ('name = "toy"', 'name = "../toy"', "name"),
+        ("num_heads = 2", "num_heads = 3", "no multiple of num_heads = 3"),
+        ("patch_size = 8", "patch_size = 7", "no multiple of patch_size = 7"),
+        ("depth = 2", "depth = 0", "depth must be a whole number above zero"),
+        ("depth = 2", "depth = true", "depth must be a whole number above zero"),
+        ("epsilon = 1e-6", "epsilon = nan", "epsilon must be a number above zero"),
+        ("qkv_bias = true", "qkv_bias = 1", "qkv_bias must be true or false"),
+        ("crop = 32", "crop = 36", "is not img_size = 32"),
+        ("resize_short = 36", "resize_short = 30", "does not fit"),
+        ("mean = [0.5, 0.5, 0.5]", "mean = [0.5, 0.5]", "mean must be three numbers"),
+        ("std = [0.5, 0.5, 0.5]", "std = [0.5, 0, 0.5]", "std must be above zero"),
+        ("crop = 32", 'crop = 32\ninterpolation = "cubic"', "interpolation = 'cubic' is none of"),
+        ("depth = 2", "depth 2", "cannot be read as TOML"),
+        ("[preprocessing]", "[processing]", r"a \[preprocessing\] table is needed"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TOY_TOML
+    with pytest.raises(InputError, match=message) as error:
+        load_spec(write(tmp_path, TOY_TOML.replace(old, new)))
+    assert "\n" not in error.value.message.strip()
+
+
+def test_small_is_the_odd_one() -> None:
+    small = MODELS["ViT_small_patch16_224"]
+    assert (small.embed_dim, small.depth, small.num_heads, small.mlp_ratio) == (768, 8, 8, 3)
+    assert (small.qkv_bias, small.epsilon) == (False, 1e-5)
+    assert small.attention_scale == 768**-0.5
+    assert "blocks.0.attn.qkv.bias" not in small.state_shapes()
+
+
+def test_every_model_has_published_figures_and_its_preprocessing() -> None:
+    assert list(PUBLISHED) == list(MODELS)
+    for spec in MODELS.values():
+        assert spec.preprocessing.resize_short == {224: 256, 384: 384}[spec.img_size]
+        assert spec.preprocessing.mean == spec.preprocessing.std == (0.5, 0.5, 0.5)
+
+
+def test_defaults_are_those_of_paddleclas() -> None:
+    spec = ModelSpec("x")
+    assert (spec.qkv_bias, spec.qk_scale, spec.epsilon, spec.mlp_ratio) == (False, None, 1e-5, 4)
