@@ -22,17 +22,22 @@ def test_json_hash_does_not_depend_on_order() -> None:
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "target"
-    with pytest.raises(RuntimeError), files.new_folder(target) as work:
-        (work / "half").touch()
-        raise RuntimeError
+
+    def fail() -> None:
+        with files.new_folder(target) as work:
+            (work / "half").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(target.parent.iterdir()) == []
     for content in ("one", "two"):
         with files.new_folder(target) as work:
             (work / "file").write_text(content)
         assert (target / "file").read_text() == content
         assert [path.name for path in target.parent.iterdir()] == ["target"]
-    with pytest.raises(RuntimeError), files.new_folder(target):
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail()
     assert (target / "file").read_text() == "two"
 
 

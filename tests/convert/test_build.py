@@ -1,0 +1,231 @@
+"""The toy, converted for real: what is made, found again, made again and never left half-made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from convert import artifact as artifacts
+from convert import build, isolate, seeded
+from convert.artifact import Artifact
+from convert.build import Request, obtain
+from convert.errors import CheckFailed, InputError
+from convert.graph import GraphError
+from convert.spec import load_spec
+from tests.conftest import TOY_TOML
+from tests.vit_numpy import forward
+
+DATA = Path(__file__).parent / "data"
+# PaddleClas' own VisionTransformer in Paddle 2.6.2 (image 32, patch 16, width 8, one block, two heads, 7 classes,
+# weights 0.3 x default_rng(0) normal), on sin(0), sin(1), ... as three images.
+PADDLECLAS_LOGITS = [
+    [-0.1832376, 0.4710943, -0.6108636, 0.1710637, 0.9745200, -0.9712786, -0.2856909],
+    [-0.1860759, 0.4695763, -0.6127391, 0.1735424, 0.9737999, -0.9671202, -0.2889000],
+    [-0.1979326, 0.4750235, -0.6187021, 0.1767671, 0.9650527, -0.9596031, -0.2965325],
+]
+
+
+def logits(artifact: Artifact, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(artifact.onnx), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(["logits"], {"x": images})[0])
+
+
+@pytest.fixture
+def copied(toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> Path:
+    """A copy of the artifacts folder that a test may damage."""
+    return Path(shutil.copytree(toy_root, tmp_path / "copied"))
+
+
+def test_the_manifest(toy_artifact: Artifact, toy_toml: Path) -> None:
+    manifest = toy_artifact.manifest
+    assert (manifest["model"], manifest["precision"], manifest["opset"]) == ("toy", "fp32", 17)
+    assert manifest["weights"]["kind"] == "seeded"
+    assert manifest["weights"]["source"] == manifest["weights"]["requested"] == "seeded:1"
+    assert manifest["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["batch", 3, 32, 32]}]
+    assert manifest["outputs"] == [{"name": "logits", "dtype": "float32", "shape": ["batch", 7]}]
+    assert manifest["preprocessing"]["resize_short"] == 36
+    # 16 patches of 192 values; two blocks of qkv, proj, fc1 and fc2 over 17 tokens; the head; then both products.
+    layers = 16 * 192 * 16 + 2 * 17 * (16 * 48 + 16 * 16 + 2 * 16 * 48) + 16 * 7
+    assert manifest["macs"] == {"published": layers, "total": layers + 2 * 2 * 17 * 17 * 16}
+    total = sum(int(np.prod(shape)) for shape in load_spec(toy_toml).state_shapes().values())
+    assert manifest["parameters"] == {"published": total - 17 * 16 - 16, "total": total}
+    assert set(manifest["files"]) == {"model.onnx", "paddle/inference.json", "paddle/inference.pdiparams"}
+    assert manifest["command"] == f"python -m convert {toy_toml} --precision fp32 --weights seeded:1"
+    assert toy_artifact.damage() is None
+    assert {path.name for path in toy_artifact.path.iterdir()} >= {"model.onnx", "manifest.json", "paddle"}
+
+
+@pytest.mark.parametrize("change", [{}, {"qkv_bias": "false", "epsilon": "1e-5", "qk_scale": "0.25"}])
+def test_the_model_is_the_vision_transformer(tmp_path: Path, change: dict[str, str]) -> None:
+    text = TOY_TOML.replace("qkv_bias = true\nepsilon = 1e-6", "qkv_bias = true\nepsilon = 1e-6\nqk_scale = 0.5")
+    for name, value in change.items():
+        line = next(line for line in text.splitlines() if line.startswith(name))
+        text = text.replace(line, f"{name} = {value}")
+    path = tmp_path / "toy.toml"
+    path.write_text(text)
+    artifact, _ = obtain(Request(str(path), "seeded:2", root=tmp_path), print)
+    spec = load_spec(path)
+    state = {name: tensor.read() for name, tensor in seeded.tensors(2, spec.state_shapes()).items()}
+    images = np.random.default_rng(0).standard_normal((3, 3, 32, 32), dtype=np.float32)
+    expected = forward(spec, state, images)
+    np.testing.assert_allclose(logits(artifact, images), expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_it_is_found_again_without_paddle(toy_toml: Path, toy_artifact: Artifact, toy_root: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from convert.build import Request, obtain\n"
+        f"artifact, reused = obtain(Request({str(toy_toml)!r}, 'seeded:1', root=Path({str(toy_root)!r})), print)\n"
+        "print(reused, artifact.sha256, 'paddle' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["True", toy_artifact.sha256, "False"]
+
+
+def test_without_weights_those_that_are_there_stay(toy_toml: Path, toy_artifact: Artifact, toy_root: Path) -> None:
+    artifact, reused = obtain(Request(str(toy_toml), None, root=toy_root), print)
+    assert reused
+    assert artifact.sha256 == toy_artifact.sha256
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "manifest"])
+def test_a_damaged_artifact_is_noticed_and_made_again(
+    toy_toml: Path, toy_artifact: Artifact, copied: Path, damage: str
+) -> None:
+    folder = copied / "toy" / "fp32"
+    file = folder / "manifest.json" if damage == "manifest" else folder / "model.onnx"
+    content = file.read_bytes()
+    if damage == "remove":
+        file.unlink()
+    elif damage == "flip":
+        middle = len(content) // 2
+        file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    else:
+        file.write_bytes(content[: len(content) // 2])
+    said: list[str] = []
+    artifact, reused = obtain(Request(str(toy_toml), "seeded:1", root=copied), said.append)
+    assert not reused
+    assert len(said) == 1
+    assert file.name in said[0]
+    assert "converting again" in said[0]
+    assert artifact.sha256 == toy_artifact.sha256
+    assert artifact.damage() is None
+
+
+@pytest.mark.parametrize("change", [{"weights": "seeded:3"}, {"opset": 18}])
+def test_other_inputs_make_another_artifact(
+    toy_toml: Path, toy_artifact: Artifact, copied: Path, change: dict[str, Any]
+) -> None:
+    request = dataclasses.replace(Request(str(toy_toml), "seeded:1", root=copied), **change)
+    artifact, reused = obtain(request, print)
+    assert not reused
+    assert artifact.manifest["opset"] == change.get("opset", 17)
+    assert artifact.sha256 != toy_artifact.sha256
+    assert obtain(request, print)[1]
+
+
+@pytest.mark.parametrize("name", ["pir", "pdmodel"])
+def test_an_inference_model_of_paddleclas(tmp_path: Path, name: str) -> None:
+    artifact, _ = obtain(Request(str(DATA / name), root=tmp_path), print)
+    assert any("Softmax was cut" in note for note in artifact.manifest["notes"])
+    assert any("preprocessing assumed" in note for note in artifact.manifest["notes"])
+    assert artifact.manifest["spec"] is None
+    assert artifact.manifest["macs"]["published"] == 4 * 768 * 8 + 5 * (8 * 24 + 8 * 8 + 2 * 8 * 32) + 8 * 7
+    images = np.sin(np.arange(3 * 3 * 32 * 32)).reshape(3, 3, 32, 32).astype(np.float32)
+    np.testing.assert_allclose(logits(artifact, images), PADDLECLAS_LOGITS, atol=1e-5)
+    assert obtain(Request(str(DATA / name), root=tmp_path), print)[1]
+
+
+def test_an_inference_model_brings_its_own_weights(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="brings its own"):
+        obtain(Request(str(DATA / "pir"), "seeded", root=tmp_path), print)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".pdmodel"])
+def test_a_folder_with_garbage_is_one_clear_line(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "garbage"
+    folder.mkdir()
+    (folder / f"inference{suffix}").write_bytes(b"no program")
+    (folder / "inference.pdiparams").write_bytes(b"no parameters")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "convert", str(folder), "--out", str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert "cannot read" in result.stderr
+    assert not [file for file in out.rglob("*") if file.is_file()]
+
+
+def test_a_conversion_that_fails_leaves_nothing(
+    toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise isolate.JobError("the process was ended by SIGSEGV", "its log")
+
+    monkeypatch.setattr(isolate, "call", fail)
+    said: list[str] = []
+    with pytest.raises(CheckFailed, match="SIGSEGV"):
+        obtain(Request(str(toy_toml), "seeded", root=tmp_path), said.append)
+    assert said == ["its log"]
+    assert list((tmp_path / "toy").iterdir()) == []
+
+
+def test_a_graph_that_is_not_the_model_is_no_artifact(
+    toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(*_: object) -> None:
+        raise GraphError("toy: 1 Softmax instead of 2")
+
+    monkeypatch.setattr("convert.graph.check_spec", differ)
+    with pytest.raises(CheckFailed, match="1 Softmax instead of 2"):
+        obtain(Request(str(toy_toml), "seeded", root=tmp_path), print)
+    assert list((tmp_path / "toy").iterdir()) == []
+
+
+def test_what_cannot_be_asked_for() -> None:
+    with pytest.raises(InputError, match="precision int8"):
+        Request("toy", precision="int8")
+    with pytest.raises(InputError, match="opset 16"):
+        Request("toy", opset=16)
+
+
+def test_an_earlier_auto_does_not_ask_the_network_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no network, `auto` came to seeded weights; the next call takes them without waiting for the network."""
+    spec = load_spec(_toml(tmp_path))
+    present = Artifact(tmp_path, {"weights": {"requested": "auto", "kind": "seeded", "source": "seeded:0",
+                                              "sha256": "s", "note": "why"}})  # fmt: skip
+    monkeypatch.setattr(build, "fingerprint", lambda weights, model: None)
+    found = build._fingerprint(spec, "auto", present)
+    assert found is not None
+    assert (found.kind, found.note) == ("seeded", "why")
+    assert build._fingerprint(spec, "pretrained", present) is None
+
+
+def _toml(folder: Path) -> Path:
+    path = folder / "toy.toml"
+    path.write_text(TOY_TOML)
+    return path
+
+
+def test_the_command(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:
+    def convert(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "convert", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    result = convert(str(toy_toml), "--weights", "seeded:1", "--out", str(toy_root), "--json")
+    manifest = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert artifacts.load(Path(manifest["path"])).sha256 == toy_artifact.sha256
+    result = convert("ViT_base_patch32_385", "--out", str(tmp_path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: unknown model ViT_base_patch32_385: did you mean ViT_base_patch32_384?")
+    result = convert("--list")
+    assert len(result.stdout.splitlines()) == 7

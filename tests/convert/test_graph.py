@@ -1,0 +1,112 @@
+"""A graph that is not the model's is refused by name: the toy's own graph, changed in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from convert import graph
+from convert.artifact import Artifact
+from convert.graph import GraphError
+from convert.spec import ModelSpec, Preprocessing
+
+
+@pytest.fixture
+def spec(toy_artifact: Artifact) -> ModelSpec:
+    table = toy_artifact.manifest["spec"]
+    return ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+
+
+@pytest.fixture
+def model(toy_artifact: Artifact, spec: ModelSpec) -> onnx.ModelProto:
+    """The toy's graph with its weights declared, as `check_spec` sees it."""
+    loaded = onnx.load(toy_artifact.onnx)
+    shapes = spec.state_shapes()
+    kept = [tensor for tensor in loaded.graph.initializer if tensor.name not in shapes]
+    del loaded.graph.initializer[:]
+    loaded.graph.initializer.extend(kept)
+    loaded.graph.input.extend(helper.make_tensor_value_info(name, 1, shape) for name, shape in shapes.items())
+    return loaded
+
+
+def first(model: onnx.ModelProto, operator: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.op_type == operator)
+
+
+def epsilon(model: onnx.ModelProto) -> None:
+    next(a for a in first(model, "LayerNormalization").attribute if a.name == "epsilon").f = 1e-5
+
+
+def scale(model: onnx.ModelProto) -> None:
+    softmax = first(model, "Softmax")
+    name = next(node for node in model.graph.node if softmax.input[0] in node.output).input[1]
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 2, name))
+
+
+def tanh(model: onnx.ModelProto) -> None:
+    first(model, "Erf").op_type = "Tanh"
+
+
+def domain(model: onnx.ModelProto) -> None:
+    first(model, "Add").domain = "com.microsoft"
+
+
+def softmax(model: onnx.ModelProto) -> None:
+    first(model, "Softmax").op_type = "Relu"
+
+
+def weight(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("head.extra", 1, (1,)))
+
+
+def classes(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 8
+
+
+def batch(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def name(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = "image"
+
+
+def test_the_graph_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    graph.check_spec(model, spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (epsilon, "epsilon 1e-05 instead of 1e-06"),
+        (scale, "is scaled by 0.707.* instead of 0.35355339"),
+        (tanh, r"1 Erf \(exact GELU\) instead of 2"),
+        (domain, "Add of the non-standard domain com.microsoft"),
+        (softmax, "1 Softmax instead of 2"),
+        (weight, "weights unused or missing: head.extra"),
+        (classes, "logits is"),
+        (batch, "x is"),
+        (name, "image is"),
+    ],
+)
+def test_what_differs_is_named(
+    model: onnx.ModelProto, spec: ModelSpec, change: Callable[[onnx.ModelProto], None], message: str
+) -> None:
+    change(model)
+    with pytest.raises(GraphError, match=message):
+        graph.check_spec(model, spec)
+
+
+def test_another_depth_is_named(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    deeper = ModelSpec(**{**spec.__dict__, "depth": 3})
+    with pytest.raises(GraphError, match="5 LayerNormalization instead of 7"):
+        graph.check_spec(model, deeper)
+
+
+def test_what_reads_the_graph_is_not_a_fold_away(model: onnx.ModelProto) -> None:
+    operators = {node.op_type for node in model.graph.node}
+    assert not operators & {"Identity", "Constant", "Cast"}
