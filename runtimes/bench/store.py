@@ -53,20 +53,33 @@ def append(folder: Path, record: Record) -> None:
     line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        _drop_cut_line(descriptor)
-        os.write(descriptor, line.encode())
+        os.write(descriptor, (_end_last_line(descriptor) + line).encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _drop_cut_line(descriptor: int) -> None:
-    """Remove what a crash left of a record without its line end, so that it does not swallow the next one."""
-    end = size = os.lseek(descriptor, 0, os.SEEK_END)
-    while end and os.pread(descriptor, 1, end - 1) != b"\n":
-        end -= 1
-    if end < size:
-        os.ftruncate(descriptor, end)
+def _end_last_line(descriptor: int) -> str:
+    """What must stand before a new record: the end of a line that has none, after dropping what a crash cut off."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    start = size
+    while start and os.pread(descriptor, 1, start - 1) != b"\n":
+        start -= 1
+    if start == size:
+        return ""
+    if _parse(os.pread(descriptor, size - start, start).decode(errors="replace")):
+        return "\n"
+    os.ftruncate(descriptor, start)
+    return ""
+
+
+def _parse(line: str) -> Record | None:
+    """The record on a line, None when there is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and all(name in record for name in COMMON_FIELDS) else None
 
 
 def read(folder: Path) -> list[Record]:
@@ -80,15 +93,11 @@ def read(folder: Path) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict) or any(name not in record for name in COMMON_FIELDS):
-                raise ValueError("not a record")
-        except ValueError as error:
-            if number == len(lines):  # cut by a crash: a whole record ends its line
-                continue
-            raise InputError(f"{file}, line {number}: damaged ({error}); remove that line to use the rest") from None
-        records.append(record)
+        record = _parse(line)
+        if record:
+            records.append(record)
+        elif number < len(lines):  # the last one has no line end: a crash cut it
+            raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
     return records
 
 

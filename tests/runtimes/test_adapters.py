@@ -1,0 +1,139 @@
+"""Every adapter on the toy: the same logits, and what it says of itself is what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert import isolate, seeded
+from convert.artifact import Artifact
+from convert.spec import ModelSpec, Preprocessing
+from runtimes import registry
+from runtimes.base import Options, UnavailableError, lowest_precision
+from runtimes.infer import Pass, infer
+from tests.vit_numpy import forward
+
+RUNTIMES = registry.names()
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
+    table = toy_artifact.manifest["spec"]
+    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    return forward(spec, state, images)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_an_adapter(toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, name: str) -> None:
+    with registry.get(name).open(toy_artifact, Options(threads=1)) as session:
+        assert (session.inputs[0].name, session.inputs[0].shape[1:]) == ("x", (3, 32, 32))
+        assert session.outputs[0].shape[1:] == (7,)
+        first = session.run(images)
+        np.testing.assert_allclose(first, expected, atol=2e-5 * np.abs(expected).max())
+        assert first.dtype == np.float32
+        kept = first.copy()
+        other = session.run(images[:2] + 1)
+        assert other.shape == (2, 7)
+        np.testing.assert_array_equal(first, kept)  # an array of the caller's own
+        effective = session.effective()
+        assert (effective.precision, effective.device) == ("fp32", "CPU")
+        assert effective.details["threads"] == 1
+        np.testing.assert_array_equal(session.run(images), first)
+
+
+def test_paddle_runs_on_onednn_and_its_reference_without(toy_artifact: Artifact) -> None:
+    def libraries(extra: dict[str, str]) -> dict[str, int]:
+        with registry.get("paddle").open(toy_artifact, Options(extra=extra)) as session:
+            found: dict[str, int] = session.effective().details["operators_by_library"]
+            return found
+
+    assert libraries({})["onednn_op"] > 20
+    assert "onednn_op" not in libraries({"kernels": "plain"})
+
+
+def test_paddle_without_its_parameters_is_refused(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = Artifact(tmp_path, toy_artifact.manifest)
+    moved.paddle_program.parent.mkdir()
+    moved.paddle_program.write_bytes(toy_artifact.paddle_program.read_bytes())
+    with pytest.raises(UnavailableError, match=r"inference\.pdiparams is missing"):
+        registry.get("paddle").open(moved, Options())
+    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
+    with pytest.raises(UnavailableError, match="FP32 would not be FP32"):
+        registry.get("paddle").open(toy_artifact, Options())
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (Options(precision="int8"), "has no int8"),
+        (Options(device="TPU"), "finds no device TPU"),
+        (Options(extra={"speed": "high"}), "knows no option speed"),
+    ],
+)
+def test_what_a_runtime_cannot_do_is_refused(toy_artifact: Artifact, name: str, options: Options, reason: str) -> None:
+    with pytest.raises(UnavailableError, match=reason):
+        registry.get(name).open(toy_artifact, options)
+
+
+def test_onnx_runtime_tells_nothing_before_it_ran(toy_artifact: Artifact) -> None:
+    with (
+        registry.get("ort-cpu").open(toy_artifact, Options()) as session,
+        pytest.raises(UnavailableError, match="nothing has run yet"),
+    ):
+        session.effective()
+
+
+def test_openvino_computes_in_bf16_unless_it_is_told_not_to(
+    toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino
+
+    from runtimes.openvino import _HINTS
+
+    core = openvino.Core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bf16: OpenVINO would not choose it")
+    untold = core.compile_model(str(toy_artifact.onnx), "CPU")
+    assert untold.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+    with registry.get("openvino").open(toy_artifact, Options()) as session:
+        assert session.effective().details["layers_by_precision"].keys() <= {"f32", "i32"}
+    monkeypatch.setitem(_HINTS, "fp32", "bf16")
+    with registry.get("openvino").open(toy_artifact, Options()) as session:
+        assert session.effective().precision == "bf16", "the read-back must see what the hint prevents"
+
+
+@pytest.mark.parametrize(
+    ("types", "precision"),
+    [(["f32"], "fp32"), (["f32", "bf16"], "bf16"), (["float", "int64"], "fp32"), (["u8", "f16", "f32"], "int8")],
+)
+def test_one_layer_in_a_lower_precision_decides(types: list[str], precision: str) -> None:
+    assert lowest_precision(types) == precision
+
+
+def test_no_layer_is_no_precision() -> None:
+    with pytest.raises(UnavailableError, match="no precision"):
+        lowest_precision(["int64"])
+
+
+def test_infer_gives_each_pass_in_its_order(toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray) -> None:
+    passes = [Pass(1, range(5)), Pass(4, range(5)), Pass(2, [4, 3, 2, 1, 0])]
+    found, effective = infer(toy_artifact, "ort-cpu", Options(), images, passes)
+    assert effective["precision"] == "fp32"
+    for logits, one in zip(found, passes, strict=True):
+        np.testing.assert_allclose(logits, expected[list(one.order)], atol=2e-5 * np.abs(expected).max())
+
+
+def test_infer_gives_the_reason_when_a_runtime_refuses(toy_artifact: Artifact, images: np.ndarray) -> None:
+    with pytest.raises(isolate.JobError, match="has no int8"):
+        infer(toy_artifact, "ort-cpu", Options("int8"), images, [Pass(1, [0])])
