@@ -1,0 +1,207 @@
+"""A small matrix on the toy: what is measured, what is refused, what crashes, and what a resumed run leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert import isolate
+from convert.artifact import Artifact
+from runtimes import registry
+from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from runtimes.bench import cell, run, store
+from runtimes.bench.cell import Effort, Job
+
+QUICK = Effort(warmup_s=0, warmup_count=1, min_s=0, min_count=7, max_s=20)
+
+
+class FakeSession(Session):
+    inputs = (TensorInfo("x", "float32", ("batch", 3, 32, 32)),)
+    outputs = (TensorInfo("logits", "float32", ("batch", 7)),)
+    act: Callable[[], None] = staticmethod(lambda: None)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self.act()
+        return np.zeros((len(images), 7), np.float32)
+
+    def effective(self) -> Effective:
+        return Effective(os.environ.get("VITBENCH_TEST_PRECISION", "fp32"), "CPU", {})
+
+
+def crashing(artifact: Artifact, options: Options) -> Session:
+    session = FakeSession()
+    session.act = lambda: os.kill(os.getpid(), signal.SIGSEGV)  # type: ignore[method-assign]
+    return session
+
+
+def hanging(artifact: Artifact, options: Options) -> Session:
+    session = FakeSession()
+    session.act = lambda: time.sleep(60)  # type: ignore[method-assign]
+    return session
+
+
+FAKES = {
+    "fake-good": Runtime("fake-good", "json", "numpy", ("fp32",), lambda: ["CPU"], lambda a, o: FakeSession()),
+    "fake-crash": Runtime("fake-crash", "json", "numpy", ("fp32",), lambda: ["CPU"], crashing),
+    "fake-hang": Runtime("fake-hang", "json", "numpy", ("fp32",), lambda: ["CPU"], hanging),
+}
+
+
+def job_with_fakes(job: dict[str, Any]) -> dict[str, Any]:
+    """`run_job` in a process whose registry knows the fakes."""
+    registry.get = FAKES.__getitem__  # type: ignore[assignment]
+    return cell.run_job(job)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = isolate.call
+
+    def with_fakes(target: str, payload: Any, **options: Any) -> Any:
+        assert target == "runtimes.bench.cell:run_job"
+        return call(f"{__name__}:job_with_fakes", payload, **options)
+
+    monkeypatch.setattr(isolate, "call", with_fakes)
+
+
+@pytest.fixture
+def make_matrix(toy_artifact: Artifact, toy_toml: Path, toy_root: Path) -> Callable[..., run.Matrix]:
+    def make(*runtimes: str, batches: tuple[int, ...] = (1,)) -> run.Matrix:
+        chosen = [FAKES[name] for name in runtimes]
+        artifacts = {str(toy_toml): toy_artifact}
+        return run.Matrix(artifacts, "fp32", chosen, list(batches), 1, "seeded:1", toy_root, QUICK)
+
+    return make
+
+
+def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], batches: tuple[int, ...] = (1, 2)) -> None:
+    """Parity records, as the validator writes them."""
+    for runtime, verdict in passed.items():
+        common = dict.fromkeys(store.COMMON_FIELDS) | {"kind": "parity", "runtime": runtime, "precision": "fp32"}
+        verdicts = {"status": "ok" if verdict else "failed", "reason": None if verdict else "logits differ by 3"}
+        store.append(
+            folder,
+            common
+            | verdicts
+            | {"artifact": artifact.sha256, "model": "toy", "batches": list(batches), "passed": verdict},
+        )
+
+
+def test_the_loop_stops_when_both_minima_are_reached_or_time_is_over() -> None:
+    session = FakeSession()
+    calls = []
+    session.act = lambda: calls.append(1)  # type: ignore[method-assign]
+    images = np.zeros((1, 3, 32, 32), np.float32)
+    assert len(cell._until(session, images, seconds=0, count=5, limit=60)) == len(calls) == 5
+    assert len(cell._until(session, images, seconds=0.05, count=1, limit=60)) > 5
+    session.act = lambda: time.sleep(0.02)  # type: ignore[method-assign]
+    assert 1 <= len(cell._until(session, images, seconds=0, count=1000, limit=0.05)) < 10
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_cell(toy_artifact: Artifact, name: str) -> None:
+    numbers = cell.measure(Job(str(toy_artifact.path), name, 2, Options(threads=1), QUICK))
+    assert numbers["count"] == len(numbers["samples_ms"]) == 7
+    assert numbers["median_ms"] == np.median(numbers["samples_ms"])
+    assert min(numbers["samples_ms"]) > 0
+    assert numbers["load_ms"] > 0
+    assert numbers["first_ms"] > 0
+    assert numbers["peak_memory_bytes"] > 10 << 20
+    assert numbers["effective"]["precision"] == "fp32"
+
+
+def test_only_what_passed_parity_is_measured_and_a_crash_is_recorded(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any
+) -> None:
+    proven(tmp_path, toy_artifact, {"fake-good": False, "fake-crash": True})
+    made = list(run.run(make_matrix("fake-good", "fake-crash"), tmp_path, resume=False, on_cell=print))
+    assert [(r["runtime"], r["status"], r["reason"]) for r in made] == [
+        ("fake-good", "refused", "failed parity: logits differ by 3"),
+        ("fake-crash", "failed", "the process was ended by SIGSEGV"),
+    ]
+    assert all(r["samples_ms"] == [] and r["median_ms"] is None for r in made)
+    assert store.read(tmp_path)[2:] == made
+
+
+def test_the_rest_goes_on_after_a_crash(fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any) -> None:
+    proven(tmp_path, toy_artifact, {"fake-crash": True, "fake-good": True})
+    made = list(run.run(make_matrix("fake-crash", "fake-good", batches=(1, 2)), tmp_path, False, print))
+    assert [(r["runtime"], r["batch"], r["status"]) for r in made] == [
+        ("fake-crash", 1, "failed"),
+        ("fake-crash", 2, "failed"),
+        ("fake-good", 1, "ok"),
+        ("fake-good", 2, "ok"),
+    ]
+    assert made[2]["count"] == 7
+    assert made[2]["command"].endswith("--runtime fake-good --precision fp32 --batch 1 --threads 1")
+    assert "--weights seeded:1" in made[2]["command"]
+
+
+def test_a_cell_that_hangs_is_stopped(fakes: None, toy_artifact: Artifact) -> None:
+    with pytest.raises(isolate.JobError, match="longer than 4 s"):
+        cell.measure(Job(str(toy_artifact.path), "fake-hang", 1, Options(), QUICK, timeout_s=4))
+
+
+def test_another_precision_than_asked_for_gives_no_number(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITBENCH_TEST_PRECISION", "bf16")
+    proven(tmp_path, toy_artifact, {"fake-good": True})
+    (record,) = run.run(make_matrix("fake-good"), tmp_path, False, print)
+    assert (record["status"], record["reason"]) == ("failed", "fake-good computed in bf16 instead of fp32")
+    assert record["median_ms"] is None
+
+
+def test_a_resumed_run_measures_what_is_missing(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any
+) -> None:
+    proven(tmp_path, toy_artifact, {"fake-good": True, "fake-crash": True})
+    list(run.run(make_matrix("fake-good", "fake-crash"), tmp_path, False, print))
+    again = list(run.run(make_matrix("fake-good", "fake-crash", batches=(1, 2)), tmp_path, True, print))
+    assert [(r["runtime"], r["batch"]) for r in again] == [("fake-good", 2), ("fake-crash", 1), ("fake-crash", 2)]
+
+
+def test_without_a_parity_record_a_cell_is_refused(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(run, "prove", lambda matrix, argument, runtimes, folder: asked.append(runtimes[0].name))
+    proven(tmp_path, toy_artifact, {"fake-good": True}, batches=(1,))
+    made = list(run.run(make_matrix("fake-good", batches=(1, 2)), tmp_path, False, print))
+    assert asked == ["fake-good"], "parity at batch 1 says nothing of batch 2"
+    assert {r["status"] for r in made} == {"refused"}
+    assert "parity could not be checked" in made[0]["reason"]
+
+
+def test_the_command_end_to_end(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:
+    """From parity to the report, on the toy with every runtime, as `make bench` does it."""
+    folder = tmp_path / "run"
+    common = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--batch", "1,2", "--out", str(folder)]
+    command = [sys.executable, "-m", "runtimes.bench", *common, "--min-seconds", "0.1", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    records = json.loads(result.stdout)["records"]
+    assert [(r["runtime"], r["batch"], r["status"]) for r in records] == [
+        (runtime, batch, "ok") for runtime in ("paddle", "ort-cpu", "openvino") for batch in (1, 2)
+    ]
+    stored = store.read(folder)
+    assert [r["kind"] for r in stored] == ["parity"] * 3 + ["latency"] * 6
+    assert stored[3:] == records
+    assert json.loads((folder / "environment.json").read_text())["machine"]["cores_usable"]
+    assert "seeded:1 weights are drawn, not trained" in result.stderr
+    result = subprocess.run([sys.executable, "-m", "reports", str(folder)], capture_output=True, text=True, check=True)
+    report = (folder / "report.md").read_text()
+    assert "Seeded weights" in report
+    assert "unproven" not in report
+    result = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == {"records": []}
