@@ -9,7 +9,7 @@ from typing import Any
 
 from convert.errors import InputError
 from convert.files import sha256_files, sha256_json
-from convert.zoo import Preprocessing
+from convert.spec import Preprocessing
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"

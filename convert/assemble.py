@@ -21,7 +21,7 @@ from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
 from convert.models import InferenceFolder
 from convert.progress import bar
 from convert.spec import ModelSpec, Preprocessing
-from convert.weights import Fingerprint, StateDict
+from convert.weights.resolve import Fingerprint, StateDict
 
 Shapes = dict[str, tuple[int, ...]]
 _GRAPH = "graph.onnx"

@@ -16,7 +16,7 @@ from convert.files import new_folder, sha256_file, sha256_files, sha256_json, wr
 from convert.graph import GraphError
 from convert.models import InferenceFolder, find
 from convert.spec import ModelSpec
-from convert.weights import Fingerprint, fingerprint, resolve
+from convert.weights.resolve import Fingerprint, fingerprint, resolve
 
 DEFAULT_OPSET = 17
 # Below 17 LayerNormalization is written out in primitives; the pinned onnx knows opsets up to 22.

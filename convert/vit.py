@@ -11,7 +11,7 @@ import paddle.nn.functional as F  # noqa: N812 - the field's customary name
 from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant
 
-from convert.zoo import ModelSpec
+from convert.spec import ModelSpec
 
 # Every parameter is filled from a state dict: drawing initial values would only cost time.
 _ZERO = Constant(0.0)

@@ -11,9 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from convert.spec import ModelSpec, Preprocessing, load_spec
-
-__all__ = ["MODELS", "PUBLISHED", "ModelSpec", "Preprocessing", "Published", "load_spec"]
+from convert.spec import ModelSpec, Preprocessing
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 
 The baseline is `paddle.jit.save` of the loaded layer and then the `paddle2onnx` command line, on the same seeded
 weights. The command line gets `--optimize_tool None`, which spares it seconds and memory: its default, polygraphy,
-installs a package into this environment while it runs (`--baseline-tool polygraphy` lets it). Ours is all of `python -m convert`: weights, export, checks, hashes and the manifest.
+installs a package into this environment while it runs (`--baseline-tool polygraphy` lets it). Ours is all of
+`python -m convert`: weights, export, checks, hashes and the manifest.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from convert.models import find_all
 _JIT_SAVE = """
 import sys
 import paddle
-from convert import seeded
+from convert.weights import seeded
 from convert.vit import VisionTransformer
 from convert.zoo import MODELS
 

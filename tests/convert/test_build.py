@@ -15,12 +15,13 @@ import onnxruntime
 import pytest
 
 from convert import artifact as artifacts
-from convert import build, isolate, seeded
+from convert import build, isolate
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.errors import CheckFailed, InputError
 from convert.graph import GraphError
 from convert.spec import load_spec
+from convert.weights import seeded
 from tests.conftest import TOY_TOML
 from tests.vit_numpy import forward
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import isolate, seeded
+from convert import isolate
 from convert.artifact import Artifact
 from convert.spec import ModelSpec, Preprocessing
+from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Options, UnavailableError, lowest_precision
 from runtimes.infer import Pass, infer

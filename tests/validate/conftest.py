@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,13 +132,3 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder with real weights and real images; skips where there is none."""
-    named = os.environ.get("VITBENCH_DATA")
-    folder = Path(named) if named else Path(__file__).parents[2].parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no real data: {folder} is no folder; VITBENCH_DATA names another")
-    return folder

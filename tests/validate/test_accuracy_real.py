@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 
-def test_a_trained_model_names_what_is_on_real_photos(real_data: Path, tmp_path: Path) -> None:
-    images, weights = real_data / "ilsvrc_val_134", real_data / "vit_tiny" / "vit_tiny_patch16_224.safetensors"
+def test_a_trained_model_names_what_is_on_real_photos(shared_data: Path, tmp_path: Path) -> None:
+    images, weights = shared_data / "ilsvrc_val_134", shared_data / "vit_tiny" / "vit_tiny_patch16_224.safetensors"
     for needed in (images, weights):
         if not needed.exists():
-            pytest.skip(f"no real data: {needed.name} is not in {real_data}")
+            pytest.skip(f"no real data: {needed.name} is not in {shared_data}")
     arguments = ["--images", str(images), "--model", str(weights.with_suffix(".toml")), "--weights", str(weights)]
     command = [sys.executable, "-m", "validate.accuracy", *arguments, "--json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)

@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from convert import download, layouts, seeded, weights, zoo
+from convert import zoo
 from convert.errors import InputError
+from convert.spec import load_spec
+from convert.weights import download, layouts, seeded
+from convert.weights import resolve as weights
 
 TOY = zoo.ModelSpec(
     name="toy",
@@ -331,13 +334,10 @@ def test_a_damaged_file_is_an_input_error_or_harmless(tmp_path, suffix, data):
     assert "\n" not in message
 
 
-DATA = Path(os.environ.get("VITBENCH_DATA") or Path(__file__).parents[2].parent / "shared" / "data") / "vit_tiny"
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no trained ViT at {DATA}; VITBENCH_DATA names the folder above it")
-def test_a_trained_model_of_pytorch():
-    spec = zoo.load_spec(DATA / "vit_tiny_patch16_224.toml")
-    state = weights.resolve(str(DATA / "vit_tiny_patch16_224.safetensors"), spec)
+def test_a_trained_model_of_pytorch(shared_data):
+    folder = shared_data / "vit_tiny"
+    spec = load_spec(folder / "vit_tiny_patch16_224.toml")
+    state = weights.resolve(str(folder / "vit_tiny_patch16_224.safetensors"), spec)
     assert {name: tensor.read().shape for name, tensor in state.tensors.items()} == spec.state_shapes()
     assert sum(tensor.read().size for tensor in state.tensors.values()) == 5_717_416
     for name, tensor in seeded.tensors(0, spec.state_shapes()).items():

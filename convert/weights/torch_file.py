@@ -19,8 +19,8 @@ from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
-from convert import unpickle
-from convert.tensors import Array, Shape, Stored, widen_bfloat16
+from convert.weights import unpickle
+from convert.weights.tensors import Array, Shape, Stored, widen_bfloat16
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001

@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from convert import seeded, zoo
+from convert import zoo
+from convert.weights import seeded
 
 # The sha256 of a few tensors, little-endian float32, as drawn when the recipe was written down. A difference means that
 # every seeded artifact and measurement made before is no longer reproducible: count up seeded.RECIPE instead.

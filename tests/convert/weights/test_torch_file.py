@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import checkpoints, torch_file, unpickle
 from convert.errors import InputError
+from convert.weights import checkpoints, torch_file, unpickle
 
 DATA = Path(__file__).parent / "data"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from convert import unpickle
+from convert.weights import unpickle
 
 
 def load(data):

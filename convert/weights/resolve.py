@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import checkpoints, download, seeded
 from convert.errors import InputError, listing
 from convert.files import sha256_file
-from convert.layouts import Layout, Piece
-from convert.tensors import Array, Shape, StateDict, Stored, Tensor
-from convert.zoo import MODELS, ModelSpec
-
-__all__ = ["Fingerprint", "StateDict", "Tensor", "fingerprint", "resolve"]
+from convert.spec import ModelSpec
+from convert.weights import checkpoints, download, seeded
+from convert.weights.layouts import Layout, Piece
+from convert.weights.tensors import Array, Shape, StateDict, Stored, Tensor
+from convert.zoo import MODELS
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _CHOICES = (

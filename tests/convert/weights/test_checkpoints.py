@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from convert import checkpoints
 from convert.errors import InputError
+from convert.weights import checkpoints
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.tensors import Array, Shape
-from convert.zoo import ModelSpec
+from convert.spec import ModelSpec
+from convert.weights.tensors import Array, Shape
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from convert.tensors import Array, Shape
+from convert.weights.tensors import Array, Shape
 
 Names = Mapping[str, object]  # "module.name" to what stands in for it
 

@@ -1,0 +1,1 @@
+"""A state dict from wherever `--weights` points, without Paddle and without torch."""
