@@ -13,11 +13,11 @@ from safetensors.numpy import save_file
 
 from convert import zoo
 from convert.errors import InputError
-from convert.spec import load_spec
+from convert.spec import ModelSpec, Preprocessing, load_spec
 from convert.weights import download, layouts, seeded
 from convert.weights import resolve as weights
 
-TOY = zoo.ModelSpec(
+TOY = ModelSpec(
     name="toy",
     img_size=32,
     patch_size=16,
@@ -26,7 +26,7 @@ TOY = zoo.ModelSpec(
     depth=2,
     num_heads=2,
     qkv_bias=True,
-    preprocessing=zoo.Preprocessing(32, 32),
+    preprocessing=Preprocessing(32, 32),
 )
 BASE = zoo.MODELS["ViT_base_patch16_224"]
 
