@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +72,6 @@ def new_folder(target: Path) -> Iterator[Path]:
             work.replace(target)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):  # the parent stays when something else is in it
+            target.parent.rmdir()
         raise

@@ -40,8 +40,8 @@ def evaluate(
     """Judge every image of the set.
 
     Batches are of `batch` images, the last of what is left. on_progress gets the number of images dealt with so far.
-    An image that cannot be read goes to on_unreadable and is left out; InputError, which names it, as soon as they are
-    more than max_unreadable. ValueError when the logits do not fit the batch or the labels.
+    Up to max_unreadable images that cannot be read go to on_unreadable and are left out; InputError names the one that
+    is too many. ValueError when the logits do not fit the batch or the labels.
     """
     outcomes = [UNREADABLE] * len(dataset.entries)
     unreadable = 0
@@ -49,10 +49,10 @@ def evaluate(
     def skip(error: UnreadableImage) -> None:
         nonlocal unreadable
         unreadable += 1
-        on_unreadable(error)
         if unreadable > max_unreadable:
             met = "" if unreadable == 1 else f" and is number {unreadable} of those that cannot be used"
             raise InputError(f"{error}{met}; `--max-unreadable N` goes on without up to N images")
+        on_unreadable(error)
 
     labels = np.array([label for _, label in dataset.entries], dtype=np.int64)
     with closing(_batches(dataset, preprocessing, batch, skip)) as batches:
