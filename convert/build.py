@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convert import artifact as artifacts
-from convert import assemble, isolate
+from convert import isolate
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, InputError
+from convert.errors import CheckFailed, GraphError, InputError
 from convert.files import new_folder, sha256_file, sha256_files, sha256_json, write_json
-from convert.graph import GraphError
 from convert.models import InferenceFolder, find
 from convert.spec import ModelSpec
 from convert.weights.resolve import Fingerprint, fingerprint, resolve
@@ -121,6 +120,8 @@ def _tools() -> dict[str, str]:
 
 
 def _make(request: Request, model: ModelSpec | InferenceFolder, weights: str, target: Path, say: Say) -> Artifact:
+    from convert import assemble  # with onnx and onnxscript, which finding an artifact can do without
+
     with new_folder(target) as folder:
         try:
             if isinstance(model, ModelSpec):

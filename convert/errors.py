@@ -26,6 +26,10 @@ class CheckFailed(click.ClickException):
         click.echo(f"failed: {self.format_message()}", err=True)
 
 
+class GraphError(Exception):
+    """The converted graph is not what it must be; the message says what was expected and what was found."""
+
+
 def listing(names: Iterable[str], limit: int = 5) -> str:
     """`a, b, c and 4 more`: enough of a long list for one line of an error."""
     names = list(names)

@@ -11,7 +11,8 @@ from math import prod
 
 import onnx
 
-from convert.graph import GraphError, shapes_at_batch_one
+from convert.errors import GraphError
+from convert.graph import shapes_at_batch_one
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,10 @@ import onnx
 import onnxscript.optimizer
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from convert.errors import listing
+from convert.errors import GraphError, listing
 from convert.spec import ModelSpec
 
 INPUT, OUTPUT, BATCH = "x", "logits", "batch"
-
-
-class GraphError(Exception):
-    """The converted graph is not what it must be; the message says what was expected and what was found."""
 
 
 def tidy(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:

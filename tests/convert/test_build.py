@@ -18,8 +18,7 @@ from convert import artifact as artifacts
 from convert import build, isolate
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.errors import CheckFailed, InputError
-from convert.graph import GraphError
+from convert.errors import CheckFailed, GraphError, InputError
 from convert.spec import load_spec
 from convert.weights import seeded
 from tests.conftest import TOY_TOML

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from convert import graph
 from convert.artifact import Artifact
-from convert.graph import GraphError
+from convert.errors import GraphError
 from convert.spec import ModelSpec, Preprocessing
 
 
