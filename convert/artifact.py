@@ -65,6 +65,19 @@ class Artifact:
     def preprocessing(self) -> Preprocessing:
         return Preprocessing(**self.manifest["preprocessing"])
 
+    def weights_option(self, asked: str | None = None) -> str | None:
+        """The `--weights` that mean these weights anywhere: what `auto` came to, or the file.
+
+        asked: the `--weights` of a command, which names a file better than an earlier one did. None for an inference
+        model, which brings its own.
+        """
+        weights = self.manifest["weights"]
+        if self.manifest["spec"] is None:
+            return None
+        if weights["kind"] == "file":
+            return str(asked or weights["requested"])
+        return str(weights["source"]) if weights["kind"] == "seeded" else "pretrained"
+
     @property
     def seeded(self) -> bool:
         """True when the weights were drawn, not trained: speed and parity mean something, accuracy does not."""

@@ -28,7 +28,9 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What an artifact is asked to be. weights: as for `--weights`; None takes those of the artifact that is there.
+    """What an artifact is asked to be. weights: as for `--weights`.
+
+    weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
 
     InputError for a precision or an opset that there is not.
     """
@@ -36,13 +38,13 @@ class Request:
     model: str
     weights: str | None = None
     precision: str = "fp32"
-    opset: int = DEFAULT_OPSET
+    opset: int | None = None
     root: Path = ARTIFACTS
 
     def __post_init__(self) -> None:
         if self.precision != "fp32":
             raise InputError(f"precision {self.precision}: only fp32 can be converted so far")
-        if self.opset not in OPSETS:
+        if self.opset not in (None, *OPSETS):
             raise InputError(f"opset {self.opset}: choose one from {OPSETS[0]} to {OPSETS[-1]}")
 
 
@@ -56,14 +58,14 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     model = find(request.model)
     target = request.root / model.name / request.precision
     present = _present(target, say)
-    weights = _weights_wanted(request, model, present)
-    known = _fingerprint(model, weights, present)
-    if present and known and present.manifest.get("key") == _key(request, model, known):
+    settled = _settled(request, model, present)
+    known = _fingerprint(request, settled, model, present)
+    if present and known and present.manifest.get("key") == _key(settled, model, known):
         damage = present.damage()
         if not damage:
             return present, True
         say(f"{target}: {damage}; converting again")
-    return _make(request, model, weights, target, say), False
+    return _make(settled, model, target, say), False
 
 
 def _present(target: Path, say: Say) -> Artifact | None:
@@ -76,24 +78,34 @@ def _present(target: Path, say: Say) -> Artifact | None:
         return None
 
 
-def _weights_wanted(request: Request, model: ModelSpec | InferenceFolder, present: Artifact | None) -> str:
-    if isinstance(model, InferenceFolder):
-        if request.weights not in (None, "auto"):
-            raise InputError(f"--weights {request.weights}: {request.model} is an inference model and brings its own")
-        return "auto"
-    return request.weights or (present.manifest["weights"]["requested"] if present else "auto")
+def _settled(request: Request, model: ModelSpec | InferenceFolder, present: Artifact | None) -> Request:
+    """The request with what it left open taken from the artifact that is there, else from the defaults."""
+    if isinstance(model, InferenceFolder) and request.weights not in (None, "auto"):
+        raise InputError(f"--weights {request.weights}: {request.model} is an inference model and brings its own")
+    weights = request.weights or (present.manifest["weights"]["requested"] if present else "auto")
+    opset = request.opset or (present.manifest["opset"] if present else DEFAULT_OPSET)
+    return dataclasses.replace(request, weights=weights, opset=opset)
 
 
-def _fingerprint(model: ModelSpec | InferenceFolder, weights: str, present: Artifact | None) -> Fingerprint | None:
+def _fingerprint(
+    request: Request, settled: Request, model: ModelSpec | InferenceFolder, present: Artifact | None
+) -> Fingerprint | None:
     """What identifies the weights, as far as it is known without the network; None when only a download can tell."""
     if isinstance(model, InferenceFolder):
         return _folder_fingerprint(model)
-    known = fingerprint(weights, model)
-    if known is None and weights == "auto" and present and present.manifest["weights"]["requested"] == "auto":
-        # An earlier `auto` found no network: do not wait for it each time. `pretrained` asks again.
-        entry = present.manifest["weights"]
-        return Fingerprint(entry["kind"], entry["source"], entry["sha256"], entry["note"])
+    inside = _inside(present) if present else None
+    if request.weights is None and inside:
+        return inside
+    assert settled.weights
+    known = fingerprint(settled.weights, model)
+    if known is None and present and settled.weights == present.manifest["weights"]["requested"] == "auto":
+        return inside  # an earlier `auto` found no network: do not wait for it each time; `pretrained` asks again
     return known
+
+
+def _inside(artifact: Artifact) -> Fingerprint:
+    entry = artifact.manifest["weights"]
+    return Fingerprint(entry["kind"], entry["source"], entry["sha256"], entry["note"])
 
 
 def _folder_fingerprint(model: InferenceFolder) -> Fingerprint:
@@ -119,15 +131,16 @@ def _tools() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _TOOLS}
 
 
-def _make(request: Request, model: ModelSpec | InferenceFolder, weights: str, target: Path, say: Say) -> Artifact:
+def _make(request: Request, model: ModelSpec | InferenceFolder, target: Path, say: Say) -> Artifact:
     from convert import assemble  # with onnx and onnxscript, which finding an artifact can do without
 
+    weights, opset = request.weights or "auto", request.opset or DEFAULT_OPSET
     with new_folder(target) as folder:
         try:
             if isinstance(model, ModelSpec):
-                made = assemble.from_spec(model, resolve(weights, model), folder, request.opset)
+                made = assemble.from_spec(model, resolve(weights, model), folder, opset)
             else:
-                made = assemble.from_folder(model, _folder_fingerprint(model), folder, request.opset)
+                made = assemble.from_folder(model, _folder_fingerprint(model), folder, opset)
         except (isolate.JobError, GraphError) as error:
             say(getattr(error, "log", "").strip())
             raise CheckFailed(f"{model.name}: the conversion failed: {error}") from None
@@ -140,26 +153,21 @@ def _make(request: Request, model: ModelSpec | InferenceFolder, weights: str, ta
         manifest = {
             "model": model.name,
             "precision": request.precision,
-            "opset": request.opset,
+            "opset": opset,
             "weights": {**dataclasses.asdict(made.weights), "requested": weights},
             **made.facts,
             "files": entries,
             "tools": _tools(),
-            "command": _command(request, weights, made.weights),
             "key": _key(request, model, made.weights),
         }
+        manifest["command"] = _command(request, opset, Artifact(folder, manifest).weights_option(weights))
         write_json(folder / artifacts.MANIFEST, manifest)
     return artifacts.load(target)
 
 
-def _command(request: Request, requested: str, weights: Fingerprint) -> str:
+def _command(request: Request, opset: int, weights: str | None) -> str:
     """The command that makes the same artifact again."""
     words = ["python", "-m", "convert", request.model, "--precision", request.precision]
-    if request.opset != DEFAULT_OPSET:
-        words += ["--opset", str(request.opset)]
-    if not isinstance(find(request.model), InferenceFolder):
-        words += [
-            "--weights",
-            requested if weights.kind == "file" else weights.source if weights.kind == "seeded" else "pretrained",
-        ]
+    words += ["--weights", weights] if weights else []
+    words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
     return shlex.join(words)

@@ -71,19 +71,6 @@ def artifacts(models: str, weights: str | None, precision: str, root: Path = ART
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
 
 
-def weights_option(artifact: Artifact, asked: str | None) -> str | None:
-    """The `--weights` that mean an artifact's weights anywhere: what `auto` came to, or those that were there already.
-
-    None for an inference model, which brings its own.
-    """
-    weights = artifact.manifest["weights"]
-    if artifact.manifest["spec"] is None:
-        return None
-    if weights["kind"] == "file":
-        return str(asked or weights["requested"])
-    return str(weights["source"]) if weights["kind"] == "seeded" else "pretrained"
-
-
 def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     """`build.obtain`, saying what was made and, each time, what the user must know of the weights."""
     artifact, reused = obtain(request, say)

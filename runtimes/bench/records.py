@@ -6,7 +6,6 @@ import shlex
 import time
 from typing import Any
 
-from convert import cli
 from convert.artifact import Artifact
 from runtimes.bench.store import Record
 
@@ -40,7 +39,7 @@ def command(module: str, argument: str, artifact: Artifact, weights: str | None,
     `--batch 4`; one that is None is left out.
     """
     words = ["python", "-m", module, "--model", argument]
-    for name, value in {"weights": cli.weights_option(artifact, weights), **options}.items():
+    for name, value in {"weights": artifact.weights_option(weights), **options}.items():
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)

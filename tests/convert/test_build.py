@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import safetensors.numpy
 
 from convert import artifact as artifacts
 from convert import build, isolate
@@ -203,10 +204,11 @@ def test_an_earlier_auto_does_not_ask_the_network_again(tmp_path: Path, monkeypa
     present = Artifact(tmp_path, {"weights": {"requested": "auto", "kind": "seeded", "source": "seeded:0",
                                               "sha256": "s", "note": "why"}})  # fmt: skip
     monkeypatch.setattr(build, "fingerprint", lambda weights, model: None)
-    found = build._fingerprint(spec, "auto", present)
+    auto, pretrained = Request("toy", "auto"), Request("toy", "pretrained")
+    found = build._fingerprint(auto, auto, spec, present)
     assert found is not None
     assert (found.kind, found.note) == ("seeded", "why")
-    assert build._fingerprint(spec, "pretrained", present) is None
+    assert build._fingerprint(pretrained, pretrained, spec, present) is None
 
 
 def _toml(folder: Path) -> Path:
@@ -229,3 +231,21 @@ def test_the_command(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp
     assert result.stderr.startswith("error: unknown model ViT_base_patch32_385: did you mean ViT_base_patch32_384?")
     result = convert("--list")
     assert len(result.stdout.splitlines()) == 7
+
+
+def test_what_is_left_open_comes_from_the_artifact_that_is_there(tmp_path: Path) -> None:
+    """Also when the file that its weights came from is gone: they are in the artifact."""
+    spec = load_spec(_toml(tmp_path))
+    file = tmp_path / "toy.safetensors"
+    tensors = {name: tensor.read() for name, tensor in seeded.tensors(5, spec.state_shapes()).items()}
+    linear = {name: np.ascontiguousarray(array.T) if array.ndim == 2 else array for name, array in tensors.items()}
+    safetensors.numpy.save_file(linear, file)
+    toml = str(tmp_path / "toy.toml")
+    first, _ = obtain(Request(toml, str(file), opset=18, root=tmp_path), print)
+    assert first.manifest["command"].endswith(f"--weights {file} --opset 18")
+    assert first.weights_option() == str(file)
+    file.unlink()
+    again, reused = obtain(Request(toml, root=tmp_path), print)
+    assert (reused, again.sha256, again.manifest["opset"]) == (True, first.sha256, 18)
+    with pytest.raises(InputError, match="no such file"):
+        obtain(Request(toml, str(file), root=tmp_path), print)
