@@ -1,9 +1,32 @@
-"""Comma-separated command-line values, checked."""
+"""Command-line options of whatever runs models, and comma-separated values, checked."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import click
+
+from convert.cli import Command
 from convert.errors import InputError, listing
 from runtimes.base import PRECISIONS
+
+
+def run_options(command: Command) -> Command:
+    """`--runtime`, `--threads` and `--out`, for commands that run models and store records."""
+    options = [
+        click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]"),
+        click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]"),
+        click.option("--out", type=click.Path(path_type=Path), help="Results folder. [default: new, under results/]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def resume_option(command: Command) -> Command:
+    """`--resume`, for commands whose work is long."""
+    text = "Only what the folder lacks; without --out, in the newest under results/."
+    return click.option("--resume", is_flag=True, help=text)(command)
 
 
 def words(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from runtimes.base import Options, Runtime
 from runtimes.bench import records, store
 from runtimes.bench.store import Record
 from runtimes.infer import Pass, infer
-from runtimes.options import numbers, precisions
+from runtimes.options import numbers, precisions, run_options
 from validate import inputs as input_sets
 from validate import reference
 from validate.inputs import Inputs
@@ -74,9 +74,8 @@ def _mixing(found: list[np.ndarray], bounds: Tolerance) -> str | None:
 
 @click.command()
 @cli.model_options
-@click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]")
+@run_options
 @click.option("--batch", default="1,4", show_default=True, help="Batch sizes, comma-separated.")
-@click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
 @click.option(
     "--inputs",
     "photos",
@@ -84,7 +83,6 @@ def _mixing(found: list[np.ndarray], bounds: Tolerance) -> str | None:
     help="Photos: a folder, a list file or one image. [default: seeded images]",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=input_sets.COUNT, show_default=True, help="Images used.")
-@click.option("--out", type=click.Path(path_type=Path), help="Results folder. [default: a new one under results/]")
 def main(
     models: str,
     weights: str | None,

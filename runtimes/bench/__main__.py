@@ -15,14 +15,13 @@ from runtimes import environment, registry
 from runtimes.bench import run, store
 from runtimes.bench.cell import Effort
 from runtimes.bench.store import Record
-from runtimes.options import numbers, precisions
+from runtimes.options import numbers, precisions, resume_option, run_options
 
 
 @click.command()
 @cli.model_options
-@click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]")
+@run_options
 @click.option("--batch", default="1,4,8", show_default=True, help="Batch sizes, comma-separated.")
-@click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
 @click.option(
     "--min-seconds",
     type=click.FloatRange(min=0),
@@ -37,8 +36,7 @@ from runtimes.options import numbers, precisions
     show_default=True,
     help="... and at least so many inferences.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Results folder. [default: a new one under results/]")
-@click.option("--resume", is_flag=True, help="Only what the folder lacks; without --out, in the newest under results/.")
+@resume_option
 def main(
     models: str,
     weights: str | None,

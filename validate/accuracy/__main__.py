@@ -13,7 +13,7 @@ from convert.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import Runtime
 from runtimes.bench import store
-from runtimes.options import precisions
+from runtimes.options import precisions, resume_option, run_options
 from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Cell, Settings, compare, measure, stored
 from validate.accuracy.console import Reporter
 from validate.imagenet import LabelledSet, load_labelled
@@ -37,9 +37,8 @@ or the usage is wrong, or a runtime asked for by name is not available.
     help="A list of `path label` lines (0-based), or a folder with val_list.txt.",
 )
 @cli.model_options
-@click.option("--runtime", help="Comma-separated. [default: every one available here]")
+@run_options
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Images in one inference.")
-@click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images of the list.")
 @click.option(
     "--max-unreadable",
@@ -48,8 +47,7 @@ or the usage is wrong, or a runtime asked for by name is not available.
     show_default=True,
     help="Go on without up to so many images that cannot be decoded; they leave the denominator.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Results folder. [default: a new one under results/]")
-@click.option("--resume", is_flag=True, help="Only what the folder lacks; without --out, in the newest under results/.")
+@resume_option
 def main(
     models: str,
     weights: str | None,
@@ -57,7 +55,7 @@ def main(
     root: Path,
     as_json: bool,
     images: str,
-    runtime: str | None,
+    chosen: str | None,
     batch: int,
     threads: int | None,
     limit: int | None,
@@ -73,7 +71,7 @@ def main(
     report = Reporter()
     settings = Settings(images, weights, batch, threads, limit, max_unreadable)
     # The reference runs first, in its precision first: the others are held against it.
-    runtimes = sorted(registry.select(runtime), key=lambda selected: selected.name != REFERENCE)
+    runtimes = sorted(registry.select(chosen), key=lambda selected: selected.name != REFERENCE)
     asked = sorted(precisions(precision), key=lambda name: name != REFERENCE_PRECISION)
     _dataset(settings, None)  # a bad list is found before a long conversion
     folder = out or (store.newest_run() if resume else store.new_run())
@@ -90,7 +88,7 @@ def main(
             report.say(f"records: {folder / store.RESULTS}")
     if as_json:
         click.echo(json.dumps({"records": records}, indent=2, ensure_ascii=False))
-    _finish(records, named=runtime is not None)
+    _finish(records, named=chosen is not None)
 
 
 def _dataset(settings: Settings, classes: int | None) -> LabelledSet:
