@@ -21,7 +21,7 @@ PADDLE_PARAMS = "paddle/inference.pdiparams"
 class Artifact:
     """A converted model on disk.
 
-    path: its folder. manifest: see the file formats in docs; `files` there holds size and sha256 of every other file.
+    path: its folder. manifest: see docs/formats.md; `files` there holds size and sha256 of every other file.
     """
 
     path: Path

@@ -34,7 +34,8 @@ class Table:
 
     frame: cells of type Cell only. Its columns are names, or pairs (heading, name): a writer with a narrow page
     shows one table per heading, each with the columns of heading "". notes: sentences. footnotes: number n is the n-th.
-    commands: what makes the table's records again. once: columns that may be said once where all rows agree.
+    commands: what makes the table's records again. once: columns that may be said once where all rows agree. short:
+    what stands for a heading behind a column's name where all headings share one table; `together` is that one's own.
     """
 
     name: str
@@ -44,12 +45,19 @@ class Table:
     footnotes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    short: dict[str, str] = field(default_factory=dict)
+    together: str = ""
 
-    def blocks(self) -> list[tuple[str, pd.DataFrame]]:
-        """(heading, frame) for each heading, in their order; one block with heading "" where columns have none."""
+    def blocks(self, widest: int = 0) -> list[tuple[str, pd.DataFrame]]:
+        """(heading, frame) for each heading, in their order; one block with heading "" where columns have none.
+
+        A frame of at most `widest` columns stays one: the columns of a name side by side, one for each heading.
+        """
         if self.frame.columns.nlevels == 1:
             return [("", self.frame)]
         columns = self._pairs()
+        if len(columns) <= widest:
+            return [(self.together, self._side_by_side(columns))]
         blocks = []
         for wanted in dict.fromkeys(heading for heading, _ in columns if heading):
             taken = [position for position, (heading, _) in enumerate(columns) if heading in ("", wanted)]
@@ -57,6 +65,14 @@ class Table:
             block.columns = pd.Index([columns[position][1] for position in taken])
             blocks.append((wanted, block))
         return blocks
+
+    def _side_by_side(self, columns: list[tuple[str, str]]) -> pd.DataFrame:
+        names = list(dict.fromkeys(name for _, name in columns))
+        order = sorted(range(len(columns)), key=lambda position: names.index(columns[position][1]))
+        together = self.frame.iloc[:, order]
+        named = [(self.short.get(heading, heading), name) for heading, name in (columns[i] for i in order)]
+        together.columns = pd.Index([f"{name}, {heading}" if heading else name for heading, name in named])
+        return together
 
     def _pairs(self) -> list[tuple[str, str]]:
         return [(str(column[0]), str(column[1])) for column in self.frame.columns]

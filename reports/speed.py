@@ -14,8 +14,8 @@ V100 = "published: V100, TensorRT fp32"
 _NOTHING = "No latency was measured in these results."
 _LATENCY_NOTES = (
     BATCH_NOTE,
-    "Bold: the fastest of its row; its 95 % interval overlaps no other. In a row without bold the first ones cannot be "
-    "told apart, or there is only one. Cells marked unstable take no part.",
+    "Bold: the fastest of a model at a batch size; its 95 % interval overlaps no other. Where none is bold, the first "
+    "ones cannot be told apart, or there is only one. Cells marked unstable take no part.",
     "Unproven: measured, but without a parity check that passed, so no speed is shown. -: not measured.",
     f'A column "{V100}" is PaddleClas\' own, measured on another machine with TensorRT 8.0.3.4: for orientation only.',
 )
@@ -57,6 +57,8 @@ def latency(results: Results) -> Table:
         _LATENCY_NOTES if cells else (_NOTHING,),
         tuple(notes.texts),
         commands(cells),
+        short={_heading(batch): f"bs={batch}" for batch in batches},
+        together="Median in ms",
     )
 
 

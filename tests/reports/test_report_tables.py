@@ -246,6 +246,32 @@ def test_figures_are_published_for_the_seven_only(make: Any, folder: Any) -> Non
     ]
 
 
+def test_latencies_stand_side_by_side_as_long_as_they_fit(make: Any, folder: Any) -> None:
+    records = [
+        record
+        for i, runtime in enumerate(("ort-cpu", "paddle"))
+        for record in (
+            make.parity(runtime=runtime),
+            *(make.latency(10.0 * b + i, runtime=runtime, batch=b) for b in (1, 4)),
+        )
+    ]
+    table = speed.latency(results.load(folder(*records)))
+    ((heading, block),) = table.blocks(widest=7)
+    assert heading == "Median in ms"
+    assert {name: cell.text for name, cell in block.iloc[0].items()} == {
+        "Model": BASE,
+        "paddle fp32, bs=1": "11.0",
+        "paddle fp32, bs=4": "41.0",
+        "ort-cpu fp32, bs=1": "10.0",
+        "ort-cpu fp32, bs=4": "40.0",
+        "published: V100, TensorRT fp32, bs=1": "5.29",
+        "published: V100, TensorRT fp32, bs=4": "12.33",
+    }
+    apart = table.blocks(widest=6)
+    assert [heading for heading, _ in apart] == ["Batch 1, median in ms", "Batch 4, median in ms"]
+    assert [cell.text for cell in apart[1][1].iloc[0]] == [BASE, "41.0", "40.0", "12.33"]
+
+
 def test_seeded_models_are_marked_in_every_table(make: Any, folder: Any) -> None:
     facts = {"model_info": make.weights("seeded", source="seeded:0", note="offline")}
     records = [make.latency(**facts), make.parity(**facts), make.accuracy(**facts)]
