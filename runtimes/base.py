@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -142,7 +143,9 @@ class Runtime:
     def unavailable(self) -> str | None:
         """Why this runtime cannot run here, in a sentence; None when it can."""
         try:
-            importlib.import_module(self.package)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Paddle's import warns of a compiler cache that nobody asked for
+                importlib.import_module(self.package)
             return None if self.devices() else f"{self.distribution} is installed but finds no device"
         except ImportError as error:
             return f"{self.distribution} cannot be imported: {error}"
