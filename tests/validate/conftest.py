@@ -55,6 +55,12 @@ def best() -> Callable[[int], np.ndarray]:
 
 
 @pytest.fixture
+def identity(best: Answer) -> Answer:
+    """The answer of a runtime that names the number that it sees."""
+    return lambda shown: best(shown)
+
+
+@pytest.fixture
 def make_session() -> Callable[..., FakeSession]:
     return lambda answer, precision="fp32": FakeSession(answer, precision)
 
