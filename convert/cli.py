@@ -11,7 +11,8 @@ from rich.console import Console
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
-from convert.models import find_all
+from convert.errors import InputError
+from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -66,8 +67,16 @@ def model_options(command: Command) -> Command:
 
 
 def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
-    """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet."""
+    """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
+
+    InputError when two of them have the same name, and so the same folder.
+    """
     requests = {model: Request(model, weights, precision, root=root) for model in find_all(models)}
+    named: dict[str, str] = {}
+    for model in requests:
+        other = named.setdefault(find(model).name, model)
+        if other != model:
+            raise InputError(f"{other} and {model} are both called {find(model).name}: give one of them another name")
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
 
 

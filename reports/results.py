@@ -15,16 +15,16 @@ from convert.errors import InputError
 from convert.zoo import MODELS
 from runtimes.base import PRECISIONS
 from runtimes.bench import store
+from runtimes.bench.proof import proof
 from runtimes.bench.store import Record
 
-ENVIRONMENT = "environment.json"
 MEASURED = ("ok", "unstable")
 
 # What makes two records the same cell: the later one replaces the earlier one.
 CELL = {
     "latency": ("model", "runtime", "precision", "batch", "threads"),
     "throughput": ("model", "runtime", "precision", "batch", "streams"),
-    "parity": ("model", "runtime", "precision", "inputs"),
+    "parity": ("model", "runtime", "runtime_version", "precision", "inputs", "batches"),
     "accuracy": ("model", "runtime", "precision", "dataset", "limit"),
 }
 _TEXTS = ("reason", "command", "artifact", "device", "time_utc", "dataset")
@@ -34,7 +34,7 @@ _NUMBERS = (
     *("top1_agreement", "top5_agreement", "nonfinite", "images", "unreadable", "top1", "top5", "mcnemar_p"),
 )
 _INTERVALS = ("ci95_ms", "top1_ci95")
-_FLAGS = ("passed", "batch_invariant", "subset", "seeded")
+_FLAGS = ("passed", "batch_invariant", "subset")
 _TABLES = ("effective", "model_info", "tolerance")
 
 
@@ -86,26 +86,9 @@ class Results:
         return any(record["model"] == model and _tells_seeded(record) for record in self.records)
 
     def doubt(self, record: Record) -> str | None:
-        """Why the speed of a record must not be shown, in a sentence; None when its parity passed.
-
-        The proof is a parity record that passed, of the same model, runtime, precision and artifact. Where parity was
-        checked on several sets of inputs, all have to pass.
-        """
-        proofs = self._parities.get(_proof_key(record), []) if record["artifact"] else []
-        if not proofs:
-            return "there is no parity check of this model, runtime, precision and artifact"
-        for proof in proofs:
-            if proof.get("passed") is not True:
-                status = "failed" if proof["status"] == "ok" else proof["status"]
-                return f"parity {status}: {proof['reason'] or 'no reason recorded'}"
-        return None
-
-    @cached_property
-    def _parities(self) -> dict[tuple[str, ...], list[Record]]:
-        found: dict[tuple[str, ...], list[Record]] = {}
-        for record in self.of("parity"):
-            found.setdefault(_proof_key(record), []).append(record)
-        return found
+        """Why the speed of a record must not be shown, in a sentence; None when its parity passed."""
+        found = proof(record, self.of("parity"))
+        return None if found.passed else found.reason
 
     @cached_property
     def several_threads(self) -> bool:
@@ -126,16 +109,12 @@ def load(folder: Path) -> Results:
             )
     in_force, stale = _newest_artifacts(records)
     kept = sorted(_latest_cells(in_force), key=_order)
-    return Results(folder.resolve().name, tuple(kept), _environment(folder / ENVIRONMENT), stale)
+    return Results(folder.resolve().name, tuple(kept), _environment(folder / store.ENVIRONMENT), stale)
 
 
 def _tells_seeded(record: Record) -> bool:
     weights = (record.get("model_info") or {}).get("weights")
-    return bool(record.get("seeded")) or (isinstance(weights, dict) and weights.get("kind") == "seeded")
-
-
-def _proof_key(record: Record) -> tuple[str, ...]:
-    return tuple(record[name] for name in ("model", "runtime", "precision", "artifact"))
+    return isinstance(weights, dict) and weights.get("kind") == "seeded"
 
 
 def _thread_counts(records: Iterable[Record]) -> set[int]:

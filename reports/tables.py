@@ -11,7 +11,8 @@ from typing import Any
 from reports import quality, speed
 from reports.answer import answer
 from reports.frames import SEEDED_MARK, Cell, Table, convert, frame, plain
-from reports.results import ENVIRONMENT, Results
+from reports.results import Results
+from runtimes.bench.store import ENVIRONMENT
 
 SEEDED_NOTE = f"{SEEDED_MARK} seeded weights: the accuracy means nothing; speed and parity do."
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import psutil
 
+from convert.files import write_json
 from runtimes.base import usable_cores
+from runtimes.bench.store import ENVIRONMENT
 
 _PACKAGES = (
     "paddlepaddle",
@@ -58,6 +60,12 @@ def describe() -> dict[str, Any]:
         "packages": {name: version for name in _PACKAGES if (version := version_of(name))},
         "vitbench": {"version": version_of("vitbench"), **_commit()},
     }
+
+
+def save(folder: Path) -> None:
+    """Write `environment.json` into a results folder, unless it is there: it tells of the run's beginning."""
+    if not (folder / ENVIRONMENT).exists():
+        write_json(folder / ENVIRONMENT, describe())
 
 
 def version_of(distribution: str) -> str | None:

@@ -13,8 +13,6 @@ from convert.artifact import Artifact
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo, UnavailableError, lowest_precision
 
 _CPU = "CPUExecutionProvider"
-# On Arm this would compute FP32 matrix products in bf16 (ORT: session config keys); it is off unless set.
-_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
 
 class _OrtSession(Session):
@@ -57,19 +55,14 @@ class _OrtSession(Session):
             name for node in ran for output in node["output_type_shape"] for name in output if "int64" not in name
         )
         providers = Counter(node["provider"] for node in ran)
-        settings = self._session.get_session_options()
-        fastmath = (
-            settings.has_session_config_entry(_FASTMATH) if hasattr(settings, "has_session_config_entry") else False
-        )
         details = {
             "read_from": "profile of the first run",
             "nodes_by_provider": dict(providers),
             "outputs_by_type": dict(types),
-            "threads": settings.intra_op_num_threads,
+            "threads": self._session.get_session_options().intra_op_num_threads,
         }
-        precision = "bf16" if fastmath else lowest_precision(types)
         device = "CPU" if set(providers) == {_CPU} else "+".join(sorted(providers))
-        return Effective(precision, device, details)
+        return Effective(lowest_precision(types), device, details)
 
     def close(self) -> None:
         if self._profile is None:

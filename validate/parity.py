@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
@@ -15,7 +16,7 @@ from convert.artifact import Artifact
 from convert.errors import CheckFailed
 from convert.isolate import JobError
 from convert.progress import bar
-from runtimes import registry
+from runtimes import environment, registry
 from runtimes.base import Options, Runtime
 from runtimes.bench import records, store
 from runtimes.bench.store import Record
@@ -38,7 +39,7 @@ def check(artifact: Artifact, runtime: Runtime, options: Options, inputs: Inputs
     bounds = tolerance(options.precision, float(np.abs(expected).max()))
     order = range(len(inputs.images))
     passes = [Pass(batch, order) for batch in batches] + [Pass(max(batches), order[::-1])]
-    record = records.blank("parity", artifact, runtime.name, options.precision, options.device) | {
+    record = records.blank("parity", artifact, runtime, options.precision) | {
         "reference": reference.NAME,
         "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
         "batches": batches,
@@ -133,6 +134,7 @@ def main(
                     inputs=photos,
                     limit=limit,
                 )
+                environment.save(folder)
                 store.append(folder, record)
                 made.append(record)
     _show(made)
@@ -150,7 +152,7 @@ def _show(made: list[Record]) -> None:
         values = [record["max_abs"], record["tolerance"]["max_abs"], record["cosine"], record["top1_agreement"]]
         formats = ("{:.2g}", "{:.2g}", "{:.7f}", "{:.0%}")
         cells = ["-" if v is None else form.format(v) for v, form in zip(values, formats, strict=True)]
-        verdict = "[green]passed" if record["passed"] else f"[red]failed[/]: {record['reason']}"
+        verdict = "[green]passed" if record["passed"] else f"[red]failed[/]: {escape(record['reason'])}"
         table.add_row(record["model"], record["runtime"], record["precision"], *cells, verdict)
     cli.console().print(table)
 

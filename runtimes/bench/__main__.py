@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from convert import cli
 from convert.errors import CheckFailed
-from convert.files import write_json
 from runtimes import environment, registry
 from runtimes.bench import run, store
 from runtimes.bench.cell import Effort
@@ -67,7 +66,7 @@ def main(
         run.Matrix(cli.artifacts(models, weights, name, root), name, runtimes, batches, threads, weights, root, effort)
         for name in names
     ]
-    write_json(folder / "environment.json", environment.describe())
+    environment.save(folder)
     made = _measure(matrices, folder, resume)
     cli.say(f"records: {folder / store.RESULTS}")
     if as_json:
@@ -99,7 +98,7 @@ def _measure(matrices: list[run.Matrix], folder: Path, resume: bool) -> list[Rec
             for record in run.run(matrix, folder, resume, starting):
                 made.append(record)
                 progress.advance(task)
-                console.print(f"{_name(record)}: {_outcome(record)}", highlight=False)
+                console.print(f"{_name(record)}: {_outcome(record)}", highlight=False, markup=False)
     return made
 
 
@@ -110,8 +109,8 @@ def _name(record: Record) -> str:
 def _outcome(record: Record) -> str:
     if record["status"] != "ok":
         return f"{record['status']}: {record['reason']}"
-    low, high = record["ci95_ms"] or (float("nan"), float("nan"))
-    return f"median {record['median_ms']:.1f} ms [{low:.1f}, {high:.1f}], {record['count']} samples"
+    interval = "[{:.1f}, {:.1f}]".format(*record["ci95_ms"]) if record["ci95_ms"] else "(too few for an interval)"
+    return f"median {record['median_ms']:.1f} ms {interval}, {record['count']} samples"
 
 
 if __name__ == "__main__":

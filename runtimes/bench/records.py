@@ -7,18 +7,20 @@ import time
 from typing import Any
 
 from convert.artifact import Artifact
+from runtimes.base import Runtime
 from runtimes.bench.store import Record
 
 
-def blank(kind: str, artifact: Artifact, runtime: str, precision: str, device: str) -> Record:
+def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str) -> Record:
     """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
     manifest = artifact.manifest
     return {
         "kind": kind,
         "model": artifact.model,
         "precision": precision,
-        "runtime": runtime,
-        "device": device,
+        "runtime": runtime.name,
+        "runtime_version": runtime.version(),
+        "device": runtime.default_device,
         "artifact": artifact.sha256,
         "status": "ok",
         "reason": None,

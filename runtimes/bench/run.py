@@ -15,6 +15,7 @@ from convert.isolate import JobError
 from runtimes.base import Options, Runtime
 from runtimes.bench import records, store
 from runtimes.bench.cell import Effort, Job, measure
+from runtimes.bench.proof import Proof, proof
 from runtimes.bench.store import Record
 
 _NO_NUMBERS: Record = {
@@ -38,9 +39,6 @@ class Matrix:
     root: Path = Path("artifacts")
     effort: Effort = field(default_factory=Effort)
 
-    def options(self, runtime: Runtime) -> Options:
-        return Options(self.precision, runtime.default_device, self.threads)
-
     @property
     def cells(self) -> int:
         return len(self.artifacts) * len(self.runtimes) * len(self.batches)
@@ -49,50 +47,35 @@ class Matrix:
 def run(matrix: Matrix, folder: Path, resume: bool, on_cell: Callable[[str], None]) -> Iterator[Record]:
     """Measure every cell and append its record; yields each. on_cell: told what starts.
 
-    resume: what the folder already holds for the same artifact is not done again. A cell whose runtime failed parity is
-    refused with the reason; one that crashes or hangs is recorded as failed, and the rest goes on.
+    resume: a cell that the folder already has a number for is not measured again, and its stored record is yielded. A
+    cell whose runtime failed parity is refused with the reason; one that crashes or hangs is recorded as failed, and
+    the rest goes on.
     """
     known = store.read(folder) if (folder / store.RESULTS).exists() else []
     for argument, artifact in matrix.artifacts.items():
-        unproven = [r for r in matrix.runtimes if parity_verdict(known, artifact, r, matrix) is None]
+        cells = [_blank(matrix, argument, artifact, r, batch) for r in matrix.runtimes for batch in matrix.batches]
+        unproven = {cell["runtime"]: None for cell in cells if proof(cell, known).passed is None}
         if unproven:
-            on_cell(f"parity of {artifact.model} on {', '.join(runtime.name for runtime in unproven)}")
-            prove(matrix, argument, unproven, folder)
+            on_cell(f"parity of {artifact.model} on {', '.join(unproven)}")
+            prove(matrix, argument, list(unproven), folder)
             known = store.read(folder)
-        for runtime in matrix.runtimes:
-            for batch in matrix.batches:
-                blank = _blank(matrix, argument, artifact, runtime, batch)
-                if resume and any(_same_cell(record, blank) for record in known):
-                    continue
-                on_cell(f"{artifact.model} {matrix.precision} on {runtime.name}, batch {batch}")
-                record = blank | _numbers(
-                    matrix, artifact, runtime, batch, parity_verdict(known, artifact, runtime, matrix)
-                )
-                store.append(folder, record)
-                yield record
+        for cell in cells:
+            on_cell(f"{artifact.model} {matrix.precision} on {cell['runtime']}, batch {cell['batch']}")
+            stored = _stored(cell, known) if resume else None
+            if stored is None:
+                stored = cell | _numbers(matrix, artifact, cell, proof(cell, known))
+                store.append(folder, stored)
+            yield stored
 
 
-def parity_verdict(known: list[Record], artifact: Artifact, runtime: Runtime, matrix: Matrix) -> Record | None:
-    """The newest parity record that covers these cells; None when parity was not checked at all of their batches."""
-    covering = [
-        record
-        for record in known
-        if record["kind"] == "parity"
-        and (record["artifact"], record["runtime"], record["precision"])
-        == (artifact.sha256, runtime.name, matrix.precision)
-        and set(matrix.batches) <= set(record["batches"])
-    ]
-    return covering[-1] if covering else None
-
-
-def prove(matrix: Matrix, argument: str, runtimes: list[Runtime], folder: Path) -> None:
+def prove(matrix: Matrix, argument: str, runtimes: list[str], folder: Path) -> None:
     """Have parity checked, by the command that a user would give: it is the validator's work, which builds on ours."""
     options: dict[str, Any] = {
         "--model": argument,
         "--weights": matrix.weights,
         "--artifacts": matrix.root,
         "--precision": matrix.precision,
-        "--runtime": ",".join(runtime.name for runtime in runtimes),
+        "--runtime": ",".join(runtimes),
         "--batch": ",".join(map(str, matrix.batches)),
         "--threads": matrix.threads,
         "--out": folder,
@@ -103,7 +86,6 @@ def prove(matrix: Matrix, argument: str, runtimes: list[Runtime], folder: Path) 
 
 
 def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, batch: int) -> Record:
-    options = matrix.options(runtime)
     command = records.command(
         "runtimes.bench",
         argument,
@@ -114,33 +96,32 @@ def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, 
         batch=batch,
         threads=matrix.threads,
     )
-    return records.blank("latency", artifact, runtime.name, matrix.precision, options.device) | {
+    return records.blank("latency", artifact, runtime, matrix.precision) | {
         "command": command,
         "batch": batch,
-        "threads": options.thread_count(),
-        "runtime_version": runtime.version(),
+        "threads": Options(threads=matrix.threads).thread_count(),
         **_NO_NUMBERS,
     }
 
 
-def _numbers(matrix: Matrix, artifact: Artifact, runtime: Runtime, batch: int, parity: Record | None) -> Record:
-    if parity is None:
-        return {"status": "refused", "reason": "parity could not be checked, so a speed would mean nothing"}
-    if not parity["passed"]:
-        return {"status": "refused", "reason": f"failed parity: {parity['reason']}"}
+def _numbers(matrix: Matrix, artifact: Artifact, cell: Record, parity: Proof) -> Record:
+    if not parity.passed:
+        return {"status": "refused", "reason": parity.reason}
+    options = Options(matrix.precision, cell["device"], matrix.threads)
     try:
-        numbers = measure(Job(str(artifact.path), runtime.name, batch, matrix.options(runtime), matrix.effort))
+        numbers = measure(Job(str(artifact.path), cell["runtime"], cell["batch"], options, matrix.effort))
     except JobError as error:
         cli.say(error.log[-2000:].strip())
         return {"status": "failed", "reason": str(error)}
-    ran_as = numbers["effective"]["precision"]
-    if ran_as != matrix.precision:
-        return {**_NO_NUMBERS, "effective": numbers["effective"], "status": "failed",
-                "reason": f"{runtime.name} computed in {ran_as} instead of {matrix.precision}"}  # fmt: skip
+    effective = numbers["effective"]
+    if effective["precision"] != matrix.precision:
+        reason = f"{cell['runtime']} computed in {effective['precision']} instead of {matrix.precision}"
+        return {"effective": effective, "status": "failed", "reason": reason}
     return numbers
 
 
-def _same_cell(record: Record, blank: Record) -> bool:
-    """Whether a stored record answers a cell, for good or because it was refused."""
+def _stored(cell: Record, known: list[Record]) -> Record | None:
+    """The newest record with a number for a cell: same artifact, runtime, version and options."""
     keys = ("kind", "artifact", "runtime", "runtime_version", "precision", "device", "batch", "threads")
-    return record["status"] in ("ok", "refused") and all(record.get(key) == blank[key] for key in keys)
+    found = [r for r in known if r["status"] == "ok" and all(r.get(key) == cell[key] for key in keys)]
+    return found[-1] if found else None

@@ -12,6 +12,7 @@ from typing import Any
 from convert.errors import InputError
 
 RESULTS = "results.jsonl"
+ENVIRONMENT = "environment.json"
 STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
 KINDS = ("latency", "throughput", "parity", "accuracy")
 COMMON_FIELDS = (

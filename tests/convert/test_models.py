@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from convert import cli
 from convert.errors import InputError
 from convert.models import InferenceFolder, find, find_all
 from convert.zoo import MODELS
@@ -50,3 +51,11 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(InputError, match="neither a"):
         find(str(file))
+
+
+def test_two_models_of_one_name_are_refused_before_one_replaces_the_other(tmp_path: Path, toy_toml: Path) -> None:
+    twin = tmp_path / "twin.toml"
+    twin.write_text(toy_toml.read_text().replace("depth = 2", "depth = 1"))
+    with pytest.raises(InputError, match="are both called toy"):
+        cli.artifacts(f"{toy_toml},{twin}", "seeded", "fp32", tmp_path)
+    assert list(tmp_path.iterdir()) == [twin]

@@ -272,6 +272,13 @@ def test_latencies_stand_side_by_side_as_long_as_they_fit(make: Any, folder: Any
     assert [cell.text for cell in apart[1][1].iloc[0]] == [BASE, "41.0", "40.0", "12.33"]
 
 
+def test_a_speed_at_a_batch_that_was_not_checked_is_not_shown(make: Any, folder: Any) -> None:
+    checked = [make.parity(batches=[1, 4]), make.parity(batches=[1])]
+    found = results.load(folder(*checked, *(make.latency(10.0 * batch, batch=batch) for batch in (1, 4, 8))))
+    doubts = {record["batch"]: found.doubt(record) for record in found.of("latency")}
+    assert doubts == {1: None, 4: None, 8: "parity was not checked at batch 8"}
+
+
 def test_seeded_models_are_marked_in_every_table(make: Any, folder: Any) -> None:
     facts = {"model_info": make.weights("seeded", source="seeded:0", note="offline")}
     records = [make.latency(**facts), make.parity(**facts), make.accuracy(**facts)]
@@ -332,7 +339,8 @@ def test_the_environment_is_shown_whatever_is_in_it(make: Any, folder: Any) -> N
 
 
 def test_an_accuracy_record_alone_tells_of_seeded_weights(make: Any, folder: Any) -> None:
-    report = tables.build(results.load(folder(make.accuracy(0.0, top1_ci95=[0.0, 0.03], seeded=True))))
+    facts = {"model_info": make.weights("seeded")}
+    report = tables.build(results.load(folder(make.accuracy(0.0, top1_ci95=[0.0, 0.03], **facts))))
     assert (report.weights, report.seeded) == ({BASE: "seeded"}, {BASE: "seed not recorded"})
 
 

@@ -19,7 +19,7 @@ from convert import isolate
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from runtimes.bench import cell, run, store
+from runtimes.bench import cell, records, run, store
 from runtimes.bench.cell import Effort, Job
 
 QUICK = Effort(warmup_s=0, warmup_count=1, min_s=0, min_count=7, max_s=20)
@@ -84,17 +84,14 @@ def make_matrix(toy_artifact: Artifact, toy_toml: Path, toy_root: Path) -> Calla
     return make
 
 
-def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], batches: tuple[int, ...] = (1, 2)) -> None:
+def proven(
+    folder: Path, subject: Artifact, passed: dict[str, bool], batches: tuple[int, ...] = (1, 2), **fields: Any
+) -> None:
     """Parity records, as the validator writes them."""
     for runtime, verdict in passed.items():
-        common = dict.fromkeys(store.COMMON_FIELDS) | {"kind": "parity", "runtime": runtime, "precision": "fp32"}
+        record = records.blank("parity", subject, FAKES[runtime], "fp32") | {"inputs": "seeded", "batches": batches}
         verdicts = {"status": "ok" if verdict else "failed", "reason": None if verdict else "logits differ by 3"}
-        store.append(
-            folder,
-            common
-            | verdicts
-            | {"artifact": artifact.sha256, "model": "toy", "batches": list(batches), "passed": verdict},
-        )
+        store.append(folder, record | verdicts | {"passed": verdict} | fields)
 
 
 def test_the_loop_stops_when_both_minima_are_reached_or_time_is_over() -> None:
@@ -126,7 +123,7 @@ def test_only_what_passed_parity_is_measured_and_a_crash_is_recorded(
     proven(tmp_path, toy_artifact, {"fake-good": False, "fake-crash": True})
     made = list(run.run(make_matrix("fake-good", "fake-crash"), tmp_path, resume=False, on_cell=print))
     assert [(r["runtime"], r["status"], r["reason"]) for r in made] == [
-        ("fake-good", "refused", "failed parity: logits differ by 3"),
+        ("fake-good", "refused", "parity failed: logits differ by 3"),
         ("fake-crash", "failed", "the process was ended by SIGSEGV"),
     ]
     assert all(r["samples_ms"] == [] and r["median_ms"] is None for r in made)
@@ -167,20 +164,50 @@ def test_a_resumed_run_measures_what_is_missing(
 ) -> None:
     proven(tmp_path, toy_artifact, {"fake-good": True, "fake-crash": True})
     list(run.run(make_matrix("fake-good", "fake-crash"), tmp_path, False, print))
+    first = store.read(tmp_path)
     again = list(run.run(make_matrix("fake-good", "fake-crash", batches=(1, 2)), tmp_path, True, print))
-    assert [(r["runtime"], r["batch"]) for r in again] == [("fake-good", 2), ("fake-crash", 1), ("fake-crash", 2)]
+    cells = [("fake-good", 1), ("fake-good", 2), ("fake-crash", 1), ("fake-crash", 2)]
+    assert [(r["runtime"], r["batch"]) for r in again] == cells
+    assert again[0] == first[2], "what has a number is taken as it is stored"
+    assert store.read(tmp_path) == first + again[1:]
+
+
+def test_a_failure_on_one_set_of_inputs_is_not_made_up_for_on_another(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "prove", lambda *_: pytest.fail("it is known"))
+    proven(tmp_path, toy_artifact, {"fake-good": False}, inputs="photos", batches=(1,))
+    proven(tmp_path, toy_artifact, {"fake-good": True})
+    (record,) = run.run(make_matrix("fake-good"), tmp_path, False, print)
+    assert (record["status"], record["reason"]) == ("refused", "parity failed: logits differ by 3")
+    proven(tmp_path, toy_artifact, {"fake-good": True}, inputs="photos", batches=(1,))
+    (record,) = run.run(make_matrix("fake-good"), tmp_path, False, print)
+    assert record["status"] == "ok"
+
+
+@pytest.mark.parametrize("other", [{"runtime_version": "0"}, {"artifact": "0" * 64}, {"precision": "bf16"}])
+def test_a_check_of_something_else_proves_nothing(
+    fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any, monkeypatch: pytest.MonkeyPatch, other: Any
+) -> None:
+    asked = []
+    monkeypatch.setattr(run, "prove", lambda matrix, argument, runtimes, folder: asked.extend(runtimes))
+    proven(tmp_path, toy_artifact, {"fake-good": True}, **other)
+    (record,) = run.run(make_matrix("fake-good"), tmp_path, False, print)
+    assert (asked, record["status"]) == (["fake-good"], "refused")
 
 
 def test_without_a_parity_record_a_cell_is_refused(
     fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(run, "prove", lambda matrix, argument, runtimes, folder: asked.append(runtimes[0].name))
+    monkeypatch.setattr(run, "prove", lambda matrix, argument, runtimes, folder: asked.extend(runtimes))
     proven(tmp_path, toy_artifact, {"fake-good": True}, batches=(1,))
     made = list(run.run(make_matrix("fake-good", batches=(1, 2)), tmp_path, False, print))
     assert asked == ["fake-good"], "parity at batch 1 says nothing of batch 2"
-    assert {r["status"] for r in made} == {"refused"}
-    assert "parity could not be checked" in made[0]["reason"]
+    assert [(r["status"], r["reason"]) for r in made] == [
+        ("ok", None),
+        ("refused", "parity was not checked at batch 2"),
+    ]
 
 
 def test_the_command_end_to_end(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:
@@ -190,13 +217,13 @@ def test_the_command_end_to_end(toy_toml: Path, toy_artifact: Artifact, toy_root
     command = [sys.executable, "-m", "runtimes.bench", *common, "--min-seconds", "0.1", "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    records = json.loads(result.stdout)["records"]
-    assert [(r["runtime"], r["batch"], r["status"]) for r in records] == [
+    made = json.loads(result.stdout)["records"]
+    assert [(r["runtime"], r["batch"], r["status"]) for r in made] == [
         (runtime, batch, "ok") for runtime in ("paddle", "ort-cpu", "openvino") for batch in (1, 2)
     ]
     stored = store.read(folder)
     assert [r["kind"] for r in stored] == ["parity"] * 3 + ["latency"] * 6
-    assert stored[3:] == records
+    assert stored[3:] == made
     assert json.loads((folder / "environment.json").read_text())["machine"]["cores_usable"]
     assert "seeded:1 weights are drawn, not trained" in result.stderr
     result = subprocess.run([sys.executable, "-m", "reports", str(folder)], capture_output=True, text=True, check=True)
@@ -204,4 +231,5 @@ def test_the_command_end_to_end(toy_toml: Path, toy_artifact: Artifact, toy_root
     assert "Seeded weights" in report
     assert "unproven" not in report
     result = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
-    assert json.loads(result.stdout) == {"records": []}
+    assert json.loads(result.stdout) == {"records": made}
+    assert store.read(folder) == stored

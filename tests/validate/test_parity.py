@@ -250,3 +250,9 @@ def test_a_trained_model_on_photos(shared_data: Path, tmp_path: Path) -> None:
     for record in records:
         assert record["max_abs"] < 1e-4
         assert record["top1_agreement"] == 1
+
+
+def test_a_reason_with_brackets_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    record = dict.fromkeys(("max_abs", "cosine", "top1_agreement")) | {"tolerance": {"max_abs": 1e-4}, "passed": False}
+    parity._show([record | {"model": "m", "runtime": "r", "precision": "fp32", "reason": "no [bold] kernel [Errno 2]"}])
+    assert "no [bold] kernel [Errno 2]" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import click
 from convert import cli
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
-from runtimes import registry
+from runtimes import environment, registry
 from runtimes.base import Runtime
 from runtimes.bench import store
 from runtimes.options import precisions, resume_option, run_options
@@ -136,6 +136,7 @@ def _answer(
         record = measure(cell, settings, earlier, on_progress, name_it)
     if record["status"] != "ok":
         report.say(f"{cell.title}: {record['status']}: {record['reason']}", style="bold red")
+    environment.save(folder)
     store.append(folder, record)
     return record
 

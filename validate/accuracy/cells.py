@@ -97,7 +97,7 @@ def measure(
 def _blank(cell: Cell, settings: Settings) -> Record:
     """The record of a cell before anything is known of it."""
     preprocessing = dataclasses.asdict(cell.artifact.preprocessing)
-    return records.blank("accuracy", cell.artifact, cell.runtime.name, cell.precision, cell.runtime.default_device) | {
+    return records.blank("accuracy", cell.artifact, cell.runtime, cell.precision) | {
         "command": _command(cell, [cell.runtime.name], [cell.precision], settings),
         "dataset": cell.dataset.description,
         "dataset_sha256": cell.dataset.sha256,
@@ -180,7 +180,7 @@ def _reference(record: Record, earlier: Iterable[Record]) -> Record | None:
 def stored(cell: Cell, settings: Settings, earlier: Iterable[Record]) -> Record | None:
     """The newest good record that already answers the cell: same artifact, images, weights and preprocessing."""
     wanted = _blank(cell, settings)
-    keys = ("kind", "status", "runtime", "precision", "artifact")
+    keys = ("kind", "status", "runtime", "runtime_version", "precision", "artifact")
     matching = [
         record
         for record in earlier
