@@ -53,7 +53,8 @@ def main(
     """Measure latency: wall-clock time from images in memory to logits in memory, one request at a time.
 
     Parity is checked first, and a cell that fails it is refused. One record of kind `latency` per cell, with its raw
-    samples, is appended to results.jsonl in the results folder. Exit status 1 when a cell was refused or failed.
+    samples, is appended to results.jsonl in the results folder. One measured while other processes took more than a
+    tenth of the processor is flagged unstable. Exit status 1 when a cell was refused or failed.
 
     \b
     python -m runtimes.bench --model ViT_base_patch32_384 --runtime ort-cpu,openvino --batch 1,8
@@ -71,7 +72,7 @@ def main(
     cli.say(f"records: {folder / store.RESULTS}")
     if as_json:
         click.echo(json.dumps({"records": made}, indent=2, ensure_ascii=False))
-    bad = [f"{_name(record)} {record['status']}: {record['reason']}" for record in made if record["status"] != "ok"]
+    bad = [f"{_name(r)} {r['status']}: {r['reason']}" for r in made if r["status"] not in ("ok", "unstable")]
     if bad:
         raise CheckFailed(f"{len(bad)} of {len(made)} cells have no numbers: {bad[0]}")
 
@@ -98,7 +99,7 @@ def _measure(matrices: list[run.Matrix], folder: Path, resume: bool) -> list[Rec
             for record in run.run(matrix, folder, resume, starting):
                 made.append(record)
                 progress.advance(task)
-                console.print(f"{_name(record)}: {_outcome(record)}", highlight=False, markup=False)
+                console.print(f"{_name(record)}: {_outcome(record)}", highlight=False, markup=False, soft_wrap=True)
     return made
 
 
@@ -107,10 +108,11 @@ def _name(record: Record) -> str:
 
 
 def _outcome(record: Record) -> str:
-    if record["status"] != "ok":
-        return f"{record['status']}: {record['reason']}"
+    trouble = "" if record["status"] == "ok" else f"{record['status']}: {record['reason']}"
+    if record["median_ms"] is None:
+        return trouble
     interval = "[{:.1f}, {:.1f}]".format(*record["ci95_ms"]) if record["ci95_ms"] else "(too few for an interval)"
-    return f"median {record['median_ms']:.1f} ms {interval}, {record['count']} samples"
+    return f"median {record['median_ms']:.1f} ms {interval}, {record['count']} samples{trouble and ', '}{trouble}"
 
 
 if __name__ == "__main__":

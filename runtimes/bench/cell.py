@@ -19,6 +19,7 @@ from convert import artifact as artifacts
 from convert import isolate
 from runtimes import registry
 from runtimes.base import Options, Session, UnavailableError
+from runtimes.bench import disturbance
 from runtimes.bench.statistics import summarize
 
 
@@ -49,7 +50,8 @@ class Job:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Run a job in a fresh process: samples_ms, their statistics, load_ms, first_ms, peak_memory_bytes, effective.
+    """Run a job in a fresh process: samples_ms, their statistics, load_ms, first_ms, peak_memory_bytes, effective,
+    and foreign_load (see disturbance.py).
 
     JobError says why there are no numbers: the runtime refused, raised, crashed, or took too long.
     """
@@ -71,7 +73,9 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         loaded = time.perf_counter()
         session.run(images)
         first = time.perf_counter()
+        before = disturbance.read()
         samples = _sample(session, images, Effort(**job["effort"]))
+        foreign = disturbance.foreign_share(before, disturbance.read())
         # Before `effective`: reading it back may take memory that the model does not need.
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         effective = session.effective().as_dict()
@@ -81,6 +85,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         "load_ms": 1e3 * (loaded - start),
         "first_ms": 1e3 * (first - loaded),
         "peak_memory_bytes": peak,
+        "foreign_load": foreign,
         "effective": effective,
     }
 

@@ -15,13 +15,25 @@ from convert.isolate import JobError
 from runtimes.base import Options, Runtime
 from runtimes.bench import records, store
 from runtimes.bench.cell import Effort, Job, measure
+from runtimes.bench.disturbance import TOLERABLE_SHARE
 from runtimes.bench.proof import Proof, proof
 from runtimes.bench.store import Record
 
 _NO_NUMBERS: Record = {
     "samples_ms": [],
     **dict.fromkeys(
-        ("count", "median_ms", "ci95_ms", "p90_ms", "p95_ms", "p99_ms", "load_ms", "first_ms", "peak_memory_bytes")
+        (
+            "count",
+            "median_ms",
+            "ci95_ms",
+            "p90_ms",
+            "p95_ms",
+            "p99_ms",
+            "load_ms",
+            "first_ms",
+            "peak_memory_bytes",
+            "foreign_load",
+        )
     ),
 }
 
@@ -117,6 +129,10 @@ def _numbers(matrix: Matrix, artifact: Artifact, cell: Record, parity: Proof) ->
     if effective["precision"] != matrix.precision:
         reason = f"{cell['runtime']} computed in {effective['precision']} instead of {matrix.precision}"
         return {"effective": effective, "status": "failed", "reason": reason}
+    foreign = numbers["foreign_load"]
+    if foreign is not None and foreign > TOLERABLE_SHARE:
+        reason = f"other processes took {foreign:.0%} of the processor meanwhile: measure it again on a quiet machine"
+        return numbers | {"status": "unstable", "reason": reason}
     return numbers
 
 

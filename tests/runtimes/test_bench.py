@@ -159,6 +159,26 @@ def test_another_precision_than_asked_for_gives_no_number(
     assert record["median_ms"] is None
 
 
+@pytest.mark.parametrize(("share", "status"), [(None, "ok"), (0.1, "ok"), (0.3, "unstable")])
+def test_a_cell_beside_others_is_flagged_kept_and_measured_again(
+    toy_artifact: Artifact,
+    tmp_path: Path,
+    make_matrix: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float | None,
+    status: str,
+) -> None:
+    numbers = {"samples_ms": [1.0], "median_ms": 1.0, "effective": {"precision": "fp32"}, "foreign_load": share}
+    monkeypatch.setattr(run, "measure", lambda job: dict(numbers))
+    proven(tmp_path, toy_artifact, {"fake-good": True})
+    (record,) = run.run(make_matrix("fake-good"), tmp_path, False, print)
+    assert (record["status"], record["median_ms"]) == (status, 1.0)
+    assert ("took 30% of the processor" in str(record["reason"])) is (status == "unstable")
+    list(run.run(make_matrix("fake-good"), tmp_path, True, print))
+    measured = [r for r in store.read(tmp_path) if r["kind"] == "latency"]
+    assert len(measured) == (2 if status == "unstable" else 1)
+
+
 def test_a_resumed_run_measures_what_is_missing(
     fakes: None, toy_artifact: Artifact, tmp_path: Path, make_matrix: Any
 ) -> None:

@@ -9,9 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from convert import cli
 from convert.artifact import Artifact
+from convert.errors import InputError
+from convert.models import find_all
+from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from validate.accuracy import __main__ as command
 
 CLASSES = 10
 SIDE = 8
@@ -138,3 +144,30 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact]
+) -> Callable[..., Result]:
+    """The command among these runtimes, in an empty folder; the artifacts are `make_artifact`'s."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str, runtimes: Iterable[Runtime], weights: dict[str, str] | None = None) -> Result:
+        by_name = {runtime.name: runtime for runtime in runtimes}
+
+        def get(name: str) -> Runtime:
+            if name not in by_name:
+                raise InputError(f"no runtime {name}")
+            return by_name[name]
+
+        def artifacts(models: str, asked: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+            return {model: make_artifact(Path(model).stem, precision, weights) for model in find_all(models)}
+
+        monkeypatch.setattr(registry, "names", lambda: list(by_name))
+        monkeypatch.setattr(registry, "get", get)
+        monkeypatch.setattr(registry, "examine", lambda chosen: registry._examine({"names": chosen}))
+        monkeypatch.setattr(cli, "artifacts", artifacts)
+        return CliRunner().invoke(command.main, list(arguments), prog_name="python -m validate.accuracy")
+
+    return invoke
