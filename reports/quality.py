@@ -187,8 +187,8 @@ def missing(results: Results) -> Table:
         frame(("Models", "Runtime", "Of", "Batches", "Status", "Reason"), rows),
         (
             "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it ran "
-            "and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: measured, but no parity check "
-            "passed."
+            "and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: "
+            "measured, but no parity check passed."
             if rows
             else "Nothing: every cell ended well and every speed is proven.",
             *(
