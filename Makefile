@@ -23,12 +23,12 @@ weights = $(if $(WEIGHTS),--weights '$(WEIGHTS)')
 runtime = $(if $(RUNTIME),--runtime '$(RUNTIME)')
 out = $(if $(OUT),--out '$(OUT)')
 
-.PHONY: help bench test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect verify-gpu test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' '$(MODEL)' '$(PRECISION)' '$(BATCH)'
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
 	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
@@ -42,7 +42,10 @@ convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
 	@$(PY) -m validate.parity --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)
 
-accuracy: $(READY) ## top-1 and top-5 over IMAGES= (a list of `path label` lines, or a folder with val_list.txt)
+bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
+	@$(PY) -m validate.bisect --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)
+
+accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
 	@$(PY) -m validate.accuracy --images '$(IMAGES)' --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
@@ -50,6 +53,10 @@ report: $(READY) ## write the report of the results folder OUT= (default: the ne
 
 doctor: $(READY) ## each runtime: available or why not, version, devices, precisions
 	@$(PY) -m runtimes
+
+verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu-check/ to bring back (EXTRA=cuda)
+	@$(MAKE) --no-print-directory setup EXTRA=cuda
+	@$(PY) scripts/verify_gpu.py --model '$(MODEL)' $(runtime) --batch '$(BATCH)' $(out)
 
 test: $(DEV_READY) ## the tests
 	@$(PY) -m pytest
@@ -83,8 +90,8 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.10 --generate-h
 	--custom-compile-command 'make lock' pyproject.toml
 lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
 	@for extra in cpu cuda; do \
-	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra -o requirements/$$extra.lock && \
-	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra --extra mnn -o requirements/$$extra.lock && \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra $$extra --extra mnn --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
 	done
 
 clean: ## remove the environment and caches; artifacts/ and results/ stay

@@ -69,9 +69,11 @@ def model_options(command: Command) -> Command:
 def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
     """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
 
-    InputError when two of them have the same name, and so the same folder.
+    tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name, and so the
+    same folder.
     """
-    requests = {model: Request(model, weights, precision, root=root) for model in find_all(models)}
+    stored = "fp32" if precision == "tf32" else precision
+    requests = {model: Request(model, weights, stored, root=root) for model in find_all(models)}
     named: dict[str, str] = {}
     for model in requests:
         other = named.setdefault(find(model).name, model)

@@ -73,7 +73,7 @@ def call(
         if expired.is_set():
             raise JobError(f"took longer than {timeout_s:g} s and was stopped", text)
         if not result_file.exists():
-            raise JobError(_death(process.returncode), text)
+            raise JobError(death(process.returncode), text)
         outcome = json.loads(result_file.read_text(encoding="utf-8"))
     if "input_error" in outcome:
         raise InputError(outcome["input_error"])
@@ -82,7 +82,8 @@ def call(
     return outcome["result"]
 
 
-def _death(status: int) -> str:
+def death(status: int) -> str:
+    """Why a process gave no result, from its exit status: negative for a signal, as `subprocess` has it."""
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""

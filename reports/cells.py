@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.frames import Cell, Footnotes, ran_as, status_note
+from reports.frames import Cell, Footnotes, ran_as, runtime_name, status_note
 from reports.numbers import measured, overlap
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
@@ -52,7 +52,7 @@ def why(results: Results, cell: Record, notes: Footnotes) -> tuple[int, ...]:
 
 def label(results: Results, cell: Record) -> str:
     """Runtime and precision; the threads too where the results hold several numbers of them."""
-    name = f"{cell['runtime']} {cell['precision']}"
+    name = runtime_name(cell)
     return f"{name}, {cell.get('threads') or 'default'} threads" if results.several_threads else name
 
 

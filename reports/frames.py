@@ -128,6 +128,15 @@ def model_cell(results: Results, *models: str) -> Cell:
     return Cell(", ".join(models), ", ".join(marked))
 
 
+def runtime_name(record: Record) -> str:
+    """`paddle fp32 on GPU, kernels=plain`: runtime and precision, the device where it is not the CPU, the settings."""
+    device = record.get("device") or "CPU"
+    settings = [f"{key}={value}" for key, value in sorted((record.get("settings") or {}).items())]
+    return ", ".join(
+        [f"{record['runtime']} {record['precision']}{'' if device == 'CPU' else f' on {device}'}", *settings]
+    )
+
+
 def ran_as(record: Record) -> Cell:
     """Precision and device as read back from the runtime, "-" where nothing ran."""
     effective = record["effective"] or {}

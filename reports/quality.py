@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convert.zoo import PUBLISHED
-from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, plain, status_note
+from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, plain, runtime_name, status_note
 from reports.numbers import NONE, closeness, measured, spread, tiny
 from reports.results import MEASURED, Results, is_number
 from runtimes.bench.store import Record
@@ -54,7 +54,7 @@ def _accuracies(record: Record | None, notes: Footnotes) -> list[Cell]:
     """The measured part of an accuracy row, from runtime to verdict."""
     if record is None:
         return [plain(None)] * 6
-    runtime = plain(f"{record['runtime']} {record['precision']}")
+    runtime = plain(runtime_name(record))
     top1, top5, interval = record.get("top1"), record.get("top5"), record.get("top1_ci95")
     if record["status"] not in MEASURED and top1 is None:
         return [
@@ -119,35 +119,40 @@ def parity(results: Results) -> Table:
     notes = Footnotes()
     rows = []
     for record in results.of("parity"):
-        passed = record.get("passed")
+        passed, bounds = record.get("passed"), record.get("tolerance") or {}
         verdict = "passed" if passed is True else "failed" if passed is False else record["status"]
         why = () if passed is True else (notes.number(status_note(record)),)
         rows.append(
             [
                 model_cell(results, record["model"]),
-                f"{record['runtime']} {record['precision']}",
+                runtime_name(record),
                 Cell(verdict, verdict, why),
-                *(Cell(record.get(name), tiny(record.get(name))) for name in ("max_abs", "mean_abs")),
+                Cell(record.get("max_abs"), tiny(record.get("max_abs"))),
+                *(Cell(bounds.get(name), tiny(bounds.get(name))) for name in ("max_abs", "paddle_max_abs", "needed")),
+                Cell(record.get("mean_abs"), tiny(record.get("mean_abs"))),
                 Cell(record.get("cosine"), closeness(record.get("cosine"), 7)),
                 Cell(record.get("top1_agreement"), closeness(record.get("top1_agreement"), 4)),
                 record.get("nonfinite"),
                 _yes_no(record.get("batch_invariant")),
-                Cell(record.get("tolerance"), _tolerance(record.get("tolerance"))),
+                Cell(bounds, _tolerance(bounds)),
                 record.get("reference"),
                 Cell(record.get("inputs"), _inputs(record.get("inputs"))),
             ]
         )
     columns = (
-        *("Model", "Runtime", "Verdict", "Max abs", "Mean abs", "Cosine", "Top-1 agreement", "Not finite"),
-        *("Batch-invariant", "Tolerance", "Reference", "Inputs"),
+        *("Model", "Runtime", "Verdict", "Max abs", "Allowed", "Paddle's own FP32 error", "Factor needed"),
+        *("Mean abs", "Cosine", "Top-1 agreement", "Not finite", "Batch-invariant"),
+        *("Tolerance", "Reference", "Inputs"),
     )
     return Table(
         "parity",
         "Parity: is it the same model?",
         frame(columns, rows),
         (
-            "Differences of the logits, before any softmax. Cosine and agreement are cut, not rounded: only 1 reads 1. "
-            "Batch-invariant: an image's logits do not depend on the batch that it is in."
+            "Differences of the logits, before any softmax, from the Paddle model in float64. Factor needed: the "
+            "smallest that would have passed; what it is a factor of stands in the tolerance. Cosine and agreement are "
+            "cut, not rounded: only 1 reads 1. Batch-invariant: an image's logits do not depend on the batch that it "
+            "is in."
             if rows
             else "No parity was checked in these results: no speed is proven.",
         ),
@@ -164,9 +169,9 @@ def missing(results: Results) -> Table:
         doubt = results.doubt(record) if record["kind"] in ("latency", "throughput") else None
         if record["status"] != "ok":
             reason = record["reason"] or "no reason recorded"
-            groups.setdefault((_runtime(record), record["status"], reason), []).append(record)
+            groups.setdefault((runtime_name(record), record["status"], reason), []).append(record)
         if record["status"] in MEASURED and doubt:
-            groups.setdefault((_runtime(record), "unproven", doubt), []).append(record)
+            groups.setdefault((runtime_name(record), "unproven", doubt), []).append(record)
     rows = []
     for (runtime, status, reason), records in groups.items():
         timed = [record for record in records if record["kind"] in ("latency", "throughput")]
@@ -206,22 +211,17 @@ def _figure(value: float | None, places: int) -> Cell:
     return Cell(value, NONE if value is None else measured(value) if small else f"{value:.{places}f}")
 
 
-def _runtime(record: Record) -> str:
-    return f"{record['runtime']} {record['precision']}"
-
-
 def _yes_no(value: bool | None) -> Cell:
     return Cell(value, NONE if value is None else "yes" if value else "no")
 
 
-def _tolerance(tolerance: dict[str, Any] | None) -> str:
-    """`max abs ≤ 3.2e-4, cosine ≥ 0.99999`: a likeness has to reach its bound, a difference to stay below."""
-    bounds = []
-    for name, bound in (tolerance or {}).items():
-        likeness = name == "cosine" or name.endswith("agreement")
-        shown = tiny(bound) if is_number(bound) and not likeness else str(bound)
-        bounds.append(f"{name.replace('_', ' ')} {'≥' if likeness else '≤'} {shown}")
-    return ", ".join(bounds) or NONE
+def _tolerance(bounds: dict[str, Any]) -> str:
+    """`8 times Paddle's own FP32 error, cosine ≥ 0.9999999`, or the plain bounds of records that have no factor."""
+    cosine = [f"cosine ≥ {bounds['cosine']}"] if "cosine" in bounds else []
+    if is_number(bounds.get("factor")):
+        return ", ".join([f"{bounds['factor']:g} times {bounds['unit']}", *cosine])
+    largest = [f"max abs ≤ {tiny(bounds['max_abs'])}"] if is_number(bounds.get("max_abs")) else []
+    return ", ".join(largest + cosine) or NONE
 
 
 def _inputs(inputs: Any) -> str:

@@ -22,10 +22,10 @@ MEASURED = ("ok", "unstable")
 
 # What makes two records the same cell: the later one replaces the earlier one.
 CELL = {
-    "latency": ("model", "runtime", "precision", "batch", "threads"),
-    "throughput": ("model", "runtime", "precision", "batch", "streams"),
-    "parity": ("model", "runtime", "runtime_version", "precision", "inputs", "batches"),
-    "accuracy": ("model", "runtime", "precision", "dataset", "limit"),
+    "latency": ("model", "runtime", "precision", "device", "settings", "batch", "threads", "streams"),
+    "throughput": ("model", "runtime", "precision", "device", "settings", "batch", "streams"),
+    "parity": ("model", "runtime", "runtime_version", "precision", "device", "settings", "inputs", "batches"),
+    "accuracy": ("model", "runtime", "precision", "device", "settings", "dataset", "limit", "preprocessing"),
 }
 _TEXTS = ("reason", "command", "artifact", "device", "time_utc", "dataset")
 _NUMBERS = (
@@ -35,7 +35,7 @@ _NUMBERS = (
 )
 _INTERVALS = ("ci95_ms", "top1_ci95")
 _FLAGS = ("passed", "batch_invariant", "subset")
-_TABLES = ("effective", "model_info", "tolerance")
+_TABLES = ("effective", "model_info", "tolerance", "settings", "device_times_ms")
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _latest_cells(records: Iterable[Record]) -> list[Record]:
     usual = counts.pop() if len(counts) == 1 else None
     cells = {}
     for record in records:
-        key = {name: record.get(name) for name in ("kind", *CELL[record["kind"]])}
+        key = {name: record.get(name) or None for name in ("kind", *CELL[record["kind"]])}
         if "threads" in key and key["threads"] is None:
             key["threads"] = usual
         cells[json.dumps(key, sort_keys=True)] = record

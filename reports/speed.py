@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convert.zoo import PUBLISHED
 from reports.cells import BATCH_NOTE, SPREAD_NOTE, label, number, ranking, shown_status, why
-from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, ran_as
+from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, ran_as, runtime_name
 from reports.numbers import NONE, measured, spread
 from reports.results import MEASURED, Results, runtime_order
 from runtimes.bench.store import Record
@@ -25,6 +25,8 @@ _DETAIL_NOTES = (
     "A percentile is given only where the number of samples carries it. Ran as: precision and device as read back from "
     "the runtime. Load and first run happened once and have no interval. MB: 10^6 bytes.",
 )
+# Medians by the device's own events, beside the wall time that the median is of.
+_ON_DEVICE = {"h2d_ms": "To the device (ms)", "compute_ms": "On the device (ms)", "d2h_ms": "From the device (ms)"}
 
 
 def latency(results: Results) -> Table:
@@ -66,6 +68,7 @@ def detail(results: Results) -> Table:
     """Every latency cell with its statistics; times in ms, memory in MB (10^6 bytes)."""
     notes = Footnotes()
     rows = []
+    on_device = _ON_DEVICE if any(cell.get("device_times_ms") for cell in results.of("latency")) else {}
     for cell in results.of("latency"):
         status = shown_status(results, cell)
         times = cell if status in MEASURED else {}  # without a parity that passed no time is shown, of whatever kind
@@ -74,7 +77,7 @@ def detail(results: Results) -> Table:
         rows.append(
             [
                 model_cell(results, cell["model"]),
-                f"{cell['runtime']} {cell['precision']}",
+                runtime_name(cell),
                 cell.get("batch"),
                 cell.get("threads"),
                 ran_as(cell),
@@ -83,13 +86,15 @@ def detail(results: Results) -> Table:
                 number(median, interval),
                 Cell(interval, spread(median, interval)),
                 *(number(times.get(name), interval) for name in ("p90_ms", "p95_ms", "p99_ms")),
+                *(number((times.get("device_times_ms") or {}).get(name)) for name in on_device),
                 *(number(times.get(name)) for name in ("load_ms", "first_ms")),
                 Cell(memory, NONE if memory is None else f"{memory:.0f}"),
             ]
         )
     columns = (
         *("Model", "Runtime", "Batch", "Threads", "Ran as", "Status", "Samples", "Median (ms)", "95 % interval (ms)"),
-        *("p90 (ms)", "p95 (ms)", "p99 (ms)", "Load (ms)", "First run (ms)", "Peak memory (MB)"),
+        *("p90 (ms)", "p95 (ms)", "p99 (ms)", *on_device.values()),
+        *("Load (ms)", "First run (ms)", "Peak memory (MB)"),
     )
     return Table(
         "latency-detail",
@@ -112,7 +117,7 @@ def throughput(results: Results) -> Table:
         rows.append(
             [
                 model_cell(results, cell["model"]),
-                f"{cell['runtime']} {cell['precision']}",
+                runtime_name(cell),
                 cell.get("batch"),
                 cell.get("streams"),
                 Cell(status, status, why(results, cell, notes)),

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
-from runtimes import registry
+from convert.errors import CheckFailed
+from runtimes import conflicts, registry
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output instead of the table.")
 def main(as_json: bool) -> None:
-    """Which runtimes this machine has: version, devices and precisions of each, or the reason why not."""
+    """Which runtimes this machine has: version, devices and precisions of each, or the reason why not.
+
+    Exit status 1 when packages are installed that break each other.
+    """
     states = list(registry.examine(registry.names()).values())
+    problems = [problem.sentence for problem in conflicts.problems()]
     if as_json:
-        click.echo(json.dumps({"runtimes": states}, indent=2))
-        return
+        click.echo(json.dumps({"runtimes": states, "problems": problems}, indent=2))
+    else:
+        _show(states)
+    if problems:
+        raise CheckFailed("; ".join(problems))
+
+
+def _show(states: list[dict[str, Any]]) -> None:
+    console = cli.console(stderr=False)
     table = Table("runtime", "available", "version", "devices", "precisions", "reason")
     for state in states:
         table.add_row(
@@ -27,9 +41,12 @@ def main(as_json: bool) -> None:
             state["version"] or "-",
             ", ".join(state["devices"]),
             ", ".join(state["precisions"]),
-            state["reason"] or "",
+            escape(state["reason"] or ""),
         )
-    cli.console(stderr=False).print(table)
+    console.print(table)
+    for state in states:
+        for key, text in state["options"].items():
+            console.print(f"--option {state['name']}.{key}={text}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.files import sha256_json
+from runtimes import conflicts
+from runtimes.quiet import stdout_to
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
 
@@ -47,21 +50,45 @@ def usable_cores() -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """What a session is asked for.
+    """What a session is asked for. Each field means the same on every runtime; one that cannot do it refuses.
 
-    threads: inside one operator; None takes every core that this process may use.
-    extra: settings that one runtime alone knows, validated by its adapter.
+    device: CPU, GPU (the first), GPU.0, GPU.1, NPU: OpenVINO's spelling. threads: inside one operator; None takes every
+    core that this process may use. streams: inferences that the runtime may work on at the same time. batches: sizes
+    that will come, for runtimes that compile for them; empty means any. cache: folder for engines and compiled models;
+    None means `cache/` in the artifact's folder. extra: settings that one runtime alone knows (`Runtime.settings`).
     """
 
     precision: str = "fp32"
     device: str = "CPU"
     threads: int | None = None
+    streams: int | None = None
+    batches: tuple[int, ...] = ()
+    cache: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Options:
+        """The options that `dataclasses.asdict` made a table of, also after a journey through JSON."""
+        return cls(**{**table, "batches": tuple(table["batches"])})
+
     def thread_count(self) -> int:
-        return self.threads or len(
-            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        )
+        return self.threads or usable_cores()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key of `Options.extra`. values: what it may be; None means a whole number."""
+
+    default: str
+    help: str
+    values: tuple[str, ...] | None = None
+
+    def accepts(self, value: str) -> bool:
+        return value in self.values if self.values else value.isascii() and value.isdigit()
+
+    @property
+    def choice(self) -> str:
+        return " or ".join(self.values) if self.values else "a whole number"
 
 
 @dataclass(frozen=True)
@@ -77,6 +104,46 @@ class Effective:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class DeviceTimes:
+    """Milliseconds of one inference by the device's own events: copy to it, computation, copy from it."""
+
+    h2d_ms: float
+    compute_ms: float
+    d2h_ms: float
+
+
+def discrepancy(runtime: str, effective: Mapping[str, Any], options: Options) -> str | None:
+    """Why what ran is not what was asked for, in a sentence; None when it is.
+
+    effective: `Effective.as_dict()`, as it stands in records.
+    """
+    if effective["precision"] != options.precision:
+        return f"{runtime} computed in {effective['precision']} instead of {options.precision}"
+    ran, asked = str(effective["device"]), options.device
+    if _numbered(ran) != _numbered(asked):
+        return f"{runtime} ran on {ran} instead of {asked}"
+    return None
+
+
+def finds(devices: Iterable[str], device: str) -> bool:
+    """Whether a device is among those that a runtime names: GPU is GPU.0."""
+    return _numbered(device) in map(_numbered, devices)
+
+
+def _numbered(device: str) -> str:
+    return device if "." in device else f"{device}.0"
+
+
+def cache_folder(artifact: Artifact, options: Options, runtime: str, *key: str) -> Path:
+    """Where a runtime keeps what it made of an artifact. key: whatever else it depends on (versions, device, options).
+
+    The folder is not made. What goes into it must be written whole (convert/files.py): others may read it meanwhile.
+    """
+    root = Path(options.cache) if options.cache else artifact.path / "cache"
+    return root / runtime / f"{artifact.model}-{sha256_json([artifact.sha256, *key])[:16]}"
 
 
 def lowest_precision(types: Iterable[str]) -> str:
@@ -104,12 +171,23 @@ class Session(ABC):
         """
         return self._run(images)
 
+    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Every output of the model by its name, for models with several. UnavailableError where a runtime cannot."""
+        return self._run_all(images)
+
     @abstractmethod
     def _run(self, images: np.ndarray) -> np.ndarray: ...
+
+    def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        raise UnavailableError("this runtime gives one output only")
 
     @abstractmethod
     def effective(self) -> Effective:
         """Precision and placement, read back. Call it after a first `run`: some runtimes cannot tell before."""
+
+    def device_times(self) -> DeviceTimes | None:
+        """Of the last `run`; None where there is no device beside the processor."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most runtimes release with their last reference
         """Release what the runtime holds outside Python's memory."""
@@ -123,52 +201,82 @@ class Session(ABC):
         self.close()
 
 
+def _no_environment(options: Options) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The static side of an adapter: everything that can be said without loading a model.
 
-    package: the import name; distribution: what pip calls it. options: the keys of `Options.extra` that it knows.
+    package: the import name; distributions: what pip calls it, any one of which will do. settings: the keys of
+    `Options.extra` that it knows. streams: whether `Options.streams` means something to it. intermediate: whether its
+    sessions have `run_all`. environment: variables that a process must be started with for these options. order: its
+    place among the columns of reports.
     `open_session(artifact, options)` raises UnavailableError when the runtime cannot give what the options ask for.
     """
 
     name: str
     package: str
-    distribution: str
+    distributions: tuple[str, ...]
     precisions: tuple[str, ...]
     devices: Callable[[], list[str]]
     open_session: Callable[[Artifact, Options], Session]
-    options: tuple[str, ...] = ()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     default_device: str = "CPU"
+    streams: bool = False
+    intermediate: bool = False
+    environment: Callable[[Options], dict[str, str]] = _no_environment
+    order: int = 100
 
     def unavailable(self) -> str | None:
         """Why this runtime cannot run here, in a sentence; None when it can."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Paddle's import warns of a compiler cache that nobody asked for
+            for problem in conflicts.problems():
+                if self.name in problem.runtimes:
+                    return problem.sentence
+            # Paddle's import warns of a compiler cache that nobody asked for, MNN's prints what the processor has.
+            with warnings.catch_warnings(), stdout_to(2):
+                warnings.simplefilter("ignore")
                 importlib.import_module(self.package)
-            return None if self.devices() else f"{self.distribution} is installed but finds no device"
+            return None if self.devices() else f"{self.distributions[0]} is installed but finds no device"
         except ImportError as error:
-            return f"{self.distribution} cannot be imported: {error}"
+            return f"{self.distributions[0]} cannot be imported: {error}"
         except UnavailableError as error:
             return str(error)
 
     def version(self) -> str | None:
-        """Version of the installed distribution, None where it is not installed."""
-        try:
-            return importlib.metadata.version(self.distribution)
-        except importlib.metadata.PackageNotFoundError:
-            return None
+        """Version of the first of the distributions that is installed, None where none is."""
+        return next((version for name in self.distributions if (version := conflicts.version(name))), None)
+
+    def check(self, options: Options) -> None:
+        """UnavailableError, in a sentence, when the options ask for what this runtime has not, whatever the machine."""
+        if options.precision not in self.precisions:
+            raise UnavailableError(f"{self.name} has no {options.precision}, only {', '.join(self.precisions)}")
+        if options.streams and not self.streams:
+            raise UnavailableError(f"{self.name} has no streams: leave --streams out")
+        unknown = sorted(set(options.extra) - set(self.settings))
+        if unknown:
+            known = f"it knows {', '.join(sorted(self.settings))}" if self.settings else "it has none"
+            raise UnavailableError(f"{self.name} knows no option {', '.join(unknown)}: {known}")
+        for key, value in options.extra.items():
+            if not self.settings[key].accepts(value):
+                raise UnavailableError(f"{self.name}.{key}={value}: {self.settings[key].choice} is needed")
+
+    def setting(self, options: Options, key: str) -> str:
+        """The value given for one of the settings, else its default."""
+        return options.extra.get(key, self.settings[key].default)
 
     def open(self, artifact: Artifact, options: Options) -> Session:
-        """Load an artifact. UnavailableError says why not: import, precision, device or options."""
+        """Load an artifact. UnavailableError says why not: import, precision, device, options or environment."""
         reason = self.unavailable()
         if reason:
             raise UnavailableError(reason)
-        if options.precision not in self.precisions:
-            raise UnavailableError(f"{self.name} has no {options.precision}, only {', '.join(self.precisions)}")
-        if options.device not in self.devices():
-            raise UnavailableError(f"{self.name} finds no device {options.device}, only {', '.join(self.devices())}")
-        unknown = sorted(set(options.extra) - set(self.options))
-        if unknown:
-            raise UnavailableError(f"{self.name} knows no option {', '.join(unknown)}")
+        self.check(options)
+        devices = self.devices()
+        if not finds(devices, options.device):
+            raise UnavailableError(f"{self.name} finds no device {options.device}, only {', '.join(devices)}")
+        for name, value in self.environment(options).items():
+            if os.environ.get(name) != value:
+                raise UnavailableError(f"{self.name} needs {name}={value} in the environment when its process starts")
         return self.open_session(artifact, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 
 from convert.files import write_json
+from runtimes import conflicts
 from runtimes.base import usable_cores
 from runtimes.bench.store import ENVIRONMENT
 
@@ -24,6 +24,10 @@ _PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "MNN",
+    "tensorrt-cu13",
+    "tensorrt-rtx",
+    "cuda-bindings",
     "numpy",
     "opencv-python-headless",
 )
@@ -57,8 +61,8 @@ def describe() -> dict[str, Any]:
             "libc": " ".join(platform.libc_ver()) or None,
         },
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := version_of(name))},
-        "vitbench": {"version": version_of("vitbench"), **_commit()},
+        "packages": {name: version for name in _PACKAGES if (version := conflicts.version(name))},
+        "vitbench": {"version": conflicts.version("vitbench"), **_commit()},
     }
 
 
@@ -66,14 +70,6 @@ def save(folder: Path) -> None:
     """Write `environment.json` into a results folder, unless it is there: it tells of the run's beginning."""
     if not (folder / ENVIRONMENT).exists():
         write_json(folder / ENVIRONMENT, describe())
-
-
-def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution, None where it is not installed."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _cpuinfo() -> dict[str, str]:

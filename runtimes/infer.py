@@ -43,7 +43,7 @@ def infer(
             "folder": folder,
             "passes": [{"batch": one.batch, "order": list(one.order)} for one in passes],
         }
-        effective = isolate.call("runtimes.infer:run_job", job)
+        effective = isolate.call("runtimes.infer:run_job", job, environment=_environment(runtime, options))
         return [np.load(Path(folder, f"{i}.npy")) for i in range(len(passes))], effective
 
 
@@ -52,7 +52,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
     images = np.load(folder / "images.npy", mmap_mode="r")
     runtime = registry.get(job["runtime"])
-    with runtime.open(artifacts.load(Path(job["artifact"])), Options(**job["options"])) as session:
+    with runtime.open(artifacts.load(Path(job["artifact"])), Options.from_dict(job["options"])) as session:
         for i, one in enumerate(job["passes"]):
             order = np.array(one["order"])
             chunks = (
@@ -62,3 +62,47 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
             rows = [session.run(np.ascontiguousarray(images[chunk])) for chunk in chunks]
             np.save(folder / f"{i}.npy", np.concatenate(rows)[: len(order)])
         return session.effective().as_dict()
+
+
+def infer_all(
+    artifact: Artifact, runtime: str, options: Options, images: np.ndarray, folder: Path
+) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Every output of a model that may have several, and what was effective.
+
+    images: (batch, 3, height, width) float32, pushed through as one batch. Returns a .npy file in `folder` for each
+    output, by its name. A runtime without `run_all` must be given a model with one output. JobError as for `infer`.
+    """
+    source = folder / "images.npy"
+    np.save(source, images)
+    job = {
+        "artifact": str(artifact.path),
+        "runtime": runtime,
+        "options": asdict(options),
+        "images": str(source),
+        "folder": str(folder),
+    }
+    done = isolate.call("runtimes.infer:run_all_job", job, environment=_environment(runtime, options))
+    return {name: folder / file for name, file in done["files"].items()}, done["effective"]
+
+
+def run_all_job(job: dict[str, Any]) -> dict[str, Any]:
+    """The other side of `infer_all`: one run, every output in a file of its own."""
+    runtime, folder = registry.get(job["runtime"]), Path(job["folder"])
+    images = np.ascontiguousarray(np.load(job["images"]))
+    with runtime.open(artifacts.load(Path(job["artifact"])), Options.from_dict(job["options"])) as session:
+        names = [output.name for output in session.outputs]
+        if runtime.intermediate:
+            # Some runtimes can tell what they did only after a `run`.
+            session.run(images)
+            found = session.run_all(images)
+        else:
+            (name,) = names
+            found = {name: session.run(images)}
+        files = {name: f"output-{i}.npy" for i, name in enumerate(names)}
+        for name, file in files.items():
+            np.save(folder / file, found[name])
+        return {"files": files, "effective": session.effective().as_dict()}
+
+
+def _environment(runtime: str, options: Options) -> dict[str, str]:
+    return registry.get(runtime).environment(options)

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
+import pkgutil
 from typing import Any
 
 from convert import isolate
 from convert.errors import InputError
-from runtimes.base import Runtime
-from runtimes.options import words
+from runtimes import adapters
+from runtimes.base import Runtime, UnavailableError, finds
+from runtimes.values import words
 
-# The order is that of columns in reports: what a Paddle user has today comes first.
-_ADAPTERS = {
-    "paddle": "runtimes.paddle_inference:PADDLE",
-    "ort-cpu": "runtimes.onnxruntime:ORT_CPU",
-    "openvino": "runtimes.openvino:OPENVINO",
-}
+ENTRY_POINTS = "vitbench.runtimes"
+
+
+@functools.cache
+def _found() -> dict[str, Runtime]:
+    """Every adapter by its name: those of `runtimes/adapters/`, and those that other packages bring."""
+    own = [importlib.import_module(f"{adapters.__name__}.{m.name}") for m in pkgutil.iter_modules(adapters.__path__)]
+    runtimes = [(runtime, module.__name__) for module in own for runtime in module.RUNTIMES]
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        runtimes.append((_load(entry), entry.value))
+    named: dict[str, tuple[Runtime, str]] = {}
+    for runtime, source in runtimes:
+        other = named.setdefault(runtime.name, (runtime, source))[1]
+        if other != source:
+            raise InputError(f"{source} and {other} both bring a runtime called {runtime.name}: uninstall one of them")
+    return {name: runtime for name, (runtime, _) in sorted(named.items(), key=lambda item: item[1][0].order)}
+
+
+def _load(entry: importlib.metadata.EntryPoint) -> Runtime:
+    """What an entry point names. One that cannot be loaded is a runtime that is unavailable, with the reason."""
+    try:
+        runtime = entry.load()
+        if not isinstance(runtime, Runtime):
+            raise TypeError(f"{entry.value} is no runtimes.base.Runtime")
+        return runtime
+    except Exception as error:
+        reason = f"its adapter {entry.value} cannot be loaded: {type(error).__name__}: {error}"
+
+        def refuse() -> list[str]:
+            raise UnavailableError(reason)
+
+        return Runtime(entry.name, "runtimes", (entry.name,), (), refuse, lambda artifact, options: refuse())  # type: ignore[arg-type,return-value]
 
 
 def names() -> list[str]:
-    """Every runtime that has an adapter, available here or not."""
-    return list(_ADAPTERS)
+    """Every runtime that has an adapter, available here or not, in the order of columns in reports."""
+    return list(_found())
 
 
 def get(name: str) -> Runtime:
     """The adapter of that name. InputError when there is none."""
-    if name not in _ADAPTERS:
+    if name not in _found():
         raise InputError(f"unknown runtime {name}; there are {', '.join(names())}")
-    module, _, attribute = _ADAPTERS[name].partition(":")
-    runtime: Runtime = getattr(importlib.import_module(module), attribute)
-    return runtime
+    return _found()[name]
 
 
 def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
-    """The state of runtimes by name: name, available, reason (None when available), version, devices, precisions.
+    """The state of runtimes by name: name, available, reason (None when available), version, devices, precisions,
+    options (each setting in a line).
 
     They are imported in a process of its own: a broken one may crash, and Paddle takes seconds and changes logging.
     """
@@ -65,23 +94,35 @@ def _blank(name: str) -> dict[str, Any]:
         "version": runtime.version(),
         "devices": [],
         "precisions": list(runtime.precisions),
+        "options": {key: f"{s.choice} (default {s.default}): {s.help}" for key, s in runtime.settings.items()},
     }
 
 
-def select(chosen: str | None) -> list[Runtime]:
+def select(chosen: str | None, device: str | None = None) -> list[Runtime]:
     """The runtimes in a comma-separated list, each of which must be available; without a list, all that are.
 
-    InputError when one is unknown or missing, with the reason, or when there is none at all.
+    device: one that they must find; None takes each one's own. InputError when a runtime is unknown or missing, with
+    the reason, or when there is none at all.
     """
     runtimes = [get(name) for name in (names() if chosen is None else words(chosen))]
     if not runtimes:
         raise InputError(f"no runtime given; there are {', '.join(names())}")
     states = examine([runtime.name for runtime in runtimes])
-    missing = {name: state["reason"] for name, state in states.items() if not state["available"]}
+    missing = {name: reason for name, state in states.items() if (reason := _missing(state, device))}
     if chosen is not None:
         for name, reason in missing.items():
             raise InputError(f"runtime {name} is not available: {reason}")
     available = [runtime for runtime in runtimes if runtime.name not in missing]
     if not available:
-        raise InputError("no runtime is available here; `python -m runtimes` says why")
+        raise InputError(
+            f"no runtime is available here{f' on {device}' if device else ''}; `python -m runtimes` says why"
+        )
     return available
+
+
+def _missing(state: dict[str, Any], device: str | None) -> str | None:
+    if not state["available"]:
+        return str(state["reason"])
+    if device and not finds(state["devices"], device):
+        return f"it finds no device {device}, only {', '.join(state['devices'])}"
+    return None

@@ -2,80 +2,61 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
+from click.core import ParameterSource
 from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.errors import CheckFailed
-from convert.isolate import JobError
+from convert.errors import CheckFailed, InputError
 from convert.progress import bar
-from runtimes import environment, registry
-from runtimes.base import Options, Runtime
+from runtimes import environment
+from runtimes.asked import Asked, session_options
 from runtimes.bench import records, store
 from runtimes.bench.store import Record
-from runtimes.infer import Pass, infer
-from runtimes.options import numbers, precisions, run_options
+from runtimes.values import numbers, precisions
 from validate import inputs as input_sets
-from validate import reference
+from validate import reference, repro
+from validate.check import Case, Checked, check
 from validate.inputs import Inputs
-from validate.metrics import Difference, compare, worst
-from validate.tolerances import Tolerance, tolerance
+from validate.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
+
+_WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
 
 
-def check(artifact: Artifact, runtime: Runtime, options: Options, inputs: Inputs, batches: list[int]) -> Record:
-    """Hold one runtime against the reference. Returns the parity record, its command still empty.
+def _or_repro(command: Callable[..., None]) -> Callable[..., None]:
+    """`--repro`, which takes the place of everything that says what is checked."""
 
-    Every image goes through at each batch size, and once more in reverse order at the largest: it must give the same
-    logits whatever it shares the batch with, and wherever it stands there. CheckFailed when there is no reference.
-    """
-    expected = reference.logits(artifact, inputs)
-    bounds = tolerance(options.precision, float(np.abs(expected).max()))
-    order = range(len(inputs.images))
-    passes = [Pass(batch, order) for batch in batches] + [Pass(max(batches), order[::-1])]
-    record = records.blank("parity", artifact, runtime, options.precision) | {
-        "reference": reference.NAME,
-        "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
-        "batches": batches,
-        "tolerance": bounds.as_dict(),
-        **dict.fromkeys(asdict(Difference(0))),
-        "batch_invariant": None,
-    }
-    try:
-        found, effective = infer(artifact, runtime.name, options, inputs.images, passes)
-    except JobError as error:
-        return record | {"status": "failed", "reason": f"{runtime.name} did not run it: {error}", "passed": False}
-    found[-1] = found[-1][::-1]
-    difference = worst([compare(logits, expected) for logits in found])
-    mixing = None if difference.nonfinite else _mixing(found, bounds)
-    reason = bounds.violation(difference) or mixing
-    if not reason and effective["precision"] != options.precision:
-        reason = f"{runtime.name} computed in {effective['precision']} instead of {options.precision}"
-    return record | {
-        **asdict(difference),
-        "batch_invariant": mixing is None if not difference.nonfinite else None,
-        "effective": effective,
-        "status": "failed" if reason else "ok",
-        "reason": reason,
-        "passed": reason is None,
-    }
+    @functools.wraps(command)
+    def either(folder: Path | None, **rest: Any) -> None:
+        if folder is None:
+            return command(**rest)
+        context = click.get_current_context()
+        for parameter in context.command.params:
+            name = str(parameter.name)
+            if name not in _WITH_REPRO and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise InputError(f"--repro and {parameter.opts[0]}: the folder says what is checked; leave one out")
+        return _reproduce(folder, rest["as_json"])
 
-
-def _mixing(found: list[np.ndarray], bounds: Tolerance) -> str | None:
-    """Why an image's logits depend on its batch, in a sentence; None when they do not."""
-    reason = bounds.violation(worst([compare(logits, found[0]) for logits in found]))
-    return f"an image's logits depend on what it shares a batch with: {reason}" if reason else None
+    return click.option(
+        "--repro",
+        "folder",
+        type=click.Path(path_type=Path),
+        help="The folder that a failed check left: run that check again, from the folder alone.",
+    )(either)
 
 
 @click.command()
 @cli.model_options
-@run_options
+@_or_repro
+@session_options
 @click.option("--batch", default="1,4", show_default=True, help="Batch sizes, comma-separated.")
 @click.option(
     "--inputs",
@@ -83,62 +64,108 @@ def _mixing(found: list[np.ndarray], bounds: Tolerance) -> str | None:
     type=click.Path(path_type=Path),
     help="Photos: a folder, a list file or one image. [default: seeded images]",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=input_sets.COUNT, show_default=True, help="Images used.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=input_sets.COUNT,
+    show_default=True,
+    help="Images used, besides edge cases.",
+)
 def main(
     models: str,
     weights: str | None,
     precision: str,
     root: Path,
     as_json: bool,
-    chosen: str | None,
+    asked: Asked,
     batch: str,
-    threads: int | None,
     photos: Path | None,
     limit: int,
     out: Path | None,
 ) -> None:
-    """Compare the logits of each runtime with Paddle's own FP32 forward pass.
+    """Compare the logits of each runtime with the Paddle model in float64.
 
-    NaN and infinite values are counted first; then absolute error, cosine and class agreement, at several batch sizes.
+    FP32 passes within a small factor of Paddle's own FP32 error, which is printed beside; NaN and infinite values are
+    counted first. Edge cases (black, white, one hot pixel, checkerboard, extremes) go with the images, every image
+    goes through alone, at each batch size and in reverse order, and its logits must not depend on that.
+
     One record of kind `parity` per model, precision and runtime is appended to results.jsonl in the results folder.
-    Exit status 1 when a runtime fails.
+    Exit status 1 when a runtime fails; each failure leaves a folder that reproduces it.
 
     \b
     python -m validate.parity --model ViT_base_patch32_384 --inputs photos/
     """
-    batches = numbers("--batch", batch)
-    runtimes = registry.select(chosen)
+    batches = tuple(numbers("--batch", batch))
     folder = out or store.new_run()
+    options = {"batch": batch, "inputs": photos, "limit": limit}
     made: list[Record] = []
     for name in precisions(precision):
         for argument, artifact in cli.artifacts(models, weights, name, root).items():
             cli.say(cli.drawn_weights_warning(artifact))
-            inputs = (
-                input_sets.photos(photos, artifact.preprocessing, limit)
-                if photos
-                else input_sets.seeded(artifact.preprocessing, limit)
-            )
-            for runtime in runtimes:
-                with bar(f"parity of {artifact.model} on {runtime.name}", None):
-                    options = Options(precision=name, device=runtime.default_device, threads=threads)
-                    record = check(artifact, runtime, options, inputs, batches)
+            inputs = _inputs(artifact, photos, limit)
+            for case, checked in _checks(artifact, asked, name, inputs, batches):
+                record = checked.record
                 record["command"] = records.command(
                     "validate.parity",
                     argument,
                     artifact,
                     weights,
-                    runtime=runtime.name,
                     precision=name,
-                    batch=batch,
-                    threads=threads,
-                    inputs=photos,
-                    limit=limit,
+                    **asked.arguments([case.runtime]),
+                    **options,
                 )
+                if not record["passed"]:
+                    record["failure_folder"] = _keep(folder, case, checked)
                 environment.save(folder)
                 store.append(folder, record)
                 made.append(record)
     _show(made)
+    for record in made:
+        if record["failure_folder"]:
+            cli.say(f"{record['model']} on {record['runtime']}: {repro.command(folder / record['failure_folder'])}")
     cli.say(f"records: {folder / store.RESULTS}")
+    _end(made, as_json)
+
+
+def _inputs(artifact: Artifact, photos: Path | None, limit: int) -> Inputs:
+    preprocessing = artifact.preprocessing
+    chosen = input_sets.photos(photos, preprocessing, limit) if photos else input_sets.seeded(preprocessing, limit)
+    return chosen + input_sets.edge_cases(preprocessing)
+
+
+def _checks(
+    artifact: Artifact, asked: Asked, precision: str, inputs: Inputs, batches: tuple[int, ...]
+) -> Iterator[tuple[Case, Checked]]:
+    """Each runtime's case and what came of it. The reference is computed when the first one needs it."""
+    for runtime in asked.having(precision):
+        # Every image goes through alone too.
+        options = asked.options(runtime, precision, sorted({1, *batches}))
+        case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
+        with bar(f"parity of {artifact.model} on {runtime.name}", None):
+            checked = check(case)
+        yield case, checked
+
+
+def _keep(folder: Path, case: Case, checked: Checked) -> str | None:
+    """Where a failure can be reproduced, relative to the results folder. A record must not be lost for want of it."""
+    try:
+        return repro.write(folder, case, checked).relative_to(folder).as_posix()
+    except InputError as error:
+        cli.say(f"the failure is not kept: {error.message}")
+        return None
+
+
+def _reproduce(folder: Path, as_json: bool) -> None:
+    case = repro.read(folder)
+    with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
+        record = check(case).record
+    record["command"] = repro.command(folder)
+    _show([record])
+    _end([record], as_json)
+
+
+def _end(made: list[Record], as_json: bool) -> None:
+    """Print the records where they are wanted. CheckFailed when one of them failed."""
     if as_json:
         click.echo(json.dumps({"records": made}, indent=2, ensure_ascii=False))
     failed = [f"{r['model']} {r['precision']} on {r['runtime']}: {r['reason']}" for r in made if not r["passed"]]
@@ -147,14 +174,30 @@ def main(
 
 
 def _show(made: list[Record]) -> None:
-    table = Table("model", "runtime", "precision", "max abs", "allowed", "cosine", "top-1 agreement", "verdict")
+    table = Table("model", "runtime", "precision", "max abs", "Paddle's FP32", "needed", "allowed", "cosine", "top-1")
+    table.add_column("verdict")
     for record in made:
-        values = [record["max_abs"], record["tolerance"]["max_abs"], record["cosine"], record["top1_agreement"]]
-        formats = ("{:.2g}", "{:.2g}", "{:.7f}", "{:.0%}")
-        cells = ["-" if v is None else form.format(v) for v, form in zip(values, formats, strict=True)]
+        bounds = record["tolerance"]
+        of = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}[bounds["unit"]]
+        cells = [
+            ("{:.2g}", record["max_abs"]),
+            ("{:.2g}", bounds["paddle_max_abs"]),
+            ("{:.2g} " + of, bounds["needed"]),
+            ("{:g} " + of, bounds["factor"]),
+            ("{:.9f}", record["cosine"]),
+        ]
+        shown = ["-" if value is None else form.format(value) for form, value in cells]
         verdict = "[green]passed" if record["passed"] else f"[red]failed[/]: {escape(record['reason'])}"
-        table.add_row(record["model"], record["runtime"], record["precision"], *cells, verdict)
+        table.add_row(record["model"], record["runtime"], record["precision"], *shown, _top1(record), verdict)
     cli.console().print(table)
+
+
+def _top1(record: Record) -> str:
+    if record["top1_agreement"] is None:
+        return "-"
+    flips, ties = record["top1_flips"], record["top1_ties"]
+    told = f" ({flips} flipped, {ties} of them a tie)" if flips else ""
+    return f"{record['top1_agreement']:.0%}{told}"
 
 
 if __name__ == "__main__":

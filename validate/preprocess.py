@@ -7,6 +7,7 @@ of `Eval.transform_ops` in `ppcls/configs/ImageNet/VisionTransformer/*.yaml`.
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -28,9 +29,9 @@ _MAX_RESIZED_PIXELS = 1 << 28
 
 
 class UnreadableImage(Exception):  # noqa: N818 - it names the image's state; who meets it decides whether that is an error
-    """An image that gives no input. path: its file, None where it came as bytes; reason: a few words."""
+    """An image that gives no input. path: its file or name, None where it came as bytes; reason: a few words."""
 
-    def __init__(self, path: Path | None, reason: str) -> None:
+    def __init__(self, path: Path | str | None, reason: str) -> None:
         super().__init__(f"image {path if path is not None else 'in memory'} {reason}")
         self.path = path
         self.reason = reason
@@ -48,13 +49,11 @@ def preprocess(image: bytes | str | os.PathLike[str], preprocessing: Preprocessi
         data = image if isinstance(image, bytes) else Path(image).read_bytes()
     except (OSError, ValueError) as error:
         raise UnreadableImage(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    pixels = _decode(data, path)[:, :, ::-1]  # BGR to RGB, before the resize as in PaddleClas
-    pixels = _resize_short(pixels, preprocessing, path)
-    pixels = _centre_crop(pixels, preprocessing.crop)
-    return _normalise(pixels, preprocessing)
+    return normalise(crop(decode(data, path), preprocessing, path), preprocessing)
 
 
-def _decode(data: bytes, path: Path | None) -> np.ndarray:
+def decode(data: bytes, path: Path | str | None = None) -> np.ndarray:
+    """The pixels of an encoded image: (height, width, 3) uint8, BGR. UnreadableImage names it by `path`."""
     if not data:  # cv2.imdecode raises on an empty buffer, where it returns None for any other that it cannot decode
         raise UnreadableImage(path, "is empty")
     try:
@@ -66,7 +65,41 @@ def _decode(data: bytes, path: Path | None) -> np.ndarray:
     return pixels
 
 
-def _resize_short(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | None) -> np.ndarray:
+def crop(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None = None) -> np.ndarray:
+    """The centre of an image whose short side is resized: (3, crop, crop) uint8, RGB, contiguous.
+
+    pixels: as `decode` gives them. This is all of the preprocessing that depends on the image's size: what is left is
+    one table. UnreadableImage when the resized image would not fit into memory.
+    """
+    # PaddleClas turns BGR to RGB before it resizes. Channels are resized apart, so doing it last gives the same bits.
+    pixels = _centre_crop(_resize_short(pixels, preprocessing, path), preprocessing.crop)
+    planes = np.empty((3, *pixels.shape[:2]), dtype=np.uint8)
+    for plane, channel in zip(planes, (2, 1, 0), strict=True):
+        cv2.extractChannel(pixels, channel, plane)
+    return planes
+
+
+def normalise(planes: np.ndarray, preprocessing: Preprocessing, out: np.ndarray | None = None) -> np.ndarray:
+    """(3, height, width) uint8, RGB, to float32 of the same shape: (value / 255 - mean) / std.
+
+    out: where the result goes, contiguous; None takes new memory.
+    """
+    out = np.empty(planes.shape, dtype=np.float32) if out is None else out
+    for plane, table, values in zip(planes, _tables(preprocessing.mean, preprocessing.std), out, strict=True):
+        cv2.LUT(plane, table, dst=values)
+    return out
+
+
+@functools.cache
+def _tables(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """What each of the 256 levels becomes, by channel: (3, 256) float32, in the operations and dtypes of PaddleClas."""
+    levels = np.arange(256, dtype=np.float32)
+    # The factor is rounded to float32 first: multiplying by it and dividing by 255 differ in the last bit.
+    scaled = levels * np.float32(1.0 / 255.0)
+    return (scaled - np.array(mean, np.float32)[:, None]) / np.array(std, np.float32)[:, None]
+
+
+def _resize_short(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None) -> np.ndarray:
     height, width = pixels.shape[:2]
     ratio = float(preprocessing.resize_short) / min(width, height)
     # round() takes halves to the even number, here as there; the short side goes through it too and comes out exact.
@@ -80,11 +113,3 @@ def _centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     top, left = (height - side) // 2, (width - side) // 2
     return pixels[top : top + side, left : left + side]
-
-
-def _normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    mean = np.array(preprocessing.mean, dtype=np.float32)
-    std = np.array(preprocessing.std, dtype=np.float32)
-    # The factor is rounded to float32 first: multiplying by it and dividing by 255 differ in the last bit.
-    scaled = (pixels.astype(np.float32) * np.float32(1.0 / 255.0) - mean) / std
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))

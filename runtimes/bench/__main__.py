@@ -10,16 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from convert import cli
 from convert.errors import CheckFailed
-from runtimes import environment, registry
+from runtimes import environment
+from runtimes.asked import Asked, resume_option, session_options
 from runtimes.bench import run, store
 from runtimes.bench.cell import Effort
 from runtimes.bench.store import Record
-from runtimes.options import numbers, precisions, resume_option, run_options
+from runtimes.values import numbers, precisions
 
 
 @click.command()
 @cli.model_options
-@run_options
+@session_options
 @click.option("--batch", default="1,4,8", show_default=True, help="Batch sizes, comma-separated.")
 @click.option(
     "--min-seconds",
@@ -42,9 +43,8 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    chosen: str | None,
+    asked: Asked,
     batch: str,
-    threads: int | None,
     min_seconds: float,
     min_count: int,
     out: Path | None,
@@ -60,11 +60,10 @@ def main(
     python -m runtimes.bench --model ViT_base_patch32_384 --runtime ort-cpu,openvino --batch 1,8
     """
     batches, names = numbers("--batch", batch), precisions(precision)
-    runtimes = registry.select(chosen)
     folder = out or (store.newest_run() if resume else store.new_run())
     effort = Effort(min_s=min_seconds, min_count=min_count)
     matrices = [
-        run.Matrix(cli.artifacts(models, weights, name, root), name, runtimes, batches, threads, weights, root, effort)
+        run.Matrix(cli.artifacts(models, weights, name, root), name, asked, batches, weights, root, effort)
         for name in names
     ]
     environment.save(folder)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from runtimes.bench.store import Record
 
-# A check of another artifact, or of another version of the runtime, says nothing of this one.
-_SUBJECT = ("model", "artifact", "runtime", "runtime_version", "precision")
+# A check of another artifact, or of the runtime in another version or with other settings, says nothing of this one.
+_SUBJECT = ("model", "artifact", "runtime", "runtime_version", "precision", "device", "settings")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def proof(cell: Record, records: Iterable[Record]) -> Proof:
         for record in records
         if record["kind"] == "parity"
         and record["artifact"]
-        and all(record.get(name) == cell.get(name) for name in _SUBJECT)
+        and all((record.get(name) or None) == (cell.get(name) or None) for name in _SUBJECT)
     }
     if not newest:
         return Proof(None, "there is no parity check of this model, runtime, precision and artifact")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from convert.artifact import Artifact
-from runtimes.base import Runtime
+from runtimes.base import Options, Runtime
 from runtimes.bench.store import Record
 
 
-def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str) -> Record:
+def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
     """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
+    options = options or Options(precision, runtime.default_device)
     manifest = artifact.manifest
     return {
         "kind": kind,
@@ -20,7 +22,9 @@ def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str) -> Re
         "precision": precision,
         "runtime": runtime.name,
         "runtime_version": runtime.version(),
-        "device": runtime.default_device,
+        "device": options.device,
+        "streams": options.streams,
+        "settings": dict(options.extra),
         "artifact": artifact.sha256,
         "status": "ok",
         "reason": None,
@@ -38,10 +42,18 @@ def command(module: str, argument: str, artifact: Artifact, weights: str | None,
     """The command line that gives a record again.
 
     argument: how the user named the model; weights: the `--weights` that was given. options: `batch=4` becomes
-    `--batch 4`; one that is None is left out.
+    `--batch 4` (see `words`).
     """
-    words = ["python", "-m", module, "--model", argument]
-    for name, value in {"weights": artifact.weights_option(weights), **options}.items():
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+    return shlex.join(
+        ["python", "-m", module, *words({"model": argument, "weights": artifact.weights_option(weights), **options})]
+    )
+
+
+def words(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line takes them: one that is None is left out, a list is repeated."""
+    return [
+        word
+        for name, value in options.items()
+        for one in (value if isinstance(value, list) else [] if value is None else [value])
+        for word in (f"--{name.replace('_', '-')}", str(one))
+    ]

@@ -12,7 +12,8 @@ from typing import Any
 from convert import cli
 from convert.artifact import Artifact
 from convert.isolate import JobError
-from runtimes.base import Options, Runtime
+from runtimes.asked import Asked
+from runtimes.base import Runtime, discrepancy
 from runtimes.bench import records, store
 from runtimes.bench.cell import Effort, Job, measure
 from runtimes.bench.disturbance import TOLERABLE_SHARE
@@ -32,6 +33,7 @@ _NO_NUMBERS: Record = {
             "load_ms",
             "first_ms",
             "peak_memory_bytes",
+            "device_times_ms",
             "foreign_load",
         )
     ),
@@ -44,12 +46,15 @@ class Matrix:
 
     artifacts: dict[str, Artifact]
     precision: str
-    runtimes: list[Runtime]
+    asked: Asked
     batches: list[int]
-    threads: int | None = None
     weights: str | None = None
     root: Path = Path("artifacts")
     effort: Effort = field(default_factory=Effort)
+
+    @property
+    def runtimes(self) -> list[Runtime]:
+        return self.asked.having(self.precision)
 
     @property
     def cells(self) -> int:
@@ -69,7 +74,7 @@ def run(matrix: Matrix, folder: Path, resume: bool, on_cell: Callable[[str], Non
         unproven = {cell["runtime"]: None for cell in cells if proof(cell, known).passed is None}
         if unproven:
             on_cell(f"parity of {artifact.model} on {', '.join(unproven)}")
-            prove(matrix, argument, list(unproven), folder)
+            prove(matrix, argument, [runtime for runtime in matrix.runtimes if runtime.name in unproven], folder)
             known = store.read(folder)
         for cell in cells:
             on_cell(f"{artifact.model} {matrix.precision} on {cell['runtime']}, batch {cell['batch']}")
@@ -80,21 +85,21 @@ def run(matrix: Matrix, folder: Path, resume: bool, on_cell: Callable[[str], Non
             yield stored
 
 
-def prove(matrix: Matrix, argument: str, runtimes: list[str], folder: Path) -> None:
+def prove(matrix: Matrix, argument: str, runtimes: list[Runtime], folder: Path) -> None:
     """Have parity checked, by the command that a user would give: it is the validator's work, which builds on ours."""
     options: dict[str, Any] = {
-        "--model": argument,
-        "--weights": matrix.weights,
-        "--artifacts": matrix.root,
-        "--precision": matrix.precision,
-        "--runtime": ",".join(runtimes),
-        "--batch": ",".join(map(str, matrix.batches)),
-        "--threads": matrix.threads,
-        "--out": folder,
+        "model": argument,
+        "weights": matrix.weights,
+        "artifacts": matrix.root,
+        "precision": matrix.precision,
+        "batch": ",".join(map(str, matrix.batches)),
+        "out": folder,
+        **matrix.asked.arguments(runtimes),
     }
-    words = [part for name, value in options.items() if value is not None for part in (name, str(value))]
     # Whatever comes of it stands in the records; a runtime without one is refused below.
-    subprocess.run([sys.executable, "-m", "validate.parity", *words], stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [sys.executable, "-m", "validate.parity", *records.words(options)], stdout=subprocess.DEVNULL, check=False
+    )
 
 
 def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, batch: int) -> Record:
@@ -103,15 +108,15 @@ def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, 
         argument,
         artifact,
         matrix.weights,
-        runtime=runtime.name,
         precision=matrix.precision,
         batch=batch,
-        threads=matrix.threads,
+        **matrix.asked.arguments([runtime]),
     )
-    return records.blank("latency", artifact, runtime, matrix.precision) | {
+    options = matrix.asked.options(runtime, matrix.precision)
+    return records.blank("latency", artifact, runtime, matrix.precision, options) | {
         "command": command,
         "batch": batch,
-        "threads": Options(threads=matrix.threads).thread_count(),
+        "threads": options.thread_count(),
         **_NO_NUMBERS,
     }
 
@@ -119,15 +124,17 @@ def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, 
 def _numbers(matrix: Matrix, artifact: Artifact, cell: Record, parity: Proof) -> Record:
     if not parity.passed:
         return {"status": "refused", "reason": parity.reason}
-    options = Options(matrix.precision, cell["device"], matrix.threads)
+    (runtime,) = (runtime for runtime in matrix.runtimes if runtime.name == cell["runtime"])
+    # The batches that parity ran with: what is compiled for them is then the same, and not only alike.
+    options = matrix.asked.options(runtime, matrix.precision, sorted({1, *matrix.batches}))
     try:
-        numbers = measure(Job(str(artifact.path), cell["runtime"], cell["batch"], options, matrix.effort))
+        environment = runtime.environment(options)
+        numbers = measure(Job(str(artifact.path), runtime.name, cell["batch"], options, matrix.effort, environment))
     except JobError as error:
         cli.say(error.log[-2000:].strip())
         return {"status": "failed", "reason": str(error)}
     effective = numbers["effective"]
-    if effective["precision"] != matrix.precision:
-        reason = f"{cell['runtime']} computed in {effective['precision']} instead of {matrix.precision}"
+    if reason := discrepancy(cell["runtime"], effective, options):
         return {"effective": effective, "status": "failed", "reason": reason}
     foreign = numbers["foreign_load"]
     if foreign is not None and foreign > TOLERABLE_SHARE:
@@ -136,8 +143,22 @@ def _numbers(matrix: Matrix, artifact: Artifact, cell: Record, parity: Proof) ->
     return numbers
 
 
+# What two records of one cell have in common.
+_CELL = (
+    "kind",
+    "artifact",
+    "runtime",
+    "runtime_version",
+    "precision",
+    "device",
+    "batch",
+    "threads",
+    "streams",
+    "settings",
+)
+
+
 def _stored(cell: Record, known: list[Record]) -> Record | None:
     """The newest record with a number for a cell: same artifact, runtime, version and options."""
-    keys = ("kind", "artifact", "runtime", "runtime_version", "precision", "device", "batch", "threads")
-    found = [r for r in known if r["status"] == "ok" and all(r.get(key) == cell[key] for key in keys)]
+    found = [r for r in known if r["status"] == "ok" and all((r.get(k) or None) == (cell[k] or None) for k in _CELL)]
     return found[-1] if found else None

@@ -181,16 +181,48 @@ def test_a_replaced_artifact_counts_no_more(make: Any, folder: Any) -> None:
 def test_what_ran_as_something_else_is_said(make: Any, folder: Any) -> None:
     as_bf16 = make.latency(effective={"precision": "bf16", "device": "CPU"})
     on_cpu = make.latency(device="CUDA", runtime="ort-cuda", effective={"precision": "fp32", "device": "CPU"})
-    found = results.load(folder(make.parity(), make.parity(runtime="ort-cuda"), as_bf16, on_cpu))
+    found = results.load(folder(make.parity(), make.parity(runtime="ort-cuda", device="CUDA"), as_bf16, on_cpu))
     assert speed.latency(found).footnotes == (
         "asked for fp32, ran as bf16 on CPU",
         "asked for CUDA, ran on the CPU",
     )
 
 
+def test_a_device_and_settings_make_another_cell(make: Any, folder: Any) -> None:
+    """A runtime on two devices, or with and without a setting, has a column for each, and each its own proof."""
+    gpu, graph = {"runtime": "ort-cuda", "device": "GPU"}, {"settings": {"cuda_graph": "on"}}
+    found = results.load(
+        folder(
+            make.parity(**gpu),
+            make.latency(4.0, **gpu),
+            make.latency(3.0, **gpu, **graph),
+            make.parity(runtime="openvino"),
+            make.latency(100.0, runtime="openvino"),
+            make.latency(20.0, runtime="openvino", device="GPU"),
+        )
+    )
+    assert speeds(speed.latency(found), 0) == {
+        "ort-cuda fp32 on GPU": "4.0",
+        "ort-cuda fp32 on GPU, cuda_graph=on": "unproven",
+        "openvino fp32": "100.0",
+        "openvino fp32 on GPU": "unproven",
+    }
+
+
+def test_device_times_stand_beside_the_wall_time_where_there_are_any(make: Any, folder: Any) -> None:
+    times = {"h2d_ms": 0.125, "compute_ms": 3.5, "d2h_ms": 0.0625}
+    gpu = make.latency(4.0, runtime="ort-cuda", device="GPU", device_times_ms=times)
+    proof = make.parity(runtime="ort-cuda", device="GPU")
+    found = results.load(folder(proof, make.parity(), gpu, make.latency(100.0)))
+    shown = {row["Runtime"]: row["On the device (ms)"] for row in texts(speed.detail(found))}
+    assert shown == {"ort-cpu fp32": "-", "ort-cuda fp32 on GPU": "3.50"}
+    found = results.load(folder(make.parity(), make.latency(100.0)))
+    assert "On the device (ms)" not in texts(speed.detail(found))[0]
+
+
 def test_the_gain_over_paddle_on_another_device_says_so(make: Any, folder: Any) -> None:
     gpu = make.latency(10.0, 0.1, device="CUDA", runtime="ort-cuda", effective={"precision": "fp32", "device": "CUDA"})
-    proofs = (make.parity(runtime="ort-cuda"), make.parity(runtime="paddle"))
+    proofs = (make.parity(runtime="ort-cuda", device="CUDA"), make.parity(runtime="paddle"))
     table = answer(results.load(folder(*proofs, gpu, make.latency(190.0, runtime="paddle"))))
     assert texts(table)[0]["Gain over paddle fp32"] == "19.00×"
     assert table.footnotes == ("compared with paddle that ran as fp32 on CPU",)

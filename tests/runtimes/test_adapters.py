@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,18 @@ from convert.artifact import Artifact
 from convert.spec import ModelSpec, Preprocessing
 from convert.weights import seeded
 from runtimes import registry
-from runtimes.base import Options, UnavailableError, lowest_precision
+from runtimes.base import Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision
 from runtimes.infer import Pass, infer
 from tests.vit_numpy import forward
 
 RUNTIMES = registry.names()
+
+
+def available(name: str) -> Runtime:
+    runtime = registry.get(name)
+    if reason := runtime.unavailable():
+        pytest.skip(reason)
+    return runtime
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +43,8 @@ def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_an_adapter(toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, name: str) -> None:
-    with registry.get(name).open(toy_artifact, Options(threads=1)) as session:
+    runtime = available(name)
+    with runtime.open(toy_artifact, Options(device=runtime.default_device, threads=1)) as session:
         assert (session.inputs[0].name, session.inputs[0].shape[1:]) == ("x", (3, 32, 32))
         assert session.outputs[0].shape[1:] == (7,)
         first = session.run(images)
@@ -45,7 +55,7 @@ def test_an_adapter(toy_artifact: Artifact, images: np.ndarray, expected: np.nda
         assert other.shape == (2, 7)
         np.testing.assert_array_equal(first, kept)  # an array of the caller's own
         effective = session.effective()
-        assert (effective.precision, effective.device) == ("fp32", "CPU")
+        assert discrepancy(name, effective.as_dict(), Options(device=runtime.default_device)) is None
         assert effective.details["threads"] == 1
         np.testing.assert_array_equal(session.run(images), first)
 
@@ -77,14 +87,79 @@ def test_paddle_without_its_parameters_is_refused(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (Options(precision="int8"), "has no int8"),
+        (Options(precision="none"), "has no none"),
         (Options(device="TPU"), "finds no device TPU"),
-        (Options(extra={"speed": "high"}), "knows no option speed"),
+        (Options(extra={"speed": "high"}), "knows no option speed: it"),
     ],
 )
 def test_what_a_runtime_cannot_do_is_refused(toy_artifact: Artifact, name: str, options: Options, reason: str) -> None:
+    runtime = available(name)
     with pytest.raises(UnavailableError, match=reason):
-        registry.get(name).open(toy_artifact, options)
+        runtime.open(toy_artifact, options)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if registry.get(name).intermediate])
+def test_every_output_of_a_model_by_its_name(toy_artifact: Artifact, images: np.ndarray, name: str) -> None:
+    runtime = available(name)
+    with runtime.open(toy_artifact, Options(device=runtime.default_device)) as session:
+        found = session.run_all(images)
+        assert list(found) == ["logits"]
+        np.testing.assert_array_equal(found["logits"], session.run(images))
+
+
+def test_what_a_runtime_takes_is_checked_before_anything_is_loaded() -> None:
+    with pytest.raises(UnavailableError, match=r"paddle\.kernels=fast: default or plain is needed"):
+        registry.get("paddle").check(Options(extra={"kernels": "fast"}))
+    with pytest.raises(UnavailableError, match="paddle has no streams"):
+        registry.get("paddle").check(Options(streams=2))
+    registry.get("openvino").check(Options(streams=2))
+
+
+def test_openvino_takes_streams(toy_artifact: Artifact) -> None:
+    with registry.get("openvino").open(toy_artifact, Options(streams=2, threads=2)) as session:
+        assert session.effective().details["streams"] == 2
+
+
+def test_what_must_be_set_before_the_process_starts_is_asked_for(
+    toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paddle = dataclasses.replace(registry.get("paddle"), environment=lambda options: {"VITBENCH_TEST": "0"})
+    with pytest.raises(UnavailableError, match="paddle needs VITBENCH_TEST=0 in the environment when its process"):
+        paddle.open(toy_artifact, Options())
+    monkeypatch.setenv("VITBENCH_TEST", "0")
+    paddle.open(toy_artifact, Options()).close()
+
+
+@pytest.mark.parametrize(
+    ("ran", "asked", "reason"),
+    [
+        ("CPU", "CPU", None),
+        ("GPU", "GPU.0", None),
+        ("GPU.0", "GPU", None),
+        ("GPU.0", "GPU.1", "x ran on GPU.0 instead of GPU.1"),
+        ("CPU", "GPU", "x ran on CPU instead of GPU"),
+        ("CPU+GPU", "GPU", "x ran on CPU+GPU instead of GPU"),
+    ],
+)
+def test_a_gpu_label_never_carries_a_cpu_number(ran: str, asked: str, reason: str | None) -> None:
+    assert discrepancy("x", {"precision": "fp32", "device": ran}, Options(device=asked)) == reason
+    lower = {"precision": "bf16", "device": ran}
+    assert discrepancy("x", lower, Options(device=asked)) == "x computed in bf16 instead of fp32"
+
+
+def test_a_cache_is_keyed_by_all_that_it_depends_on(toy_artifact: Artifact, tmp_path: Path) -> None:
+    one = cache_folder(toy_artifact, Options(), "mnn", "3.6")
+    assert one.parent == toy_artifact.path / "cache" / "mnn"
+    elsewhere = cache_folder(toy_artifact, Options(cache=str(tmp_path)), "mnn", "3.6")
+    assert (elsewhere.name, elsewhere.parent) == (one.name, tmp_path / "mnn")
+    other = Artifact(toy_artifact.path, {**toy_artifact.manifest, "files": {}})
+    keys = [cache_folder(toy_artifact, Options(), "mnn", "3.7"), cache_folder(other, Options(), "mnn", "3.6"), one]
+    assert len({folder.name for folder in keys}) == 3
+
+
+def test_options_survive_a_journey_through_json() -> None:
+    options = Options("bf16", "GPU.1", 2, 3, (1, 4), "c", {"kernels": "plain"})
+    assert Options.from_dict(json.loads(json.dumps(dataclasses.asdict(options)))) == options
 
 
 def test_onnx_runtime_tells_nothing_before_it_ran(toy_artifact: Artifact) -> None:
@@ -100,7 +175,7 @@ def test_openvino_computes_in_bf16_unless_it_is_told_not_to(
 ) -> None:
     import openvino
 
-    from runtimes.openvino import _HINTS
+    from runtimes.adapters.openvino import _HINTS
 
     core = openvino.Core()
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

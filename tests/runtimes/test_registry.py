@@ -3,27 +3,38 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from convert.errors import InputError
-from runtimes import base, registry
+from runtimes import __main__ as doctor
+from runtimes import base, conflicts, registry
 from runtimes.base import Runtime
+
+SEVEN = ["paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn"]
 
 
 def broken(name: str, package: str) -> Runtime:
-    return Runtime(name, package, package, ("fp32",), lambda: [], lambda artifact, options: pytest.fail("opened"))
+    return Runtime(name, package, (package,), ("fp32",), lambda: [], lambda artifact, options: pytest.fail("opened"))
 
 
-def test_every_runtime_is_available_here_with_its_state() -> None:
+def test_seven_runtimes_each_available_or_with_a_reason() -> None:
     states = registry.examine(registry.names())
-    assert list(states) == ["paddle", "ort-cpu", "openvino"]
+    assert list(states) == SEVEN
     for name, state in states.items():
         assert state["name"] == name
-        assert (state["available"], state["reason"]) == (True, None)
-        assert state["devices"][0] == "CPU"
         assert "fp32" in state["precisions"]
-        assert state["version"]
+        assert state["available"] is (state["reason"] is None)
+        if state["available"]:
+            assert state["devices"]
+            assert state["version"]
+        else:
+            assert len(state["reason"].split()) > 2, "a sentence"
+    for name in ("paddle", "ort-cpu", "openvino", "mnn"):
+        assert states[name]["available"], states[name]["reason"]
 
 
 def test_looking_does_not_import_them_here() -> None:
@@ -43,24 +54,94 @@ def test_what_is_not_there_has_a_reason() -> None:
 
 
 def test_a_runtime_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="unknown runtime onnx; there are paddle, ort-cpu, openvino"):
+    with pytest.raises(InputError, match="unknown runtime onnx; there are paddle, ort-cpu, ort-cuda"):
         registry.select("onnx")
     with pytest.raises(InputError, match="no runtime given"):
         registry.select(" ,")
 
     def examine(names: list[str]) -> dict[str, dict[str, object]]:
-        return {name: {"available": name == "openvino", "reason": "it is not installed"} for name in names}
+        return {
+            name: {"available": name == "openvino", "reason": "it is not installed", "devices": ["CPU", "GPU.0"]}
+            for name in names
+        }
 
     monkeypatch.setattr(registry, "examine", examine)
     with pytest.raises(InputError, match="runtime ort-cpu is not available: it is not installed"):
         registry.select("openvino,ort-cpu")
     assert [runtime.name for runtime in registry.select(None)] == ["openvino"]
+    assert [runtime.name for runtime in registry.select(None, "GPU")] == ["openvino"]
+    with pytest.raises(InputError, match=r"openvino is not available: it finds no device NPU, only CPU, GPU\.0"):
+        registry.select("openvino", "NPU")
+    with pytest.raises(InputError, match="no runtime is available here on NPU"):
+        registry.select(None, "NPU")
 
 
 def test_the_doctor() -> None:
     command = [sys.executable, "-m", "runtimes"]
     result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    states = json.loads(result.stdout)["runtimes"]
-    assert {"name", "available", "reason", "version", "devices", "precisions"} <= states[0].keys()
+    document = json.loads(result.stdout)
+    assert {"name", "available", "reason", "version", "devices", "precisions"} <= document["runtimes"][0].keys()
+    assert document["problems"] == []
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "ort-cpu" in result.stdout
+    assert "--option paddle.kernels=default or plain (default default):" in result.stdout
+
+
+def test_the_doctor_fails_on_packages_that_break_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conflicts, "problems", lambda: [conflicts.Problem("remove one", ("ort-cpu",))])
+    result = CliRunner().invoke(doctor.main, ["--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == ["remove one"]
+    assert result.stderr == "failed: remove one\n"
+
+
+PLUGIN = """
+from runtimes.base import Runtime
+RUNTIME = Runtime("{name}", "json", ("plugin",), ("fp32",), lambda: ["CPU"], lambda artifact, options: None)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Installs a package with one adapter, as pip would have it: a module and its entry point."""
+
+    def install(name: str, source: str) -> None:
+        (tmp_path / "plugin_adapter.py").write_text(source)
+        folder = tmp_path / "plugin-1.2.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.2\n")
+        (folder / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\n{name} = plugin_adapter:RUNTIME\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        registry._found.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    sys.modules.pop("plugin_adapter", None)
+    registry._found.cache_clear()
+
+
+def test_a_third_party_joins_through_an_entry_point(plugin: Callable[[str, str], None]) -> None:
+    plugin("mine", PLUGIN.format(name="mine"))
+    assert registry.names() == [*SEVEN, "mine"]
+    state = registry.examine(["mine"])["mine"]
+    assert (state["available"], state["version"], state["devices"]) == (True, "1.2", ["CPU"])
+
+
+def test_two_adapters_of_one_name_are_an_error(plugin: Callable[[str, str], None]) -> None:
+    plugin("openvino", PLUGIN.format(name="openvino"))
+    with pytest.raises(
+        InputError, match=r"plugin_adapter:RUNTIME and runtimes.adapters.openvino both bring .* openvino"
+    ):
+        registry.names()
+
+
+@pytest.mark.parametrize("source", ["RUNTIME = 1", "raise OSError('no such library')"])
+def test_a_third_party_that_is_broken_is_unavailable_and_no_more(
+    plugin: Callable[[str, str], None], source: str
+) -> None:
+    plugin("mine", source)
+    state = registry.examine(["mine"])["mine"]
+    assert not state["available"]
+    assert "its adapter plugin_adapter:RUNTIME cannot be loaded: " in state["reason"]
+    assert [runtime.name for runtime in registry.select("ort-cpu")] == ["ort-cpu"]

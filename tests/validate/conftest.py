@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +18,16 @@ from click.testing import CliRunner, Result
 from convert import cli
 from convert.artifact import Artifact
 from convert.errors import InputError
+from convert.files import write_json
 from convert.models import find_all
 from runtimes import registry
+from runtimes.asked import Asked
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from validate.accuracy import __main__ as command
+from validate.accuracy import passes, worker
+from validate.accuracy.cells import Cell, Settings, make
+from validate.accuracy.passes import Listener, Run
+from validate.datasets import load
 
 CLASSES = 10
 SIDE = 8
@@ -66,9 +76,37 @@ def identity(best: Answer) -> Answer:
     return lambda shown: best(shown)
 
 
+class Thread:
+    """A worker in this process, where a test can say what its runtime answers. The code that it runs is the same."""
+
+    def __init__(self, theirs: socket.socket, descriptor: int, environment: Mapping[str, str]) -> None:
+        own = os.dup(descriptor)
+
+        def run() -> None:
+            with theirs:
+                worker.serve(theirs, own)
+            os.close(own)
+
+        self._thread = threading.Thread(target=run, name="worker", daemon=True)
+        self._thread.start()
+
+    def reason(self) -> str:
+        return "the thread ended"
+
+    def log(self) -> str:
+        return ""
+
+    def kill(self) -> None:
+        raise AssertionError("a worker took too long")
+
+    def end(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
 @pytest.fixture
-def make_session() -> Callable[..., FakeSession]:
-    return lambda answer, precision="fp32": FakeSession(answer, precision)
+def worker_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "start", Thread)
 
 
 @pytest.fixture
@@ -88,7 +126,7 @@ def make_runtime() -> Callable[..., Runtime]:
                 opened.append(options)
             return FakeSession(answer, computes_in or options.precision)
 
-        return Runtime(name, package, package, tuple(precisions.split()), lambda: ["CPU"], open_session)
+        return Runtime(name, package, (package,), tuple(precisions.split()), lambda: ["CPU"], open_session)
 
     return make
 
@@ -96,10 +134,17 @@ def make_runtime() -> Callable[..., Runtime]:
 @pytest.fixture
 def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
     def make(model: str = "fake", precision: str = "fp32", weights: dict[str, str] | None = None) -> Artifact:
-        manifest = {
+        preprocessing = {
+            "resize_short": SIDE,
+            "crop": SIDE,
+            "interpolation": "bilinear",
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.5, 0.5, 0.5],
+        }
+        manifest: dict[str, Any] = {
             "model": model,
             "precision": precision,
-            "spec": {},
+            "spec": {"preprocessing": dict(preprocessing)},
             "opset": 17,
             "macs": {"published": 1, "total": 1},
             "parameters": {"published": 1, "total": 1},
@@ -108,16 +153,12 @@ def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
             | (weights or {}),
             "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", 3, SIDE, SIDE]}],
             "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", CLASSES]}],
-            "preprocessing": {
-                "resize_short": SIDE,
-                "crop": SIDE,
-                "interpolation": "bilinear",
-                "mean": [0.5, 0.5, 0.5],
-                "std": [0.5, 0.5, 0.5],
-            },
+            "preprocessing": preprocessing,
             "files": {"model.onnx": {"bytes": 1, "sha256": f"{model} {precision}"}},
         }
-        return Artifact(tmp_path / "artifacts" / model / precision, manifest)
+        path = tmp_path / "artifacts" / model / precision
+        write_json(path / "manifest.json", manifest)
+        return Artifact(path, manifest)
 
     return make
 
@@ -148,7 +189,7 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact], worker_threads: None
 ) -> Callable[..., Result]:
     """The command among these runtimes, in an empty folder; the artifacts are `make_artifact`'s."""
     monkeypatch.chdir(tmp_path)
@@ -171,3 +212,56 @@ def run(
         return CliRunner().invoke(command.main, list(arguments), prog_name="python -m validate.accuracy")
 
     return invoke
+
+
+@pytest.fixture
+def make_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Any, worker_threads: None
+) -> Callable[..., Run]:
+    """A cell of a runtime on a folder of images, about to run."""
+    runtimes: dict[str, Runtime] = {}
+    monkeypatch.setattr(registry, "get", runtimes.__getitem__)
+
+    def made(folder: Path, runtime: Runtime, batch: int, **changes: Any) -> Run:
+        runtimes[runtime.name] = runtime
+        settings = Settings(Asked([runtime], True), {"images": folder}, batch=batch, **changes)
+        cell: Cell = make(make_artifact(), "fake", runtime, "fp32", load(folder), settings)
+        return Run(cell, tmp_path / f"{runtime.name}.top5", cell.key(settings), resume=True)
+
+    return made
+
+
+@pytest.fixture
+def go() -> Callable[..., list[str]]:
+    """Take cells through their set. Returns what came of each image, a letter each, for each cell."""
+
+    def made(*runs: Run, allowed: int = 0, caches: Any = None, **heard: Any) -> list[str]:
+        passes.go(runs, allowed, caches or {}, Listener(**heard))
+        return [run.ranked.outcomes(run.cell.dataset.labels) if run.ranked else "" for run in runs]
+
+    return made
+
+
+@pytest.fixture
+def watched(make_runtime: Callable[..., Runtime]) -> Callable[..., tuple[Runtime, list[list[int]]]]:
+    """A runtime, and the numbers that the images of its batches show."""
+
+    def made(name: str, answer: Answer) -> tuple[Runtime, list[list[int]]]:
+        seen: list[list[int]] = []
+        runtime = make_runtime(name, answer)
+        inner = runtime.open_session
+
+        def open_session(artifact: Any, options: Any) -> Any:
+            session = inner(artifact, options)
+            plain = session._run
+
+            def run(images: np.ndarray) -> Any:
+                seen.append(np.rint((images[:, 0].mean(axis=(1, 2)) + 1) * 127.5).astype(int).tolist())
+                return plain(images)
+
+            session._run = run
+            return session
+
+        return replace(runtime, open_session=open_session), seen
+
+    return made

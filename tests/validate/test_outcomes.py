@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validate.accuracy.outcomes import Predictions, holds, judge, mcnemar, wilson
-
-
-def test_judge_ranks_the_label() -> None:
-    logits = np.array([[5, 4, 3, 2, 1, 0, -1]] * 7, dtype=np.float32)
-    assert judge(logits, np.arange(7)) == "1555500"
-
-
-def test_ties_go_to_the_lower_index() -> None:
-    # All equal: class 0 is first, 1 to 4 among the first five, whatever a sort would make of it.
-    assert judge(np.zeros((7, 7), dtype=np.float32), np.arange(7)) == "1555500"
-    # 2 and 6 share the first place: 2 has it, and 6 is second.
-    logits = np.array([[0, 0, 9, 0, 0, 0, 9]] * 2, dtype=np.float32)
-    assert judge(logits, np.array([2, 6])) == "15"
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_are_wrong(value: float) -> None:
-    logits = np.array([[9, 0, 0], [9, value, 0], [value, 0, 0]], dtype=np.float32)
-    assert judge(logits, np.zeros(3, dtype=np.int64)) == "1xx"
-
-
-def test_fewer_than_five_classes() -> None:
-    assert judge(np.array([[1, 2, 3]], dtype=np.float32), np.array([0])) == "5"
-
-
-@pytest.mark.parametrize("shape", [(2, 3), (1, 3, 1), (1, 2)])
-def test_logits_of_another_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="logits"):
-        judge(np.zeros(shape, dtype=np.float32), np.array([2]))
+from validate.accuracy.outcomes import Predictions, holds, mcnemar, reaches, wilson
 
 
 def test_counts() -> None:
@@ -78,11 +50,18 @@ def test_mcnemar_leaves_out_what_one_could_not_read() -> None:
 
 
 def test_the_bar_is_exact() -> None:
-    reference = Predictions("1" * 700 + "0" * 300)
+    reference, keep = Predictions("1" * 700 + "0" * 300), Fraction("0.99")
     # 99 % of 700 is 693; as floats, 0.99 * 0.7 is not 0.693.
-    assert holds(Predictions("1" * 693 + "0" * 307), reference)
-    assert not holds(Predictions("1" * 692 + "0" * 308), reference)
-    assert holds(reference, reference)
+    assert holds(Predictions("1" * 693 + "0" * 307), reference, keep)
+    assert not holds(Predictions("1" * 692 + "0" * 308), reference, keep)
+    assert holds(Predictions("1" * 692 + "0" * 308), reference, Fraction("0.98"))
+    assert holds(reference, reference, Fraction(1))
+
+
+def test_the_published_bar_is_exact() -> None:
+    # 99 % of 0.8195 of 50,000 images is 40565.25.
+    assert reaches(40566, 50_000, Fraction("0.8195"), Fraction("0.99"))
+    assert not reaches(40565, 50_000, Fraction("0.8195"), Fraction("0.99"))
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -91,11 +70,3 @@ def test_wilson_holds_the_fraction(pair: tuple[int, int]) -> None:
     low, high = wilson(right, images)
     assert -1e-12 <= low <= right / images + 1e-12
     assert right / images - 1e-12 <= high <= 1 + 1e-12
-
-
-@given(st.lists(st.lists(st.integers(-3, 3), min_size=6, max_size=6), min_size=1), st.integers(0, 5))
-def test_judge_agrees_with_a_stable_sort(rows: list[list[int]], label: int) -> None:
-    letters = judge(np.array(rows, dtype=np.float32), np.full(len(rows), label))
-    for row, letter in zip(rows, letters, strict=True):
-        place = sorted(range(6), key=lambda index, row=row: -row[index]).index(label)
-        assert letter == ("1" if place == 0 else "5" if place < 5 else "0")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.spec import Preprocessing
-from validate.preprocess import UnreadableImage, preprocess
+from validate.preprocess import UnreadableImage, crop, decode, normalise, preprocess
 
 # With this mean and std the output is the pixel's value in [0, 1]: value/255 * 1.0.
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -176,6 +176,74 @@ def test_half_a_jpeg_is_undecodable() -> None:
     assert preprocess(data, Preprocessing(8, 8)).shape == (3, 8, 8)
     with pytest.raises(UnreadableImage):
         preprocess(data[: len(data) // 2], Preprocessing(8, 8))
+
+
+def test_damage_that_a_jpeg_does_not_show_is_taken_as_opencv_decodes_it() -> None:
+    # There is no checksum in a JPEG: bytes that are still Huffman codes are still an image. A PNG has one.
+    pixels = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8), (9, 9), 3)
+    for suffix, readable in ((".jpg", True), (".png", False)):
+        data = bytearray(cv2.imencode(suffix, pixels)[1].tobytes())
+        data[len(data) // 2] ^= 0x55
+        if readable:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            assert not np.array_equal(decoded, pixels)
+            assert np.array_equal(levels(preprocess(bytes(data), Preprocessing(64, 64, **PLAIN)))[2], decoded[:, :, 0])
+        else:
+            with pytest.raises(UnreadableImage):
+                preprocess(bytes(data), Preprocessing(64, 64))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40])
+def test_a_jpeg_that_lacks_its_end_is_undecodable(cut: int) -> None:
+    data = cv2.imencode(".jpg", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
+    with pytest.raises(UnreadableImage):
+        preprocess(data[:-cut], Preprocessing(8, 8))
+
+
+def test_a_damaged_header_is_undecodable() -> None:
+    data = bytearray(cv2.imencode(".jpg", np.full((64, 64, 3), 90, np.uint8))[1].tobytes())
+    start = data.index(b"\xff\xc0")  # the frame header: its length, the bits, height and width
+    data[start + 5 : start + 9] = bytes(4)
+    with pytest.raises(UnreadableImage):
+        preprocess(bytes(data), Preprocessing(8, 8))
+
+
+def test_a_damaged_header_that_claims_a_huge_image_is_undecodable() -> None:
+    data = bytearray(png(np.zeros((4, 4, 3), dtype=np.uint8)))
+    data[16:24] = b"\x7f\xff\xff\xff" * 2  # width and height
+    with pytest.raises(UnreadableImage):
+        preprocess(bytes(data), Preprocessing(8, 8))
+
+
+def test_a_crop_and_a_normalisation_are_all_of_it() -> None:
+    # What a cache of decoded images relies on: the crop alone depends on the image, and comes out in whole levels.
+    data = png(np.random.default_rng(3).integers(0, 256, (31, 17, 3), dtype=np.uint8))
+    preprocessing = Preprocessing(12, 8, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    planes = crop(decode(data), preprocessing)
+    assert (planes.dtype, planes.shape, planes.flags.c_contiguous) == (np.uint8, (3, 8, 8), True)
+    out = np.full((2, 3, 8, 8), np.nan, dtype=np.float32)
+    normalise(planes, preprocessing, out[1])
+    assert np.isnan(out[0]).all()
+    assert np.array_equal(out[1], preprocess(data, preprocessing))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "area", "lanczos"])
+def test_the_order_of_paddleclas_gives_the_same_bits(interpolation: str) -> None:
+    # There: BGR to RGB, resize, crop, (pixels * float32(1/255) - mean) / std on the whole image, then HWC to CHW.
+    pixels = np.random.default_rng(4).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    flag = getattr(
+        cv2,
+        {"bilinear": "INTER_LINEAR", "bicubic": "INTER_CUBIC", "lanczos": "INTER_LANCZOS4"}.get(
+            interpolation, f"INTER_{interpolation.upper()}"
+        ),
+    )
+    resized = cv2.resize(pixels[:, :, ::-1], (round(53 * (24 / 37)), 24), interpolation=flag)
+    left = (resized.shape[1] - 20) // 2
+    square = resized[2:22, left : left + 20]
+    whole = (square.astype(np.float32) * np.float32(1 / 255) - np.array(mean, np.float32)) / np.array(std, np.float32)
+    found = preprocess(png(pixels), Preprocessing(24, 20, interpolation, mean, std))
+    assert found.tobytes() == np.ascontiguousarray(whole.transpose(2, 0, 1)).tobytes()
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

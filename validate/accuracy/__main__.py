@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from convert import cli
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
-from runtimes import environment, registry
-from runtimes.base import Runtime
+from runtimes.asked import Asked, resume_option, session_options
 from runtimes.bench import store
-from runtimes.options import precisions, resume_option, run_options
-from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Cell, Settings, compare, measure, stored
+from runtimes.bench.store import Record
+from runtimes.values import precisions
+from validate.accuracy import beside, preprocessing, run
+from validate.accuracy.cells import KEEP, REFERENCE, REFERENCE_PRECISION, Cell, Settings, make
 from validate.accuracy.console import Reporter
-from validate.imagenet import LabelledSet, load_labelled
-from validate.preprocess import UnreadableImage
+from validate.accuracy.verdict import below
+from validate.datasets import LabelledSet, load
+from validate.datasets.options import dataset_options
 
 _EPILOG = """\b
-Example:
+Examples:
   python -m validate.accuracy --images ilsvrc2012/val_list.txt --model ViT_base_patch16_224 \\
       --runtime paddle,ort-cpu --limit 1000
+  python -m validate.accuracy --images photos/ --preprocessing imagenet
 
 Exit status: 0 every top-1 reaches 99 % of Paddle's (where Paddle ran), 1 one does not or a runtime failed, 2 the input
 or the usage is wrong, or a runtime asked for by name is not available.
@@ -30,22 +35,29 @@ or the usage is wrong, or a runtime asked for by name is not available.
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--images",
-    metavar="LIST_OR_FOLDER",
-    required=True,
-    help="A list of `path label` lines (0-based), or a folder with val_list.txt.",
-)
+@dataset_options
 @cli.model_options
-@run_options
+@session_options
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Images in one inference.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images of the list.")
 @click.option(
     "--max-unreadable",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     help="Go on without up to so many images that cannot be decoded; they leave the denominator.",
+)
+@click.option("--keep", default=KEEP, show_default=True, help="The part of FP32's top-1 that must be reached.")
+@click.option("--preprocessing", "override", metavar="NAME|KEY=VALUE", multiple=True, help=preprocessing.HELP)
+@click.option(
+    "--cache-images",
+    "cache_images",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the decoded images in this folder: the next run on the same set need not decode them.",
+)
+@click.option(
+    "--together",
+    type=click.IntRange(min=1),
+    help="Models and runtimes in one pass over the images. [default: as many as fit into memory]",
 )
 @resume_option
 def main(
@@ -54,94 +66,87 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    images: str,
-    chosen: str | None,
-    batch: int,
-    threads: int | None,
+    asked: Asked,
+    images: Path,
+    ground_truth: Path | None,
+    synsets: Path | None,
+    images_root: Path | None,
     limit: int | None,
+    batch: int,
     max_unreadable: int,
+    keep: str,
+    override: tuple[str, ...],
+    cache_images: Path | None,
+    together: int | None,
     out: Path | None,
     resume: bool,
 ) -> None:
     """Top-1 and top-5 of models on runtimes over a labelled set of images.
 
-    Paddle runs first where it is among the runtimes; the others are held against it on the same images. Records of kind
-    `accuracy` are appended to results.jsonl in the results folder as they are made.
+    Each image is decoded once for all of them; each model on a runtime has a process of its own, and they take turns.
+    Paddle is the reference that the others are held against on the same images. What an image is taken for is stored as
+    it comes, and `--resume` goes on after a kill. Records of kind `accuracy` are appended to results.jsonl in the
+    results folder; the classes, their confusion and the images on which runtimes disagree are CSV files beside it.
     """
     report = Reporter()
-    settings = Settings(images, weights, batch, threads, limit, max_unreadable)
-    # The reference runs first, in its precision first: the others are held against it.
-    runtimes = sorted(registry.select(chosen), key=lambda selected: selected.name != REFERENCE)
-    asked = sorted(precisions(precision), key=lambda name: name != REFERENCE_PRECISION)
-    _dataset(settings, None)  # a bad list is found before a long conversion
+    source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
+    settings = Settings(asked, source, weights, batch, max_unreadable, keep, override)
+    _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
+    _dataset(source, None)
     folder = out or (store.newest_run() if resume else store.new_run())
-    earlier = store.read(folder) if resume and (folder / store.RESULTS).exists() else []
-    records = []
+    cells = _cells(models, root, precision, settings, report)
+    place = run.Place(folder, resume, cache_images, together)
+    records: list[Record] = []
     try:
-        for cell in _cells(models, root, runtimes, asked, settings, report):
-            record = _answer(cell, settings, earlier, folder, report)
-            earlier.append(record)
+        for record in run.measure(cells, settings, place, report):
             records.append(record)
     finally:
         if records:
             report.table(records)
             report.say(f"records: {folder / store.RESULTS}")
+            for line in beside.write(cells[: len(records)], records, folder):
+                report.say(line)
     if as_json:
         click.echo(json.dumps({"records": records}, indent=2, ensure_ascii=False))
-    _finish(records, named=chosen is not None)
+    _finish(records, named=asked.named)
 
 
-def _dataset(settings: Settings, classes: int | None) -> LabelledSet:
-    if not settings.images.strip():
-        raise InputError("--images is empty; give a list of `path label` lines, or a folder with val_list.txt")
-    return load_labelled(Path(settings.images), classes, settings.limit)
+def _dataset(source: Mapping[str, Any], classes: int | None) -> LabelledSet:
+    rest = {name: source[name] for name in ("ground_truth", "synsets", "root")}
+    return load(source["images"], classes, source["limit"], **rest)
 
 
-def _cells(
-    models: str, root: Path, runtimes: list[Runtime], asked: list[str], settings: Settings, report: Reporter
-) -> list[Cell]:
-    """Every model, precision and runtime, in the order in which they run; models are converted where they must be."""
+def _cells(models: str, root: Path, precision: str, settings: Settings, report: Reporter) -> list[Cell]:
+    """Every model, precision and runtime, in the order of their records; models are converted where they must be.
+
+    The reference comes first, in its precision first: the others are held against it.
+    """
+    asked = sorted(precisions(precision), key=lambda name: name != REFERENCE_PRECISION)
     artifacts: dict[tuple[str, str], tuple[str, Artifact]] = {}
-    for precision in asked:
-        for argument, artifact in cli.artifacts(models, settings.weights, precision, root).items():
-            artifacts.setdefault((artifact.model, precision), (argument, artifact))
-    datasets = {classes: _dataset(settings, classes) for classes in {a.classes for _, a in artifacts.values()}}
+    for name in asked:
+        if not settings.asked.having(name):
+            raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
+        for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
+            artifacts.setdefault((artifact.model, name), (argument, artifact))
+    datasets = {n: _dataset(settings.source, n) for n in {a.classes for _, a in artifacts.values()}}
+    cells = [
+        make(artifact, argument, runtime, name, datasets[artifact.classes], settings)
+        for model in dict.fromkeys(model for model, _ in artifacts)
+        for name in asked
+        for argument, artifact in [artifacts[model, name]]
+        for runtime in sorted(settings.asked.having(name), key=lambda selected: selected.name != REFERENCE)
+    ]
     for warning in dict.fromkeys(cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()):
         if warning:
             report.say(warning, style="bold red")
-    return [
-        Cell(artifact, argument, runtime, precision, datasets[artifact.classes])
-        for model in dict.fromkeys(model for model, _ in artifacts)
-        for precision in asked
-        for argument, artifact in [artifacts[model, precision]]
-        for runtime in runtimes
-    ]
+    for warning in dict.fromkeys(
+        f"{cell.artifact.model}: WARNING: {text}" for cell in cells if (text := cell.preprocessing.warning())
+    ):
+        report.say(warning, style="bold red")
+    return cells
 
 
-def _answer(
-    cell: Cell, settings: Settings, earlier: list[store.Record], folder: Path, report: Reporter
-) -> store.Record:
-    """The cell's record: a new one, or one already stored, brought up to a newer reference. What is new is stored."""
-    if known := stored(cell, settings, earlier):
-        record = compare(known, earlier, cell, settings) if known["reference_top1"] is None else known
-        report.say(f"{cell.title}: already in {folder}")
-        if record != known:
-            store.append(folder, record)
-        return record
-
-    def name_it(error: UnreadableImage) -> None:
-        report.say(f"{cell.title}: left out: {error}", style="yellow")
-
-    with report.progress(cell.title, len(cell.dataset.entries)) as on_progress:
-        record = measure(cell, settings, earlier, on_progress, name_it)
-    if record["status"] != "ok":
-        report.say(f"{cell.title}: {record['status']}: {record['reason']}", style="bold red")
-    environment.save(folder)
-    store.append(folder, record)
-    return record
-
-
-def _finish(records: list[store.Record], named: bool) -> None:
+def _finish(records: list[Record], named: bool) -> None:
     """End with the exit status that the records call for."""
     bad = [_verdict(record) for record in records if record["passed"] is False or record["status"] == "failed"]
     if bad:
@@ -151,11 +156,11 @@ def _finish(records: list[store.Record], named: bool) -> None:
         raise InputError("; ".join(refused))
 
 
-def _verdict(record: store.Record) -> str:
+def _verdict(record: Record) -> str:
     title = f"{record['model']} {record['precision']} on {record['runtime']}"
     if record["status"] != "ok":
         return f"{title} {record['status']}: {record['reason']}"
-    return f"{title} has top-1 {record['top1']:.4f}, below 99 % of {record['reference_top1']:.4f} on {REFERENCE}"
+    return f"{title} {below(record)}"
 
 
 if __name__ == "__main__":

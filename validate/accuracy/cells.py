@@ -1,38 +1,58 @@
-"""One cell of the accuracy table, a model on a runtime in a precision, as a record; and which records stand for it."""
+"""One cell of the accuracy table, a model on a runtime in a precision: what it is, and its record before it has run."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
-
-import numpy as np
 
 from convert.artifact import Artifact
 from convert.errors import InputError
-from runtimes.base import Options, Runtime, UnavailableError
+from convert.files import sha256_json
+from runtimes.asked import Asked
+from runtimes.base import Options, Runtime
 from runtimes.bench import records
 from runtimes.bench.store import Record
-from validate.accuracy.evaluate import evaluate
-from validate.accuracy.outcomes import Predictions, holds, mcnemar, wilson
-from validate.imagenet import LabelledSet
-from validate.preprocess import UnreadableImage
+from validate.accuracy import preprocessing as preprocessings
+from validate.accuracy.preprocessing import Chosen
+from validate.datasets import LabelledSet
 
 REFERENCE = "paddle"  # the runtime that the others are held against
 REFERENCE_PRECISION = "fp32"
 
+# MLPerf's bar for a lowered precision: 99 % of the reference's top-1.
+KEEP = "0.99"
+
+FOLDER = "accuracy"  # in the results folder: what a record of an accuracy has beside it
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all cells of a command, as the user gave it. images: the --images argument."""
+    """What holds for all cells of a command, as the user gave it.
 
-    images: str
+    source: the options that say which images, by name, as they stand on the command line. keep: the part of the
+    reference's top-1 that must be reached. preprocessing: the `--preprocessing` arguments.
+    """
+
+    asked: Asked
+    source: Mapping[str, Any]
     weights: str | None = None
     batch: int = 8
-    threads: int | None = None
-    limit: int | None = None
     max_unreadable: int = 0
+    keep: str = KEEP
+    preprocessing: tuple[str, ...] = ()
+
+    @property
+    def bar(self) -> Fraction:
+        """`keep`, exact. InputError when it is no number above 0 and up to 1."""
+        try:
+            bar = Fraction(self.keep.strip())
+        except (ValueError, ZeroDivisionError):
+            bar = Fraction(0)
+        if not 0 < bar <= 1:
+            raise InputError(f"--keep {self.keep!r}: a part of the reference's accuracy is needed, as in --keep 0.99")
+        return bar
 
 
 @dataclass(frozen=True)
@@ -44,172 +64,123 @@ class Cell:
     runtime: Runtime
     precision: str
     dataset: LabelledSet
+    preprocessing: Chosen
+    options: Options = field(default_factory=Options)
 
     @property
     def title(self) -> str:
         return f"{self.artifact.model} {self.precision} on {self.runtime.name}"
 
+    @property
+    def batch(self) -> int:
+        """Images in one inference: those asked for, or the whole set where it is smaller."""
+        return self.options.batches[0]
 
-def measure(
-    cell: Cell,
-    settings: Settings,
-    earlier: Iterable[Record],
-    on_progress: Callable[[int], None] = lambda done: None,
-    on_unreadable: Callable[[UnreadableImage], None] = lambda error: None,
-) -> Record:
-    """Run a cell and return its record of kind `accuracy`.
-
-    earlier: records among which Paddle's is looked for. A runtime that does not take the cell gives status refused, one
-    that breaks or returns logits that are not finite gives failed. InputError for more unreadable images than allowed.
-    """
-    record = _blank(cell, settings)
-    options = Options(precision=cell.precision, device=record["device"], threads=settings.threads)
-    record["threads"] = options.thread_count()
-    try:
-        with cell.runtime.open(cell.artifact, options) as session:
-            # Read after one run on zeros, not at the end: until then some runtimes keep a profile of every run.
-            session.run(np.zeros((1, 3, cell.artifact.image_size, cell.artifact.image_size), dtype=np.float32))
-            record["effective"] = session.effective().as_dict()
-            predictions = evaluate(
-                session,
-                cell.dataset,
-                cell.artifact.preprocessing,
-                settings.batch,
-                on_progress,
-                on_unreadable,
-                settings.max_unreadable,
-            )
-    except InputError:
-        raise
-    except UnavailableError as error:
-        return record | {"status": "refused", "reason": str(error)}
-    except Exception as error:  # whatever a runtime throws is this cell's result; the other cells go on
-        text = " ".join(str(error).split())
-        return record | {"status": "failed", "reason": f"{type(error).__name__}: {text[:500]}"}
-    record |= _counted(predictions)
-    computed = record["effective"]["precision"]
-    if record["status"] == "ok" and computed != cell.precision:
-        reason = f"{cell.runtime.name} computed in {computed} instead of {cell.precision}"
-        record |= {"status": "failed", "reason": reason, "passed": False}
-    return compare(record, earlier, cell, settings)
+    def key(self, settings: Settings) -> dict[str, Any]:
+        """Everything that an image's answer may depend on."""
+        return {
+            "artifact": self.artifact.sha256,
+            "runtime": self.runtime.name,
+            "runtime_version": self.runtime.version(),
+            "precision": self.precision,
+            "device": self.options.device,
+            "threads": self.options.thread_count(),
+            "streams": self.options.streams,
+            "settings": dict(self.options.extra),
+            "batch": self.batch,
+            "images": images_key(self.dataset),
+            "root": _text(settings.source.get("root")),
+            "preprocessing": preprocessings.as_dict(self.preprocessing.used),
+        }
 
 
-def _blank(cell: Cell, settings: Settings) -> Record:
+def images_key(dataset: LabelledSet) -> str:
+    """Equal where the same number means the same image, so that the first thousand of a set are those of all of it."""
+    spread = f" {dataset.selection} {len(dataset.labels)}" if dataset.selection not in ("", "first") else ""
+    return f"{dataset.name} {dataset.sha256}{spread}"
+
+
+def make(
+    artifact: Artifact, argument: str, runtime: Runtime, precision: str, dataset: LabelledSet, settings: Settings
+) -> Cell:
+    """The cell of these. InputError when the preprocessing is not the model's, see `preprocessing.choose`."""
+    chosen = preprocessings.choose(artifact, settings.preprocessing)
+    batch = min(settings.batch, len(dataset.labels))
+    options = settings.asked.options(runtime, precision, [batch])
+    return Cell(artifact, argument, runtime, precision, dataset, chosen, options)
+
+
+def blank(cell: Cell, settings: Settings) -> Record:
     """The record of a cell before anything is known of it."""
-    preprocessing = dataclasses.asdict(cell.artifact.preprocessing)
-    return records.blank("accuracy", cell.artifact, cell.runtime, cell.precision) | {
-        "command": _command(cell, [cell.runtime.name], [cell.precision], settings),
+    return records.blank("accuracy", cell.artifact, cell.runtime, cell.precision, cell.options) | {
+        "command": command(cell, [cell.runtime], [cell.precision], settings),
         "dataset": cell.dataset.description,
         "dataset_sha256": cell.dataset.sha256,
-        "limit": settings.limit,
+        "selection_sha256": sha256_json([cell.dataset.names, cell.dataset.labels, _text(settings.source.get("root"))]),
+        "limit": settings.source.get("limit"),
         "subset": not cell.dataset.complete,
         "images": 0,
         "unreadable": 0,
+        "unreadable_images": [],
         "nonfinite": 0,
         "top1": None,
         "top5": None,
         "top1_ci95": None,
+        "top5_ci95": None,
         "reference_top1": None,
         "mcnemar_p": None,
+        "keep": float(settings.bar),
+        "published_top1": None,
+        "published_difference": None,
         "passed": None,
         "batch": settings.batch,
-        "threads": None,
-        "preprocessing": {key: list(v) if isinstance(v, tuple) else v for key, v in preprocessing.items()},
+        "threads": cell.options.thread_count(),
+        "preprocessing": preprocessings.as_dict(cell.preprocessing.used),
+        "preprocessing_is_models": cell.preprocessing.is_models,
         "outcomes": None,
+        "ranked": None,
     }
-
-
-def _counted(predictions: Predictions) -> Record:
-    """The fields that follow from the outcomes alone. subset: also when some of 50,000 images could not be read."""
-    counted: Record = {
-        "images": predictions.images,
-        "unreadable": predictions.unreadable,
-        "nonfinite": predictions.nonfinite,
-        "top1": predictions.top1,
-        "top5": predictions.top5,
-        "outcomes": predictions.outcomes,
-    }
-    if predictions.unreadable:
-        counted["subset"] = True
-    if not predictions.images:
-        return counted | {"status": "failed", "reason": "no image could be read", "passed": False}
-    counted["top1_ci95"] = list(wilson(predictions.right, predictions.images))
-    if predictions.nonfinite:
-        reason = f"the logits of {predictions.nonfinite} of {predictions.images} images are not finite"
-        counted |= {"status": "failed", "reason": reason, "passed": False}
-    return counted
-
-
-def compare(record: Record, earlier: Iterable[Record], cell: Cell, settings: Settings) -> Record:
-    """The cell's record held against Paddle's among the earlier ones: reference_top1, mcnemar_p, passed, command.
-
-    Paddle in fp32 is its own reference. Lower precisions are held against fp32 too, or where Paddle ran in theirs only,
-    against that. Without a reference the record comes back as it is.
-    """
-    own = record["runtime"] == REFERENCE and record["precision"] == REFERENCE_PRECISION
-    reference = None if own else _reference(record, earlier)
-    if reference is None:
-        if record["runtime"] == REFERENCE and record["status"] == "ok":
-            return record | {"reference_top1": record["top1"], "passed": True}
-        return record
-    predictions, standard = Predictions(record["outcomes"]), Predictions(reference["outcomes"])
-    runtimes = list(dict.fromkeys([REFERENCE, record["runtime"]]))
-    precisions = list(dict.fromkeys([reference["precision"], record["precision"]]))
-    return record | {
-        "reference_top1": reference["top1"],
-        "mcnemar_p": mcnemar(predictions, standard),
-        "passed": record["status"] == "ok" and holds(predictions, standard),
-        "command": _command(cell, runtimes, precisions, dataclasses.replace(settings, batch=record["batch"])),
-    }
-
-
-def _reference(record: Record, earlier: Iterable[Record]) -> Record | None:
-    """Paddle's newest good record on the same model, weights and images: in fp32, else in the record's precision."""
-    found = {
-        other["precision"]: other
-        for other in earlier
-        if other["kind"] == "accuracy"
-        and other["runtime"] == REFERENCE
-        and other["status"] == "ok"
-        and other.get("outcomes")
-        and _subject(other) == _subject(record)
-    }
-    return found.get(REFERENCE_PRECISION) or found.get(record["precision"])
 
 
 def stored(cell: Cell, settings: Settings, earlier: Iterable[Record]) -> Record | None:
     """The newest good record that already answers the cell: same artifact, images, weights and preprocessing."""
-    wanted = _blank(cell, settings)
-    keys = ("kind", "status", "runtime", "runtime_version", "precision", "artifact")
+    wanted = blank(cell, settings)
+    keys = ("kind", "status", "runtime", "runtime_version", "precision", "device", "streams", "settings", "artifact")
     matching = [
         record
         for record in earlier
-        if all(record[key] == wanted[key] for key in keys)
+        if all(record.get(key) == wanted[key] for key in keys)
         and record.get("outcomes")
-        and _subject(record) == _subject(wanted)
+        and subject(record) == subject(wanted)
     ]
     return matching[-1] if matching else None
 
 
-def _subject(record: Record) -> list[Any]:
+def subject(record: Record) -> list[Any]:
     """Equal where two records have the same images, weights and preprocessing, so that they can be compared."""
-    keys = ("model", "dataset", "dataset_sha256", "limit", "preprocessing")
+    keys = ("model", "dataset", "dataset_sha256", "selection_sha256", "preprocessing")
     weights = (record.get("model_info") or {}).get("weights") or {}
     return [weights.get("sha256"), *(record.get(key) for key in keys)]
 
 
-def _command(cell: Cell, runtimes: list[str], asked: list[str], settings: Settings) -> str:
+def command(
+    cell: Cell, runtimes: list[Runtime], precisions: list[str], settings: Settings, batch: int | None = None
+) -> str:
     """The command line that gives a record again."""
     return records.command(
         "validate.accuracy",
         cell.argument,
         cell.artifact,
         settings.weights,
-        images=settings.images,
-        runtime=",".join(runtimes),
-        precision=",".join(asked),
-        batch=settings.batch,
-        threads=settings.threads,
-        limit=settings.limit,
+        **settings.source,
+        **settings.asked.arguments(runtimes),
+        precision=",".join(precisions),
+        batch=batch or settings.batch,
         max_unreadable=settings.max_unreadable or None,
+        keep=settings.keep if settings.keep != KEEP else None,
+        preprocessing=list(settings.preprocessing),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

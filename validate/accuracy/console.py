@@ -17,6 +17,9 @@ from runtimes.bench.store import Record
 PLAIN_EVERY_S = 10.0  # between two lines of progress where standard error is no terminal
 _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "-"}
 
+# Takes a cell's title and the number of its images that are done.
+Progressing = Callable[[str, int], None]
+
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
@@ -37,10 +40,10 @@ class Reporter:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Follow one cell over `total` images. Yields what takes the number of images done so far."""
+    def progress(self, titles: list[str], total: int) -> Iterator[Progressing]:
+        """Follow cells that go together over `total` images each."""
         if not self.console.is_terminal:
-            yield _plain(self.say, title, total)
+            yield _plain(self.say, total)
             return
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -50,45 +53,62 @@ class Reporter:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task(title, total=total)
-            yield lambda done: bar.update(task, completed=done)
+            tasks = {title: bar.add_task(title, total=total) for title in titles}
+            yield lambda title, done: bar.update(tasks[title], completed=done)
 
     def table(self, records: list[Record]) -> None:
         """The records, a line each."""
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in ("model", "runtime", "top-1 [95 %]", "top-5", "images", "Paddle's", "p", "99 % of Paddle's"):
+        for name in ("model", "runtime", "top-1 [95 %]", "top-5 [95 %]", "images", "Paddle's", "p", "verdict"):
             table.add_column(name, overflow="fold")
         for record in records:
-            verdict = record["status"] if record["status"] != "ok" else _VERDICTS[record["passed"]]
-            images = str(record["images"]) + (f" ({record['unreadable']} unreadable)" if record["unreadable"] else "")
-            cells = [record["model"], f"{record['runtime']} {record['precision']}", _interval(record)]
-            cells += [_number(record["top5"]), images, _number(record["reference_top1"]), _number(record["mcnemar_p"])]
-            table.add_row(*map(Text, [*cells, verdict]))
+            table.add_row(*map(Text, _row(record)))
         self.console.print(table)
 
 
-def _plain(say: Callable[[str], None], title: str, total: int) -> Callable[[int], None]:
-    start = last = time.monotonic()
-    shown = -1
+def _row(record: Record) -> list[str]:
+    about = ["subset"] * bool(record["subset"]) + [f"{record['unreadable']} unreadable"] * bool(record["unreadable"])
+    images = f"{record['images']} ({'; '.join(about)})" if about else str(record["images"])
+    verdict = record["status"] if record["status"] != "ok" else _VERDICTS[record["passed"]]
+    if record["preprocessing_is_models"] is False:
+        verdict += "; not the model's preprocessing"
+    return [
+        record["model"],
+        f"{record['runtime']} {record['precision']}",
+        _interval(record, "top1"),
+        _interval(record, "top5"),
+        images,
+        _number(record["reference_top1"]),
+        _number(record["mcnemar_p"]),
+        verdict,
+    ]
 
-    def update(done: int) -> None:
-        nonlocal last, shown
+
+def _plain(say: Callable[[str], None], total: int) -> Progressing:
+    start = last = time.monotonic()
+    first: dict[str, int] = {}
+    shown: dict[str, int] = {}
+
+    def update(title: str, done: int) -> None:
+        nonlocal last
         now = time.monotonic()
-        if done == shown or (done < total and now - last < PLAIN_EVERY_S):
+        first.setdefault(title, done)
+        if done == shown.get(title) or (done < total and now - last < PLAIN_EVERY_S):
             return
-        last, shown = now, done
-        rate = done / max(now - start, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
-        say(f"{title}: {done} of {total} images, {rate:.1f} images/s{left}")
+        last, shown[title] = now, done
+        rate = (done - first[title]) / max(now - start, 1e-9)
+        left = f", {(total - done) / rate:.0f} s left" if done < total and rate else ""
+        say(f"{title}: {done} of {total} images{f', {rate:.1f} images/s' if rate else ''}{left}")
 
     return update
 
 
-def _interval(record: Record) -> str:
-    if record["top1"] is None or record["top1_ci95"] is None:
+def _interval(record: Record, name: str) -> str:
+    value, interval = record[name], record[f"{name}_ci95"]
+    if value is None or interval is None:
         return "-"
-    low, high = record["top1_ci95"]
-    return f"{record['top1']:.4f} [{low:.4f}, {high:.4f}]"
+    low, high = interval
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _number(value: float | None) -> str:

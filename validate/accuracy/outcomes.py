@@ -8,14 +8,11 @@ it was not, `x` the logits were not all finite, `-` the image could not be read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-import numpy as np
 from scipy.stats import binomtest
 
 FIRST, AMONG_FIVE, WRONG, NOT_FINITE, UNREADABLE = "150x-"
-
-# MLPerf's bar for a lowered precision: 99 % of the reference's top-1, in whole percent to be compared exactly.
-REQUIRED_PERCENT = 99
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,11 @@ class Predictions:
         return self.outcomes.count(FIRST)
 
     @property
+    def among_five(self) -> int:
+        """Images whose label was among the first five, those whose label came first with them."""
+        return self.right + self.outcomes.count(AMONG_FIVE)
+
+    @property
     def top1(self) -> float | None:
         """Fraction of the images whose label came first; None without images."""
         return self.right / self.images if self.images else None
@@ -51,24 +53,7 @@ class Predictions:
     @property
     def top5(self) -> float | None:
         """Fraction of the images whose label was among the first five; None without images."""
-        return (self.right + self.outcomes.count(AMONG_FIVE)) / self.images if self.images else None
-
-
-def judge(logits: np.ndarray, labels: np.ndarray) -> str:
-    """The outcomes of one batch.
-
-    logits: (batch, classes) of any float type; labels: (batch,) whole numbers below classes. Equal logits rank by
-    index, the lower first. ValueError when the shapes do not fit each other.
-    """
-    if logits.ndim != 2 or len(logits) != len(labels):
-        raise ValueError(f"the logits are of shape {logits.shape} for a batch of {len(labels)}")
-    if len(labels) and labels.max() >= logits.shape[1]:
-        raise ValueError(f"the logits have {logits.shape[1]} classes, too few for label {labels.max()}")
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    earlier = np.arange(logits.shape[1]) < labels[:, None]
-    rank = (logits > own).sum(axis=1) + ((logits == own) & earlier).sum(axis=1)
-    letters = np.where(rank < 1, FIRST, np.where(rank < 5, AMONG_FIVE, WRONG))
-    return "".join(np.where(np.isfinite(logits).all(axis=1), letters, NOT_FINITE))
+        return self.among_five / self.images if self.images else None
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
@@ -91,6 +76,11 @@ def mcnemar(one: Predictions, other: Predictions) -> float:
     return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
 
 
-def holds(one: Predictions, reference: Predictions) -> bool:
-    """Whether top-1 reaches 99 % of the reference's, compared in whole numbers: no rounding at the border."""
-    return 100 * one.right * reference.images >= REQUIRED_PERCENT * reference.right * one.images
+def holds(one: Predictions, reference: Predictions, keep: Fraction) -> bool:
+    """Whether top-1 reaches the part `keep` of the reference's, in exact numbers: no rounding at the border."""
+    return one.right * reference.images >= keep * reference.right * one.images
+
+
+def reaches(right: int, images: int, top1: Fraction, keep: Fraction) -> bool:
+    """Whether `right` of `images` is at least the part `keep` of a top-1 that is known as a fraction."""
+    return right >= keep * top1 * images

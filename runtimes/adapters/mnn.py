@@ -1,0 +1,144 @@
+"""MNN on the CPU."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifact import Artifact
+from runtimes import mnn_file, significand
+from runtimes.base import (
+    Effective,
+    Options,
+    Runtime,
+    Session,
+    Setting,
+    TensorInfo,
+    UnavailableError,
+    lowest_precision,
+)
+from runtimes.quiet import stdout_to
+
+_CONFIG = {"backend": "CPU", "precision": 1}  # BackendConfig::Precision_High; as a word it would be printed
+_BACKENDS, _THREAD_NUMBER = 2, 4  # Interpreter::SessionInfoCode
+_DEVICES = {0: "CPU", 13: "CPU"}  # MNNForwardType; 13, MNN_FORWARD_CPU_EXTENSION, is the CPU with AVX2 or AVX-512
+
+
+class _MnnSession(Session):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        self._folder = mnn_file.converted(artifact, options, MNN_CPU.setting(options, "gelu"))
+        self._made = json.loads((self._folder / mnn_file.MADE).read_text(encoding="utf-8"))
+        self._threads = options.thread_count()
+        self._net, self._session = _load(self._folder / mnn_file.MODEL, self._threads)
+        self._input = self._net.getSessionInput(self._session)
+        self._look_up()
+        self.inputs = tuple(_info(*one) for one in self._net.getSessionInputAll(self._session).items())
+        found = self._net.getSessionOutputAll(self._session)
+        self.outputs = tuple(_info(name, found[name]) for name in self._made["outputs"])
+
+    def _look_up(self) -> None:
+        """The memory of input and outputs, which a new batch size moves."""
+        self._images = _memory("the input", self._input)
+        found = self._net.getSessionOutputAll(self._session)  # by the alphabet
+        self._outputs = {name: _memory(name, found[name]) for name in self._made["outputs"]}
+        self._logits = next(iter(self._outputs.values()))
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        with stdout_to(2):
+            self._net.resizeTensor(self._input, shape)
+            self._net.resizeSession(self._session)
+        self._look_up()
+        if len(self._logits) != shape[0]:  # it prints why, and goes on
+            raise UnavailableError(f"MNN cannot resize this model to a batch of {shape[0]}")
+
+    def _execute(self, images: np.ndarray) -> None:
+        if images.shape != self._images.shape or len(self._logits) != len(images):
+            self._resize(images.shape)
+        # Before every run: MNN uses the input's memory again for what comes later in the model.
+        np.copyto(self._images, images)
+        if error := self._net.runSession(self._session):
+            raise UnavailableError(f"MNN could not run the model (ErrorCode {error})")
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self._execute(images)
+        return self._logits.copy()
+
+    def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        self._execute(images)
+        return {name: memory.copy() for name, memory in self._outputs.items()}
+
+    def effective(self) -> Effective:
+        # MNN does not say what it computes in, and its backend for bf16 calls itself the same as that for FP32.
+        bits = significand.bits(**self._probe())
+        backend = self._net.getSessionInfo(self._session, _BACKENDS)
+        # The binding hands every answer on as a float, a whole number's bits included.
+        threads = struct.unpack("i", struct.pack("f", self._net.getSessionInfo(self._session, _THREAD_NUMBER)))[0]
+        details = {
+            "read_from": "weights: the converted file; arithmetic: a probe with the same settings; rest: the session",
+            "weights_by_type": self._made["weights"],
+            "fraction_bits_kept": bits,
+            "precision_of_each_layer": "not reported by MNN",
+            "operators": self._made["operators"],
+            "MNNForwardType": backend,
+            "threads": threads,
+        }
+        types = [*self._made["weights"], *map(significand.widest_type, bits.values())]
+        return Effective(lowest_precision(types), _DEVICES.get(backend, f"MNNForwardType {backend}"), details)
+
+    def _probe(self) -> dict[str, np.ndarray]:
+        net, session = _load(self._folder / mnn_file.PROBE, self._threads)
+        np.copyto(_memory("x", net.getSessionInput(session)), significand.INPUT)
+        net.runSession(session)
+        return {name: _memory(name, tensor).copy() for name, tensor in net.getSessionOutputAll(session).items()}
+
+    def close(self) -> None:
+        del self._images, self._logits, self._outputs, self._input, self._session, self._net
+
+
+def _load(model: Path, threads: int) -> tuple[Any, Any]:
+    """MNN's interpreter of a file, and its session."""
+    with stdout_to(2):
+        import MNN
+
+        net = MNN.Interpreter(str(model))
+        return net, net.createSession({**_CONFIG, "numThread": threads})
+
+
+def _memory(name: str, tensor: Any) -> np.ndarray:
+    """The session's own memory of an input or output, laid out as in ONNX."""
+    import MNN
+
+    if tensor.getDimensionType() != MNN.Tensor_DimensionType_Caffe:
+        raise UnavailableError(f"MNN keeps {name} in another layout than NCHW")
+    memory: np.ndarray = tensor.getNumpyData()
+    return memory
+
+
+def _info(name: str, tensor: Any) -> TensorInfo:
+    # MNN stands at a batch of 1 when it has loaded a model, and can be resized to any.
+    return TensorInfo(name, str(_memory(name, tensor).dtype), (-1, *tensor.getShape()[1:]))
+
+
+MNN_CPU = Runtime(
+    name="mnn",
+    package="MNN",
+    distributions=("MNN",),
+    precisions=("fp32",),
+    devices=lambda: ["CPU"],  # the wheels for Python have no other backend
+    open_session=_MnnSession,
+    settings={
+        "gelu": Setting(
+            default="erf",
+            help="erf: as in the model; tanh: an approximation, which MNN's converter takes by itself",
+            values=tuple(mnn_file.GELU),
+        )
+    },
+    intermediate=True,
+    order=50,
+)
+
+RUNTIMES = (MNN_CPU,)

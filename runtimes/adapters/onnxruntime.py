@@ -1,0 +1,162 @@
+"""ONNX Runtime on its CPU, CUDA and TensorRT providers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from convert.artifact import Artifact
+from runtimes.base import Effective, Options, Runtime, Session, Setting, lowest_precision
+from runtimes.gpu import cuda
+from runtimes.gpu.precision import TF32_OVERRIDE, tf32_forbidden
+from runtimes.ort import libraries as ort_libraries
+from runtimes.ort import session as ort_session
+from runtimes.ort import tensorrt as ort_tensorrt
+from runtimes.ort.gpu import GpuSession
+from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, is_on
+
+
+class _CpuSession(Session):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        self._ort = OrtSession(artifact.onnx, CPU, options.thread_count())
+        self.inputs, self.outputs = self._ort.inputs, self._ort.outputs
+        self._names = [self.outputs[0].name]
+        self._input = self.inputs[0].name
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        logits = self._later_run(images)
+        self._ort.end_first_run()
+        self._run = self._later_run  # type: ignore[method-assign]
+        return logits
+
+    def _later_run(self, images: np.ndarray) -> np.ndarray:
+        return self._ort.session.run(self._names, {self._input: images})[0]
+
+    def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return self._ort.run_all({self._input: images})
+
+    def effective(self) -> Effective:
+        nodes = self._ort.nodes()
+        device, where = ort_session.placement(nodes, CPU)
+        types = ort_session.types_computed(nodes)
+        details = {"read_from": ort_session.PROFILE, **where, "types": types, "threads": self._ort.threads()}
+        return Effective(lowest_precision(types), device, details)
+
+    def close(self) -> None:
+        self._ort.close()
+
+
+class _CudaSession(GpuSession):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        super().__init__(CUDA, artifact, options, ORT_CUDA.setting(options, "cuda_graph") == "on")
+
+    def _open(self, batch: int | None) -> OrtSession:
+        tf32, graph = self._options.precision == "tf32", batch is not None
+        return self._start({"use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(graph))}, batch)
+
+    def _types(self, nodes: list[Node], options: Mapping[str, str]) -> tuple[str, Mapping[str, int]]:
+        return ort_session.PROFILE, ort_session.types_computed(nodes)
+
+    def _may_use_tf32(self, options: Mapping[str, str]) -> bool:
+        return is_on({"use_tf32": "1", **options}, "use_tf32") and not tf32_forbidden()  # on by default
+
+
+class _TensorRtSession(GpuSession):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        self._plan = ort_tensorrt.Plan(
+            min(options.batches or (1,)),
+            max(options.batches or (int(ORT_TENSORRT.setting(options, "max_batch")), 1)),
+            static=False,
+            optimization_level=int(ORT_TENSORRT.setting(options, "optimization_level")),
+            workspace_mib=int(ORT_TENSORRT.setting(options, "workspace")),
+        )
+        super().__init__(TENSORRT, artifact, options, ORT_TENSORRT.setting(options, "cuda_graph") == "on")
+
+    def _check_batch(self, batch: int) -> None:
+        self._plan.check(batch)
+
+    def _open(self, batch: int | None) -> OrtSession:
+        plan = self._plan
+        if batch is not None:
+            plan = dataclasses.replace(plan, smallest=batch, largest=batch, static=True)
+        artifact, options = self._artifact, self._options
+        return ort_tensorrt.open_cached(plan, artifact, options, self._gpu, lambda found: self._start(found, batch))
+
+    def _types(self, nodes: list[Node], options: Mapping[str, str]) -> tuple[str, Mapping[str, int]]:
+        return "profile of the first run; types of the strongly typed network", ort_tensorrt.types(
+            self._artifact, options
+        )
+
+    def _may_use_tf32(self, options: Mapping[str, str]) -> bool:
+        return not tf32_forbidden()
+
+
+def _without_tf32(options: Options) -> dict[str, str]:
+    # The TensorRT provider has no option for it, and the libraries read the variable once, when they are loaded.
+    return {} if options.precision == "tf32" else {TF32_OVERRIDE: "0"}
+
+
+def _cuda_devices() -> list[str]:
+    return _devices(CUDA)
+
+
+def _tensorrt_devices() -> list[str]:
+    return _devices(TENSORRT)
+
+
+def _devices(provider: str) -> list[str]:
+    ort_libraries.require_provider(provider)
+    cuda.require_driver()
+    ort_libraries.require_libraries(provider)
+    return cuda.devices()
+
+
+_GPU_PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
+_GRAPH = {"cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on"))}
+
+ORT_CPU = Runtime(
+    name="ort-cpu",
+    package="onnxruntime",
+    distributions=("onnxruntime", "onnxruntime-gpu"),
+    precisions=("fp32",),
+    devices=lambda: ["CPU"],
+    open_session=_CpuSession,
+    intermediate=True,
+    order=10,
+)
+
+ORT_CUDA = Runtime(
+    name="ort-cuda",
+    package="onnxruntime",
+    distributions=("onnxruntime-gpu",),
+    precisions=_GPU_PRECISIONS,
+    devices=_cuda_devices,
+    open_session=_CudaSession,
+    settings=_GRAPH,
+    default_device="GPU",
+    intermediate=True,
+    order=12,
+)
+
+ORT_TENSORRT = Runtime(
+    name="ort-tensorrt",
+    package="onnxruntime",
+    distributions=("onnxruntime-gpu",),
+    precisions=_GPU_PRECISIONS,
+    devices=_tensorrt_devices,
+    open_session=_TensorRtSession,
+    settings={
+        **_GRAPH,
+        "max_batch": Setting("32", "largest batch of an engine for any batch"),
+        "optimization_level": Setting("3", "TensorRT's builder optimization level", tuple("012345")),
+        "workspace": Setting("0", "MiB of scratch memory that a layer may take; 0: all that there is"),
+    },
+    default_device="GPU",
+    intermediate=True,
+    environment=_without_tf32,
+    order=14,
+)
+
+RUNTIMES = (ORT_CPU, ORT_CUDA, ORT_TENSORRT)

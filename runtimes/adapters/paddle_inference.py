@@ -1,0 +1,128 @@
+"""Paddle Inference: with oneDNN on the CPU as one deploys it, with plain kernels as the reference, or on a GPU."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from convert.artifact import Artifact
+from runtimes.base import Effective, Options, Runtime, Session, Setting, TensorInfo, UnavailableError
+
+# oneDNN computes FP32 primitives in a lower precision when this is set (oneDNN: "Primitive attributes: fpmath mode").
+_FPMATH = "ONEDNN_DEFAULT_FPMATH_MODE"
+# Operators that say where the work is done; shapes are computed on the CPU wherever the rest runs.
+_ARITHMETIC = ("conv", "matmul", "linear", "fc", "gemm", "norm", "softmax", "gelu", "attention")
+_FIRST_GPU_MEMORY_MB = 256  # of Paddle's memory pool, which grows
+
+
+class _PaddleSession(Session):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        import paddle.inference as paddle
+
+        if os.environ.get(_FPMATH, "STRICT").upper() != "STRICT":
+            raise UnavailableError(f"{_FPMATH}={os.environ[_FPMATH]} is set: FP32 would not be FP32; unset it")
+        for file in (artifact.paddle_program, artifact.paddle_params):
+            # Paddle itself runs without its parameters, and answers NaN.
+            if not file.is_file():
+                raise UnavailableError(f"{file} is missing; convert the model again")
+        config = paddle.Config(str(artifact.paddle_program), str(artifact.paddle_params))
+        config.disable_glog_info()
+        config.set_cpu_math_library_num_threads(options.thread_count())
+        if options.device.startswith("GPU"):
+            config.enable_use_gpu(_FIRST_GPU_MEMORY_MB, int(options.device.partition(".")[2] or 0))
+        else:
+            config.disable_gpu()
+        if PADDLE.setting(options, "kernels") == "plain":
+            config.disable_mkldnn()
+            config.switch_ir_optim(False)
+        elif not config.use_gpu():
+            config.enable_mkldnn()
+        self._config, self._size = config, artifact.image_size
+        self._predictor = paddle.create_predictor(config)
+        (input_name,), (output_name,) = self._predictor.get_input_names(), self._predictor.get_output_names()
+        self._input = self._predictor.get_input_handle(input_name)
+        self._output = self._predictor.get_output_handle(output_name)
+        self.inputs = (TensorInfo(input_name, self._input.type().name, (-1, 3, self._size, self._size)),)
+        self.outputs = (TensorInfo(output_name, self._output.type().name, (-1, artifact.classes)),)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self._input.copy_from_cpu(images)
+        self._predictor.run()
+        return self._output.copy_to_cpu()
+
+    def effective(self) -> Effective:
+        operators, places = self._heard()
+        # In bf16 and int8 oneDNN's operators stand between quantize and dequantize; in FP32 there is neither.
+        lower = [name for name in operators if "quantize" in name]
+        details = {
+            "read_from": "operators of one run",
+            "operators_by_library": dict(Counter(name.split(".")[0] for name in operators.elements())),
+            "operators": dict(operators),  # what the passes made of the program
+            "outputs_by_place": dict(places),
+            "lower_precision_operators": lower,
+            "onednn": self._config.mkldnn_enabled(),
+            "threads": self._config.cpu_math_library_num_threads(),
+        }
+        return Effective("bf16 or int8" if lower else "fp32", _device(places), details)
+
+    def _heard(self) -> tuple[Counter[str], Counter[str]]:
+        """How often each operator ran, and where those that compute left their outputs.
+
+        Told by a hook, on a clone, so that the session itself stays without one.
+        """
+        operators: Counter[str] = Counter()
+        places: Counter[str] = Counter()
+
+        def hear(operator: str, name: str, tensor: Any) -> None:
+            operators.update([operator.split(":")[0]])
+            if any(word in operator for word in _ARITHMETIC):
+                places.update([str(tensor.place)])
+
+        clone = self._predictor.clone()
+        clone.register_output_hook(hear)
+        clone.get_input_handle(self.inputs[0].name).copy_from_cpu(np.zeros((1, 3, self._size, self._size), np.float32))
+        clone.run()
+        return operators, places
+
+    def close(self) -> None:
+        del self._input, self._output, self._predictor
+
+
+def _device(places: Counter[str]) -> str:
+    """CPU, GPU.0 or a mixture, from places as Paddle writes them: Place(cpu), Place(gpu:0)."""
+    devices = {place[len("Place(") : -1].upper().replace(":", ".") for place in places}
+    return "+".join(sorted(devices))
+
+
+def _devices() -> list[str]:
+    import paddle
+
+    count = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
+    return ["CPU", *(["GPU"] if count == 1 else [f"GPU.{i}" for i in range(count)])]
+
+
+def _environment(options: Options) -> dict[str, str]:
+    # Else cuDNN or cuBLAS compute FP32 in TF32, which of them depends on the version of Paddle (Paddle#75476, #77781).
+    return {"NVIDIA_TF32_OVERRIDE": "0"} if options.device.startswith("GPU") else {}
+
+
+PADDLE = Runtime(
+    name="paddle",
+    package="paddle.inference",
+    distributions=("paddlepaddle-gpu", "paddlepaddle"),
+    precisions=("fp32",),
+    devices=_devices,
+    open_session=_PaddleSession,
+    settings={
+        "kernels": Setting(
+            "default", "plain: without oneDNN and graph optimisations, as the model was trained", ("default", "plain")
+        )
+    },
+    environment=_environment,
+    order=0,
+)
+
+RUNTIMES = (PADDLE,)

@@ -1,0 +1,191 @@
+"""TensorRT, or TensorRT for RTX where only that is installed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from convert.artifact import Artifact
+from runtimes.base import (
+    DeviceTimes,
+    Effective,
+    Options,
+    Runtime,
+    Session,
+    Setting,
+    TensorInfo,
+    UnavailableError,
+    cache_folder,
+)
+from runtimes.gpu import cuda, precision
+from runtimes.gpu import io as gpu_io
+from runtimes.tensorrt import cache as tensorrt_cache
+from runtimes.tensorrt import engine as tensorrt_engine
+from runtimes.tensorrt import layers as tensorrt_layers
+from runtimes.tensorrt.cache import Cache
+from runtimes.tensorrt.engine import Plan
+
+
+class _TensorRtSession(Session):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        self._trt = importlib.import_module(TENSORRT.package)
+        device = cuda.use(options.device)
+        self._gpu = cuda.device_info(device)
+        precision.check(artifact, options, self._gpu)
+        self._plan = plan(options)
+        machine = (self._trt.__name__, self._trt.__version__, self._gpu.name, str(self._gpu.compute_capability))
+        cache = Cache(
+            cache_folder(artifact, options, TENSORRT.name, *machine, json.dumps(asdict(self._plan))),
+            cache_folder(artifact, options, TENSORRT.name, *machine, "timing"),
+        )
+        self._loaded = tensorrt_cache.load(self._trt, artifact.onnx, self._plan, device, cache)
+        self._engine = self._loaded.engine
+        self._context = tensorrt_engine.execution_context(self._trt, self._engine)
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        is_input = [self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT for name in names]
+        self.inputs = tuple(self._info(name) for name, given in zip(names, is_input, strict=True) if given)
+        self.outputs = tuple(self._info(name) for name, given in zip(names, is_input, strict=True) if not given)
+        self._input, self._output = self.inputs[0].name, self.outputs[0].name
+        self._exchange = gpu_io.Exchange()
+        self._wants_graph = TENSORRT.setting(options, "cuda_graph") == "on"
+        self._graph: cuda.Graph | None = None
+        self._shape: tuple[int, ...] | None = None  # what the context and the tensors are set for
+        self._tensors = gpu_io.Tensors({}, {})
+        self._replays = 0
+
+    def _info(self, name: str) -> TensorInfo:
+        kind = self._engine.get_tensor_dtype(name)
+        return TensorInfo(name, kind.name, tuple(self._engine.get_tensor_shape(name)))
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self._infer(images, (self._output,))
+        return self._tensors.host[self._output].astype(np.float32)
+
+    def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        names = [output.name for output in self.outputs]
+        self._infer(images, names)
+        return {name: self._tensors.host[name].copy() for name in names}
+
+    def _infer(self, images: np.ndarray, outputs: Sequence[str]) -> None:
+        if images.shape != self._shape:
+            self._prepare(images.shape)
+        self._exchange.run(self._tensors, self._input, images, self._compute, outputs)
+        if self._wants_graph and not self._graph:
+            # Only now: the first run after a change of shape does work that does not belong into the graph.
+            try:
+                self._graph = cuda.Graph(self._exchange.stream, self._enqueue)
+            except cuda.CudaError as error:
+                raise UnavailableError(f"cuda_graph=on: this engine cannot be captured ({error})") from None
+
+    def _compute(self) -> None:
+        if self._graph:
+            self._graph.launch(self._exchange.stream)
+            self._replays += 1
+        else:
+            self._enqueue()
+
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        """Profile, shape and buffers for another batch. A graph holds the old ones, so it goes first."""
+        profile, stream = self._plan.profile_of(shape[0]), self._exchange.stream
+        self._release()
+        if self._context.active_optimization_profile != profile:
+            self._must(self._context.set_optimization_profile_async(profile, stream.handle), "take the profile")
+            stream.synchronize()
+        self._must(self._context.set_input_shape(self._input, shape), f"take an input of shape {shape}")
+        names = [info.name for info in (*self.inputs, *self.outputs)]
+        self._tensors = gpu_io.allocate({name: self._layout(name) for name in names})
+        for name, buffer in self._tensors.device.items():
+            self._must(self._context.set_tensor_address(name, buffer.pointer), "take a buffer")
+        self._must(not self._context.infer_shapes(), "infer all shapes")
+        self._shape = shape
+
+    def _layout(self, name: str) -> tuple[tuple[int, ...], type]:
+        """Shape and dtype of a tensor for the shape of input that is set."""
+        return tuple(self._context.get_tensor_shape(name)), self._trt.nptype(self._engine.get_tensor_dtype(name))
+
+    def _enqueue(self) -> None:
+        self._must(self._context.execute_async_v3(self._exchange.stream.handle), "run")
+
+    def _must(self, done: bool, what: str) -> None:
+        if not done:
+            raise UnavailableError(f"TensorRT did not {what}: {self._loaded.log.reason()}")
+
+    def device_times(self) -> DeviceTimes | None:
+        return self._exchange.times()
+
+    def effective(self) -> Effective:
+        if self._shape is None:
+            raise UnavailableError("nothing has run yet: TensorRT tells types of layers only for shapes that are set")
+        inspector = self._engine.create_engine_inspector()
+        inspector.execution_context = self._context
+        layers = tensorrt_layers.read(inspector.get_engine_information(self._trt.LayerInformationFormat.JSON))
+        # TensorRT for RTX compiles layers when they run and may not list them: the typed network tells as much.
+        declared = tensorrt_layers.names(self._loaded.facts["network_outputs_by_type"])
+        number = self._tensors.device[self._input].device()
+        details = {
+            "read_from": "engine inspector" if layers.types else "types of the strongly typed network",
+            "layers": layers.count,
+            "layers_by_type": layers.types,
+            "layers_with_tf32_kernels": len(layers.tf32),
+            "gpu": self._gpu.name,
+            "compute_capability": self._gpu.compute_capability,
+            "cuda_graph_replays": self._replays,
+            **self._loaded.facts,
+        }
+        found = tensorrt_layers.precision(layers.types or declared, bool(layers.tf32) or details["tf32_flag"])
+        return Effective(found, f"GPU.{number}" if number else "GPU", details)
+
+    def _release(self) -> None:
+        self._shape = None
+        if self._graph:
+            self._graph.close()
+        self._graph = None
+        self._tensors.close()
+
+    def close(self) -> None:
+        self._exchange.stream.synchronize()
+        self._release()
+        self._exchange.close()
+        del self._context, self._engine, self._loaded
+
+
+def plan(options: Options) -> Plan:
+    """What the engine for these options is built for."""
+    batches, dynamic = tuple(sorted(set(options.batches))), TENSORRT.setting(options, "profiles") == "range"
+    if not batches:
+        batches, dynamic = (1, int(TENSORRT.setting(options, "max_batch"))), True
+    if batches[-1] < 1:
+        raise UnavailableError("tensorrt.max_batch=0: at least 1 is needed")
+    return Plan(
+        tf32=options.precision == "tf32",
+        batches=batches,
+        dynamic=dynamic,
+        optimization_level=int(TENSORRT.setting(options, "optimization_level")),
+        workspace_mib=int(TENSORRT.setting(options, "workspace")),
+    )
+
+
+TENSORRT = Runtime(
+    name="tensorrt",
+    package=tensorrt_engine.flavour(),
+    distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx"),
+    precisions=("fp32", "tf32", "fp16", "bf16", "int8"),
+    devices=cuda.devices,
+    open_session=_TensorRtSession,
+    settings={
+        "cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on")),
+        "profiles": Setting("each", "one optimization profile for each batch size, or one range", ("each", "range")),
+        "max_batch": Setting("32", "largest batch of an engine for any batch"),
+        "optimization_level": Setting("3", "TensorRT's builder optimization level", tuple("012345")),
+        "workspace": Setting("0", "MiB of scratch memory that a layer may take; 0: all that there is"),
+    },
+    default_device="GPU",
+    intermediate=True,
+    order=20,
+)
+
+RUNTIMES = (TENSORRT,)

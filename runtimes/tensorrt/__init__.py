@@ -1,0 +1,1 @@
+"""Engines of TensorRT: built, kept, and read."""

@@ -1,0 +1,247 @@
+"""MNN on the toy: the same model, what it computes in, its cache, and what it must not do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.artifact import Artifact
+from convert.spec import ModelSpec, Preprocessing
+from convert.weights import seeded
+from runtimes import mnn_file, registry
+from runtimes.base import Options, UnavailableError
+from tests.vit_numpy import forward
+
+pytest.importorskip("MNN")
+MNN = registry.get("mnn")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((4, 3, 32, 32), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
+    table = toy_artifact.manifest["spec"]
+    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    return forward(spec, state, images)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+def off(logits: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference, relative to the largest logit."""
+    return float(np.abs(logits - expected).max() / np.abs(expected).max())
+
+
+def with_model(artifact: Artifact, folder: Path, content: bytes) -> Artifact:
+    """Another artifact, with a model.onnx of that content."""
+    files = {"model.onnx": {"bytes": len(content), "sha256": str(hash(content))}}
+    (folder / "model.onnx").write_bytes(content)
+    return Artifact(folder, {**artifact.manifest, "files": files})
+
+
+def test_batches_change_and_results_stay(
+    toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, cache: str
+) -> None:
+    with MNN.open(toy_artifact, Options(cache=cache)) as session:
+        kept = {}
+        for batch in (1, 4, 2, 1):
+            kept[batch] = session.run(images[:batch])
+            assert kept[batch].shape == (batch, 7)
+            assert off(kept[batch], expected[:batch]) < 5e-6
+        session.run(images[:1] + 1)
+        assert off(kept[1], expected[:1]) < 5e-6, "the next run must leave an earlier result alone"
+        np.testing.assert_array_equal(session.run(images[:1]), kept[1], "the input must be given anew before each run")
+
+
+def test_the_converter_by_itself_takes_another_gelu(
+    toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, cache: str
+) -> None:
+    with MNN.open(toy_artifact, Options(cache=cache, extra={"gelu": "tanh"})) as session:
+        assert off(session.run(images), expected) > 2e-5, "and that is after two blocks only"
+        assert session.effective().details["operators"]["GELU"] == 2
+    with MNN.open(toy_artifact, Options(cache=cache)) as session:
+        assert session.effective().details["operators"]["GELU_STANDARD"] == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_effective_is_read_back(toy_artifact: Artifact, cache: str, threads: int) -> None:
+    with MNN.open(toy_artifact, Options(cache=cache, threads=threads)) as session:
+        effective = session.effective()
+    assert (effective.precision, effective.device, effective.details["threads"]) == ("fp32", "CPU", threads)
+    assert effective.details["weights_by_type"].keys() == {"float32"}
+    assert set(effective.details["fraction_bits_kept"].values()) == {23}
+    assert effective.details["precision_of_each_layer"] == "not reported by MNN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "precision", "stored", "bits"),
+    [(["--fp16"], "fp16", "float16", 10), (["--weightQuantBits", "8"], "int8", "int8", 0)],
+)
+def test_a_lower_precision_shows(
+    toy_artifact: Artifact,
+    cache: str,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    precision: str,
+    stored: str,
+    bits: int,
+) -> None:
+    monkeypatch.setattr(mnn_file, "_ARGUMENTS", (*mnn_file._ARGUMENTS, *arguments))
+    with MNN.open(toy_artifact, Options(cache=cache)) as session:
+        effective = session.effective()
+        assert effective.precision == precision
+        assert stored in effective.details["weights_by_type"]
+        assert effective.details["fraction_bits_kept"]["weights"] == bits, "the probe alone would have noticed, too"
+
+
+def test_a_conversion_is_used_again_and_made_again_when_damaged(
+    toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(cache=str(tmp_path))
+
+    def logits() -> np.ndarray:
+        with MNN.open(toy_artifact, options) as session:
+            return session.run(images)
+
+    logits()
+    (weights,) = tmp_path.rglob("model.mnn.weight")
+    with monkeypatch.context() as patched:
+        patched.setattr("convert.isolate.call", lambda *_: pytest.fail("converted again"))
+        logits()
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4000])  # MNN itself takes what is missing for zeros and says nothing
+    assert off(logits(), expected) < 5e-6
+    assert len(weights.read_bytes()) == len(whole)
+    (weights.parent / "made.json").write_text('{"bytes": ')
+    assert off(logits(), expected) < 5e-6
+    monkeypatch.setattr("MNN.version", lambda: "0.0")
+    logits()
+    assert len(list(tmp_path.rglob("model.mnn"))) == 2, "another version of MNN has its own"
+    assert not list(tmp_path.rglob(".*")), "nothing half-made is left"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"no model", "MNN's converter failed.*not onnx model"), (b"", "MNN's converter failed")]
+)
+def test_what_cannot_be_converted_gives_the_converters_words(
+    toy_artifact: Artifact, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    with pytest.raises(UnavailableError, match=reason):
+        MNN.open(with_model(toy_artifact, tmp_path, content), Options())
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.mnn"))
+
+
+def test_an_operator_that_mnn_lacks_is_named(toy_artifact: Artifact, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    tensor = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Fancy", ["x"], ["y"], domain="my")], "g", tensor[:1], tensor[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("my", 1)], ir_version=8)
+    with pytest.raises(UnavailableError, match="ONNX::Fancy"):
+        MNN.open(with_model(toy_artifact, tmp_path, model.SerializeToString()), Options())
+
+
+def test_a_model_of_one_batch_size_is_not_run_with_another(toy_artifact: Artifact, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    x, y = (helper.make_tensor_value_info(*one) for one in (("x", TensorProto.FLOAT, [1, 3, 4, 4]), ("y", 1, [1, 5])))
+    constants = {"shape": np.array([1, 48]), "weights": np.ones((48, 5), np.float32)}
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["y"]),
+    ]
+    inside = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], inside)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    artifact = with_model(toy_artifact, tmp_path, model.SerializeToString())
+    with MNN.open(artifact, Options()) as session:
+        for _ in range(2):  # MNN itself stays at the size that failed
+            with pytest.raises(UnavailableError, match="cannot resize this model to a batch of 2"):
+                session.run(np.ones((2, 3, 4, 4), np.float32))
+        np.testing.assert_array_equal(session.run(np.ones((1, 3, 4, 4), np.float32)), np.full((1, 5), 48))
+
+
+def test_weights_beside_the_model_and_several_outputs(
+    toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray, tmp_path: Path
+) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+    from onnx.external_data_helper import convert_model_to_external_data
+
+    model = onnx.load(toy_artifact.onnx)
+    inner = next(node.output[0] for node in model.graph.node if node.op_type == "Softmax")
+    for node in model.graph.node:  # a name before `logits` in the alphabet, which is how MNN sorts them
+        for names in (node.input, node.output):
+            names[:] = ["attention" if name == inner else name for name in names]
+    model.graph.output.append(helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["batch", 2, 17, 17]))
+    convert_model_to_external_data(
+        model, location="model.onnx.data", size_threshold=100
+    )  # MNN 3.6 crashes on scalars there
+    onnx.save(model, tmp_path / "model.onnx")
+    with MNN.open(Artifact(tmp_path, toy_artifact.manifest), Options()) as session:
+        assert [output.name for output in session.outputs] == ["logits", "attention"]
+        assert off(session.run(images), expected) < 5e-6
+        found = session.run_all(images)
+    np.testing.assert_allclose(found["attention"].sum(-1), np.ones((4, 2, 17)), atol=1e-5)
+    assert off(found["logits"], expected) < 5e-6
+
+
+# In a process of its own, since this one has other packages loaded: whatever Python or a package of it would start,
+# install or send passes the audit hook.
+_ALONE = """
+import sys
+from pathlib import Path
+import numpy as np
+started = []
+watched = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork")
+sys.addaudithook(lambda event, args: started.append((event, str(args[:1]))) if event in watched else None)
+from convert import artifact
+from runtimes import registry
+from runtimes.base import Options
+toy = artifact.load(Path(sys.argv[1]))
+with registry.get("mnn").open(toy, Options(cache=sys.argv[2])) as session:
+    session.run(np.zeros((2, 3, 32, 32), np.float32))
+    session.effective()
+from runtimes import mnn_file
+mnn_file.convert({"onnx": str(toy.onnx), "folder": sys.argv[3], "arguments": ["--saveExternalData"]})
+print({"started": started, "tools": sorted(name for name in sys.modules if name.startswith("MNN.tools"))})
+"""
+
+
+def test_mnn_installs_sends_and_prints_nothing(toy_artifact: Artifact, cache: str, tmp_path: Path) -> None:
+    MNN.open(toy_artifact, Options(cache=cache)).close()  # the conversion starts a process: that one is ours
+    command = [sys.executable, "-c", _ALONE, str(toy_artifact.path), cache, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert done.stdout.splitlines()[-1] == str({"started": [], "tools": []})
+
+
+_THROUGH_INFER = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from convert import artifact
+from runtimes.base import Options
+from runtimes.infer import Pass, infer
+from runtimes.registry import examine
+toy = artifact.load(Path(sys.argv[1]))
+found = infer(toy, "mnn", Options(cache=sys.argv[2]), np.zeros((1, 3, 32, 32), np.float32), [Pass(1, [0])])
+print(json.dumps([found[1]["precision"], examine(["mnn"])["mnn"]["available"]]))
+"""
+
+
+def test_standard_output_belongs_to_the_command(toy_artifact: Artifact, cache: str) -> None:
+    command = [sys.executable, "-c", _THROUGH_INFER, str(toy_artifact.path), cache]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert json.loads(done.stdout) == ["fp32", True]

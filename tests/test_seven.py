@@ -1,0 +1,61 @@
+"""All seven models for real: converted, counted as published to the last digit, and built by TensorRT's builder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from convert.artifact import Artifact
+from convert.build import Request, obtain
+from convert.zoo import MODELS, PUBLISHED
+from runtimes.tensorrt.cache import Cache, build_apart
+from runtimes.tensorrt.engine import Plan
+
+# GMACs with attention, and millions of parameters with pos_embed and cls_token.
+TOTALS = {
+    "ViT_small_patch16_224": (9.89, 48.75),
+    "ViT_base_patch16_224": (17.56, 86.57),
+    "ViT_base_patch16_384": (55.48, 86.86),
+    "ViT_base_patch32_384": (13.04, 88.30),
+    "ViT_large_patch16_224": (61.55, 304.33),
+    "ViT_large_patch16_384": (191.07, 304.72),
+    "ViT_large_patch32_384": (45.28, 306.63),
+}
+_BUILDER_NEEDS = 5 << 30  # the large models take 4.0 GB
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+    """One of the seven, converted with seeded weights; gone before the next one is made."""
+    root = tmp_path_factory.mktemp("seven")
+    yield obtain(Request(request.param, "seeded", root=root), print)[0]
+    shutil.rmtree(root)  # up to 2.5 GB
+
+
+def test_a_model_converts_and_counts_as_published(artifact: Artifact) -> None:
+    macs, parameters = artifact.manifest["macs"], artifact.manifest["parameters"]
+    published = PUBLISHED[artifact.model]
+    assert f"{macs['published'] / 1e9:.2f}" == f"{published.gmacs:.2f}"
+    assert f"{parameters['published'] / 1e6:.2f}" == f"{published.mparams:.2f}"
+    assert (f"{macs['total'] / 1e9:.2f}", f"{parameters['total'] / 1e6:.2f}") == tuple(
+        f"{value:.2f}" for value in TOTALS[artifact.model]
+    )
+
+
+def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="no tensorrt-rtx here, which builds without a GPU")
+    if psutil.virtual_memory().available < _BUILDER_NEEDS:
+        pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
+    cache = Cache(tmp_path / "engine", tmp_path / "timing")
+    build_apart("tensorrt_rtx", artifact.onnx, Plan(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
+    facts = json.loads((cache.engine / "engine.json").read_text())
+    assert set(facts["network_outputs_by_type"]) == {"FLOAT", "INT64"}
+    assert facts["tf32_flag"] is False
+    weights = 4 * artifact.manifest["parameters"]["total"]
+    assert (cache.engine / "engine.plan").stat().st_size > 0.9 * weights
+    shutil.rmtree(tmp_path)  # up to 2 GB

@@ -1,0 +1,65 @@
+"""The search on the toy, without processes of their own: Paddle and ONNX Runtime are loaded once for all tests."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from convert import isolate
+from convert.artifact import Artifact
+from runtimes import registry
+from runtimes.base import Options, Runtime
+from validate import inputs
+from validate.bisect.__main__ import bisect
+from validate.bisect.search import Found
+
+Plant = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(target: str, payload: Any, timeout_s: float | None = None, environment: Any = None) -> Any:
+        module, _, function = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), function)(json.loads(json.dumps(payload)))
+        except Exception as error:
+            raise isolate.JobError(f"{type(error).__name__}: {error}") from error
+
+    monkeypatch.setattr(isolate, "call", call)
+
+
+@pytest.fixture
+def planted(toy_artifact: Artifact, tmp_path: Path) -> Callable[[Plant], Path]:
+    """The toy's ONNX file with something planted into it."""
+
+    def write(plant: Plant) -> Path:
+        model = onnx.load(toy_artifact.onnx)
+        plant(model)
+        onnx.checker.check_model(model)
+        onnx.save(model, tmp_path / "planted.onnx")
+        return tmp_path / "planted.onnx"
+
+    return write
+
+
+@pytest.fixture
+def search(at_once: None, toy_artifact: Artifact, planted: Callable[[Plant], Path]) -> Callable[..., Found]:
+    """Search the toy with something planted into it."""
+
+    def run(
+        plant: Plant | None = None, runtime: Runtime | None = None, count: int = 4, identical: bool = False
+    ) -> Found:
+        images = inputs.seeded(toy_artifact.preprocessing, count)
+        if identical:
+            images.images[:] = images.images[0]
+        model = planted(plant) if plant else None
+        chosen = runtime or registry.get("ort-cpu")
+        return bisect(toy_artifact, chosen, Options(threads=1), images, model, lambda text: None)
+
+    return run

@@ -1,0 +1,12 @@
+"""Photos for the tests of labelled sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.validate.datasets.formats import Photos, make_photos
+
+
+@pytest.fixture(scope="session")
+def photos() -> Photos:
+    return make_photos(24)

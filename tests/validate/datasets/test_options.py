@@ -1,0 +1,48 @@
+"""The command line's options of a labelled set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from validate.datasets.options import dataset_options
+
+
+@click.command()
+@dataset_options
+def command(**options: Any) -> None:
+    click.echo(repr(options))
+
+
+def test_all_of_them() -> None:
+    arguments = ["--images", "a", "--ground-truth", "b", "--synsets", "c", "--root", "d", "--limit", "3"]
+    result = CliRunner().invoke(command, arguments)
+    expected = {
+        "images": Path("a"),
+        "ground_truth": Path("b"),
+        "synsets": Path("c"),
+        "images_root": Path("d"),
+        "limit": 3,
+    }
+    assert result.output.strip() == repr(expected)
+
+
+def test_images_alone_are_needed() -> None:
+    result = CliRunner().invoke(command, ["--images", "a"])
+    assert result.output.count("None") == 4
+    assert CliRunner().invoke(command, []).exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--images", "--ground-truth", "--synsets", "--root"])
+def test_an_empty_value_is_not_the_current_folder(option: str) -> None:
+    result = CliRunner().invoke(command, ["--images", "a", option, " "])
+    assert result.exit_code == 2
+    assert f"error: {option} is empty" in result.output
+
+
+def test_a_limit_of_none() -> None:
+    assert CliRunner().invoke(command, ["--images", "a", "--limit", "0"]).exit_code == 2

@@ -1,0 +1,143 @@
+"""Which preprocessing a model gets: its own, which its manifest must agree with, or another one on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convert.artifact import Artifact
+from convert.errors import InputError
+from convert.spec import INTERPOLATIONS, Preprocessing
+from convert.zoo import MODELS
+
+# Sets of values by name. imagenet: what PaddleClas' deploy configs normalise with, and most models but ViTs do;
+# inception: what its seven ViTs were trained and evaluated with.
+NAMED: dict[str, dict[str, str]] = {
+    "imagenet": {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225"},
+    "inception": {"mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5"},
+}
+
+HELP = (
+    "For experiments: another preprocessing than the model's. imagenet (mean .485 .456 .406, std .229 .224 .225),"
+    " inception (.5), or KEY=VALUE with mean, std, resize_short, crop, interpolation; repeat it or join by `;`."
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """used: what the images go through. own: the model's, None where nothing says what that is."""
+
+    used: Preprocessing
+    own: Preprocessing | None
+
+    @property
+    def is_models(self) -> bool | None:
+        """Whether `used` is the model's own; None where that is not known."""
+        return None if self.own is None else self.used == self.own
+
+    def warning(self) -> str:
+        """What the user must be told; empty where there is nothing to say."""
+        if self.own is None or self.used == self.own:
+            return ""
+        changed = differences(self.used, self.own)
+        return f"the preprocessing is not the model's: {changed}"
+
+
+def choose(artifact: Artifact, override: Sequence[str]) -> Chosen:
+    """The model's preprocessing with what the `--preprocessing` arguments change in it.
+
+    InputError when the manifest has another preprocessing than the model and nothing is said about it, or when an
+    argument is wrong.
+    """
+    own, stated = own_preprocessing(artifact), artifact.preprocessing
+    if not override:
+        if own is not None and stated != own:
+            raise InputError(
+                f"{artifact.path}/manifest.json: its preprocessing is not that of {artifact.model}:"
+                f" {differences(stated, own)}; convert the model again, or give --preprocessing to try another"
+            )
+        return Chosen(stated, own)
+    used = changed(own or stated, override)
+    if used.crop != artifact.image_size:
+        raise InputError(f"--preprocessing crop={used.crop}: {artifact.model} takes {artifact.image_size} pixels")
+    # Where nothing says what the model's is, the manifest's stands for it: that is what an override departs from.
+    return Chosen(used, own or stated)
+
+
+def own_preprocessing(artifact: Artifact) -> Preprocessing | None:
+    """PaddleClas' for the seven, else that of the model's spec; None for an inference model, which says nothing.
+
+    A spec that has the name of one of the seven and is another architecture is a model of its own.
+    """
+    spec = artifact.manifest["spec"]
+    if spec is None:
+        return None
+    known = MODELS.get(artifact.model)
+    if known and _architecture(dataclasses.asdict(known)) == _architecture(spec):
+        return known.preprocessing
+    return Preprocessing(**spec["preprocessing"]) if "preprocessing" in spec else None
+
+
+def _architecture(spec: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name != "preprocessing"}
+
+
+def as_dict(preprocessing: Preprocessing) -> dict[str, Any]:
+    """As it stands in records and manifests."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in dataclasses.asdict(preprocessing).items()
+    }
+
+
+def differences(one: Preprocessing, other: Preprocessing) -> str:
+    """`mean [0.485, 0.456, 0.406] instead of [0.5, 0.5, 0.5], ...`."""
+    theirs = as_dict(other)
+    return ", ".join(
+        f"{key} {value} instead of {theirs[key]}" for key, value in as_dict(one).items() if value != theirs[key]
+    )
+
+
+def changed(base: Preprocessing, override: Sequence[str]) -> Preprocessing:
+    """A preprocessing with the changes that `--preprocessing` arguments ask for, the later ones last."""
+    values: dict[str, Any] = {}
+    for part in (part.strip() for argument in override for part in argument.split(";")):
+        if part in NAMED:
+            values |= {key: _VALUES[key](text) for key, text in NAMED[part].items()}
+            continue
+        key, equals, text = (word.strip() for word in part.partition("="))
+        if not equals or key not in _VALUES:
+            raise InputError(
+                f"--preprocessing {part!r}: {', '.join(NAMED)} or KEY=VALUE with {', '.join(_VALUES)} is needed,"
+                " as in mean=0.485,0.456,0.406"
+            )
+        try:
+            values[key] = _VALUES[key](text)
+        except ValueError:
+            raise InputError(f"--preprocessing {part!r}: {_EXPECTED[key]}") from None
+    try:
+        return dataclasses.replace(base, **values)
+    except ValueError as error:
+        raise InputError(f"--preprocessing: {error}") from None
+
+
+def _triple(text: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in text.split(","))
+
+
+_VALUES: dict[str, Callable[[str], Any]] = {
+    "mean": _triple,
+    "std": _triple,
+    "resize_short": int,
+    "crop": int,
+    "interpolation": str,
+}
+_EXPECTED = {
+    "mean": "three numbers are needed, as in mean=0.5,0.5,0.5",
+    "std": "three numbers are needed, as in std=0.5,0.5,0.5",
+    "resize_short": "a whole number of pixels is needed",
+    "crop": "a whole number of pixels is needed",
+    "interpolation": f"one of {', '.join(INTERPOLATIONS)} is needed",
+}

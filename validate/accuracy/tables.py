@@ -1,0 +1,76 @@
+"""CSV files beside the results: each class, what the worst classes are taken for, where the runtimes disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from validate.accuracy.ranked import NONE, Ranked
+from validate.datasets import LabelledSet
+
+WORST = 20  # classes whose confusion is written
+
+
+def classes(ranked: Ranked, labels: np.ndarray) -> pd.DataFrame:
+    """A row for each class that has images: images, top1 and top5 (fractions), and what it is mostly taken for.
+
+    labels: (images,). Images that could not be read are left out; logits that are not finite count as wrong. mistaken:
+    the class that is most often first in place of the right one, the lower of two; empty where there is none.
+    """
+    known = ranked.known
+    top, own = ranked.top[known], labels[known]
+    frame = pd.DataFrame({"class": own, "first": top[:, 0]})
+    frame["top1"] = frame["first"] == own
+    frame["top5"] = (top == own[:, None]).any(axis=1)
+    table = frame.groupby("class").agg(images=("top1", "size"), top1=("top1", "mean"), top5=("top5", "mean"))
+    wrong = frame[~frame["top1"] & (frame["first"] != NONE)].groupby(["class", "first"]).size()
+    mistaken = wrong.groupby(level="class").idxmax().map(lambda pair: pair[1]) if len(wrong) else pd.Series(dtype=int)
+    table["mistaken"] = mistaken.reindex(table.index).astype("Int64")
+    return table.reset_index()
+
+
+def confusion(ranked: Ranked, labels: np.ndarray, worst: int = WORST) -> pd.DataFrame:
+    """The classes with the lowest top-1, the lowest first, and how often each class came first for them.
+
+    Among equals the one with more images is worse. Rows: class, images, top1, predicted, count, and share of the
+    class's images. Classes that are always right are not there.
+    """
+    table = classes(ranked, labels)
+    table = table[table["top1"] < 1].sort_values(["top1", "images", "class"], ascending=[True, False, True])[:worst]
+    known = ranked.known
+    pairs = pd.DataFrame({"class": labels[known], "predicted": ranked.top[known, 0]})
+    pairs = pairs[pairs["predicted"] != NONE]
+    counts = pairs.groupby(["class", "predicted"]).size().rename("count").reset_index()
+    found = table[["class", "images", "top1"]].reset_index(drop=True)
+    found["place"] = found.index
+    rows = found.merge(counts, on="class").sort_values(["place", "count", "predicted"], ascending=[True, False, True])
+    rows["share"] = rows["count"] / rows["images"]
+    return rows.drop(columns="place").reset_index(drop=True)
+
+
+def disagreements(by_runtime: Mapping[str, Ranked], dataset: LabelledSet) -> pd.DataFrame:
+    """The images to which not all runtimes gave the same first class: image, label, and a column of each.
+
+    An image that one of them has no answer to is left out; NaN or infinite logits are an answer, and stay empty.
+    """
+    known = np.logical_and.reduce([ranked.known for ranked in by_runtime.values()])
+    first = np.stack([ranked.top[:, 0] for ranked in by_runtime.values()], axis=1)
+    differing = np.flatnonzero(known & (first != first[:, :1]).any(axis=1))
+    frame = pd.DataFrame(
+        {"image": [dataset.names[i] for i in differing], "label": [dataset.labels[i] for i in differing]}
+    )
+    for column, name in enumerate(by_runtime):
+        values = pd.Series(first[differing, column], dtype="Int64")
+        frame[name] = values.mask(values == NONE)
+    return frame
+
+
+def write(frame: pd.DataFrame, file: Path) -> None:
+    """A table as CSV, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    frame.to_csv(part, index=False, float_format="%.6g")
+    part.replace(file)

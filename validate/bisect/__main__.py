@@ -1,0 +1,223 @@
+"""`python -m validate.bisect`: where does the converted model stop being the same model?"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from convert import artifact as artifacts
+from convert import cli
+from convert.artifact import Artifact
+from convert.errors import CheckFailed, InputError
+from convert.files import write_json
+from convert.progress import bar
+from runtimes.asked import Asked, session_options
+from runtimes.base import Options, Runtime
+from runtimes.values import precisions
+from validate import inputs as input_sets
+from validate.bisect import align, graph, paddle_taps, places, program
+from validate.bisect.search import Found, Row, Say, Search
+from validate.bisect.taps import Taps
+from validate.inputs import Inputs
+
+_PADDLE = "paddle"
+
+
+def bisect(
+    artifact: Artifact,
+    runtime: Runtime,
+    options: Options,
+    inputs: Inputs,
+    onnx: Path | None,
+    say: Say,
+) -> Found:
+    """Hold an ONNX model's tensors on a runtime against the artifact's Paddle program, until one leaves its bound.
+
+    onnx: the model's file, the artifact's own when None. inputs: go through as one batch. CheckFailed when Paddle or
+    the runtime does not run it, InputError when the ONNX model is not one of that program.
+    """
+    with tempfile.TemporaryDirectory(prefix="vitbench-") as name:
+        folders = [Path(name, part) for part in ("onnx", "paddle")]
+        for folder in folders:
+            folder.mkdir()
+        model = graph.read(onnx or artifact.onnx, folders[0])
+        paddle = program.read(artifact.paddle_program)
+        search = Search(
+            artifact,
+            align.align(model, paddle),
+            places.locate(paddle),
+            paddle_taps.prepare(artifact, folders[1]),
+            Taps(model, artifact, runtime, options, inputs.images),
+        )
+        return search.run(say)
+
+
+@click.command()
+@cli.model_options
+@session_options
+@click.option(
+    "--onnx",
+    type=click.Path(path_type=Path),
+    help="Hold this ONNX file, or that of this artifact folder, against the model's Paddle program. "
+    "[default: the artifact's own]",
+)
+@click.option(
+    "--inputs",
+    "photos",
+    type=click.Path(path_type=Path),
+    help="Photos: a folder, a list file or one image. [default: seeded images]",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Images, which go through as one batch of that size.",
+)
+def main(
+    models: str,
+    weights: str | None,
+    precision: str,
+    root: Path,
+    as_json: bool,
+    asked: Asked,
+    out: Path | None,
+    onnx: Path | None,
+    photos: Path | None,
+    limit: int,
+) -> None:
+    """Find the first operator of a converted model that leaves its bound.
+
+    Every block's output on the runtime, and then every operator's of the first bad block, is held against what Paddle
+    itself makes of the same inputs in float64, so that an operator is judged by what it does and not by what it
+    inherits. The bound is a small factor of Paddle's own FP32 error there; lower precisions have bounds relative to the
+    tensor's largest value. Weights, epsilons, scales and the form of GELU are compared on paper too. Runtimes that give
+    no intermediate outputs get the graph cut, with one session per probe.
+
+    Exit status 0: nothing is out of bounds; 1: a fault was found, and named. With --out the JSON document is kept there
+    as bisect.json.
+
+    \b
+    python -m validate.bisect --model ViT_base_patch16_224 --runtime openvino
+    python -m validate.bisect --model my_vit.toml --runtime ort-cpu --onnx optimised.onnx --inputs photos/
+    """
+    made: list[dict[str, Any]] = []
+    faults: list[str] = []
+    for name in precisions(precision):
+        for artifact in cli.artifacts(models, weights, name, root).values():
+            cli.say(cli.drawn_weights_warning(artifact))
+            inputs = (
+                input_sets.photos(photos, artifact.preprocessing, limit)
+                if photos
+                else input_sets.seeded(artifact.preprocessing, limit)
+            )
+            for runtime in _of_onnx(asked, name):
+                options = asked.options(runtime, name, [len(inputs.images)])
+                with bar(f"{artifact.model} on {runtime.name}", None):
+                    found = bisect(artifact, runtime, options, inputs, _model_file(onnx), cli.say)
+                where = f"{artifact.model} {name} on {runtime.name}"
+                _show(where, found)
+                made.append(_entry(artifact, runtime, options, inputs, onnx, found))
+                if found.fault:
+                    faults.append(f"{where}: {found.fault.name}")
+    document = {"bisect": made}
+    if out:
+        write_json(out / "bisect.json", document)
+    if as_json:
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    if faults:
+        raise CheckFailed(f"bisect: out of bounds: {'; '.join(faults)}")
+
+
+def _of_onnx(asked: Asked, precision: str) -> list[Runtime]:
+    """The runtimes that read the ONNX model. InputError when there is none among those asked for."""
+    runtimes = [runtime for runtime in asked.having(precision) if runtime.name != _PADDLE]
+    if asked.named and len(runtimes) < len(asked.runtimes):
+        raise InputError(f"--runtime {_PADDLE}: it runs the Paddle program, not the ONNX model; leave it out")
+    if not runtimes:
+        raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")
+    return runtimes
+
+
+def _model_file(onnx: Path | None) -> Path | None:
+    if onnx is None:
+        return None
+    file = artifacts.load(onnx).onnx if onnx.is_dir() else onnx
+    if not file.is_file():
+        raise InputError(f"--onnx {file}: there is no such file")
+    return file
+
+
+def _entry(
+    artifact: Artifact, runtime: Runtime, options: Options, inputs: Inputs, onnx: Path | None, found: Found
+) -> dict[str, Any]:
+    fault = found.fault
+    return {
+        "model": artifact.model,
+        "precision": options.precision,
+        "runtime": runtime.name,
+        "runtime_version": runtime.version(),
+        "device": options.device,
+        "artifact": artifact.sha256,
+        "onnx": str(onnx or artifact.onnx),
+        "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
+        "effective": found.effective,
+        "sessions": found.sessions,
+        "verdict": "fault" if fault else "within bounds",
+        "sentence": fault.sentence() if fault else None,
+        "fault": fault.as_dict() if fault else None,
+        "blocks": [_row(row) for row in found.blocks],
+        "operators": [_row(row) for row in found.operators],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    values = row.judgement.as_dict()
+    # JSON knows neither infinity nor NaN.
+    for name in ("excess", "largest"):
+        value = values[name]
+        values[name] = value if value is not None and math.isfinite(value) else None
+    return {"name": row.name, "tensor": row.tensor, **values, "within": not row.judgement.bad}
+
+
+def _show(where: str, found: Found) -> None:
+    _table(f"{where}: blocks", "block", found.blocks)
+    if found.operators:
+        _table(f"{where}: operators of {found.opened}", "operator", found.operators)
+    text = f"[red]{escape(found.fault.sentence())}" if found.fault else "[green]nothing is out of bounds"
+    cli.console().print(f"{escape(where)}: {text}", soft_wrap=True)
+
+
+def _table(title: str, what: str, rows: list[Row]) -> None:
+    heads = ("max abs error", "allowed", "rms error", "allowed", "worst channel", "allowed", "of the bound")
+    table = Table(title=title, title_justify="left")
+    table.add_column(what)
+    for head in heads:
+        table.add_column(head, justify="right")
+    table.add_column("")
+    for row in rows:
+        judged = row.judgement
+        cells = [
+            "-" if name not in side else f"{side[name]:.1e}"
+            for name in ("max", "rms", "channel")
+            for side in (judged.errors, judged.bounds)
+        ]
+        if judged.excess is None:
+            share, verdict = "-", "inputs are not finite"
+        elif judged.nonfinite:
+            share, verdict = "-", f"[red]{judged.nonfinite} NaN or infinite"
+        else:
+            share, verdict = f"{judged.excess:.2g}", "[red]out" if judged.bad else "ok"
+        table.add_row(escape(row.name), *cells, share, verdict)
+    cli.console().print(table)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m validate.bisect")

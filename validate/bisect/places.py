@@ -1,0 +1,70 @@
+"""Where in a vision transformer an operator stands: `blocks.7.attn.qkv`, whatever its weights are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from validate.bisect.program import Operator, Program
+
+EMBEDDING, HEAD = "embedding", "head"
+_DOTTED = re.compile(r".*\.\d+\..+\.\w+")  # blocks.7.attn.qkv.weight
+
+
+@dataclass(frozen=True)
+class Place:
+    """block: `embedding`, `blocks.7` or `head`. layer: the block, or what of it: `blocks.7.attn.qkv`."""
+
+    block: str
+    layer: str
+
+
+def locate(program: Program) -> dict[int, Place]:
+    """The place of each operator that works on activations, by its index.
+
+    Blocks are counted: each has two LayerNorms and one Softmax. One LayerNorm more is the final one, and any more than
+    that stand before the first block. A program without a Softmax is one block.
+    """
+    operators = [one for one in program.operators if program.operands(one)]
+    norms = sum(one.kind == "layer_norm" for one in operators)
+    depth = sum(one.kind == "softmax" for one in operators)
+    if not depth or norms < 2 * depth:
+        return {one.index: Place("model", _layer(program.parameters_of(one)) or "model") for one in operators}
+    first = max(norms - 2 * depth - 1, 0)
+    seen, part, places = 0, EMBEDDING, {}
+    for operator in operators:
+        parameters = program.parameters_of(operator)
+        if operator.kind == "layer_norm":
+            seen += 1
+            inside = seen - 1 - first
+            if inside >= 0:
+                part = HEAD if inside >= 2 * depth else f"blocks.{inside // 2}"
+        block = part
+        inside = seen - 1 - first
+        half = ("attn", "mlp")[inside % 2]
+        layer = block
+        named = _layer(parameters)
+        if named and (_dotted(parameters) or block in (EMBEDDING, HEAD)):
+            layer = named
+        elif block.startswith("blocks"):
+            if operator.kind == "layer_norm":
+                layer = f"{block}.norm{inside % 2 + 1}"
+            elif not _residual(program, operator):
+                layer = f"{block}.{half}"
+            if named:
+                layer += f" ({named})"
+        places[operator.index] = Place(block, layer)
+    return places
+
+
+def _layer(parameters: tuple[str, ...]) -> str | None:
+    """The layer that parameters belong to: their name without its last part."""
+    return parameters[0].rsplit(".", 1)[0] if parameters else None
+
+
+def _dotted(parameters: tuple[str, ...]) -> bool:
+    return bool(parameters) and _DOTTED.fullmatch(parameters[0]) is not None
+
+
+def _residual(program: Program, operator: Operator) -> bool:
+    return operator.kind == "add" and len(program.operands(operator)) == 2

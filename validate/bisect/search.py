@@ -1,0 +1,247 @@
+"""The search: blocks first, then the operators of the first bad one, each judged by what it made of its own inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifact import Artifact
+from convert.errors import InputError
+from validate.bisect import differences, paddle_taps
+from validate.bisect.align import Alignment
+from validate.bisect.compare import Judgement, judge
+from validate.bisect.differences import Difference
+from validate.bisect.faults import Fault, describe
+from validate.bisect.paddle_taps import Paddle
+from validate.bisect.places import Place
+from validate.bisect.taps import Taps
+
+Say = Callable[[str], None]
+
+_CURVES = ("gelu", "softmax", "tanh", "erf", "sigmoid", "exp")
+# What runtimes join with the operator before it. MNN makes one of a matrix product and its bias.
+_JOINED = ("add", "scale", "multiply", "gelu", "reshape", "transpose", "unbind", "slice", "concat")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a block, or an operator of one."""
+
+    name: str
+    tensor: str
+    judgement: Judgement
+
+
+@dataclass
+class Found:
+    """What the search saw. operators: of the block that was opened last."""
+
+    blocks: list[Row] = field(default_factory=list)
+    operators: list[Row] = field(default_factory=list)
+    opened: str | None = None
+    fault: Fault | None = None
+    effective: dict[str, Any] | None = None
+    sessions: int = 0
+
+
+@dataclass
+class Search:
+    """All that a search needs. Its files lie in the folder of `paddle`, which must outlive it."""
+
+    artifact: Artifact
+    alignment: Alignment
+    places: Mapping[int, Place]
+    paddle: Paddle
+    taps: Taps
+
+    def run(self, say: Say) -> Found:
+        """Find the first operator that leaves its bound. CheckFailed when Paddle or the runtime does not run."""
+        say(f"{self.artifact.model}: blocks on {self.taps.runtime.name}")
+        found = Found()
+        found.blocks = self._all_blocks() if self.taps.runtime.intermediate else self._bisected(say)
+        bad = [row.name for row in found.blocks if row.judgement.bad][:1]
+        # On paper is where an operator may differ by too little to show at the end of its block.
+        suspects = [self.place(difference.tensor).block for difference in self.differences]
+        order = [row for row in self.blocks if row in (*bad, *suspects)]
+        for block in order[: order.index(bad[0]) + 1] if bad else order:
+            say(f"{self.artifact.model}: operators of {block}")
+            found.opened, (found.operators, found.fault) = block, self._open(block)
+            if found.fault:
+                break
+        # What differs on paper alone is no more than that, unless nothing is out of bounds.
+        if not found.fault and bad:
+            found.fault = self._describe(next(row for row in found.blocks if row.name == bad[0]), whole=True)
+        elif not found.fault and self.differences and self.artifact.precision == "fp32":
+            tensor = self.differences[0].tensor
+            found.fault = self._describe(Row("", tensor, Judgement({}, {}, 0, None, 0.0)))
+        found.effective, found.sessions = self.taps.effective, self.taps.sessions
+        return found
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        return differences.find(self.alignment, self.artifact)
+
+    @cached_property
+    def blocks(self) -> list[str]:
+        """The blocks, in order."""
+        return list(dict.fromkeys(place.block for place in self.places.values()))
+
+    def place(self, tensor: str) -> Place:
+        """Where the operator stands that a tensor comes from; for one that Paddle has not, what follows it counts."""
+        program, graph, value = self.alignment.program, self.alignment.graph, self.alignment.values[tensor]
+        if self.alignment.is_own(tensor):
+            return self.places[program.maker[value].index]
+        followers = [name for node in graph.nodes if tensor in node.inputs for name in node.outputs]
+        for name in followers:
+            if name in self.alignment.values and self.alignment.values[name] != value:
+                following = self.place(name)
+                maker = program.maker.get(value)
+                here = self.places[maker.index] if maker else None
+                return here if here and here.block == following.block else Place(following.block, following.block)
+        for name in followers:
+            if name in self.alignment.values:
+                return self.place(name)
+        return self.places[program.maker[value].index]
+
+    @cached_property
+    def ends(self) -> dict[str, list[str]]:
+        """Block -> the tensors that leave it."""
+        program = self.alignment.program
+        found: dict[str, list[str]] = {block: [] for block in self.blocks}
+        for tensor in self.alignment.own():
+            value, block = self.alignment.values[tensor], self.place(tensor).block
+            users = {self.places[one.index].block for one in program.users.get(value, ()) if one.index in self.places}
+            if users - {block} or value == program.output:
+                found[block].append(tensor)
+        if self.alignment.graph.output not in found[self.blocks[-1]]:  # nothing comes after it that would show it
+            found[self.blocks[-1]].append(self.alignment.graph.output)
+        known = sum(bool(tensors) for tensors in found.values())
+        if 2 * known <= len(found):
+            raise InputError(
+                f"the ONNX model and the Paddle program do not belong together: of {len(found)} blocks, the outputs of"
+                f" {known} are found in both"
+            )
+        return found
+
+    def judge(
+        self, tensors: Sequence[str], captured: Mapping[str, Path]
+    ) -> tuple[dict[str, Judgement], dict[str, np.ndarray]]:
+        """Each tensor against what Paddle makes of the other captured ones, and that truth."""
+        values, own = self.alignment.values, [name for name in tensors if self.alignment.is_own(name)]
+        given = {values[name]: file for name, file in captured.items() if self.alignment.is_own(name)}
+        given[self.alignment.program.input] = self._images
+        wanted = [values[name] for name in own]
+        truth, paddle = self._compute(given, wanted)
+        judged: dict[str, Judgement] = {}
+        truths: dict[str, np.ndarray] = {}
+        for name in tensors:
+            if name in own:
+                reference, noisy = truth[values[name]], paddle[values[name]]
+            else:  # it hands on what it gets
+                source = self.alignment.before(name, captured)
+                reference = noisy = np.load(captured.get(source, self._images), mmap_mode="r")
+            truths[name] = reference
+            found = np.load(captured[name], mmap_mode="r")
+            before = [judged[one] for one in self.alignment.sources(name) if one in judged]
+            judged[name] = self._judged(name, found, reference, noisy, before)
+        return judged, truths
+
+    def _judged(
+        self, name: str, found: np.ndarray, truth: np.ndarray, paddle: np.ndarray, before: Sequence[Judgement] = ()
+    ) -> Judgement:
+        maker = self.alignment.program.maker.get(self.alignment.values[name])
+        kind = maker.kind if maker and self.alignment.is_own(name) else ""
+        joined = before if kind in _JOINED else ()
+        try:
+            return judge(found, truth, paddle, self.taps.options.precision, kind in _CURVES, joined)
+        except ValueError as error:
+            raise InputError(f"{name} on {self.taps.runtime.name} cannot be held against Paddle's: {error}") from None
+
+    def _compute(
+        self, given: Mapping[int, Path], wanted: Sequence[int]
+    ) -> tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]:
+        threads = self.taps.options.thread_count()
+        return paddle_taps.compute(self.paddle, given, wanted, threads) if wanted else ({}, {})
+
+    @cached_property
+    def _images(self) -> Path:
+        file = self.paddle.folder / "images.npy"
+        np.save(file, self.taps.images)
+        return file
+
+    def _all_blocks(self) -> list[Row]:
+        tensors = [name for block in self.blocks for name in self.ends[block]]
+        with self.taps.capture(tensors) as captured:
+            judged, _ = self.judge(tensors, captured)
+        return [_worst(block, {name: judged[name] for name in ends}) for block, ends in self.ends.items() if ends]
+
+    def _bisected(self, say: Say) -> list[Row]:
+        """One session per probe: halve the blocks by the error at their end, counted from the input on.
+
+        When not even the last one is out of bounds, each block is probed and judged by its own input.
+        """
+        blocks = [block for block in self.blocks if self.ends[block]]
+        tensors = {block: self.ends[block][-1] for block in blocks}
+        wanted = [self.alignment.values[name] for name in tensors.values()]
+        given = {self.alignment.program.input: self._images}
+        truth, paddle = self._compute(given, wanted)
+        rows: dict[str, Row] = {}
+
+        def bad(block: str) -> bool:
+            name = tensors[block]
+            say(f"{self.artifact.model}: probe at the end of {block}")
+            with self.taps.capture([name]) as captured:
+                value = self.alignment.values[name]
+                judgement = self._judged(name, np.load(captured[name]), truth[value], paddle[value])
+            rows[block] = Row(block, name, judgement)
+            return judgement.bad
+
+        if not bad(blocks[-1]):
+            return self._all_blocks()
+        low, high = 0, len(blocks) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if bad(blocks[middle]) else (middle + 1, high)
+        return [rows[block] for block in blocks if block in rows]
+
+    def _open(self, block: str) -> tuple[list[Row], Fault | None]:
+        graph, values = self.alignment.graph, self.alignment.values
+        tensors = []
+        for node in graph.nodes:
+            for name in node.outputs:
+                passing = name in values and node.kind != "Cast" and self.alignment.passes(node) is not None
+                if (self.alignment.is_own(name) or passing) and self.place(name).block == block:
+                    tensors.append(name)
+        inputs = (
+            name
+            for tensor in tensors
+            for name in (*self.alignment.sources(tensor), *self.alignment.inputs(tensor))
+            if name != graph.input
+        )
+        with self.taps.capture(list(dict.fromkeys([*inputs, *tensors]))) as captured:
+            judged, truth = self.judge(tensors, captured)
+            names = [f"{self.place(one).layer} {self.alignment.name(one)}" for one in tensors]
+            rows = [Row(name, one, judged[one]) for name, one in zip(names, tensors, strict=True)]
+            first = next((row for row in rows if row.judgement.bad), None)
+            if first is None:
+                return rows, None
+            everything = {**captured, graph.input: self._images}
+            return rows, self._describe(first, truth[first.tensor], everything)
+
+    def _describe(
+        self, row: Row, truth: np.ndarray | None = None, captured: Mapping[str, Path] | None = None, whole: bool = False
+    ) -> Fault:
+        paper = [one.text for one in self.differences if one.tensor == row.tensor]
+        judgement = row.judgement if row.judgement.bad else None
+        place = self.place(row.tensor)
+        return describe(self.alignment, self.taps, place, row.tensor, judgement, truth, captured or {}, paper, whole)
+
+
+def _worst(block: str, judged: Mapping[str, Judgement]) -> Row:
+    name = max(judged, key=lambda one: -1.0 if (excess := judged[one].excess) is None else excess)
+    return Row(block, name, judged[name])

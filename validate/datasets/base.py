@@ -1,0 +1,96 @@
+"""What every format becomes: images that are read by number, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from convert.errors import InputError
+from convert.files import sha256_json
+
+COMPLETE = 50_000  # images in the validation set of ILSVRC 2012
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Images in use, in their order, and their 0-based labels.
+
+    name: folder and file name, never an absolute path. names: of the images, relative, for messages and CSVs. read: the
+    encoded bytes of image i of `labels`, callable from any thread; raises `validate.preprocess.UnreadableImage`.
+    listed: images in the whole set. sha256: of what says which images and labels the whole set has; the images
+    themselves are not hashed. format: list, image folder, flat, tar or parquet. selection: how the images in use were
+    taken from the whole set, in words.
+    """
+
+    name: str
+    labels: tuple[int, ...]
+    names: tuple[str, ...]
+    read: Callable[[int], bytes] = field(repr=False, compare=False)
+    listed: int
+    sha256: str
+    format: str
+    selection: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """True when exactly as many images are in use as ImageNet's validation set has."""
+        return len(self.labels) == COMPLETE
+
+    @property
+    def description(self) -> str:
+        """What records carry as `dataset`: name and count, and which part of the set is in use."""
+        used = len(self.labels)
+        if used == self.listed:
+            return f"{self.name}, {used} images"
+        return f"{self.name}, {self.selection} {used} of {self.listed} images".replace("  ", " ")
+
+
+def limited(dataset: LabelledSet, limit: int | None, spread: bool = False) -> LabelledSet:
+    """The first `limit` images, or with `spread` as many at even distances: image i is number i * total // limit.
+
+    Spread is for sets that go class by class, whose first images are of a few classes only.
+    """
+    total = len(dataset.labels)
+    if limit is None or limit >= total:
+        return dataset
+    chosen = [i * total // limit for i in range(limit)] if spread else list(range(limit))
+    return replace(
+        dataset,
+        labels=tuple(dataset.labels[i] for i in chosen),
+        names=tuple(dataset.names[i] for i in chosen),
+        read=lambda index: dataset.read(chosen[index]),
+        selection="evenly spread" if spread else "first",
+    )
+
+
+def by_class(labels: Sequence[int]) -> bool:
+    """True when the images of each class stand together and some class has several."""
+    runs = sum(before != after for before, after in pairwise(labels)) + 1
+    return 1 < runs == len(set(labels)) < len(labels)
+
+
+def check_labels(labels: Sequence[int], classes: int | None, where: Callable[[int], str]) -> None:
+    """InputError for the first label outside 0 to classes - 1, with the mistake that it looks like.
+
+    classes: None takes any from 0 on. where: names the place of label i.
+    """
+    for index, label in enumerate(labels):
+        if label < 0 or (classes is not None and label >= classes):
+            upper = "and above" if classes is None else f"to {classes - 1}"
+            message = f"label {label} is out of range: labels are 0-based, 0 {upper}"
+            raise InputError(f"{where(index)}: {message}{_mistake(labels, classes)}")
+
+
+def _mistake(labels: Sequence[int], classes: int | None) -> str:
+    low, high = min(labels), max(labels)
+    if low == high == -1:
+        return "; all are -1: this is a test split, which has no labels"
+    if low >= 1 and high == classes:
+        return f"; these run from {low} to {high} and seem to count from 1: subtract 1 from each"
+    return ""
+
+
+def index_sha256(names: Sequence[str], labels: Sequence[int]) -> str:
+    """Of a set that is no list file: which images it has, in order, with which labels."""
+    return sha256_json([[name, label] for name, label in zip(names, labels, strict=True)])

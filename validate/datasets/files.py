@@ -1,0 +1,133 @@
+"""Files of a labelled set, looked at before anything runs: is it there, is it text, is it the file itself."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from convert.errors import InputError
+from validate.inputs import IMAGE_SUFFIXES
+from validate.preprocess import UnreadableImage
+
+# What git leaves in a checkout where Git LFS has not fetched the file itself, and the size that it stays below.
+# Source: the specification of Git LFS, docs/spec.md.
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_BYTES = 1024
+_TEXT_BYTES = 256 << 20  # a list of 50,000 lines has 2 MB
+
+
+def stat_of(path: Path) -> os.stat_result | None:
+    """None where nothing can be found: also for names that no file system would take."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def is_folder(path: Path) -> bool:
+    found = stat_of(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def is_file(path: Path) -> bool:
+    found = stat_of(path)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def is_image_name(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def scan(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, hidden names apart, by name. InputError when it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+def short_name(path: Path) -> str:
+    """Folder and file name, however the path was given."""
+    if is_folder(path):
+        path = path.resolve()
+    folder = path.parent.resolve().name
+    return f"{folder}/{path.name}" if folder else path.name
+
+
+def head(path: Path, count: int = 512) -> bytes:
+    """The first bytes of a file. InputError when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror})") from None
+
+
+def refuse_pointer(path: Path, data: bytes) -> None:
+    """InputError when the data, the first bytes of the file, are those of a Git LFS pointer."""
+    if data.startswith(_POINTER):
+        raise InputError(f"{path}: a Git LFS pointer instead of the file itself: run `git lfs pull`")
+
+
+def read_bytes(path: Path, what: str, limit: int = _TEXT_BYTES) -> bytes:
+    """A small file, whole. InputError: it cannot be read, is larger than any such file, or a Git LFS pointer."""
+    found = stat_of(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{path}: a folder where {what} should be")
+    if found is not None and found.st_size > limit:
+        raise InputError(f"{path}: too large for {what}: {found.st_size} bytes")
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {what} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    refuse_pointer(path, data)
+    return data
+
+
+def decode(data: bytes, source: str, what: str) -> str:
+    """UTF-8 text, a byte order mark taken off."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{source}: not {what}: it is no UTF-8 text") from None
+
+
+def read_image(path: Path) -> bytes:
+    """The encoded bytes of an image file. UnreadableImage when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def check_images(images: Sequence[Path], where: Callable[[int], str], hint: str) -> None:
+    """InputError unless all of them are files, and none a Git LFS pointer.
+
+    where: names the place that image i comes from. hint: what a user should know who has missing ones.
+    """
+    missing, pointers = [], []
+    for index, image in enumerate(images):
+        found = stat_of(image)
+        if found is None:
+            missing.append(index)
+        elif stat.S_ISDIR(found.st_mode):
+            raise InputError(f"{where(index)}: {image} is a folder, not an image")
+        elif 0 < found.st_size < _POINTER_BYTES and _is_pointer(image):
+            pointers.append(index)
+    if missing:
+        count = f"{len(missing)} of {len(images)} images are missing, the first is"
+        raise InputError(f"{where(missing[0])}: {count} {images[missing[0]]}; {hint}")
+    if pointers:
+        count = f"{len(pointers)} of {len(images)} images are Git LFS pointers, the first is"
+        raise InputError(f"{where(pointers[0])}: {count} {images[pointers[0]]}; run `git lfs pull`")
+
+
+def _is_pointer(image: Path) -> bool:
+    try:
+        with image.open("rb") as stream:
+            return stream.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False  # an image that cannot be read is counted and named when its turn comes
