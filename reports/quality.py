@@ -66,6 +66,8 @@ def _accuracies(record: Record | None, notes: Footnotes) -> list[Cell]:
     about = [f"dataset: {record.get('dataset') or 'not recorded'}"]
     if record.get("unreadable"):
         about.append(f"{record['unreadable']} images could not be read")
+    if record.get("preprocessing_is_models") is False:
+        about.append("the preprocessing is not the model's")
     images = record.get("images")
     subset = record.get("subset") or (record["model"] in PUBLISHED and images != FULL_SET)
     count = Cell(images, f"{plain(images).text}{' (subset)' if subset else ''}", (notes.number("; ".join(about)),))

@@ -53,6 +53,15 @@ def test_seeded_models_are_marked_in_every_table(make: Any, folder: Any) -> None
         assert tables.SEEDED_NOTE in table.notes
 
 
+def test_another_preprocessing_than_the_models_is_said(make: Any, folder: Any) -> None:
+    own = make.accuracy(preprocessing_is_models=True, preprocessing={"mean": [0.5, 0.5, 0.5]})
+    other = make.accuracy(0.46, preprocessing_is_models=False, preprocessing={"mean": [0.485, 0.456, 0.406]})
+    table = quality.accuracy(results.load(folder(own, other)))
+    assert len(table.frame) == 2, "another preprocessing makes another cell"
+    said = ["the preprocessing is not the model's" in note for note in table.footnotes]
+    assert said == [False, True]
+
+
 def test_an_accuracy_that_failed_keeps_its_number_and_says_why(make: Any, folder: Any) -> None:
     broken = make.accuracy(status="failed", reason="the logits of 3 of 134 images are not finite", passed=False)
     table = quality.accuracy(results.load(folder(broken, make.accuracy(limit=10, images=10))))

@@ -197,9 +197,9 @@ class _Matcher:
             self.taken.add(operator.outputs[0])
             return self.set(node.outputs[0], operator.outputs[0])
         operands = self.graph.operands(node)
-        if node.kind in PASSING and len(operands) == 1 and operands[0] in self.values:
-            if _alike(*(self.graph.shapes.get(tensor) for tensor in (node.outputs[0], operands[0]))):
-                return self.set(node.outputs[0], self.values[operands[0]])
+        passed_on = node.kind in PASSING and len(operands) == 1 and operands[0] in self.values
+        if passed_on and _alike(*(self.graph.shapes.get(tensor) for tensor in (node.outputs[0], operands[0]))):
+            return self.set(node.outputs[0], self.values[operands[0]])
         return False
 
     def _backward(self, node: Node, operator: Operator | None) -> bool:

@@ -113,7 +113,7 @@ def cut(graph: Graph, tensors: Sequence[str]) -> onnx.ModelProto:
             kept.append(node)
     nodes = list(reversed(kept))
     initializers = [tensor for tensor in model.graph.initializer if tensor.name in needed]
-    initializers.append(numpy_helper.from_array(np.float32(1), _ONE))
+    initializers.append(numpy_helper.from_array(np.array(1, np.float32), _ONE))
     del model.graph.output[:], model.graph.value_info[:]
     for tensor in tensors:
         name, shape = output_name(graph, tensor), graph.shapes.get(tensor)
