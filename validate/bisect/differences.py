@@ -31,7 +31,7 @@ def find(alignment: Alignment, artifact: Artifact) -> list[Difference]:
         operator = alignment.program.maker[alignment.values[tensor]]
         nodes = alignment.region(tensor)
         texts = [_epsilon(nodes, operator), _scale(alignment, nodes, operator), _gelu(nodes, operator)]
-        texts += [reference.difference(name) for node in nodes for name in node.inputs if name in reference.offsets]
+        texts += [reference.difference(name) for node in nodes for name in alignment.graph.fixed(node)]
         found += [Difference(tensor, text) for text in texts if text]
     return found
 
@@ -96,7 +96,7 @@ class _Parameters:
 
     def difference(self, name: str) -> str | None:
         """How the graph's weight of that name differs from Paddle's; None when it does not, or has another shape."""
-        if name not in self.graph.constants:
+        if name not in self.graph.constants or name not in self.offsets:
             return None
         found = self.graph.array(name)
         wanted = np.memmap(self.path, "<f4", "r", self.offsets[name], self.shapes[name])

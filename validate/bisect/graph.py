@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -78,6 +79,18 @@ class Graph:
         """The inputs of a node that are activations."""
         return tuple(tensor for tensor in node.inputs if tensor in self.activations)
 
+    def fixed(self, node: Node) -> list[str]:
+        """The constants that a node takes, or that are made into what it takes (a bias that is reshaped)."""
+        found: list[str] = []
+        waiting = [name for name in node.inputs if name not in self.activations]
+        while waiting:
+            name = waiting.pop(0)
+            if name in self.constants:
+                found.append(name)
+            elif name in self.maker:
+                waiting += [one for one in self.maker[name].inputs if one not in self.activations]
+        return list(dict.fromkeys(found))
+
     def array(self, name: str) -> np.ndarray:
         """The values of a constant."""
         return numpy_helper.to_array(self.constants[name], str(self.folder))
@@ -116,7 +129,23 @@ def read(path: Path, folder: Path) -> Graph:
         onnx.save_model(
             model, folder / ONNX_FILE, save_as_external_data=True, location=data.name, size_threshold=_INLINE_BYTES
         )
+    _sort(model.graph)
     return _parse(model, folder)
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put the nodes in topological order, which some tools leave (ONNX Runtime's float16 converter does)."""
+    maker = {name: i for i, node in enumerate(graph.node) for name in node.output}
+    sources = {i: [maker[name] for name in node.input if name in maker] for i, node in enumerate(graph.node)}
+    try:
+        order = list(graphlib.TopologicalSorter(sources).static_order())
+    except graphlib.CycleError:
+        raise InputError("the ONNX model's operators go round in a circle") from None
+    if any(source >= i for i, found in sources.items() for source in found):
+        nodes = [graph.node[i] for i in order]
+        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(kept)
 
 
 def _external(tensor: onnx.TensorProto) -> external_data_helper.ExternalDataInfo | None:

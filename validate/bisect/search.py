@@ -23,10 +23,6 @@ from validate.bisect.taps import Taps
 
 Say = Callable[[str], None]
 
-_CURVES = ("gelu", "softmax", "tanh", "erf", "sigmoid", "exp")
-# What runtimes join with the operator before it. MNN makes one of a matrix product and its bias.
-_JOINED = ("add", "scale", "multiply", "gelu", "reshape", "transpose", "unbind", "slice", "concat")
-
 
 @dataclass(frozen=True)
 class Row:
@@ -129,9 +125,9 @@ class Search:
         return found
 
     def judge(
-        self, tensors: Sequence[str], captured: Mapping[str, Path]
+        self, tensors: Sequence[str], captured: Mapping[str, Path], whole: bool
     ) -> tuple[dict[str, Judgement], dict[str, np.ndarray]]:
-        """Each tensor against what Paddle makes of the other captured ones, and that truth."""
+        """Each tensor against what Paddle makes of the other captured ones, and that truth. whole: they end blocks."""
         values, own = self.alignment.values, [name for name in tensors if self.alignment.is_own(name)]
         given = {values[name]: file for name, file in captured.items() if self.alignment.is_own(name)}
         given[self.alignment.program.input] = self._images
@@ -148,17 +144,22 @@ class Search:
             truths[name] = reference
             found = np.load(captured[name], mmap_mode="r")
             before = [judged[one] for one in self.alignment.sources(name) if one in judged]
-            judged[name] = self._judged(name, found, reference, noisy, before)
+            judged[name] = self._judged(name, found, reference, noisy, whole, before)
         return judged, truths
 
     def _judged(
-        self, name: str, found: np.ndarray, truth: np.ndarray, paddle: np.ndarray, before: Sequence[Judgement] = ()
+        self,
+        name: str,
+        found: np.ndarray,
+        truth: np.ndarray,
+        paddle: np.ndarray,
+        whole: bool = True,
+        before: Sequence[Judgement] = (),
     ) -> Judgement:
         maker = self.alignment.program.maker.get(self.alignment.values[name])
         kind = maker.kind if maker and self.alignment.is_own(name) else ""
-        joined = before if kind in _JOINED else ()
         try:
-            return judge(found, truth, paddle, self.taps.options.precision, kind in _CURVES, joined)
+            return judge(found, truth, paddle, self.taps.options.precision, None if whole else kind, before)
         except ValueError as error:
             raise InputError(f"{name} on {self.taps.runtime.name} cannot be held against Paddle's: {error}") from None
 
@@ -177,7 +178,7 @@ class Search:
     def _all_blocks(self) -> list[Row]:
         tensors = [name for block in self.blocks for name in self.ends[block]]
         with self.taps.capture(tensors) as captured:
-            judged, _ = self.judge(tensors, captured)
+            judged, _ = self.judge(tensors, captured, whole=True)
         return [_worst(block, {name: judged[name] for name in ends}) for block, ends in self.ends.items() if ends]
 
     def _bisected(self, say: Say) -> list[Row]:
@@ -224,7 +225,7 @@ class Search:
             if name != graph.input
         )
         with self.taps.capture(list(dict.fromkeys([*inputs, *tensors]))) as captured:
-            judged, truth = self.judge(tensors, captured)
+            judged, truth = self.judge(tensors, captured, whole=False)
             names = [f"{self.place(one).layer} {self.alignment.name(one)}" for one in tensors]
             rows = [Row(name, one, judged[one]) for name, one in zip(names, tensors, strict=True)]
             first = next((row for row in rows if row.judgement.bad), None)

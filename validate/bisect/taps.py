@@ -74,7 +74,9 @@ class Taps:
         self.sessions += 1
         if len(tensors) == 1:
             return {tensors[0]: next(iter(files.values()))}
-        found = {tensor: files[name] for tensor in tensors if (name := output_name(self.graph, tensor)) in files}
+        # A runtime that sees that a copy is one may give it the name of the tensor itself.
+        names = {tensor: (output_name(self.graph, tensor), tensor) for tensor in tensors}
+        found = {tensor: files[name] for tensor, both in names.items() for name in both if name in files}
         for i, tensor in enumerate(tensor for tensor in tensors if tensor not in found):
             # A runtime that sees that two outputs are the same may give them one name: it is asked for this one alone.
             alone = folder / f"alone-{i}"

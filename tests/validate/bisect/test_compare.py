@@ -15,14 +15,14 @@ PADDLE = TRUTH.astype(np.float32)
 
 
 def test_rounding_is_within_bounds() -> None:
-    found = judge(PADDLE, TRUTH, PADDLE, "fp32")
+    found = judge(PADDLE, TRUTH, PADDLE, "fp32", "layer_norm")
     assert not found.bad
     assert found.excess is not None
     assert 0 < found.excess < 0.5
 
 
 def test_a_small_error_everywhere_is_told_by_the_root_mean_square() -> None:
-    found = judge(TRUTH * (1 + 4e-7), TRUTH, PADDLE, "fp32")
+    found = judge(TRUTH * (1 + 4e-7), TRUTH, PADDLE, "fp32", "layer_norm")
     assert found.bad
     assert found.statistic == "rms"
     assert found.errors["max"] < found.bounds["max"]
@@ -31,7 +31,7 @@ def test_a_small_error_everywhere_is_told_by_the_root_mean_square() -> None:
 def test_one_wrong_channel_is_told_by_the_worst_channel() -> None:
     wrong = TRUTH.copy()
     wrong[..., 7] *= 1 + 7e-7
-    found = judge(wrong, TRUTH, PADDLE, "fp32")
+    found = judge(wrong, TRUTH, PADDLE, "fp32", "layer_norm")
     assert found.bad
     assert found.statistic == "channel"
     assert found.errors["rms"] < found.bounds["rms"]
@@ -40,7 +40,7 @@ def test_one_wrong_channel_is_told_by_the_worst_channel() -> None:
 def test_one_wild_value_is_told_by_the_largest_error() -> None:
     wrong = TRUTH.copy()
     wrong[1, 2, 3] += 1e-5
-    found = judge(wrong, TRUTH, PADDLE, "fp32")
+    found = judge(wrong, TRUTH, PADDLE, "fp32", "layer_norm")
     assert found.bad
     assert found.statistic == "max"
 
@@ -48,7 +48,7 @@ def test_one_wild_value_is_told_by_the_largest_error() -> None:
 def test_not_finite_comes_before_all() -> None:
     wrong = TRUTH.copy()
     wrong[0, 0, :3] = np.nan, np.inf, -np.inf
-    found = judge(wrong, TRUTH, PADDLE, "fp32")
+    found = judge(wrong, TRUTH, PADDLE, "fp32", "layer_norm")
     assert (found.nonfinite, found.excess, found.statistic, found.errors) == (3, float("inf"), "nonfinite", {})
 
 
@@ -71,15 +71,15 @@ def test_lower_precisions_have_wider_bounds(precision: str) -> None:
 
 def test_a_curve_may_be_approximated() -> None:
     near = TRUTH * (1 + 8 * UNIT["fp32"])
-    assert judge(near, TRUTH, PADDLE, "fp32").bad
-    assert not judge(near, TRUTH, PADDLE, "fp32", curve=True).bad
+    assert judge(near, TRUTH, PADDLE, "fp32", "layer_norm").bad
+    assert not judge(near, TRUTH, PADDLE, "fp32", "gelu").bad
 
 
 def test_a_joined_operator_has_the_rounding_of_both() -> None:
     noisy = PADDLE + np.float32(1e-6) * np.sin(np.arange(TRUTH.size)).reshape(TRUTH.shape).astype(np.float32)
     before = judge(TRUTH, TRUTH, noisy, "fp32")
-    assert judge(noisy, TRUTH, PADDLE, "fp32").bad
-    assert not judge(noisy, TRUTH, PADDLE, "fp32", fused=[before]).bad
+    assert judge(noisy, TRUTH, PADDLE, "fp32", "add").bad
+    assert not judge(noisy, TRUTH, PADDLE, "fp32", "add", [before]).bad
 
 
 def test_merged_axes_are_split_again_and_others_are_refused() -> None:

@@ -47,6 +47,18 @@ FAULTS: dict[str, tuple[Any, str, str, str]] = {
         "Conv",
         "in 1 of 3072 values",
     ),
+    "a bias that is reshaped": (
+        lambda m: planted.weight(m, "patch_embed.proj.bias"),
+        "patch_embed.proj",
+        "Add",
+        "patch_embed.proj.bias differs from Paddle's in 16 of 16 values",
+    ),
+    "a token that is expanded": (
+        lambda m: planted.weight(m, "cls_token"),
+        "cls_token",
+        "Concat",
+        "cls_token differs from Paddle's in 16 of 16 values",
+    ),
     "an epsilon": (
         lambda m: planted.epsilon(m, 2, 1e-5),
         "blocks.1.norm1",
