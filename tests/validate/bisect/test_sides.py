@@ -128,3 +128,25 @@ def test_the_cut_program_has_what_is_needed_and_no_more(toy_artifact: Artifact) 
     entries = program.block(paddle_taps.cut(document, [norm.inputs[0]], [norm.outputs[0]]))
     kinds = [program.kind_of(entry) for entry in entries if entry["#"] != "p"]
     assert kinds == ["data", "layer_norm", "fetch"]
+
+
+def test_nodes_in_any_order_are_understood(sides: align.Alignment, toy_artifact: Artifact, tmp_path: Path) -> None:
+    """ONNX Runtime's converter to FP16 appends its casts at the end."""
+    model = onnx.load(toy_artifact.onnx)
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(model.graph.node)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    (tmp_path / "reversed.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "reversed").mkdir()
+    again = align.align(graph.read(tmp_path / "reversed.onnx", tmp_path / "reversed"), sides.program)
+    assert again.values == sides.values
+    assert set(again.own()) == set(sides.own())
+
+
+def test_a_circle_is_one_line(tmp_path: Path) -> None:
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 3])
+    nodes = [onnx.helper.make_node("Add", ["x", "y"], ["z"]), onnx.helper.make_node("Relu", ["z"], ["y"])]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [x], [y])), tmp_path / "circle.onnx")
+    with pytest.raises(InputError, match="in a circle"):
+        graph.read(tmp_path / "circle.onnx", tmp_path)
