@@ -28,6 +28,7 @@ from validate.check import Case, Checked, check
 from validate.inputs import Inputs
 from validate.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 
+REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
 
 
@@ -99,6 +100,7 @@ def main(
     folder = out or store.new_run()
     options = {"batch": batch, "inputs": photos, "limit": limit}
     made: list[Record] = []
+    hints: list[str] = []
     for name in precisions(precision):
         for argument, artifact in cli.artifacts(models, weights, name, root).items():
             cli.say(cli.drawn_weights_warning(artifact))
@@ -116,13 +118,15 @@ def main(
                 )
                 if not record["passed"]:
                     record["failure_folder"] = _keep(folder, case, checked)
+                    same = {"precision": name, **asked.arguments([case.runtime]), "inputs": photos}
+                    bisect = records.command("validate.bisect", argument, artifact, weights, **same)
+                    hints += _hints(folder, record, bisect)
                 environment.save(folder)
                 store.append(folder, record)
                 made.append(record)
     _show(made)
-    for record in made:
-        if record["failure_folder"]:
-            cli.say(f"{record['model']} on {record['runtime']}: {repro.command(folder / record['failure_folder'])}")
+    for hint in hints:
+        cli.say(hint)
     cli.say(f"records: {folder / store.RESULTS}")
     _end(made, as_json)
 
@@ -153,6 +157,16 @@ def _keep(folder: Path, case: Case, checked: Checked) -> str | None:
     except InputError as error:
         cli.say(f"the failure is not kept: {error.message}")
         return None
+
+
+def _hints(folder: Path, record: Record, bisect: str) -> list[str]:
+    """What to do about a failure: where it breaks, and the command that reproduces it alone."""
+    subject = f"{record['model']} on {record['runtime']}"
+    ran = record["nonfinite"] is not None
+    hints = [f"{subject}, where it breaks: {bisect}"] if ran and record["runtime"] != REFERENCE_RUNTIME else []
+    if record["failure_folder"]:
+        hints.append(f"{subject}, again: {repro.command(folder / record['failure_folder'])}")
+    return hints
 
 
 def _reproduce(folder: Path, as_json: bool) -> None:

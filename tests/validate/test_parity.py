@@ -319,6 +319,14 @@ def test_a_failure_is_found_kept_and_reproduced(changed: Artifact, case: Case, t
     assert result.stderr.splitlines()[-1] == f"failed: parity: toy fp32 on ort-cpu: {record['reason']}"
 
 
+def test_a_failure_says_where_to_look(case: Case, tmp_path: Path) -> None:
+    record = {"model": "toy", "runtime": "ort-cpu", "nonfinite": 0, "failure_folder": "failures/toy"}
+    again = f"toy on ort-cpu, again: python -m validate.parity --repro {tmp_path}/failures/toy"
+    assert parity._hints(tmp_path, record, "BISECT") == ["toy on ort-cpu, where it breaks: BISECT", again]
+    assert parity._hints(tmp_path, {**record, "nonfinite": None, "failure_folder": None}, "BISECT") == []
+    assert len(parity._hints(tmp_path, {**record, "runtime": "paddle"}, "BISECT")) == 1
+
+
 def test_what_cannot_be_kept_loses_no_record(
     changed: Artifact, case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
