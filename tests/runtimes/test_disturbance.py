@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -24,8 +23,8 @@ def test_another_process_is_noticed_and_ones_own_work_is_not() -> None:
     try:
         time.sleep(0.3)
         before = read()
-        end = time.perf_counter() + 1.5
-        while time.perf_counter() < end:
+        end = time.process_time() + 1.5  # on a busy machine this takes longer by the clock
+        while time.process_time() < end:
             pass
         found = foreign_share(before, read())
     finally:
@@ -34,5 +33,4 @@ def test_another_process_is_noticed_and_ones_own_work_is_not() -> None:
     assert found is not None
     # Two busy processes on the cores that are ours: the other one has at most its share, and a good part of it.
     assert found > 0.5 * min(1 / before.cores, 0.5)
-    if len(os.sched_getaffinity(0)) >= 2:
-        assert read().own_s - before.own_s >= 1, "what this process did is told apart"
+    assert read().own_s - before.own_s >= 1, "what this process did is told apart"
