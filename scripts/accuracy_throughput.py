@@ -38,7 +38,10 @@ _SAMPLE_S = 0.02  # between two looks at the memory
 
 @dataclass(frozen=True)
 class Measured:
-    """Images per second from the first answer to the last, and the most resident bytes of all processes together."""
+    """Images per second from the first answer to the last, and the most resident bytes of all processes together.
+
+    resident: 0 where nobody looked. Looking takes a good part of a core, so a rate is measured without.
+    """
 
     images_per_s: float
     resident: int
@@ -57,7 +60,7 @@ def repeated(dataset: LabelledSet, count: int) -> LabelledSet:
     )
 
 
-def accuracy(cell: Cell, settings: Settings, cache: Path | None) -> Measured:
+def accuracy(cell: Cell, settings: Settings, cache: Path | None, watched: bool = False) -> Measured:
     """One pass of the accuracy command over the cell's set."""
     moments: list[tuple[float, int]] = []
     most = 0
@@ -77,12 +80,14 @@ def accuracy(cell: Cell, settings: Settings, cache: Path | None) -> Measured:
         caches = {used: CropCache(cache, "throughput", count, used)} if cache else {}
         listener = Listener(progress=lambda run: moments.append((time.perf_counter(), run.done)))
         watcher = threading.Thread(target=watch)
-        watcher.start()
+        if watched:
+            watcher.start()
         try:
             passes.go([run], settings.max_unreadable, caches, listener)
         finally:
             over.set()
-            watcher.join()
+            if watched:
+                watcher.join()
             for one in caches.values():
                 one.close()
     if run.status != "ok":
@@ -151,8 +156,8 @@ def main(
             for runtime in asked.having(precision):
                 whole = cell(artifact, argument, runtime, count)
                 quarter = cell(artifact, argument, runtime, count // 4)
-                small = accuracy(quarter, settings, cache)  # warms up what is read from disk, too
-                large = accuracy(whole, settings, cache)
+                small = accuracy(quarter, settings, cache, watched=True)  # warms up what is read from disk, too
+                large = accuracy(whole, settings, cache, watched=True)
                 for one, found in ((quarter, small), (whole, large)):
                     number = len(one.dataset.labels)
                     memory.add_row(artifact.model, runtime.name, str(number), f"{found.resident / 1e6:.0f}")
