@@ -73,7 +73,7 @@ format: $(DEV_READY) ## let ruff mend what it can
 setup: $(READY) ## only make the environment
 
 $(READY): requirements/$(EXTRA).lock pyproject.toml
-	@echo "setting up $(VENV) ($(EXTRA)) from requirements/$(EXTRA).lock: about a minute and 1.6 GB, once" >&2
+	@echo "setting up $(VENV) ($(EXTRA)) from requirements/$(EXTRA).lock: about a minute and 1.9 GB, once" >&2
 	@rm -rf '$(VENV)'
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else "Python 3.10, 3.11 or 3.12 is needed, this is %d.%d: run make PYTHON=python3.12 ..." % v[:2])'
 	@$(PYTHON) -m venv '$(VENV)'
