@@ -105,7 +105,11 @@ def session_options(command: Command) -> Command:
             multiple=True,
             help="A setting of one runtime alone, repeatable; `python -m runtimes` lists them.",
         ),
-        click.option("--out", type=click.Path(path_type=Path), help="Results folder. [default: new, under results/]"),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help="Results folder. [default: where records are made, a new one under results/]",
+        ),
     ]
     for option in reversed(options):
         collected = option(collected)

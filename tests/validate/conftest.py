@@ -23,10 +23,12 @@ from convert.models import find_all
 from runtimes import registry
 from runtimes.asked import Asked
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from validate import inputs, reference
 from validate.accuracy import __main__ as command
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Cell, Settings, make
 from validate.accuracy.passes import Listener, Run
+from validate.check import Case
 from validate.datasets import load
 
 CLASSES = 10
@@ -265,3 +267,11 @@ def watched(make_runtime: Callable[..., Runtime]) -> Callable[..., tuple[Runtime
         return replace(runtime, open_session=open_session), seen
 
     return made
+
+
+@pytest.fixture
+def case(toy_artifact: Artifact) -> Case:
+    images = inputs.seeded(toy_artifact.preprocessing, 5) + inputs.edge_cases(toy_artifact.preprocessing)
+    return Case(
+        toy_artifact, registry.get("ort-cpu"), Options(), images, (1, 4), reference.obtain(toy_artifact, images)
+    )
