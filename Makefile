@@ -12,6 +12,9 @@ RUNTIME ?=
 BATCH ?= 1,4,8
 IMAGES ?=
 export OUT ?=
+# How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
+# the interval of each median is within 1 %, or a minute of measuring per cell.
+EFFORT ?= --target 5% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
 # RESUME=1 with OUT=: measure only what that results folder lacks.
 RESUME ?=
 
@@ -33,7 +36,7 @@ help: ## this list
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
-	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
+	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/

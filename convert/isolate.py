@@ -6,6 +6,7 @@ reason instead of the end of everything. The caller sleeps meanwhile.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -16,10 +17,13 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from convert.errors import InputError
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class JobError(Exception):
@@ -91,7 +95,15 @@ def death(status: int) -> str:
     return f"the process ended with status {status} and no result"
 
 
+def die_with_parent() -> None:
+    """Have Linux end this process when the one that started it dies: nobody would take its result, and while it went
+    on computing it would disturb whatever is measured next."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _main(target: str, result_file: str) -> None:
+    die_with_parent()
     payload = json.load(sys.stdin)
     try:
         module, _, function = target.partition(":")

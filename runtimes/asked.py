@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,34 +64,36 @@ class Asked:
         }
 
 
-def session_options(command: Command) -> Command:
-    """`--runtime`, `--device`, `--threads`, `--streams`, `--cache`, `--option`, `--out`: for commands that run models.
+def ask(
+    chosen: str | None,
+    device: str | None = None,
+    threads: int | None = None,
+    streams: int | None = None,
+    cache: Path | None = None,
+    pairs: Iterable[str] = (),
+) -> Asked:
+    """What the values of the options come to. chosen: `--runtime`; pairs: each `--option`. InputError as they say."""
+    device = _device(device)
+    settings = _settings(pairs)
+    runtimes = registry.select(chosen, device)
+    stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
+    if stray:
+        raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
+    return Asked(runtimes, chosen is not None, device, threads, streams, cache, settings)
 
-    The command gets what they came to as `asked`, and `out`.
+
+_THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
+
+
+def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) -> Command:
+    """`--runtime`, `--device`, `--threads`, `--streams`, `--cache`, `--option`, `--out`, as they were typed.
+
+    The command gets `ask`'s arguments, and `out`. threads: the option, for a command that takes several values.
     """
-
-    @functools.wraps(command)
-    def collected(
-        chosen: str | None,
-        device: str | None,
-        threads: int | None,
-        streams: int | None,
-        cache: Path | None,
-        pairs: tuple[str, ...],
-        **rest: Any,
-    ) -> Any:
-        device = _device(device)
-        settings = _settings(pairs)
-        runtimes = registry.select(chosen, device)
-        stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
-        if stray:
-            raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
-        return command(asked=Asked(runtimes, chosen is not None, device, threads, streams, cache, settings), **rest)
-
     options = [
         click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]"),
         click.option("--device", help="CPU, GPU (the first), GPU.1, NPU. [default: each runtime's own]"),
-        click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]"),
+        threads,
         click.option("--streams", type=click.IntRange(min=1), help="Inferences at once, where a runtime can."),
         click.option(
             "--cache",
@@ -112,8 +114,26 @@ def session_options(command: Command) -> Command:
         ),
     ]
     for option in reversed(options):
-        collected = option(collected)
-    return collected  # type: ignore[return-value]
+        command = option(command)
+    return command
+
+
+def session_options(command: Command) -> Command:
+    """`session_flags` for commands that run models: the command gets what they came to as `asked`, and `out`."""
+
+    @functools.wraps(command)
+    def collected(
+        chosen: str | None,
+        device: str | None,
+        threads: int | None,
+        streams: int | None,
+        cache: Path | None,
+        pairs: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        return command(asked=ask(chosen, device, threads, streams, cache, pairs), **rest)
+
+    return session_flags(collected)  # type: ignore[return-value]
 
 
 def resume_option(command: Command) -> Command:

@@ -189,6 +189,13 @@ class Session(ABC):
         """Of the last `run`; None where there is no device beside the processor."""
         return None
 
+    def twin(self) -> Session | None:
+        """A session on the same loaded model that another thread may use at the same time.
+
+        None where the runtime has no streams of its own: then a second session has to be opened.
+        """
+        return None
+
     def close(self) -> None:  # noqa: B027 - most runtimes release with their last reference
         """Release what the runtime holds outside Python's memory."""
 

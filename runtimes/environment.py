@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import re
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from convert.files import write_json
+from convert.files import sha256_json, write_json
 from runtimes import conflicts
-from runtimes.base import usable_cores
 from runtimes.bench.store import ENVIRONMENT
+from runtimes.gpu import nvml
+from runtimes.machine import container, processor, variables
 
 _PACKAGES = (
     "paddlepaddle",
@@ -30,55 +30,77 @@ _PACKAGES = (
     "cuda-bindings",
     "numpy",
     "opencv-python-headless",
+    "mlcommons-loadgen",
+    "ml-dtypes",
+    "nvidia-ml-py",
+    "psutil",
+    "scipy",
+    "threadpoolctl",
 )
-# Instruction sets that decide which kernels a runtime picks.
-_INSTRUCTION_SETS = (
-    *("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"),
-    *("asimd", "bf16", "i8mm"),
+# CUDA's libraries, whose distributions carry CUDA's version in their names.
+_CUDA_PACKAGES = re.compile(r"nvidia-(cublas|cudnn|cuda-runtime|cuda-nvrtc)(-cu\d+)?|tensorrt(-rtx)?-cu\d+(-libs)?")
+# What of `machine` two runs must share for their numbers to be compared. Not the kernel, whose updates hardly change
+# them, nor what moves by itself (load); cores_usable is there because taskset narrows it.
+_SAME_MACHINE = (
+    *("cpu", "architecture", "family_model", "instruction_sets", "sockets", "cores_usable", "smt", "caches"),
+    *("huge_pages", "frequency", "virtual", "hypervisor", "machine_type"),
 )
+_SAME_GPU = ("name", "memory_bytes", "power_limit_w", "mig", "ecc")
 
 
 def describe() -> dict[str, Any]:
     """What a report says of the machine. Unknown values are None."""
-    cpu = _cpuinfo()
-    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    gpus = nvml.describe()
     return {
         "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
-            "architecture": platform.machine(),
-            "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
-            "cores_physical": psutil.cpu_count(logical=False),
-            "cores_logical": psutil.cpu_count(),
-            "cores_usable": usable_cores(),
-            "memory_bytes": psutil.virtual_memory().total,
-            "virtual": "hypervisor" in flags if flags else None,
-            "load_average_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        },
+        "machine": {**processor.describe(), "container": container.describe()},
+        "gpus": gpus,
+        "unmeasured": {} if gpus else {"gpus": nvml.none_here()},
         "os": {
             "system": platform.system(),
             "kernel": platform.release(),
-            "libc": " ".join(platform.libc_ver()) or None,
+            "libc": " ".join(platform.libc_ver()).strip() or None,
         },
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := conflicts.version(name))},
+        "packages": _packages(),
+        "variables": variables.describe(),
         "vitbench": {"version": conflicts.version("vitbench"), **_commit()},
     }
 
 
-def save(folder: Path) -> None:
-    """Write `environment.json` into a results folder, unless it is there: it tells of the run's beginning."""
+def machine_key(description: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits: equal for two descriptions whose numbers may be compared, as far as the machine goes.
+
+    Versions and environment variables are no part of it: they belong to what is measured, not to where.
+    """
+    machine = description["machine"]
+    same = {name: machine.get(name) for name in _SAME_MACHINE}
+    # The kernel takes a little of it for itself, a different part in each version.
+    same["memory_gib"] = round(machine["memory_bytes"] / 2**30)
+    same["limits"] = {name: machine["container"].get(name) for name in ("cpu_quota", "memory_limit_bytes")}
+    same["gpus"] = [{name: gpu.get(name) for name in _SAME_GPU} for gpu in description["gpus"]]
+    return sha256_json(same)[:16]
+
+
+def setting_key(description: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits for all of a machine that can change a number: `machine_key`, and the variables that change
+    arithmetic or threads."""
+    return sha256_json([machine_key(description), description["variables"]])[:16]
+
+
+def save(folder: Path, **more: Any) -> None:
+    """Write `environment.json` into a results folder, unless it is there: it tells of the run's beginning.
+
+    more: what else is to stand in it.
+    """
     if not (folder / ENVIRONMENT).exists():
-        write_json(folder / ENVIRONMENT, describe())
+        write_json(folder / ENVIRONMENT, describe() | more)
 
 
-def _cpuinfo() -> dict[str, str]:
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+def _packages() -> dict[str, str]:
+    named = {name: version for name in _PACKAGES if (version := conflicts.version(name))}
+    found = {name: version for name, version in conflicts.installed().items() if _CUDA_PACKAGES.fullmatch(name)}
+    return {**named, **dict(sorted(found.items()))}
 
 
 def _commit() -> dict[str, Any]:

@@ -23,9 +23,11 @@ from rich.table import Table
 
 from convert import cli
 from convert.artifact import Artifact
+from convert.errors import CheckFailed
 from runtimes.asked import Asked, session_options
 from runtimes.base import Runtime
-from runtimes.bench.cell import Effort, Job, measure
+from runtimes.bench.executor import Local
+from runtimes.bench.job import Effort, Job
 from validate.accuracy import passes
 from validate.accuracy.cells import Cell, Settings, make
 from validate.accuracy.crops import CropCache
@@ -110,8 +112,11 @@ def resident(process: psutil.Process) -> int:
 def bare(cell: Cell, seconds: float) -> float:
     """Images per second of the bench's loop on tensors in memory."""
     effort = Effort(min_s=seconds, max_s=10 * seconds)
-    job = Job(str(cell.artifact.path), cell.runtime.name, cell.batch, cell.options, effort)
-    samples = measure(job)["samples_ms"]
+    job = Job(str(cell.artifact.path), cell.runtime.name, cell.batch, cell.options, effort=effort)
+    (outcome,) = Local(probe=None).run([job])
+    if outcome.numbers is None:
+        raise CheckFailed(f"{cell.runtime.name}: {outcome.failure}")
+    samples = outcome.numbers["samples_ms"]
     return 1e3 * cell.batch * len(samples) / sum(samples)
 
 

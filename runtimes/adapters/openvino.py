@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from typing import Any
 
@@ -64,6 +65,12 @@ class _OpenVinoSession(Session):
             if name in self._compiled.get_property("SUPPORTED_PROPERTIES")
             else None
         )
+
+    def twin(self) -> Session:
+        # A compiled model shares its streams among the requests that are in flight.
+        other = copy.copy(self)
+        other._request = self._compiled.create_infer_request()
+        return other
 
     def close(self) -> None:
         del self._request, self._compiled

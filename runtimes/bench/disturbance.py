@@ -1,44 +1,193 @@
-"""How much of the processor others took while a cell was measured, from the system's own counters."""
+"""What disturbed a visit, from the system's own counters; what there is no counter for is null, with the reason."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 # Of the cores that the cell may use. An idle machine shows about 1 %; one busy process on two cores shows 50 %.
-TOLERABLE_SHARE = 0.1
+TOLERABLE_FOREIGN = 0.1
+# Time that the hypervisor gave to others.
+TOLERABLE_STEAL = 0.02
 # The counters tick every 10 ms on Linux: over less than this they say nothing.
 _SHORTEST_S = 1.0
 # Time that somebody computed, steal (another virtual machine) among it. Guest time is contained in user time.
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
+_CPUS = Path("/sys/devices/system/cpu")
+_PRESSURE = Path("/proc/pressure/cpu")
 
 
 @dataclass(frozen=True)
-class Counters:
-    """Seconds: the clock, what all processes computed on our cores, and what this one did. cores: how many are ours."""
+class Reading:
+    """Counters at one moment. Seconds: the clock, what all computed on our cores, what of it was stolen, what this
+    process did. cores: how many are ours. counts: by name, None where there is no counter (`unmeasured` says why).
+    pressure_s: seconds in which somebody on the whole machine waited for a processor.
+    """
 
     clock_s: float
     busy_s: float
+    steal_s: float | None
     own_s: float
     cores: int
+    counts: Mapping[str, int | None] = field(default_factory=dict)
+    frequency_mhz: tuple[float, ...] = ()
+    temperature_c: float | None = None
+    gpu: Any = None
+    pressure_s: float | None = None
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
-def read() -> Counters:
-    """The counters now, of the cores that this process may run on."""
+def read(device: str = "CPU") -> Reading:
+    """The counters now, of the cores that this process may run on and of the device where it is a GPU."""
     times = psutil.cpu_times(percpu=True)
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(times))
-    busy = sum(getattr(times[core], field, 0.0) for core in ours if core < len(times) for field in _BUSY)
-    own = os.times()
-    return Counters(time.perf_counter(), busy, own.user + own.system, len(ours))
+    mine = [times[core] for core in ours if core < len(times)]
+    busy = sum(getattr(one, name, 0.0) for one in mine for name in _BUSY)
+    steal = sum(one.steal for one in mine) if all(hasattr(one, "steal") for one in mine) else None
+    own, process = os.times(), psutil.Process()
+    unmeasured = {} if steal is not None else {"steal": "the system counts no stolen time"}
+    counts = {
+        "involuntary_switches": process.num_ctx_switches().involuntary,
+        "major_faults": _major_faults(unmeasured),
+        "throttled_count": _throttled(unmeasured),
+    }
+    return Reading(
+        time.perf_counter(),
+        busy,
+        steal,
+        own.user + own.system,
+        len(ours),
+        counts,
+        _frequencies(unmeasured),
+        _temperature(unmeasured),
+        _gpu(device, unmeasured),
+        _pressure(unmeasured),
+        unmeasured,
+    )
 
 
-def foreign_share(before: Counters, after: Counters) -> float | None:
-    """The share of our cores' time that others took in between; None where it was too short to tell."""
+def difference(before: Reading, after: Reading) -> dict[str, Any]:
+    """What happened between two readings.
+
+    foreign_load, own_load, steal: shares of our cores' time (0 to 1). pressure: share of the clock's time in which a
+    task of the whole machine, this process' own threads among them, waited for a processor. load_average_1min: at the
+    end. frequency_mhz: `min` and `median` of our cores at both. throttled_count, involuntary_switches, major_faults:
+    events in between. temperature_c: the hotter of both. gpu: see runtimes/gpu/nvml.py. `unmeasured`: why a value is
+    null.
+    """
     seconds = after.clock_s - before.clock_s
-    if seconds < _SHORTEST_S:
+    unmeasured = dict(after.unmeasured)
+    shares: dict[str, float | None] = dict.fromkeys(("foreign_load", "own_load", "steal", "pressure"))
+    if seconds >= _SHORTEST_S:
+        total, own = seconds * after.cores, after.own_s - before.own_s
+        shares["foreign_load"] = min(1.0, max(0.0, (after.busy_s - before.busy_s - own) / total))
+        shares["own_load"] = own / total
+        if before.steal_s is not None and after.steal_s is not None:
+            shares["steal"] = max(0.0, after.steal_s - before.steal_s) / total
+        if before.pressure_s is not None and after.pressure_s is not None:
+            shares["pressure"] = min(1.0, (after.pressure_s - before.pressure_s) / seconds)
+    else:
+        unmeasured |= dict.fromkeys(shares, f"counters say nothing over less than {_SHORTEST_S:g} s")
+    frequencies = sorted((*before.frequency_mhz, *after.frequency_mhz))
+    hottest = [reading.temperature_c for reading in (before, after) if reading.temperature_c is not None]
+    found = {
+        **shares,
+        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "frequency_mhz": {"min": frequencies[0], "median": frequencies[len(frequencies) // 2]} if frequencies else None,
+        "temperature_c": max(hottest) if hottest else None,
+        **{name: _minus(after.counts[name], before.counts.get(name)) for name in after.counts},
+        "gpu": _gpu_difference(before, after),
+    }
+    if found["load_average_1min"] is None:
+        unmeasured["load_average_1min"] = "the system has none"
+    return {**found, "unmeasured": unmeasured}
+
+
+def disturbed(found: Mapping[str, Any]) -> str | None:
+    """What of a `difference` makes a visit's times doubtful, in a sentence; None where nothing does."""
+    reasons = []
+    if (found.get("foreign_load") or 0) > TOLERABLE_FOREIGN:
+        reasons.append(f"other processes took {found['foreign_load']:.0%} of the processor meanwhile")
+    if (found.get("steal") or 0) > TOLERABLE_STEAL:
+        reasons.append(f"the hypervisor took {found['steal']:.0%} of the processor for others")
+    if found.get("throttled_count"):
+        reasons.append("the processor was throttled")
+    if found.get("gpu"):
+        from runtimes.gpu import nvml
+
+        reasons.append(nvml.disturbed(found["gpu"]) or "")
+    return "; ".join(filter(None, reasons)) or None
+
+
+def _minus(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def _major_faults(unmeasured: dict[str, str]) -> int | None:
+    try:
+        import resource
+    except ImportError:
+        unmeasured["major_faults"] = "the system does not count them"
         return None
-    foreign = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
-    return min(1.0, max(0.0, foreign / (seconds * after.cores)))
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_majflt)
+
+
+def _pressure(unmeasured: dict[str, str]) -> float | None:
+    """Seconds, from "some avg10=... total=MICROSECONDS" (the kernel's Documentation/accounting/psi.rst)."""
+    try:
+        words = _PRESSURE.read_text(encoding="ascii").splitlines()[0].split()
+    except OSError:
+        unmeasured["pressure"] = "the system has no pressure stall information"
+        return None
+    return int(words[-1].removeprefix("total=")) / 1e6
+
+
+def _throttled(unmeasured: dict[str, str]) -> int | None:
+    files = list(_CPUS.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
+    if not files:
+        unmeasured["throttled_count"] = "the system counts no throttling (usual on virtual machines)"
+        return None
+    return sum(int(file.read_text(encoding="ascii")) for file in files)
+
+
+def _frequencies(unmeasured: dict[str, str]) -> tuple[float, ...]:
+    """Clocks in MHz that are measured and not nominal ones: cpufreq's, which a virtual machine has not."""
+    files = _CPUS.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    found = tuple(int(file.read_text(encoding="ascii")) / 1e3 for file in files)
+    if not found:
+        unmeasured["frequency_mhz"] = "the system does not tell the clock (usual on virtual machines)"
+    return found
+
+
+def _temperature(unmeasured: dict[str, str]) -> float | None:
+    sensors = psutil.sensors_temperatures() if hasattr(psutil, "sensors_temperatures") else {}
+    found = [one.current for entries in sensors.values() for one in entries if one.current]
+    if not found:
+        unmeasured["temperature_c"] = "the system shows no sensor (usual on virtual machines)"
+        return None
+    return max(found)
+
+
+def _gpu(device: str, unmeasured: dict[str, str]) -> Any:
+    if not device.startswith("GPU"):
+        return None
+    from runtimes.gpu import nvml
+
+    reading = nvml.read(device)
+    if reading is None:
+        unmeasured["gpu"] = nvml.missing(device)
+    return reading
+
+
+def _gpu_difference(before: Reading, after: Reading) -> dict[str, Any] | None:
+    if before.gpu is None or after.gpu is None:
+        return None
+    from runtimes.gpu import nvml
+
+    return nvml.difference(before.gpu, after.gpu)

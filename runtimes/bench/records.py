@@ -9,7 +9,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from runtimes.base import Options, Runtime
-from runtimes.bench.store import Record
+from runtimes.bench.store import FORMAT, Record
 
 
 def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
@@ -17,6 +17,7 @@ def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, optio
     options = options or Options(precision, runtime.default_device)
     manifest = artifact.manifest
     return {
+        "format": FORMAT,
         "kind": kind,
         "model": artifact.model,
         "precision": precision,

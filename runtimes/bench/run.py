@@ -1,164 +1,132 @@
-"""Measure a matrix of cells into a results folder: parity first, then each cell that passed it."""
+"""Carry out a plan: parity first, then rounds of visits in random order, a record for each cell when it is known."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from convert import cli
-from convert.artifact import Artifact
-from convert.isolate import JobError
+from convert.isolate import die_with_parent
 from runtimes.asked import Asked
-from runtimes.base import Runtime, discrepancy
-from runtimes.bench import records, store
-from runtimes.bench.cell import Effort, Job, measure
-from runtimes.bench.disturbance import TOLERABLE_SHARE
-from runtimes.bench.proof import Proof, proof
+from runtimes.bench import compose, load, proven, records, rounds, store
+from runtimes.bench.course import Course, Run
+from runtimes.bench.display import Watch
+from runtimes.bench.executor import Executor, Local
+from runtimes.bench.plan import Cell, Plan, key
+from runtimes.bench.proof import proof
 from runtimes.bench.store import Record
+from runtimes.bench.visits import VISITS, Visits
 
-_NO_NUMBERS: Record = {
-    "samples_ms": [],
-    **dict.fromkeys(
-        (
-            "count",
-            "median_ms",
-            "ci95_ms",
-            "p90_ms",
-            "p95_ms",
-            "p99_ms",
-            "load_ms",
-            "first_ms",
-            "peak_memory_bytes",
-            "device_times_ms",
-            "foreign_load",
-        )
-    ),
-}
+# A visit that takes so many times what was estimated hangs; and no visit hangs before so many seconds.
+_HANGS = 20.0
+_SURELY_NOT_HANGING_S = 120.0
+# Of what was free at the start: beyond it the system's killer would come, and it may strike anyone.
+_MEMORY_SHARE = 0.9
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """What is asked for. artifacts: by the names that the user gave the models; weights: the `--weights` given."""
+def run(plan: Plan, folder: Path, resume: bool, watch: Watch, executor: Executor | None = None) -> Iterator[Record]:
+    """Measure a plan's cells and append a record for each; yields them as they are done.
 
-    artifacts: dict[str, Artifact]
-    precision: str
-    asked: Asked
-    batches: list[int]
-    weights: str | None = None
-    root: Path = Path("artifacts")
-    effort: Effort = field(default_factory=Effort)
-
-    @property
-    def runtimes(self) -> list[Runtime]:
-        return self.asked.having(self.precision)
-
-    @property
-    def cells(self) -> int:
-        return len(self.artifacts) * len(self.runtimes) * len(self.batches)
-
-
-def run(matrix: Matrix, folder: Path, resume: bool, on_cell: Callable[[str], None]) -> Iterator[Record]:
-    """Measure every cell and append its record; yields each. on_cell: told what starts.
-
-    resume: a cell that the folder already has a number for is not measured again, and its stored record is yielded. A
-    cell whose runtime failed parity is refused with the reason; one that crashes or hangs is recorded as failed, and
-    the rest goes on.
+    resume: cells that the folder has a number for are not measured again, and their stored record is yielded; visits to
+    the others that it has are taken up. A cell that the plan refused, or whose runtime failed parity, is refused with
+    the reason; one that crashes, hangs or runs out of memory is recorded as failed, and the rest goes on.
     """
+    executor = executor or Local()
+    machine = executor.machine()
     known = store.read(folder) if (folder / store.RESULTS).exists() else []
-    for argument, artifact in matrix.artifacts.items():
-        cells = [_blank(matrix, argument, artifact, r, batch) for r in matrix.runtimes for batch in matrix.batches]
-        unproven = {cell["runtime"]: None for cell in cells if proof(cell, known).passed is None}
-        if unproven:
-            on_cell(f"parity of {artifact.model} on {', '.join(unproven)}")
-            prove(matrix, argument, [runtime for runtime in matrix.runtimes if runtime.name in unproven], folder)
-            known = store.read(folder)
-        for cell in cells:
-            on_cell(f"{artifact.model} {matrix.precision} on {cell['runtime']}, batch {cell['batch']}")
-            stored = _stored(cell, known) if resume else None
-            if stored is None:
-                stored = cell | _numbers(matrix, artifact, cell, proof(cell, known))
-                store.append(folder, stored)
+    if not resume:
+        (folder / VISITS).unlink(missing_ok=True)
+    state = Run(plan, folder, watch, executor, Visits.stored(folder), plan.effort.patience_s)
+    state.order.seed(plan.seed)
+    for cell, reason in plan.refused:
+        yield state.finish(_course(plan, cell, machine, 0.0), {"status": "refused", "reason": reason})
+    pending = []
+    for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True):
+        course = _course(plan, cell, machine, cost.visit_s(plan.effort.processes))
+        stored = _stored(course, known) if resume else None
+        if stored:
+            watch.record(stored)
             yield stored
+        else:
+            if any(record.get("key") == course.key for record in known):
+                state.visits.of.pop(course.key, None)  # it failed: it gets another chance from the start
+            pending.append(course)
+    known = _proven(pending, folder, known, watch, machine)
+    passed = []
+    for course in pending:
+        parity = proof(course.blank, known)
+        if parity.passed:
+            passed.append(course)
+        else:
+            yield state.finish(course, {"status": "refused", "reason": parity.reason})
+    yield from rounds.measure(state, [course for course in passed if course.cell.mode == "latency"])
+    for course in passed:
+        if course.cell.mode == "throughput":
+            yield load.throughput(state, course)
+        elif course.cell.mode == "server":
+            yield load.server(state, course)
 
 
-def prove(matrix: Matrix, argument: str, runtimes: list[Runtime], folder: Path) -> None:
-    """Have parity checked, by the command that a user would give: it is the validator's work, which builds on ours."""
-    options: dict[str, Any] = {
-        "model": argument,
-        "weights": matrix.weights,
-        "artifacts": matrix.root,
-        "precision": matrix.precision,
-        "batch": ",".join(map(str, matrix.batches)),
-        "out": folder,
-        **matrix.asked.arguments(runtimes),
-    }
-    # Whatever comes of it stands in the records; a runtime without one is refused below.
-    subprocess.run(
-        [sys.executable, "-m", "validate.parity", *records.words(options)], stdout=subprocess.DEVNULL, check=False
-    )
+def _course(plan: Plan, cell: Cell, machine: str, visit_s: float) -> Course:
+    name = key(cell, machine)
+    free = plan.estimate.free_memory_bytes
+    # Device drivers map much more than they use: the limit is for the processor's memory only.
+    limit = int(free * _MEMORY_SHARE) if free and cell.options.device == "CPU" else None
+    timeout = max(_SURELY_NOT_HANGING_S, _HANGS * visit_s)
+    return Course(cell, name, compose.blank(cell, name, plan.effort), timeout, limit)
 
 
-def _blank(matrix: Matrix, argument: str, artifact: Artifact, runtime: Runtime, batch: int) -> Record:
-    command = records.command(
-        "runtimes.bench",
-        argument,
-        artifact,
-        matrix.weights,
-        precision=matrix.precision,
-        batch=batch,
-        **matrix.asked.arguments([runtime]),
-    )
-    options = matrix.asked.options(runtime, matrix.precision)
-    return records.blank("latency", artifact, runtime, matrix.precision, options) | {
-        "command": command,
-        "batch": batch,
-        "threads": options.thread_count(),
-        **_NO_NUMBERS,
-    }
-
-
-def _numbers(matrix: Matrix, artifact: Artifact, cell: Record, parity: Proof) -> Record:
-    if not parity.passed:
-        return {"status": "refused", "reason": parity.reason}
-    (runtime,) = (runtime for runtime in matrix.runtimes if runtime.name == cell["runtime"])
-    # The batches that parity ran with: what is compiled for them is then the same, and not only alike.
-    options = matrix.asked.options(runtime, matrix.precision, sorted({1, *matrix.batches}))
-    try:
-        environment = runtime.environment(options)
-        numbers = measure(Job(str(artifact.path), runtime.name, cell["batch"], options, matrix.effort, environment))
-    except JobError as error:
-        cli.say(error.log[-2000:].strip())
-        return {"status": "failed", "reason": str(error)}
-    effective = numbers["effective"]
-    if reason := discrepancy(cell["runtime"], effective, options):
-        return {"effective": effective, "status": "failed", "reason": reason}
-    foreign = numbers["foreign_load"]
-    if foreign is not None and foreign > TOLERABLE_SHARE:
-        reason = f"other processes took {foreign:.0%} of the processor meanwhile: measure it again on a quiet machine"
-        return numbers | {"status": "unstable", "reason": reason}
-    return numbers
-
-
-# What two records of one cell have in common.
-_CELL = (
-    "kind",
-    "artifact",
-    "runtime",
-    "runtime_version",
-    "precision",
-    "device",
-    "batch",
-    "threads",
-    "streams",
-    "settings",
-)
-
-
-def _stored(cell: Record, known: list[Record]) -> Record | None:
-    """The newest record with a number for a cell: same artifact, runtime, version and options."""
-    found = [r for r in known if r["status"] == "ok" and all((r.get(k) or None) == (cell[k] or None) for k in _CELL)]
+def _stored(course: Course, known: Sequence[Record]) -> Record | None:
+    """The newest record with a number for a cell."""
+    found = [r for r in known if r.get("key") == course.key and r["status"] in ("ok", "unstable")]
     return found[-1] if found else None
+
+
+def _proven(
+    courses: Sequence[Course], folder: Path, known: Sequence[Record], watch: Watch, machine: str
+) -> list[Record]:
+    """The folder's records, with parity checked where no record spoke of a cell yet."""
+    lacking: dict[str, list[Course]] = {}
+    recalled: list[Record] = []
+    for course in courses:
+        cell = course.cell
+        if proof(course.blank, [*known, *recalled]).passed is None:
+            kept = proven.recall(cell, course.blank, machine)
+            recalled += kept
+            if not kept:
+                together = (cell.argument, cell.weights, cell.precision, cell.options.device, cell.options.batches)
+                lacking.setdefault(json.dumps(together), []).append(course)
+    for record in recalled:
+        store.append(folder, record)
+    for group in lacking.values():
+        prove([course.cell for course in group], folder, watch)
+    now = store.read(folder) if (folder / store.RESULTS).exists() else []
+    if lacking:
+        proven.keep([course.cell for course in courses], now[len(known) + len(recalled) :], machine)
+    return now
+
+
+def prove(cells: Sequence[Cell], folder: Path, watch: Watch) -> None:
+    """Have parity checked, by the command that a user would give: it is the validator's work, which builds on ours.
+
+    cells: of one model, precision and device.
+    """
+    first, runtimes = cells[0], list({cell.runtime.name: cell.runtime for cell in cells}.values())
+    watch.parity(f"parity of {first.artifact.model} on {', '.join(runtime.name for runtime in runtimes)}")
+    settings = {cell.runtime.name: cell.options.extra for cell in cells if cell.options.extra}
+    asked = Asked(runtimes, True, first.options.device, cache=first.asked.cache, settings=settings)
+    options: dict[str, Any] = {
+        "model": first.argument,
+        "weights": first.weights,
+        "artifacts": first.artifact.path.parents[1],
+        "precision": first.precision,
+        "batch": ",".join(map(str, first.options.batches)),
+        "out": folder,
+        **asked.arguments(runtimes),
+    }
+    # Whatever comes of it stands in the records; a runtime without one is refused.
+    command = [sys.executable, "-m", "validate.parity", *records.words(options)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent, check=False)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from convert.errors import InputError
+from runtimes.bench import lines
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
 STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
-KINDS = ("latency", "throughput", "parity", "accuracy")
+KINDS = ("latency", "throughput", "server", "parity", "accuracy")
+# Of a record; one without a number is of format 1. 2: latencies of several processes, `processes` and `interval`.
+FORMAT = 2
 COMMON_FIELDS = (
     "kind",
     "model",
@@ -45,61 +46,60 @@ def newest_run(root: Path = Path("results")) -> Path:
 
 
 def append(folder: Path, record: Record) -> None:
-    """Add one record. The line reaches the disk in one write, so that a kill leaves it whole or absent."""
+    """Add one record. The line reaches the disk in one write, so that a kill leaves it whole or absent.
+
+    ValueError when it is no record: a field is missing, or its kind, status or format is not known here.
+    """
     missing = [name for name in COMMON_FIELDS if name not in record]
     if missing or record["status"] not in STATUSES or record["kind"] not in KINDS:
         raise ValueError(f"not a record: missing {missing}, kind {record.get('kind')}, status {record.get('status')}")
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / RESULTS
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, (_end_last_line(descriptor) + line).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if problem := newer_format(record):
+        raise ValueError(problem)
+    lines.append(folder / RESULTS, record)
 
 
-def _end_last_line(descriptor: int) -> str:
-    """What must stand before a new record: the end of a line that has none, after dropping what a crash cut off."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    start = size
-    while start and os.pread(descriptor, 1, start - 1) != b"\n":
-        start -= 1
-    if start == size:
-        return ""
-    if _parse(os.pread(descriptor, size - start, start).decode(errors="replace")):
-        return "\n"
-    os.ftruncate(descriptor, start)
-    return ""
-
-
-def _parse(line: str) -> Record | None:
+def _record(line: str) -> Record | None:
     """The record on a line, None when there is none."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and all(name in record for name in COMMON_FIELDS) else None
+    record = lines.parse(line)
+    return record if record is not None and all(name in record for name in COMMON_FIELDS) else None
 
 
 def read(folder: Path) -> list[Record]:
-    """All records, oldest first. A cut last line is left out; any other damage is an InputError that names the line."""
+    """All records, oldest first. A cut last line is left out; any other damage, and a record of a newer format, is an
+    InputError that names the line."""
     file = folder / RESULTS
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        texts = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: no results folder ({error})") from None
     records = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(texts, start=1):
         if not line.strip():
             continue
-        record = _parse(line)
+        _refuse_newer(lines.parse(line), f"{file}, line {number}")
+        record = _record(line)
         if record:
             records.append(record)
-        elif number < len(lines):  # the last one has no line end: a crash cut it
+        elif number < len(texts):  # the last one has no line end: a crash cut it
             raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
     return records
+
+
+def _refuse_newer(table: Record | None, where: str) -> None:
+    """InputError for a line that a later version wrote: what it means is not known here, nor which fields it has."""
+    problem = newer_format(table) if table else None
+    if problem:
+        raise InputError(f"{where}: {problem}")
+
+
+def newer_format(table: Record) -> str | None:
+    """What is wrong with the format that a record names, in a clause; None where it is read here."""
+    version = table.get("format", 1)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        return f"a record of format {version!r}: there is none"
+    if version > FORMAT:
+        return f"a record of format {version}; this vitbench reads up to {FORMAT}: update it"
+    return None
 
 
 def latest(records: Iterable[Record], *keys: str) -> dict[tuple[Any, ...], Record]:

@@ -1,0 +1,119 @@
+"""Who runs visits: the seam between what is to be measured and where.
+
+An executor takes jobs and gives outcomes, both of them JSON. Here it is this machine, one visit after the other. One
+that knows several machines gives each job to a machine that can run it; nothing else has to change.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import platformdirs
+
+from convert import isolate
+from convert.errors import InputError
+from convert.isolate import JobError
+from runtimes import environment
+from runtimes.bench import probe as probes
+from runtimes.bench.job import Job
+from runtimes.bench.probe import Probe
+
+VISIT = "runtimes.bench.visit:run_job"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a visit.
+
+    numbers: what `visit.run_job` gave; None where it failed, for the reason in `failure` (`log`: what it printed).
+    probe_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
+    waited_s: for a machine that is slowed down.
+    """
+
+    numbers: Mapping[str, Any] | None
+    failure: str | None = None
+    log: str = ""
+    probe_ms: tuple[float, ...] = ()
+    slowdown: float = 0.0
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    time_utc: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Outcome:
+        """The outcome that `as_dict` made a table of, also after a journey through JSON."""
+        return cls(**{**table, "probe_ms": tuple(table["probe_ms"])})
+
+
+class Executor(Protocol):
+    """Runs visits somewhere."""
+
+    def machine(self) -> str:
+        """A short hash of what makes its numbers comparable; part of every cell's key."""
+
+    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
+        """The outcome of each job, in the jobs' order. Jobs are drawn one at a time, when there is room for one.
+
+        patience_s: how long they may wait, all together, for a machine that is slowed down.
+        """
+
+    def slowdown(self, probe_ms: Sequence[float]) -> float:
+        """How much slower than at its best, by what is known now, the machine was at these readings of its speed."""
+
+
+@dataclass
+class Local:
+    """This machine, one visit after the other; the parent sleeps meanwhile.
+
+    probe: None leaves the machine's speed unknown.
+    """
+
+    probe: Probe | None = field(default_factory=lambda: Probe(_probe_file()))
+
+    def machine(self) -> str:
+        return environment.setting_key(environment.describe())
+
+    def run(self, jobs: Iterable[Job], patience_s: float = 0.0) -> Iterator[Outcome]:
+        for job in jobs:
+            outcome = self._visit(job, patience_s)
+            patience_s = max(0.0, patience_s - outcome.waited_s)
+            yield outcome
+        if self.probe:
+            self.probe.keep()
+
+    def slowdown(self, probe_ms: Sequence[float]) -> float:
+        return self.probe.slowdown(*probe_ms) if self.probe and probe_ms else 0.0
+
+    def _visit(self, job: Job, patience_s: float) -> Outcome:
+        before, waited = probes.wait(self.probe, patience_s) if self.probe else (None, 0.0)
+        started, stamp = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        numbers, failure, log = _call(job)
+        seconds = time.perf_counter() - started
+        readings = (before, self.probe.take()) if self.probe and before is not None else ()
+        return Outcome(numbers, failure, log, readings, self.slowdown(readings), seconds, waited, stamp)
+
+
+def _call(job: Job) -> tuple[dict[str, Any] | None, str | None, str]:
+    try:
+        numbers = isolate.call(VISIT, job.as_dict(), timeout_s=job.timeout_s, environment=job.environment)
+        return numbers, None, ""
+    except JobError as error:
+        reason = str(error)
+        if job.memory_limit_bytes and any(signal in reason for signal in ("SIGSEGV", "SIGABRT")):
+            # What native libraries make of memory that they do not get.
+            reason += f" (its memory was limited to {job.memory_limit_bytes / 1e9:.1f} GB)"
+        return None, reason, error.log[-2000:].strip()
+    except InputError as error:  # of this cell; the others need not suffer from it
+        return None, error.message, ""
+
+
+def _probe_file() -> Path:
+    name = environment.machine_key(environment.describe())
+    return platformdirs.user_cache_path("vitbench") / "probe" / f"{name}.json"

@@ -1,0 +1,53 @@
+"""Cells that exist on paper only: a model without files, and runtimes that load nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from convert.artifact import Artifact
+from runtimes.base import Options, Runtime, Setting
+from runtimes.bench.plan import Cell, Cost, Estimate, Plan, Policy
+
+NATURE: dict[str, Any] = {"package": "json", "distributions": ("numpy",), "devices": lambda: ["CPU"]}
+
+
+def runtime(name: str = "ort-cpu", precisions: tuple[str, ...] = ("fp32",), **changes: Any) -> Runtime:
+    settings = {"gelu": Setting("erf", "which", ("erf", "tanh"))}
+    return Runtime(
+        name, precisions=precisions, open_session=lambda a, o: None, settings=settings, **{**NATURE, **changes}
+    )
+
+
+def artifact(model: str = "vit", megabytes: int = 100, folder: Path = Path("nowhere"), **changes: Any) -> Artifact:
+    spec = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "mlp_ratio": 4, "num_heads": 2}
+    manifest = {
+        "model": model,
+        "precision": "fp32",
+        "opset": 17,
+        "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", 3, 32, 32]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 7]}],
+        "preprocessing": {"resize_short": 36, "crop": 32, "interpolation": "bilinear", "mean": [0.5], "std": [0.5]},
+        "weights": {"kind": "seeded", "source": "seeded:0", "sha256": "0", "note": "", "requested": "seeded:0"},
+        "macs": {"published": 10**10, "total": 10**10},
+        "parameters": {"published": 1, "total": 1},
+        "files": {"model.onnx": {"bytes": megabytes << 20, "sha256": model}},
+        "notes": [],
+        "spec": spec,
+        **changes,
+    }
+    return Artifact(folder / model / "fp32", manifest)
+
+
+def cell(model: Artifact | None = None, on: Runtime | None = None, batch: int = 1, **changes: Any) -> Cell:
+    model, on = model or artifact(), on or runtime()
+    fields: dict[str, Any] = {"precision": "fp32", "options": Options(threads=2, batches=(1, batch)), **changes}
+    return Cell(model.model, model, on, batch=batch, **fields)
+
+
+def plan(*cells: Cell, visit_s: float = 10.0, processes: int = 2, parity_s: float = 0.0, **changes: Any) -> Plan:
+    """Cells each visit to which is estimated to take so long."""
+    costs = tuple(Cost(visit_s / 2, processes * visit_s / 2, 1 << 30, 0, "rate") for _ in cells)
+    seconds = parity_s + len(cells) * processes * visit_s
+    estimate = Estimate(costs, parity_s, seconds, 1 << 30, 0, 4 << 30, None)
+    return Plan(cells, **{"refused": (), "effort": Policy(processes), "estimate": estimate, **changes})

@@ -1,0 +1,156 @@
+"""Visits in real processes: what crashes, hangs or eats all memory is an outcome with a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from convert import isolate
+from convert.artifact import Artifact
+from runtimes import registry
+from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from runtimes.bench import executor, visit
+from runtimes.bench.executor import Local, Outcome
+from runtimes.bench.job import Effort, Job
+from runtimes.bench.probe import Probe
+
+QUICK = Effort(min_s=0, min_count=7, max_s=20, warmup_max_s=1)
+
+
+class FakeSession(Session):
+    inputs = (TensorInfo("x", "float32", ("batch", 3, 32, 32)),)
+    outputs = (TensorInfo("logits", "float32", ("batch", 7)),)
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self.act()
+        return np.zeros((len(images), 7), np.float32)
+
+    def effective(self) -> Effective:
+        return Effective("fp32", "CPU", {})
+
+
+EATEN: list[np.ndarray] = []
+ACTS: dict[str, Callable[[], object]] = {
+    "fake-crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "fake-killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "fake-hang": lambda: time.sleep(60),
+    "fake-eat": lambda: [EATEN.append(np.ones(16 << 20, np.uint8)) for _ in range(1000)],
+    "fake-orphan": lambda: time.sleep(600),
+}
+
+
+def runtime(name: str) -> Runtime:
+    return Runtime(name, "json", ("numpy",), ("fp32",), lambda: ["CPU"], lambda a, o: FakeSession(ACTS[name]))
+
+
+def visit_with_fakes(job: dict[str, Any]) -> dict[str, Any]:
+    """`visit.run_job` in a process whose registry knows the fakes."""
+    registry.get = runtime  # type: ignore[assignment]
+    return visit.run_job(job)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "VISIT", f"{__name__}:visit_with_fakes")
+
+
+def outcome(artifact: Artifact, name: str, **changes: Any) -> Outcome:
+    job = Job(str(artifact.path), name, 1, Options(threads=1), effort=QUICK, **changes)
+    (found,) = Local(probe=None).run([job])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("fake-crash", {}, "the process was ended by SIGSEGV"),
+        ("fake-killed", {}, "the process was ended by SIGKILL (out of memory?)"),
+        ("fake-hang", {"timeout_s": 3}, "took longer than 3 s and was stopped"),
+        ("fake-eat", {"memory_limit_bytes": 1 << 30}, "OutOfMemoryError: out of memory: more than 1.1 GB were needed"),
+    ],
+)
+def test_a_visit_that_dies_is_an_outcome_with_a_reason(
+    fakes: None, toy_artifact: Artifact, name: str, changes: dict[str, Any], reason: str
+) -> None:
+    found = outcome(toy_artifact, name, **changes)
+    assert found.numbers is None
+    assert found.failure == reason
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_real_visit(toy_artifact: Artifact, name: str) -> None:
+    real = registry.get(name)
+    if reason := real.unavailable():
+        pytest.skip(reason)
+    options = Options(device=real.default_device, threads=1)
+    environment = real.environment(options)
+    job = Job(str(toy_artifact.path), name, 2, options, effort=QUICK, environment=environment)
+    speed = Probe()
+    (found,) = Local(speed).run([job])
+    numbers = found.numbers
+    assert numbers is not None, found.failure
+    assert len(numbers["samples_ms"]) >= 7
+    assert min(numbers["samples_ms"]) > 0
+    assert numbers["load_ms"] > 0
+    assert numbers["first_ms"] > 0
+    assert numbers["memory"]["peak_bytes"] >= numbers["memory"]["after_load_bytes"] > 10 << 20
+    assert numbers["effective"]["precision"] == "fp32"
+    assert numbers["discrepancies"] == []
+    assert found.probe_ms == tuple(speed.readings)
+    assert len(found.probe_ms) == 2
+
+
+def test_a_damaged_artifact_ends_its_own_visit_only(toy_artifact: Artifact, tmp_path: Path) -> None:
+    jobs = [
+        Job(str(folder), "ort-cpu", 1, Options(threads=1), effort=QUICK) for folder in (tmp_path, toy_artifact.path)
+    ]
+    first, second = Local(probe=None).run(jobs)
+    assert first.numbers is None
+    assert str(tmp_path) in str(first.failure)
+    assert second.numbers is not None, second.failure
+
+
+def test_outcomes_travel_as_json() -> None:
+    made = Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25)
+    assert Outcome.from_dict(made.as_dict()) == made
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a process with its parent")
+def test_a_visit_ends_with_its_parent(toy_artifact: Artifact) -> None:
+    code = f"import {__name__} as t, sys; t.start(sys.argv[1])"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(toy_artifact.path)], cwd=Path(__file__).parents[3], env=_environment()
+    )
+    process, children = psutil.Process(parent.pid), []
+    while parent.poll() is None and not (children := process.children()):
+        time.sleep(0.05)
+    assert children
+    time.sleep(1.0)  # so that it is past its start
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert gone
+    assert not alive
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+
+
+def start(artifact: str) -> None:
+    """In a process of its own: a visit that takes ten minutes."""
+    isolate.call(f"{__name__}:visit_with_fakes", Job(artifact, "fake-orphan", 1, effort=QUICK).as_dict())

@@ -1,0 +1,50 @@
+"""Appended lines survive a kill: whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtimes.bench import lines
+
+TABLES = st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.floats(0, 1))))
+
+
+@given(st.lists(TABLES, min_size=1, max_size=5), st.data())
+def test_what_a_kill_cut_off_is_dropped_and_the_rest_stays(
+    tmp_path_factory: pytest.TempPathFactory, tables: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    file = tmp_path_factory.mktemp("lines") / "a" / "x.jsonl"
+    for table in tables:
+        lines.append(file, table)
+    assert lines.read(file) == tables
+    whole = file.read_bytes()
+    last = whole.rstrip(b"\n").rfind(b"\n") + 1
+    cut = data.draw(st.integers(last, len(whole) - 2))
+    file.write_bytes(whole[:cut])
+    lines.append(file, {"new": 1})
+    assert lines.read(file) == [*tables[:-1], {"new": 1}]
+
+
+def test_a_last_line_without_an_end_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"a": 1}')
+    lines.append(file, {"b": 2})
+    assert file.read_text() == '{"a": 1}\n{"b": 2}\n'
+
+
+def test_damage_in_the_middle_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    assert lines.read(file) == []
+    file.write_bytes(b'{"a": 1}\n\xff\xfe\n[1]\n{"b": 2}\n')
+    assert lines.read(file) == [{"a": 1}, {"b": 2}]
+
+
+def test_no_nan_reaches_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        lines.append(tmp_path / "x.jsonl", {"a": float("nan")})
+    assert lines.read(tmp_path / "x.jsonl") == []

@@ -1,0 +1,143 @@
+"""MLPerf's LoadGen itself, for fractions of a second each, judged by counts and order."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from convert.errors import CheckFailed, InputError
+from runtimes.bench import loadgen
+
+
+@pytest.fixture(autouse=True)
+def _installed(request: pytest.FixtureRequest) -> None:
+    if "missing" not in request.node.name:
+        pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
+
+
+def test_single_stream_is_one_query_after_the_other() -> None:
+    order: list[str] = []
+
+    def infer(count: int) -> None:
+        assert count == 1
+        order.append("start")
+        time.sleep(0.002)
+        order.append("end")
+
+    trial = loadgen.single_stream(infer, 0.1, 10, 2.0)
+    assert order == ["start", "end"] * len(trial.latencies_ms)
+    assert len(trial.latencies_ms) >= 10
+    assert min(trial.latencies_ms) >= 2.0
+    assert trial.version.startswith("6.")
+    assert trial.log["effective_scenario"] == "SingleStream"
+
+
+def test_latencies_are_those_that_loadgen_reports() -> None:
+    trial = loadgen.single_stream(lambda count: time.sleep(0.001), 0.05, 20, 1.0)
+    ordered = sorted(trial.latencies_ms)
+    assert 1e6 * ordered[int(0.9 * len(ordered))] == pytest.approx(trial.log["result_90.00_percentile_latency_ns"])
+    assert 1e6 * ordered[0] == pytest.approx(trial.log["result_min_latency_ns"])
+
+
+def test_it_issues_the_least_count_however_short_the_time() -> None:
+    assert len(loadgen.single_stream(lambda count: time.sleep(0.001), 0.001, 64, 1.0).latencies_ms) >= 64
+
+
+def test_offline_hands_out_batches_and_a_rest() -> None:
+    sizes: list[int] = []
+    trial = loadgen.offline(sizes.append, 8, 42)
+    assert sizes == [8, 8, 8, 8, 8, 2]
+    assert len(trial.latencies_ms) == 42
+    assert list(trial.latencies_ms) == sorted(trial.latencies_ms)
+
+
+def test_the_servers_schedule_is_the_same_each_time_and_scales_with_the_rate() -> None:
+    slow, again = (loadgen.server([lambda count: None], 200.0, 0.2, 20, 10.0, 90) for _ in range(2))
+    fast = loadgen.server([lambda count: None], 400.0, 0.1, 20, 10.0, 90)
+    assert len(slow.latencies_ms) == len(again.latencies_ms) == len(fast.latencies_ms)
+    assert slow.log["result_scheduled_samples_per_sec"] == again.log["result_scheduled_samples_per_sec"]
+    rate = 2 * slow.log["result_scheduled_samples_per_sec"]
+    assert fast.log["result_scheduled_samples_per_sec"] == pytest.approx(rate, rel=0.01)
+
+
+def test_waiting_in_line_is_part_of_latency() -> None:
+    """Twice as many requests as can be served: the last waits longer than the first by the whole line."""
+    trial = loadgen.server([lambda count: time.sleep(0.005)], 400.0, 0.2, 20, 5.0, 90)
+    assert trial.latencies_ms[-1] > 5 * 5.0
+    assert max(trial.latencies_ms[-5:]) > max(trial.latencies_ms[:2])
+    assert not trial.valid
+
+
+def test_several_sessions_answer_at_the_same_time_each_one_query_at_once() -> None:
+    meeting = threading.Barrier(2)
+    busy = [threading.Lock(), threading.Lock()]
+    met: list[bool] = []
+
+    def session(lock: threading.Lock) -> loadgen.Infer:
+        def infer(count: int) -> None:
+            assert lock.acquire(blocking=False)
+            try:
+                meeting.wait(0.2)
+                met.append(True)
+            except threading.BrokenBarrierError:
+                meeting.reset()
+            finally:
+                lock.release()
+
+        return infer
+
+    trial = loadgen.server([session(lock) for lock in busy], 500.0, 0.05, 20, 10.0, 90)
+    assert len(trial.latencies_ms) >= 20
+    assert met  # which two can do only together
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+@pytest.mark.parametrize("error", [RuntimeError("it broke"), KeyboardInterrupt()])
+def test_what_an_inference_raises_comes_out_and_the_next_test_works(sessions: int, error: BaseException) -> None:
+    calls = []
+
+    def fails(count: int) -> None:
+        calls.append(count)
+        if len(calls) == 3:
+            raise error
+
+    with pytest.raises(type(error)):
+        loadgen.server([fails] * sessions, 500.0, 0.05, 20, 10.0, 90)
+    assert len(calls) < 20
+    assert len(loadgen.offline(lambda count: None, 4, 8).latencies_ms) == 8
+
+
+def test_an_error_of_loadgens_own_is_one() -> None:
+    """Told that a query takes 10 s, it prepares too few of them and runs out."""
+    with pytest.raises(CheckFailed, match=r"LoadGen: .*Ran out"):
+        loadgen.single_stream(lambda count: None, 0.5, 1, 10_000.0)
+
+
+def test_the_working_folder_is_the_old_one_afterwards_and_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "audit.config").write_text("*.*.min_query_count = 100000\n")  # LoadGen would read it
+    trial = loadgen.offline(lambda count: None, 4, 8)
+    assert Path.cwd() == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["audit.config"]
+    assert len(trial.latencies_ms) == 8
+
+
+def test_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
+    with pytest.raises(InputError, match="pip install mlcommons-loadgen"):
+        loadgen.offline(lambda count: None, 4, 8)
+
+
+def test_missing_it_does_not_keep_the_other_modes_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
+    for name in ("latency", "throughput", "loadgen", "server", "visit"):
+        monkeypatch.delitem(sys.modules, f"runtimes.bench.{name}", raising=False)
+    for name in ("latency", "throughput", "server"):
+        assert callable(importlib.import_module(f"runtimes.bench.{name}").measure)

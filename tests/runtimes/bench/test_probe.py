@@ -1,0 +1,73 @@
+"""The machine's speed: what is slow, what is waited for, and what earlier runs tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runtimes.bench import probe
+from runtimes.bench.probe import Probe
+
+
+def reading(*values: float) -> Probe:
+    told = iter(values)
+    return Probe(read=lambda: next(told))
+
+
+def test_a_reading_is_positive_and_kept() -> None:
+    speed = Probe()
+    assert speed.take() == speed.readings[0] > 0
+
+
+def test_the_slowdown_is_that_of_the_worst_reading_over_the_fastest() -> None:
+    speed = reading(*[4.0] * 20, 5.0)
+    for _ in range(21):
+        speed.take()
+    assert speed.slowdown(4.0, 5.0) == pytest.approx(0.25)
+    assert speed.slowdown(3.9) == 0.0
+    assert probe.disturbed(speed.slowdown(4.2)) is None
+    assert "25%" in str(probe.disturbed(speed.slowdown(5.0)))
+
+
+def test_one_reading_that_is_too_good_does_not_make_all_others_slow() -> None:
+    speed = reading(1.0, *[4.0] * 40)
+    for _ in range(41):
+        speed.take()
+    assert speed.slowdown(4.0) < 0.01
+
+
+def test_waiting_ends_when_the_machine_is_fast_again_or_patience_is_over() -> None:
+    slept: list[float] = []
+    speed = reading(4.0, 5.0, 5.0, 4.1)
+    speed.take()
+    assert probe.wait(speed, 60, slept.append) == (4.1, sum(slept))
+    assert len(slept) == 2
+    slept.clear()
+    speed = reading(4.0, *[5.0] * 50)
+    speed.take()
+    last, waited = probe.wait(speed, 7, slept.append)
+    assert (last, waited) == (5.0, 7)
+    assert sum(slept) == pytest.approx(7)
+
+
+def test_what_earlier_runs_saw_shows_that_a_whole_run_was_slow(tmp_path: Path) -> None:
+    file = tmp_path / "kept" / "machine.json"
+    first = Probe(file, read=lambda: 4.0)
+    for _ in range(10):
+        first.take()
+    first.keep()
+    later = Probe(file, read=lambda: 5.0)
+    later.take()
+    assert later.slowdown(5.0) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1}', '["x", -1, null]', "[]"])
+def test_a_damaged_file_is_no_history(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "machine.json"
+    file.write_text(text)
+    speed = Probe(file, read=lambda: 4.0)
+    speed.take()
+    speed.keep()
+    assert json.loads(file.read_text()) == [4.0]
