@@ -1,55 +1,58 @@
-"""What a results folder says: records that are sound, of the artifacts in force, the latest one of each cell."""
+"""What stored results say: sound records, of the artifacts in force, the newest one of each cell on each machine."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from convert.errors import InputError
 from convert.zoo import MODELS
+from reports import machines, reading
+from reports.reading import MEASURED as MEASURED
+from reports.reading import Stored
+from reports.reading import is_number as is_number
 from runtimes.base import PRECISIONS
-from runtimes.bench import store
-from runtimes.bench.proof import proof
+from runtimes.bench.proof import Proof, proof
 from runtimes.bench.store import Record
 
-MEASURED = ("ok", "unstable")
-
-# What makes two records the same cell: the later one replaces the earlier one.
+# What makes two records of one machine the same cell: the later one replaces the earlier one.
 CELL = {
     "latency": ("model", "runtime", "precision", "device", "settings", "batch", "threads", "streams"),
-    "throughput": ("model", "runtime", "precision", "device", "settings", "batch", "streams"),
+    "throughput": ("model", "runtime", "precision", "device", "settings", "threads", "batch", "streams"),
+    "server": ("model", "runtime", "precision", "device", "settings", "threads", "streams", "bound", "percentile"),
     "parity": ("model", "runtime", "runtime_version", "precision", "device", "settings", "inputs", "batches"),
     "accuracy": ("model", "runtime", "precision", "device", "settings", "dataset", "limit", "preprocessing"),
 }
-_TEXTS = ("reason", "command", "artifact", "device", "time_utc", "dataset")
-_NUMBERS = (
-    *("batch", "threads", "count", "median_ms", "p90_ms", "p95_ms", "p99_ms", "load_ms", "first_ms"),
-    *("peak_memory_bytes", "images_per_s", "streams", "duration_s", "max_abs", "mean_abs", "cosine"),
-    *("top1_agreement", "top5_agreement", "nonfinite", "images", "unreadable", "top1", "top5", "mcnemar_p"),
-)
-_INTERVALS = ("ci95_ms", "top1_ci95")
-_FLAGS = ("passed", "batch_invariant", "subset")
-_TABLES = ("effective", "model_info", "tolerance", "settings", "device_times_ms")
+# What a search chose is a result; it does not make another cell.
+_FOUND = {"throughput": ("batch", "streams")}
 
 
 @dataclass(frozen=True)
 class Results:
     """What the tables are made of.
 
-    records: one per cell, in the order of the tables. stale: model -> number of records left out because a newer
-    artifact has replaced theirs.
+    records: one per cell and machine, in the order of the tables; each carries `machine` (the label of the machine that
+    it was measured on) and `run` (the name of its run). environments: label of the machine -> its newest environment.
+    stale: model -> number of records left out because a newer artifact has replaced theirs. damaged: path of what could
+    not be read -> why. replaced: number of records left out because another run measured the same cell later.
     """
 
     name: str
     records: tuple[Record, ...]
-    environment: dict[str, Any]
+    environments: dict[str, dict[str, Any]]
     stale: dict[str, int]
+    damaged: dict[str, str] = field(default_factory=dict)
+    replaced: int = 0
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The environment of the only machine; empty where there are several, or it was not kept."""
+        return next(iter(self.environments.values())) if len(self.environments) == 1 else {}
 
     def of(self, kind: str, **fields: Any) -> list[Record]:
         """The records of a kind whose fields have these values."""
@@ -86,9 +89,23 @@ class Results:
         return any(record["model"] == model and _tells_seeded(record) for record in self.records)
 
     def doubt(self, record: Record) -> str | None:
-        """Why the speed of a record must not be shown, in a sentence; None when its parity passed."""
-        found = proof(record, self.of("parity"))
+        """Why the speed of a record must not be shown, in a sentence; None when its parity passed on its machine."""
+        found = self._proof(record)
         return None if found.passed else found.reason
+
+    def proven(self, record: Record) -> bool | None:
+        """Whether parity passed for what a record measured; None where it was not checked."""
+        return self._proof(record).passed
+
+    def _proof(self, record: Record) -> Proof:
+        return proof(record, self._parities.get(_subject(record), ()))
+
+    @cached_property
+    def _parities(self) -> dict[tuple[Any, ...], list[Record]]:
+        parities = defaultdict(list)
+        for record in self.of("parity"):
+            parities[_subject(record)].append(record)
+        return parities
 
     @cached_property
     def several_threads(self) -> bool:
@@ -96,20 +113,52 @@ class Results:
         return len(_thread_counts(self.records)) > 1
 
 
-def load(folder: Path) -> Results:
-    """Read a results folder. InputError when it is none, holds no record or is damaged; the message says where."""
-    records = store.read(folder)
-    if not records:
-        raise InputError(f"{folder}: no record in {store.RESULTS} yet; make some with `make bench`")
-    for number, record in enumerate(records, start=1):
-        fault = _fault(record)
-        if fault:
-            raise InputError(
-                f"{folder / store.RESULTS}: record {number} is damaged ({fault}); remove it to use the rest"
-            )
+def load(paths: Path | Sequence[Path]) -> Results:
+    """Read results folders and exported files (`python -m reports.export`) as one.
+
+    What is damaged is left out, and `damaged` names it, as long as something is left; InputError when nothing is.
+    Records of several runs go by the time at which they were made. On one machine the newest of a cell counts,
+    whichever run it is of; machines never replace each other.
+    """
+    paths = [paths] if isinstance(paths, Path) else list(dict.fromkeys(paths))
+    stored: list[Stored] = []
+    damaged: dict[str, str] = {}
+    for path in paths:
+        try:
+            stored += reading.read(path)
+        except InputError as error:
+            damaged[str(path)] = error.message
+    if not stored:
+        raise InputError("; ".join(damaged.values()) or "no results were given")
+    labels, environments = machines.told_apart([one.environment for one in stored])
+    records = _by_time(stored, labels)
     in_force, stale = _newest_artifacts(records)
-    kept = sorted(_latest_cells(in_force), key=_order)
-    return Results(folder.resolve().name, tuple(kept), _environment(folder / store.ENVIRONMENT), stale)
+    kept, replaced = _latest_cells(in_force)
+    name = " + ".join(dict.fromkeys(one.name for one in stored))
+    return Results(name, tuple(sorted(kept, key=_order)), environments, stale, damaged, replaced)
+
+
+def _by_time(stored: Sequence[Stored], labels: Sequence[str]) -> list[Record]:
+    """All records in the order in which they were made, each with its machine and its run.
+
+    Within a run the order of its lines holds, whatever the clock said.
+    """
+    timed: list[tuple[str, Record]] = []
+    for one, label in zip(stored, labels, strict=True):
+        latest = ""
+        for record in one.records:
+            latest = max(latest, record.get("time_utc") or "")
+            timed.append((latest, {"machine": label, **_without_null(record), "run": one.name}))
+    return [record for _, record in sorted(timed, key=lambda pair: pair[0])]
+
+
+def _without_null(record: Record) -> Record:
+    """The record, without a machine that it does not name."""
+    return {name: value for name, value in record.items() if name != "machine" or value}
+
+
+def _subject(record: Record) -> tuple[Any, ...]:
+    return tuple(record.get(name) for name in ("machine", "model", "runtime", "precision"))
 
 
 def _tells_seeded(record: Record) -> bool:
@@ -122,77 +171,39 @@ def _thread_counts(records: Iterable[Record]) -> set[int]:
     return {record["threads"] for record in records if record["kind"] == "latency" and record.get("threads")}
 
 
-def _environment(file: Path) -> dict[str, Any]:
-    try:
-        environment = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
-        if not isinstance(environment, dict):
-            raise ValueError("not a table")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: damaged ({error}); remove it to report without it") from None
-    return environment
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
-
-
-def _fault(record: Record) -> str | None:
-    """What is wrong with a record's fields, in a few words. Absent and null ones are sound: not all is known of all."""
-    for name in ("kind", "status", "model", "runtime", "precision"):
-        if not isinstance(record[name], str):
-            return f"{name} = {record[name]!r} is no text"
-    if record["kind"] not in CELL or record["status"] not in store.STATUSES:
-        return f"kind {record['kind']!r}, status {record['status']!r}"
-    for names, sound, kind in (
-        (_TEXTS, lambda value: isinstance(value, str), "text"),
-        (_NUMBERS, is_number, "number"),
-        (_INTERVALS, _is_interval, "interval"),
-        (_FLAGS, lambda value: isinstance(value, bool), "truth value"),
-        (_TABLES, lambda value: isinstance(value, dict), "table"),
-    ):
-        for name in names:
-            if record.get(name) is not None and not sound(record[name]):
-                return f"{name} = {record[name]!r} is no {kind}"
-    if record["kind"] == "latency" and record["status"] in MEASURED and (record.get("median_ms") or 0) <= 0:
-        return f"status {record['status']} with median_ms = {record.get('median_ms')!r}"
-    return None
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number that can be shown: no truth value, no NaN, no infinity."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_interval(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and 0 <= value[0] <= value[1]
-
-
 def _newest_artifacts(records: list[Record]) -> tuple[list[Record], dict[str, int]]:
-    """The records of the artifact measured last, for each model and precision, and how many others each model has."""
-    newest = {(r["model"], r["precision"]): r["artifact"] for r in records if r["artifact"]}
+    """The records of the artifact measured last, for each machine, model and precision, and how many others each model
+    has."""
+    newest = {(r["machine"], r["model"], r["precision"]): r["artifact"] for r in records if r["artifact"]}
     in_force, stale = [], Counter[str]()
     for record in records:
-        if record["artifact"] in (None, newest.get((record["model"], record["precision"]))):
+        if record["artifact"] in (None, newest.get((record["machine"], record["model"], record["precision"]))):
             in_force.append(record)
         else:
             stale[record["model"]] += 1
     return in_force, dict(stale)
 
 
-def _latest_cells(records: Iterable[Record]) -> list[Record]:
-    """The last record of each cell. One that was not measured may not know its threads: those of all others count."""
+def _latest_cells(records: Iterable[Record]) -> tuple[list[Record], int]:
+    """The last record of each cell of each machine, and how many were left out for one of another run.
+
+    One that was not measured may not know its threads: those of all others count.
+    """
     records = list(records)
     counts = _thread_counts(records)
     usual = counts.pop() if len(counts) == 1 else None
-    cells = {}
+    cells: dict[str, Record] = {}
+    replaced = 0
     for record in records:
-        key = {name: record.get(name) or None for name in ("kind", *CELL[record["kind"]])}
-        if "threads" in key and key["threads"] is None:
+        names = ("kind", "machine", *CELL[record["kind"]])
+        found = _FOUND.get(record["kind"], ()) if record.get("searched") else ()
+        key = {name: record.get(name) or None for name in names if name not in found}
+        if key.get("threads", usual) is None:
             key["threads"] = usual
-        cells[json.dumps(key, sort_keys=True)] = record
-    return list(cells.values())
+        text = json.dumps(key, sort_keys=True)
+        replaced += text in cells and cells[text]["run"] != record["run"]
+        cells[text] = record
+    return list(cells.values()), replaced
 
 
 def runtime_order(record: Record) -> tuple[Any, ...]:

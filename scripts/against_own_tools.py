@@ -39,25 +39,26 @@ LOWEST, HIGHEST = 0.98, 1.02
 
 
 def benchmark_app(artifact: Artifact, seconds: float) -> float:
-    """Median latency in ms as OpenVINO's own tool reports it."""
+    """Median latency in ms as OpenVINO's own tool reports it.
+
+    With the hint it takes no number of threads: it has to choose all cores, as we do. CheckFailed when it does not.
+    """
     size = artifact.image_size
     with tempfile.TemporaryDirectory() as folder:
         words = [
             *("-m", str(artifact.path / "model.onnx"), "-d", "CPU", "-hint", "latency", "-api", "sync"),
-            *("-t", f"{max(1, round(seconds))}", "-infer_precision", "f32", "-nthreads", str(usable_cores())),
+            *("-t", f"{max(1, round(seconds))}", "-infer_precision", "f32"),
             *("-data_shape", f"[1,3,{size},{size}]"),
             *("-report_type", "no_counters", "-json_stats", "-report_folder", folder),
         ]
         tool = Path(sys.executable).with_name("benchmark_app")
-        subprocess.run([str(tool), *words], check=True, stdout=subprocess.DEVNULL)
+        told = subprocess.run([str(tool), *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+        for setting in (f"INFERENCE_NUM_THREADS: {usable_cores()}", "INFERENCE_PRECISION_HINT: <Type: 'float32'>"):
+            if setting not in told:
+                raise CheckFailed(f"benchmark_app did not run with {setting}")
         (report,) = Path(folder).glob("*.json")
-        return _median(json.loads(report.read_text(encoding="utf-8")))
-
-
-def _median(report: dict[str, Any]) -> float:
-    """The entry for the median latency of `benchmark_app`'s report."""
-    execution = report["execution_results"]
-    return float(execution["latency_median"])
+        # The median, whose percentage stands in the name where it is another (-latency_percentile).
+        return float(json.loads(report.read_text(encoding="utf-8"))["execution_results"]["latency (ms)"])
 
 
 def bare_loop(artifact: Artifact, seconds: float) -> float:

@@ -2,8 +2,8 @@
 
 Prints the table of docs/comparing.md: by how far processes vary and by the number of processes per cell, the share of
 comparisons that say "slower" or "faster" although nothing changed, that fail `median:5%` although nothing changed, and
-that fail when every cell, or one cell alone, got slower. Two runs of twelve cells each; what they differ in beyond their
-processes is drawn too (`RUNS_APART`).
+that fail when every cell, or one cell alone, got slower. Two runs of twelve cells each; what they differ in beyond
+their processes is drawn too (`RUNS_CV`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reports.compare.change import SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
+from reports.compare.change import RUNS_CV, SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
 from runtimes.bench.statistics import noise
 
 SMALLEST, THRESHOLD = 0.01, 0.05
 CELLS = 12
 GROUPS = ([*range(12)], *([*range(place, place + 3)] for place in range(0, 12, 3)))
-# Standard deviation of a shift that all cells of a run share, and that neither processes nor the speed probe show.
-RUNS_APART = 0.005
 NOTHING = [0.0] * CELLS
 
 
@@ -35,7 +33,7 @@ def changes(chance: np.random.Generator, processes: int, between: float, slower:
 
 
 def _run(chance: np.random.Generator, processes: int, between: float, slower: Sequence[float]) -> list[Estimate]:
-    run = chance.normal(0, RUNS_APART)
+    run = chance.normal(0, RUNS_CV)
     levels = [np.exp(run + math.log1p(one) + chance.normal(0, between, processes)).tolist() for one in slower]
     cells = []
     for place, level in enumerate(levels):

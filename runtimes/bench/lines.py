@@ -27,7 +27,7 @@ def parse(line: str) -> dict[str, Any] | None:
     """The object on a line, None when there is none."""
     try:
         table = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return table if isinstance(table, dict) else None
 

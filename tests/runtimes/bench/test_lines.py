@@ -40,7 +40,7 @@ def test_a_last_line_without_an_end_is_kept(tmp_path: Path) -> None:
 def test_damage_in_the_middle_is_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     assert lines.read(file) == []
-    file.write_bytes(b'{"a": 1}\n\xff\xfe\n[1]\n{"b": 2}\n')
+    file.write_bytes(b'{"a": 1}\n\xff\xfe\n[1]\n' + b"[" * 100_000 + b'\n{"b": 2}\n')
     assert lines.read(file) == [{"a": 1}, {"b": 2}]
 
 

@@ -1,0 +1,75 @@
+"""`python -m reports.compare BASE NEW`: what changed between two results, and a verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from convert import cli
+from convert.errors import CheckFailed, InputError
+from convert.files import write_text
+from reports import results
+from reports.compare import judge, writers
+from reports.compare.thresholds import DEFAULT, parse_all, parse_share
+
+
+@click.command()
+@click.argument("base_path", metavar="BASE", type=click.Path(path_type=Path))
+@click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
+@click.option(
+    "--fail",
+    "fails",
+    multiple=True,
+    metavar="FIGURE:NUMBER%",
+    help="Exit status 1 on such a change for the worse; repeatable. Figures: median, p90, p95, p99, throughput,"
+    f" accuracy (percentage points).  [default: {', '.join(DEFAULT)}]",
+)
+@click.option(
+    "--smallest",
+    default="1%",
+    show_default=True,
+    metavar="NUMBER%",
+    help="A change of speed is one where it is certain to be larger.",
+)
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write it as Markdown too, for a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
+def main(
+    base_path: Path, new_path: Path, fails: tuple[str, ...], smallest: str, markdown: Path | None, as_json: bool
+) -> None:
+    """Hold the results NEW against BASE, cell by cell. Each is a results folder or an exported file.
+
+    Compared is the same model, runtime, precision, device, settings, batch and threads, measured on the same machine.
+    A change is one only where it is statistically so, by the variation between processes and for the number of cells
+    looked at. It fails where it is for the worse and the threshold cannot be excluded: a true slow-down of 5 % is
+    measured below 5 % every other time. What does not run any more, or fails parity now, fails always.
+
+    \b
+    python -m reports.compare results/main results/branch --fail median:5% --markdown comment.md
+    """
+    thresholds, least = parse_all(fails or DEFAULT), parse_share("--smallest", smallest)
+    base, new = results.load(base_path), results.load(new_path)
+    found = judge.compare(base, new, thresholds, least)
+    if not found.cells:
+        raise InputError(f"{base_path} and {new_path} have no cell in common: nothing can be compared")
+    if markdown:
+        try:
+            write_text(markdown, writers.markdown(found, base.name, new.name))
+        except OSError as error:
+            raise InputError(f"--markdown {markdown}: cannot be written ({error})") from None
+        cli.say(f"written: {markdown}")
+    if as_json:
+        click.echo(json.dumps(writers.document(found), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        writers.terminal(found, cli.console(stderr=False))
+    cli.say(writers.summary(found))
+    if found.regressions:
+        count = len(found.regressions)
+        first = found.regressions[0]
+        what = "a regression" if count == 1 else f"{count} regressions, the first"
+        raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m reports.compare")

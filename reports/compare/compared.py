@@ -1,0 +1,59 @@
+"""A cell of both results and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.compare.change import Change
+from reports.compare.figures import FIGURES
+from reports.results import MEASURED
+from runtimes.bench.store import Record
+
+FASTER, SLOWER, SAME, UNKNOWN, APART = "faster", "slower", "no change", "cannot tell", "not comparable"
+BETTER, WORSE = "better", "worse"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A cell of both, or cells together (kind `group`). base, new: the figure; None where there is none.
+
+    figure: of `FIGURES`, or qps_max, accuracy, parity. regression: why it fails the comparison; None where it does not.
+    """
+
+    kind: str
+    model: str
+    cell: str
+    figure: str
+    verdict: str = UNKNOWN
+    base: float | None = None
+    new: float | None = None
+    change: Change | None = None
+    notes: tuple[str, ...] = ()
+    regression: str | None = None
+
+
+def worst(cell: Compared, found: Change) -> float:
+    """The largest change for the worse that the 95 % interval does not exclude; a slow-down is in time, also where the
+    figure is a rate."""
+    if cell.figure == "accuracy":
+        return -found.low
+    figure = FIGURES[cell.figure]
+    return 1 / (1 + found.low) - 1 if figure.more_is_better else found.high
+
+
+def amount(cell: Compared) -> str:
+    """`+4.8 % [+4.1, +5.5]`; of accuracy in percentage points."""
+    if cell.change is None:
+        return "-"
+    unit = "pp" if cell.figure == "accuracy" else "%"
+    places = 2 if cell.figure == "accuracy" else 1
+    numbers = [f"{100 * number:+.{places}f}" for number in (cell.change.amount, cell.change.low, cell.change.high)]
+    return f"{numbers[0]} {unit} [{numbers[1]}, {numbers[2]}]"
+
+
+def not_measured(base: Record, new: Record) -> str | None:
+    """Why one of two has no figure, in a clause; None where both have."""
+    for which, record in (("BASE", base), ("NEW", new)):
+        if record["status"] not in MEASURED:
+            return f"{which}: {record['status']}: {record['reason'] or 'no reason recorded'}"
+    return None

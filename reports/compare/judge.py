@@ -1,0 +1,79 @@
+"""What changed between two sets of results, cell by cell, and whether it fails the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from reports.compare import machine_speed, match, quality, speeds
+from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amount, worst
+from reports.compare.figures import FIGURES
+from reports.compare.thresholds import Threshold
+from reports.results import Results
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """cells: in the order of the results. notes: sentences about all. only_base, only_new: names of cells."""
+
+    cells: tuple[Compared, ...]
+    notes: tuple[str, ...]
+    only_base: tuple[str, ...]
+    only_new: tuple[str, ...]
+
+    @property
+    def regressions(self) -> list[Compared]:
+        return [cell for cell in self.cells if cell.regression]
+
+
+def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smallest: float) -> Comparison:
+    """Hold two sets of results against each other. smallest: the largest change that is not worth reporting."""
+    found = match.pair(base, new)
+    shift = machine_speed.of_all([pair for pair in found.pairs if not pair.apart])
+    cells: list[Compared] = []
+    asked = {threshold.figure for threshold in thresholds}
+    for figure_name, figure in FIGURES.items():
+        if figure_name in ("median", "throughput") or figure_name in asked:
+            pairs = [pair for pair in found.pairs if pair.base["kind"] == figure.kind]
+            cells += speeds.compare(base, new, pairs, figure_name, shift, smallest)
+    cells += [speeds.server(pair) for pair in found.pairs if pair.base["kind"] == "server"]
+    cells += quality.accuracies([pair for pair in found.pairs if pair.base["kind"] == "accuracy"])
+    cells += [quality.parity(pair) for pair in found.pairs if pair.base["kind"] == "parity"]
+    judged = tuple(_judged(cell, thresholds) for cell in cells)
+    return Comparison(
+        judged,
+        (*machine_speed.note(shift), *match.environments(base, new), *_power_notes(judged, thresholds)),
+        tuple(map(match.name, found.only_base)),
+        tuple(map(match.name, found.only_new)),
+    )
+
+
+def _judged(cell: Compared, thresholds: Sequence[Threshold]) -> Compared:
+    """Whether a cell is a regression: it broke, or it got worse and by the threshold of its figure cannot be excluded.
+
+    The amount itself will not do: a change by the threshold is measured below it every other time.
+    """
+    if cell.verdict not in (WORSE, SLOWER):
+        return cell
+    if cell.change is None:
+        return replace(cell, regression=cell.notes[-1])
+    for threshold in thresholds:
+        if threshold.figure == cell.figure and worst(cell, cell.change) >= threshold.share:
+            return replace(cell, regression=f"{amount(cell)} reaches {threshold}")
+    return cell
+
+
+def _power_notes(cells: Sequence[Compared], thresholds: Sequence[Threshold]) -> list[str]:
+    """What could not have been seen: silence about it would read as its absence."""
+    notes = []
+    for threshold in thresholds:
+        blind = [
+            cell
+            for cell in cells
+            if cell.figure == threshold.figure and cell.change and cell.verdict in (SAME, UNKNOWN)
+            if cell.kind != "group" and worst(cell, cell.change) >= threshold.share
+        ]
+        if blind:
+            cells_text = "1 cell" if len(blind) == 1 else f"{len(blind)} cells"
+            notes.append(f"In {cells_text} {threshold} cannot be excluded: measure more processes to see it.")
+    return notes

@@ -1,0 +1,151 @@
+"""A comparison for the terminal, for a pull request's comment and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reports.compare.compared import (
+    APART,
+    BETTER,
+    FASTER,
+    SAME,
+    SLOWER,
+    UNKNOWN,
+    WORSE,
+    Compared,
+    amount,
+)
+from reports.compare.judge import Comparison
+from reports.markdown import escape
+from reports.numbers import NONE, measured, tiny
+
+_STYLES = {FASTER: "green", BETTER: "green", SLOWER: "red", WORSE: "red", UNKNOWN: "yellow", APART: "dim", SAME: ""}
+_COLUMNS = ("Cell", "Figure", "Base", "New", "Change [95 %]", "Verdict", "Notes")
+_CHANGED = (SLOWER, WORSE, FASTER, BETTER)
+_LISTED = 20
+_ROWS = 150
+
+
+def summary(comparison: Comparison) -> str:
+    """One line: how many regressions, and how many comparisons had which verdict."""
+    counts = Counter(cell.verdict for cell in comparison.cells)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in (*_CHANGED, SAME, UNKNOWN, APART) if counts[verdict]]
+    number = len(comparison.regressions)
+    found = "no regression" if not number else "1 regression" if number == 1 else f"{number} regressions"
+    return f"{found}; of {len(comparison.cells)} comparisons {', '.join(parts)}"
+
+
+def ordered(comparison: Comparison) -> tuple[list[Compared], list[Compared]]:
+    """What changed, regressions first, and the rest; each in the order of the results."""
+    changed = [cell for cell in comparison.cells if cell.verdict in _CHANGED]
+    rest = [cell for cell in comparison.cells if cell.verdict not in _CHANGED]
+    return sorted(changed, key=lambda cell: (cell.regression is None, _CHANGED.index(cell.verdict))), rest
+
+
+def terminal(comparison: Comparison, console: Console) -> None:
+    """A table with a line for each comparison, what changed first, and the notes."""
+    table = Table()
+    for place, column in enumerate(_COLUMNS):
+        table.add_column(column, justify="right" if place in (2, 3, 4) else "left", overflow="fold")
+    for cells in ordered(comparison):
+        for cell in cells:
+            style = "bold red" if cell.regression else _STYLES[cell.verdict]
+            table.add_row(*(Text(text, style=style if place == 5 else "") for place, text in enumerate(_row(cell))))
+        table.add_section()
+    console.print(table)
+    for note in [*comparison.notes, *_alone(comparison)]:
+        console.print(Text(note))
+
+
+def markdown(comparison: Comparison, base: str, new: str) -> str:
+    """Short enough for a comment: a line, what changed, and the rest folded."""
+    mark = "❌" if comparison.regressions else "✅"
+    lines = [f"### {mark} {escape(new)} against {escape(base)}: {summary(comparison)}", ""]
+    lines += [*(f"- {escape(note)}" for note in comparison.notes), *([""] if comparison.notes else [])]
+    changed, rest = ordered(comparison)
+    if changed:
+        lines += [*_table(changed), ""]
+    if rest:
+        lines += [f"<details><summary>The other {len(rest)}</summary>", "", *_table(rest), "", "</details>", ""]
+    for note in _alone(comparison):
+        lines += [escape(note), ""]
+    return "\n".join(lines)
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    """As JSON types. `change` is relative, and for accuracy a difference of fractions; `ratio` is new over base."""
+    return {
+        "summary": summary(comparison),
+        "regressions": len(comparison.regressions),
+        "cells": [_cell(cell) for cell in comparison.cells],
+        "notes": list(comparison.notes),
+        "only_base": list(comparison.only_base),
+        "only_new": list(comparison.only_new),
+    }
+
+
+def _cell(cell: Compared) -> dict[str, Any]:
+    fields = asdict(cell)
+    del fields["change"]
+    found = cell.change
+    relative = found if found and cell.figure != "accuracy" else None
+    return fields | {
+        "notes": list(cell.notes),
+        "change": found.amount if found else None,
+        "change_ci95": [found.low, found.high] if found else None,
+        "p": found.p if found else None,
+        "ratio": 1 + relative.amount if relative else None,
+        "ratio_ci95": [1 + relative.low, 1 + relative.high] if relative else None,
+    }
+
+
+def _alone(comparison: Comparison) -> list[str]:
+    """What only one of the two has, in sentences; of a long list the beginning."""
+    sides = (("BASE", comparison.only_base), ("NEW", comparison.only_new))
+    return [f"Only in {side}: {'; '.join(_beginning(names))}." for side, names in sides if names]
+
+
+def _beginning(names: Sequence[str]) -> list[str]:
+    more = len(names) - _LISTED
+    return [*names[:_LISTED], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _table(cells: Sequence[Compared]) -> list[str]:
+    """A table of so many rows that two of them stay below the 65,536 characters of a comment on GitHub."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|---|---|--:|--:|--:|---|---|"]
+    for cell in cells[:_ROWS]:
+        *texts, verdict, notes = map(escape, _row(cell))
+        verdict = f"**{verdict}: regression**" if cell.regression else verdict
+        lines.append(f"| {' | '.join([*texts, verdict, notes])} |")
+    more = len(cells) - _ROWS
+    return [*lines, "", f"And {more} more."] if more > 0 else lines
+
+
+def _row(cell: Compared) -> Sequence[str]:
+    values = _value(cell, cell.base), _value(cell, cell.new)
+    return cell.cell, cell.figure, *values, amount(cell), cell.verdict, "; ".join(cell.notes)
+
+
+def _value(cell: Compared, value: float | None) -> str:
+    if value is None:
+        return NONE
+    if cell.figure == "parity":
+        return tiny(value)
+    if cell.figure == "accuracy":
+        return f"{100 * value:.2f} %"
+    unit = {"throughput": "images/s", "qps_max": "queries/s"}.get(cell.figure, "ms")
+    return f"{_digits(cell, value)} {unit}"
+
+
+def _digits(cell: Compared, value: float) -> str:
+    """As many as the change's interval carries."""
+    if cell.change is None:
+        return measured(value)
+    return measured(value, (value * (1 - cell.change.half_width), value * (1 + cell.change.half_width)))

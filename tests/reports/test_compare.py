@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convert.errors import InputError
+from reports.compare import thresholds
+from reports.compare.__main__ import main
+from tests.reports import runs
+
+GOLDEN = Path(__file__).parent / "data" / "compare.md"
+Records = list[dict[str, Any]]
+
+
+def stored(place: Path, records: Records, environment: dict[str, Any] | None = runs.ENVIRONMENT) -> Path:
+    place.mkdir(exist_ok=True)
+    (place / "results.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    (place / "environment.json").unlink(missing_ok=True)
+    if environment is not None:
+        (place / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+    return place
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def compared(tmp_path: Path):
+    """The comparison of two sets of records as JSON, and its exit status."""
+
+    def both(base: Records, new: Records, *options: str, now: Any = runs.ENVIRONMENT) -> tuple[dict[str, Any], int]:
+        folders = [
+            stored(tmp_path / name, records, environment)
+            for name, records, environment in (("base", base, runs.ENVIRONMENT), ("new", new, now))
+        ]
+        result = run(*folders, *options, "--json")
+        assert result.exit_code in (0, 1), result.output
+        return json.loads(result.stdout), result.exit_code
+
+    return both
+
+
+def only(found: dict[str, Any], kind: str = "latency") -> dict[str, Any]:
+    (cell,) = [cell for cell in found["cells"] if cell["kind"] == kind]
+    return dict(cell)
+
+
+def one(centre: float, seed: int = 1, **fields: Any) -> Records:
+    """A parity that passed and one latency of five processes."""
+    chance = np.random.default_rng(seed)
+    spread = {"between": 0.004, "inside": 0.01, **fields}
+    return [runs.common("parity", passed=True, batches=[1, 4, 8]), runs.drawn(chance, centre=centre, **spread)]
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_another_run_of_the_same_is_no_regression(compared: Any, seed: int) -> None:
+    found, status = compared(runs.matrix(0), runs.matrix(seed), "--fail", "median:5%")
+    assert status == 0
+    assert {cell["verdict"] for cell in found["cells"]} == {"no change"}
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_a_slow_down_of_a_twentieth_fails(compared: Any, processes: int) -> None:
+    base, new = runs.matrix(0, processes=processes), runs.matrix(1, slower=0.05, processes=processes)
+    found, status = compared(base, new, "--fail", "median:5%")
+    assert status == 1
+    group = next(cell for cell in found["cells"] if cell["kind"] == "group" and cell["cell"].endswith("all 12 cells"))
+    assert group["verdict"] == "slower"
+    assert group["ratio_ci95"][0] < 1.05 < group["ratio_ci95"][1]
+    back, status = compared(new, base)
+    assert status == 0
+    assert "faster" in {cell["verdict"] for cell in back["cells"]}
+
+
+def test_measured_below_the_threshold_and_yet_reaching_it(compared: Any) -> None:
+    """A true slow-down by the threshold is measured below it every other time."""
+    found, status = compared(one(100.0), one(104.7, seed=4))
+    cell = only(found)
+    assert cell["ratio"] < 1.05 < cell["ratio_ci95"][1]
+    assert (cell["verdict"], status) == ("slower", 1)
+    assert "median:5%" in cell["regression"]
+    _, status = compared(one(100.0), one(104.7, seed=4), "--fail", "median:10%")
+    assert status == 0
+
+
+def test_certain_but_too_small_to_matter(compared: Any) -> None:
+    steady = {"between": 0.0005, "inside": 0.001}
+    found, _ = compared(one(100.0, **steady), one(104.0, seed=2, **steady))
+    assert only(found)["verdict"] == "slower"
+    found, _ = compared(one(100.0, **steady), one(104.0, seed=2, **steady), "--smallest", "3%")
+    assert only(found)["verdict"] == "no change"
+
+
+def test_what_the_machine_explains_is_not_judged(compared: Any) -> None:
+    slow_machine = one(107.0, seed=2, probe_ms=4.25 * 1.07)
+    found, status = compared(one(100.0), slow_machine)
+    assert (only(found)["verdict"], status) == ("cannot tell", 0)
+    assert "the machine's own change of speed may explain it" in only(found)["notes"]
+    assert "7% slower in NEW" in found["notes"][0]
+    found, status = compared(one(100.0), one(120.0, seed=2, probe_ms=4.25 * 1.07))
+    assert (only(found)["verdict"], status) == ("slower", 1)  # more than the machine explains
+    found, _ = compared(one(100.0), one(107.0, seed=2, probe_ms=4.25 * 0.93))
+    assert only(found)["verdict"] == "slower"  # although the machine got faster
+
+
+def test_too_noisy_to_tell(compared: Any) -> None:
+    base, new = ([one(100.0)[0], runs.latency([[low] * 9, [high] * 9])] for low, high in ((90.0, 110.0), (95.0, 114.0)))
+    found, status = compared(base, new)
+    assert (only(found)["verdict"], status) == ("cannot tell", 0)
+    assert "more processes are needed" in only(found)["notes"][-1]
+    assert "median:5% cannot be excluded" in found["notes"][-1]
+
+
+def test_records_without_processes_say_what_is_assumed(compared: Any) -> None:
+    old = one(100.0)
+    for name in ("processes", "format"):
+        old[1].pop(name)
+    found, _ = compared(old, one(103.0, seed=3))
+    assert only(found)["verdict"] == "no change"
+    assert "2 % between processes is assumed" in only(found)["notes"][0]
+    found, _ = compared(old, one(130.0, seed=3))
+    assert only(found)["verdict"] == "slower"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"threads": 4}, "threads 2, now 4"),
+        ({"settings": {"x": "1"}}, "settings none, now x=1"),
+        ({"streams": 2}, "streams"),
+    ],
+)
+def test_other_options_are_said_and_not_compared(compared: Any, fields: dict[str, Any], words: str) -> None:
+    new = [*one(100.0), *one(200.0, **fields)[1:]]
+    proof = runs.common("parity", passed=True, batches=[1, 4, 8], **fields)
+    found, status = compared(one(100.0), [proof, new[-1]])
+    assert status == 0
+    assert only(found)["verdict"] == "not comparable"
+    assert words in only(found)["notes"][-1]
+
+
+def test_another_machine_is_said_and_not_compared(compared: Any) -> None:
+    other = copy.deepcopy(runs.ENVIRONMENT)
+    other["machine"]["cores_usable"] = 4  # type: ignore[index]
+    found, status = compared(one(100.0), one(200.0), now=other)
+    assert (only(found)["verdict"], status) == ("not comparable", 0)
+    assert "AMD EPYC, 2 cores; now AMD EPYC, 4 cores" in only(found)["notes"][0]
+    found, _ = compared(one(100.0), one(200.0), now=None)
+    assert "not known" in only(found)["notes"][0]
+
+
+def test_versions_and_artifacts_are_what_is_compared(compared: Any) -> None:
+    changed = {"artifact": "b" * 64, "runtime_version": "1.32.0"}
+    new = [record | changed for record in one(120.0)]
+    environment = runs.ENVIRONMENT | {"packages": {"onnxruntime": "1.32.0"}}
+    found, status = compared(one(100.0), new, now=environment)
+    assert (only(found)["verdict"], status) == ("slower", 1)
+    assert only(found)["notes"] == ["another artifact", "another version of the runtime"]
+    assert found["notes"][0] == "Different on AMD EPYC, 2 cores: onnxruntime 1.31.0, now 1.32.0."
+
+
+def test_what_broke_fails_whatever_the_thresholds(compared: Any) -> None:
+    crashed = one(100.0)
+    crashed[1] |= {"status": "failed", "reason": "killed", "median_ms": None, "samples_ms": []}
+    found, status = compared(one(100.0), crashed, "--fail", "accuracy:1%")
+    assert (only(found)["verdict"], status) == ("worse", 1)
+    assert only(found)["regression"] == "NEW: failed: killed"
+    wrong = one(100.0)
+    wrong[0] |= {"passed": False, "status": "failed", "reason": "logits differ"}
+    found, status = compared(one(100.0), wrong)
+    assert status == 1
+    assert only(found, "parity")["regression"] == "parity fails now: logits differ"
+    assert "unproven" in only(found)["regression"]
+    found, status = compared(one(100.0), one(100.0)[1:])  # not checked is not failed
+    assert (only(found)["verdict"], status) == ("not comparable", 0)
+    found, status = compared(crashed, crashed)
+    assert (only(found)["verdict"], status) == ("not comparable", 0)
+
+
+def accuracy(outcomes: str, **fields: Any) -> dict[str, Any]:
+    top1 = outcomes.count("1") / len(outcomes)
+    about = {"dataset": "val", "images": len(outcomes), "selection_sha256": "c" * 64, "passed": True}
+    return runs.common("accuracy", outcomes=outcomes, top1=top1, **{**about, **fields})
+
+
+def test_accuracy_is_compared_image_by_image(compared: Any) -> None:
+    base, new = "1" * 900 + "0" * 100, "1" * 870 + "0" * 130
+    found, status = compared([accuracy(base)], [accuracy(new)], "--fail", "accuracy:2%")
+    assert (only(found, "accuracy")["verdict"], status) == ("worse", 1)
+    assert only(found, "accuracy")["change"] == pytest.approx(-0.03)
+    assert "-3.00 pp" in only(found, "accuracy")["regression"]
+    _, status = compared([accuracy(base)], [accuracy(new)], "--fail", "accuracy:5%")
+    assert status == 0
+    shuffled = "1" * 880 + "0" * 100 + "1" * 20  # 20 lost, 20 won
+    found, _ = compared([accuracy(base)], [accuracy(shuffled)])
+    assert only(found, "accuracy")["verdict"] == "no change"
+    found, _ = compared([accuracy(base)], [accuracy(new, selection_sha256="d" * 64)])
+    assert only(found, "accuracy")["verdict"] == "not comparable"
+    assert only(found, "accuracy")["notes"] == ["measured on other images"]
+
+
+def throughput(rates: list[float], **fields: Any) -> dict[str, Any]:
+    processes = [{"count": 0, "median_ms": None, "images_per_s": rate, "probe_ms": [4.25, 4.25]} for rate in rates]
+    about = {"batch": 4, "streams": 2, "threads": 2, "searched": [{"batch": 4, "streams": 2}]}
+    return runs.common("throughput", images_per_s=float(np.mean(rates)), processes=processes, **{**about, **fields})
+
+
+def test_a_lower_throughput_is_slower(compared: Any) -> None:
+    proof = one(100.0)[0]
+    base, new = [50.0, 50.1, 49.9, 50.2], [45.0, 45.1, 44.9, 45.0]
+    found, status = compared([proof, throughput(base)], [proof, throughput(new, batch=8)])
+    cell = only(found, "throughput")
+    assert (cell["verdict"], status) == ("slower", 1)
+    assert "best at batch 4, 2 streams, now at batch 8, 2 streams" in cell["notes"]
+    found, status = compared([proof, throughput(new)], [proof, throughput(base)])
+    assert (only(found, "throughput")["verdict"], status) == ("faster", 0)
+
+
+def test_percentiles_are_compared_when_asked_for(compared: Any) -> None:
+    base, new = (one(centre, samples=20) for centre in (100.0, 115.0))
+    for records in (base, new):
+        records[1]["p90_ms"] = float(np.percentile(records[1]["samples_ms"], 90))
+    found, status = compared(base, new, "--fail", "p90:10%")
+    cell = next(cell for cell in found["cells"] if cell["figure"] == "p90")
+    assert (cell["verdict"], status) == ("slower", 1)
+    new[1]["p90_ms"] = None
+    found, _ = compared(base, new, "--fail", "p90:10%")
+    cell = next(cell for cell in found["cells"] if cell["figure"] == "p90")
+    assert cell["notes"] == ["too few samples for this percentile"]
+
+
+def golden() -> dict[str, Records]:
+    """Two runs between which openvino got slower, and mnn another model."""
+    new = [*runs.matrix(2)[:8], *runs.matrix(2, slower=0.1)[8:12], *runs.matrix(2)[12:]]
+    new[12] |= {"passed": False, "status": "failed", "reason": "logits differ | by 0.3"}
+    return {"main": runs.matrix(0), "branch": new}
+
+
+def test_markdown_to_the_letter(tmp_path: Path) -> None:
+    folders = [stored(tmp_path / name, records) for name, records in golden().items()]
+    out = tmp_path / "comment.md"
+    result = run(*folders, "--markdown", out)
+    assert result.exit_code == 1
+    assert out.read_text(encoding="utf-8") == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_long_comment_is_cut(tmp_path: Path) -> None:
+    records = [
+        record | {"model": f"model_{n:03d}"} for n in range(700) for record in one(100.0, processes=2, samples=3)
+    ]
+    folder = stored(tmp_path / "a", records)
+    assert run(folder, folder, "--markdown", tmp_path / "comment.md").exit_code == 0
+    text = (tmp_path / "comment.md").read_text(encoding="utf-8")
+    assert len(text) < 65_536
+    assert "more." in text
+
+
+def test_the_terminal_has_every_cell_and_the_notes(tmp_path: Path) -> None:
+    folders = [stored(tmp_path / "a", one(100.0)), stored(tmp_path / "b", one(120.0))]
+    result = run(*folders)
+    assert result.exit_code == 1
+    assert "slower" in result.stdout
+    assert "failed: a regression: " in result.stderr
+
+
+def test_bad_input_is_one_line(tmp_path: Path) -> None:
+    here = stored(tmp_path / "a", one(100.0))
+    other = stored(tmp_path / "b", [runs.common("parity", model="another", passed=True)])
+    for arguments in (
+        (here, tmp_path / "nowhere"),
+        (here, other),
+        (here, here, "--fail", "5%"),
+        (here, here, "--smallest", "x"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+        assert not result.stdout
+
+
+@given(st.sampled_from([*thresholds.FIGURES, "accuracy"]), st.decimals(0, 9999, places=3))
+def test_a_threshold_is_read_as_it_is_written(figure: str, number: Any) -> None:
+    found = thresholds.parse(f"{figure}:{number}%")
+    assert (found.figure, found.share) == (figure, float(number) / 100)
+    assert thresholds.parse(str(found)).share == pytest.approx(found.share, rel=1e-4)
+
+
+@given(st.text(max_size=20).filter(lambda text: not re.fullmatch(r"\w+:[0-9.]+%", text)))
+def test_anything_else_is_an_error(text: str) -> None:
+    with pytest.raises(InputError, match="--fail"):
+        thresholds.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["median", "median:", "median:5", "median:-5%", "median:5 %", "speed:5%", "median:nan%", "Median:5%", "median:٥%"],
+)
+def test_thresholds_are_strict(text: str) -> None:
+    with pytest.raises(InputError, match="--fail"):
+        thresholds.parse(text)
+
+
+def test_one_threshold_for_each_figure() -> None:
+    with pytest.raises(InputError, match="one for each figure"):
+        thresholds.parse_all(["median:5%", "p90:1%", "median:2%"])
