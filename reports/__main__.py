@@ -1,4 +1,4 @@
-"""`python -m reports [RESULTS]`: the report of what is stored. Nothing is measured."""
+"""`python -m reports [RESULTS...]`: the report of what is stored. Nothing is measured."""
 
 from __future__ import annotations
 
@@ -9,43 +9,73 @@ import click
 
 from convert.errors import InputError
 from convert.files import write_json, write_text
-from reports import markdown, plain, results, tables, terminal
+from reports import language, latex, markdown, plain, results, tables, terminal
+from reports.results import Results
 from runtimes.bench import store
 
-FORMATS = ("md", "csv", "json")
-PLANNED = ("html",)
+FORMATS = ("md", "html", "csv", "json", "latex")
 
 
 @click.command()
-@click.argument("results_folder", metavar="[RESULTS]", required=False, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[RESULTS]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "formats", default="md", show_default=True, help=f"Comma-separated: {', '.join(FORMATS)}.")
-def main(results_folder: Path | None, formats: str) -> None:
-    """Write the report of the results folder RESULTS (default: the newest one) into that folder.
+@click.option(
+    "--lang",
+    type=click.Choice(language.LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of the report: English, or Chinese.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: that of the results.")
+def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> None:
+    """Write the report of RESULTS: folders, or files that `python -m reports.export` made (default: the newest folder).
 
-    It is a pure function of results.jsonl and environment.json. Files: report.md, report.json, report-TABLE.csv.
+    Several become one report, which needs --out. It is a pure function of results.jsonl and environment.json. Files:
+    report.md, report.html, report.json, report.tex, report-TABLE.csv.
     """
     wanted = _formats(formats)
-    folder = results_folder or store.newest_run()
-    report = tables.build(results.load(folder))
-    try:
-        paths = [path for name in wanted for path in _write(report, folder, name)]
-    except OSError as error:
-        raise InputError(f"{folder}: the report cannot be written ({error})") from None
-    terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
-    for path in paths:
+    sources = paths or (store.newest_run(),)
+    folder = out or _only_folder(sources)
+    found = results.load(sources)
+    for source, problem in found.damaged.items():
+        click.echo(f"left out: {problem if source in problem else f'{source}: {problem}'}", err=True)
+    with language.speaking(lang):
+        report = tables.build(found)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = [path for name in wanted for path in _write(report, found, folder, name)]
+        except OSError as error:
+            raise InputError(f"{folder}: the report cannot be written ({error})") from None
+        terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
+    for path in written:
         click.echo(path)
+
+
+def _only_folder(sources: tuple[Path, ...]) -> Path:
+    if len(sources) == 1 and not sources[0].is_file():
+        return sources[0]
+    raise InputError(
+        "--out FOLDER is needed: a report of several results, or of an exported file, has no place of its own"
+    )
 
 
 def _formats(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names or [text]:
         if name not in FORMATS:
-            problem = "is not there yet" if name in PLANNED else "is no format"
-            raise InputError(f"--format {name!r} {problem}; there are {', '.join(FORMATS)}")
+            raise InputError(f"--format {name!r} is no format; there are {', '.join(FORMATS)}")
     return names
 
 
-def _write(report: tables.Report, folder: Path, name: str) -> list[Path]:
+def _write(report: tables.Report, found: Results, folder: Path, name: str) -> list[Path]:
+    if name == "html":
+        from reports import html  # late: its charts' library takes its time, and only this format needs it
+
+        write_text(folder / "report.html", html.render(report, found))
+        return [folder / "report.html"]
+    if name == "latex":
+        write_text(folder / "report.tex", latex.render(report))
+        return [folder / "report.tex"]
     if name == "md":
         write_text(folder / "report.md", markdown.render(report))
         return [folder / "report.md"]

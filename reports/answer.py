@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.cells import SPREAD_NOTE, label, number, ranking, shown_status
-from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, ran_as, status_note
+from reports.cells import SPREAD_NOTE, label, number, ranking, shown_status, subjects
+from reports.frames import Cell, Footnotes, Table, commands, frame, machine_column, model_cell, ran_as, status_note
+from reports.language import names, say
 from reports.numbers import NONE, measured, spread
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
@@ -23,19 +24,25 @@ def answer(results: Results) -> Table:
     notes = Footnotes()
     rows: list[list[Any]] = []
     used: list[Record] = []
-    for model in results.models:
-        cells = results.of("latency", model=model, batch=BATCH)
+    several = len(results.environments) > 1
+    for machine, model in subjects(results):
+        cells = results.of("latency", machine=machine, model=model, batch=BATCH)
+        place = [machine] if several else []
         verdict, winners = ranking(results, cells)
         if not winners:
-            tally = ", ".join(f"{label(results, cell)} {shown_status(results, cell)}" for cell in cells)
-            note = notes.number(f"no latency at batch {BATCH} to rely on: {tally or 'none was measured'}")
-            rows.append([model_cell(results, model), Cell(None, "none", (note,)), *[None] * 5])
+            tally = ", ".join(f"{label(results, cell)} {say(shown_status(results, cell))}" for cell in cells)
+            why = say(
+                "no latency at batch {batch} to rely on: {tally}", batch=BATCH, tally=tally or say("none was measured")
+            )
+            none = Cell(None, say("none"), (notes.number(why),))
+            rows.append([*place, model_cell(results, model), none, *[None] * 5])
         for cell in winners:
             used += [cell, *_baseline(results, cell)]
             rows.append(
                 [
+                    *place,
                     model_cell(results, model),
-                    Cell(verdict, verdict, best=verdict == "fastest"),
+                    Cell(verdict, say(verdict), best=verdict == "fastest"),
                     Cell(label(results, cell), label(results, cell), best=verdict == "fastest"),
                     ran_as(cell),
                     number(cell["median_ms"], cell.get("ci95_ms")),
@@ -43,14 +50,17 @@ def answer(results: Results) -> Table:
                     _gain(results, cell, notes),
                 ]
             )
-    columns = ("Model", "Verdict", "Runtime", "Ran as", "Median (ms)", "95 % interval (ms)", "Gain over paddle fp32")
+    columns = names(
+        *("Model", "Verdict", "Runtime", "Ran as", "Median (ms)", "95 % interval (ms)", "Gain over paddle fp32")
+    )
     return Table(
         "answer",
-        f"The fastest at batch {BATCH}",
-        frame(columns, rows),
-        (
-            "Only cells that ended well and whose parity passed take part. Tie: the intervals overlap, so none of them "
-            "is called the fastest. Gain: the median of paddle fp32 at the same batch, divided by this median.",
+        say("The fastest at batch {batch}", batch=BATCH),
+        frame((*machine_column(results), *columns), rows),
+        names(
+            "Only cells that ended well, or whose interval is merely wider than was asked for, and whose parity passed "
+            "take part. Tie: the intervals overlap, so none of them is called the fastest. Gain: the median of paddle "
+            "fp32 at the same batch, divided by this median.",
             SPREAD_NOTE,
         ),
         tuple(notes.texts),
@@ -60,7 +70,7 @@ def answer(results: Results) -> Table:
 
 def _baseline(results: Results, cell: Record) -> list[Record]:
     """Paddle in fp32 on the same model, batch and threads, or with whatever threads where that is the only one."""
-    cells = results.of("latency", model=cell["model"], batch=cell["batch"], **BASELINE)
+    cells = results.of("latency", machine=cell["machine"], model=cell["model"], batch=cell["batch"], **BASELINE)
     found = [c for c in cells if c["status"] in MEASURED and not results.doubt(c)]
     same = [c for c in found if c.get("threads") == cell.get("threads")]
     return same or (found if len(found) == 1 else [])
@@ -70,15 +80,15 @@ def _gain(results: Results, cell: Record, notes: Footnotes) -> Cell:
     """How many times faster than the baseline. Its digits are those that both intervals together carry."""
     found = _baseline(results, cell)
     if not found:
-        return Cell(None, NONE, (notes.number("paddle fp32 has no proven latency at this batch to compare with"),))
+        return Cell(None, NONE, (notes.number(say("paddle fp32 has no proven latency at this batch to compare with")),))
     base, own, other = found[0], cell.get("ci95_ms"), found[0].get("ci95_ms")
     if base is cell:
-        return Cell(1.0, "it is paddle fp32")
+        return Cell(1.0, say("it is paddle fp32"))
     gain = base["median_ms"] / cell["median_ms"]
     interval = (other[0] / own[1], other[1] / own[0]) if own and other and own[0] > 0 else None
     remarks = []
     if base["status"] == "unstable":
-        remarks.append(notes.number(f"paddle fp32, {status_note(base)}"))
-    if ran_as(base).text.split(" on ")[-1] != ran_as(cell).text.split(" on ")[-1]:
-        remarks.append(notes.number(f"compared with paddle that ran as {ran_as(base).text}"))
+        remarks.append(notes.number(say("paddle fp32, {note}", note=status_note(base))))
+    if (base["effective"] or {}).get("device") != (cell["effective"] or {}).get("device"):
+        remarks.append(notes.number(say("compared with paddle that ran as {ran}", ran=ran_as(base).text)))
     return Cell(gain, f"{measured(gain, interval)}×", tuple(remarks))

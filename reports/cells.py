@@ -5,28 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.frames import Cell, Footnotes, ran_as, runtime_name, status_note
+from reports.language import mark, say
 from reports.numbers import measured, overlap
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
-BATCH_NOTE = "The latency of a batch is the time of the whole batch: it is never divided by the number of images."
-SPREAD_NOTE = (
+BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
+SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
 )
 
 
 def ranking(results: Results, cells: list[Record]) -> tuple[str, list[Record]]:
-    """A verdict over cells of one model and batch, and the cells that it is about.
+    """A verdict over cells of one machine, model and batch, and the cells that it is about.
 
     "fastest": one, whose interval overlaps no other; "tie": all that overlap the lowest median's, which stands first;
     "the only one": nothing to compare it with; "none".
     """
-    able = [cell for cell in cells if cell["status"] == "ok" and not results.doubt(cell)]
+    able = [cell for cell in cells if (cell["status"] == "ok" or only_wide(cell)) and not results.doubt(cell)]
     able.sort(key=lambda cell: float(cell["median_ms"]))
     if len(able) < 2:
         return ("the only one" if able else "none"), able
     close = [cell for cell in able if overlap(able[0].get("ci95_ms"), cell.get("ci95_ms"))]
     return ("tie", close) if len(close) > 1 else ("fastest", able[:1])
+
+
+def subjects(results: Results) -> list[tuple[str, str]]:
+    """(machine, model) of every model that a machine has a record of. Machines are never ranked against each other."""
+    pairs = [(record["machine"], record["model"]) for record in results.records]
+    return sorted(dict.fromkeys(pairs), key=lambda pair: (results.models.index(pair[1]), pair[0]))
+
+
+def only_wide(cell: Record) -> bool:
+    """Whether an unstable latency is so only because its interval is wider than was asked for.
+
+    Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it may be ranked by it.
+    Records of format 1 have no target and never are.
+    """
+    interval, target, median = cell.get("ci95_ms"), cell.get("target"), cell.get("median_ms")
+    if cell["status"] != "unstable" or cell.get("disturbed") or not (interval and target and median):
+        return False
+    steady = all(one.get("steady") is not False for one in cell.get("processes") or [])
+    return steady and bool((interval[1] - interval[0]) / 2 > target * median)
 
 
 def shown_status(results: Results, cell: Record) -> str:
@@ -42,18 +62,19 @@ def why(results: Results, cell: Record, notes: Footnotes) -> tuple[int, ...]:
     if cell["status"] in MEASURED:
         doubt, effective, device = results.doubt(cell), cell["effective"] or {}, cell["device"] or "CPU"
         if doubt:
-            texts.append(f"unproven: {doubt}")
+            texts.append(say("{status}: {reason}", status=say("unproven"), reason=doubt))
         if effective.get("precision") not in (None, cell["precision"]):
-            texts.append(f"asked for {cell['precision']}, ran as {ran_as(cell).text}")
+            texts.append(say("asked for {asked}, ran as {ran}", asked=cell["precision"], ran=ran_as(cell).text))
         if effective.get("device") == "CPU" and device != "CPU":
-            texts.append(f"asked for {device}, ran on the CPU")
+            texts.append(say("asked for {device}, ran on the CPU", device=device))
     return tuple(notes.number(text) for text in texts)
 
 
 def label(results: Results, cell: Record) -> str:
     """Runtime and precision; the threads too where the results hold several numbers of them."""
     name = runtime_name(cell)
-    return f"{name}, {cell.get('threads') or 'default'} threads" if results.several_threads else name
+    threads = cell.get("threads") or say("default")
+    return say("{name}, {threads} threads", name=name, threads=threads) if results.several_threads else name
 
 
 def number(value: float | None, interval: Sequence[float] | None = None) -> Cell:

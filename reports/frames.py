@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.language import names, say
 from reports.numbers import NONE
 from reports.results import Results
 from runtimes.bench.store import Record
@@ -36,6 +37,7 @@ class Table:
     shows one table per heading, each with the columns of heading "". notes: sentences. footnotes: number n is the n-th.
     commands: what makes the table's records again. once: columns that may be said once where all rows agree. short:
     what stands for a heading behind a column's name where all headings share one table; `together` is that one's own.
+    groups: column of a heading -> the group of columns that stay together where a page is too narrow for all.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Table:
     once: tuple[str, ...] = ()
     short: dict[str, str] = field(default_factory=dict)
     together: str = ""
+    groups: dict[str, str] = field(default_factory=dict)
 
     def blocks(self, widest: int = 0) -> list[tuple[str, pd.DataFrame]]:
         """(heading, frame) for each heading, in their order; one block with heading "" where columns have none.
@@ -128,13 +131,22 @@ def model_cell(results: Results, *models: str) -> Cell:
     return Cell(", ".join(models), ", ".join(marked))
 
 
+def machine(results: Results, record: Record) -> list[str]:
+    """What stands under `machine_column`: the record's machine, where there are several."""
+    return [record["machine"]] if len(results.environments) > 1 else []
+
+
+def machine_column(results: Results) -> tuple[str, ...]:
+    """The heading of a table's first column, where there are several machines."""
+    return names("Machine") if len(results.environments) > 1 else ()
+
+
 def runtime_name(record: Record) -> str:
     """`paddle fp32 on GPU, kernels=plain`: runtime and precision, the device where it is not the CPU, the settings."""
     device = record.get("device") or "CPU"
+    place = "" if device == "CPU" else say(" on {device}", device=device)
     settings = [f"{key}={value}" for key, value in sorted((record.get("settings") or {}).items())]
-    return ", ".join(
-        [f"{record['runtime']} {record['precision']}{'' if device == 'CPU' else f' on {device}'}", *settings]
-    )
+    return ", ".join([f"{record['runtime']} {record['precision']}{place}", *settings])
 
 
 def ran_as(record: Record) -> Cell:
@@ -142,9 +154,10 @@ def ran_as(record: Record) -> Cell:
     effective = record["effective"] or {}
     if not effective.get("precision"):
         return plain(None)
-    return plain(f"{effective['precision']} on {effective.get('device') or 'an unknown device'}")
+    device = effective.get("device") or say("an unknown device")
+    return plain(say("{precision} on {device}", precision=effective["precision"], device=device))
 
 
 def status_note(record: Record) -> str:
     """Status and reason of a record in one sentence."""
-    return f"{record['status']}: {record['reason'] or 'no reason recorded'}"
+    return say("{status}: {reason}", status=say(record["status"]), reason=record["reason"] or say("no reason recorded"))

@@ -9,11 +9,12 @@ import jinja2
 import pandas as pd
 
 from reports.frames import Cell, Table
+from reports.language import say
+from reports.paging import pages
 from reports.results import is_number
 from reports.tables import Report
 
 TEMPLATE = "report.md.jinja"
-WIDEST = 13  # columns of latencies that GitHub's page still shows side by side: three runtimes at three batch sizes
 
 
 def render(report: Report) -> str:
@@ -27,7 +28,7 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape, "cell": _cell, "fence": fence}
-    environment.globals |= {"blocks": _blocks, "agreed": _agreed, "numeric": _numeric}
+    environment.globals |= {"blocks": _blocks, "agreed": _agreed, "say": say, "numeric": _numeric}
     text = environment.get_template(TEMPLATE).render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
@@ -64,7 +65,8 @@ def _agreed(table: Table) -> dict[str, str]:
 
 
 def _blocks(table: Table) -> list[tuple[str, pd.DataFrame]]:
-    return [(heading, block.drop(columns=list(_agreed(table)))) for heading, block in table.blocks(WIDEST)]
+    agreed = list(_agreed(table))
+    return [(heading, block.drop(columns=agreed)) for heading, block in pages(table)]
 
 
 def _numeric(cells: pd.Series) -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from reports.frames import Cell, Table, convert
+from reports.language import say
 from reports.tables import Report
 
 
@@ -44,8 +45,9 @@ def _text(cell: Cell) -> str:
 def csv(report: Report, table: Table) -> str:
     """One table as CSV. A list or a table in a cell is JSON; beside each model stands the kind of its weights."""
     frame = convert(table.flat(), lambda cell: _scalar(cell.value))
-    if "Model" in frame:
-        frame.insert(1, "Weights", frame["Model"].map(report.weights))
+    model = say("Model")
+    if model in frame:
+        frame.insert(list(frame).index(model) + 1, say("Weights"), frame[model].map(report.weights))
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 

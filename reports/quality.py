@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from convert.zoo import PUBLISHED
-from reports.frames import Cell, Footnotes, Table, commands, frame, model_cell, plain, runtime_name, status_note
+from reports.frames import (
+    Cell,
+    Footnotes,
+    Table,
+    commands,
+    frame,
+    machine,
+    machine_column,
+    model_cell,
+    plain,
+    runtime_name,
+    status_note,
+)
+from reports.language import names, say
 from reports.numbers import NONE, closeness, measured, spread, tiny
 from reports.results import MEASURED, Results, is_number
 from runtimes.bench.store import Record
@@ -28,16 +41,17 @@ def accuracy(results: Results) -> Table:
         beside = [_figure(figure, 4) for figure in figures]
         records: list[Record | None] = [*results.of("accuracy", model=model)]
         for record in records or [None]:
-            rows.append([model_cell(results, model), *_accuracies(record, notes), *beside])
-    columns = (
+            place = machine(results, record) if record else [None] * len(machine_column(results))
+            rows.append([*place, model_cell(results, model), *_accuracies(record, notes), *beside])
+    columns = names(
         *("Model", "Runtime", "Images", "Top-1", "95 % interval", "Top-5", "Verdict"),
         *("Published top-1", "Published top-5", "Reference top-1", "Reference top-5"),
     )
     return Table(
         "accuracy",
-        "Accuracy, beside the published one",
-        frame(columns, rows),
-        (
+        say("Accuracy, beside the published one"),
+        frame((*machine_column(results), *columns), rows),
+        names(
             *(() if measurements else ("No accuracy was measured in these results.",)),
             "Fractions of the images. Published: PaddleClas' page, on the 50,000 images of ILSVRC 2012 validation; "
             "reference: the original authors, as that page quotes them. An accuracy on a subset or on other images "
@@ -60,20 +74,22 @@ def _accuracies(record: Record | None, notes: Footnotes) -> list[Cell]:
         return [
             runtime,
             plain(None),
-            Cell(None, record["status"], (notes.number(status_note(record)),)),
+            Cell(None, say(record["status"]), (notes.number(status_note(record)),)),
             *[plain(None)] * 3,
         ]
-    about = [f"dataset: {record.get('dataset') or 'not recorded'}"]
+    about = [say("dataset: {name}", name=record.get("dataset") or say("not recorded"))]
     if record.get("unreadable"):
-        about.append(f"{record['unreadable']} images could not be read")
+        about.append(say("{count} images could not be read", count=record["unreadable"]))
     if record.get("preprocessing_is_models") is False:
-        about.append("the preprocessing is not the model's")
+        about.append(say("the preprocessing is not the model's"))
     images = record.get("images")
     subset = record.get("subset") or (record["model"] in PUBLISHED and images != FULL_SET)
-    count = Cell(images, f"{plain(images).text}{' (subset)' if subset else ''}", (notes.number("; ".join(about)),))
+    text = plain(images).text
+    text = say("{count} (subset)", count=text) if subset else text
+    count = Cell(images, text, (notes.number("; ".join(about)),))
     passed, p = record.get("passed"), record.get("mcnemar_p")
     why = () if record["status"] == "ok" else (notes.number(status_note(record)),)
-    verdict = NONE if passed is None else "passed" if passed else "failed"
+    verdict = NONE if passed is None else say("passed") if passed else say("failed")
     return [
         runtime,
         count,
@@ -98,18 +114,21 @@ def size(results: Results) -> Table:
             row.append(_figure(figure, 2))
             row += [_figure(None if count is None else count / scale, 2) for count in counted]
         rows.append(row)
-    columns = (
+    columns = names(
         *("Model", "FLOPs (G), published", "FLOPs (G), counted that way", "GMACs, all"),
         *("Params (M), published", "Params (M), counted that way", "Params (M), all"),
     )
     return Table(
         "size",
-        "Compute and parameters",
+        say("Compute and parameters"),
         frame(columns, rows),
         (
-            "Per image. What PaddleClas publishes as FLOPs are multiply-accumulates (MACs) of the convolution and the "
-            "linear layers only; all: with both matrix products of the attention. One MAC is two floating-point "
-            "operations. Its Params leave out the position embedding and the class token; all: with them.",
+            *names(
+                "Per image. What PaddleClas publishes as FLOPs are multiply-accumulates (MACs) of the convolution and "
+                "the linear layers only; all: with both matrix products of the attention. One MAC is two "
+                "floating-point "
+                "operations. Its Params leave out the position embedding and the class token; all: with them."
+            ),
             *(f"{model}: {note}." for model in results.models for note in results.notes(model)),
         ),
         commands=commands(results.source(model) for model in results.models),
@@ -126,9 +145,10 @@ def parity(results: Results) -> Table:
         why = () if passed is True else (notes.number(status_note(record)),)
         rows.append(
             [
+                *machine(results, record),
                 model_cell(results, record["model"]),
                 runtime_name(record),
-                Cell(verdict, verdict, why),
+                Cell(verdict, say(verdict), why),
                 Cell(record.get("max_abs"), tiny(record.get("max_abs"))),
                 *(Cell(bounds.get(name), tiny(bounds.get(name))) for name in ("max_abs", "paddle_max_abs", "needed")),
                 Cell(record.get("mean_abs"), tiny(record.get("mean_abs"))),
@@ -141,16 +161,16 @@ def parity(results: Results) -> Table:
                 Cell(record.get("inputs"), _inputs(record.get("inputs"))),
             ]
         )
-    columns = (
+    columns = names(
         *("Model", "Runtime", "Verdict", "Max abs", "Allowed", "Paddle's own FP32 error", "Factor needed"),
         *("Mean abs", "Cosine", "Top-1 agreement", "Not finite", "Batch-invariant"),
         *("Tolerance", "Reference", "Inputs"),
     )
     return Table(
         "parity",
-        "Parity: is it the same model?",
-        frame(columns, rows),
-        (
+        say("Parity: is it the same model?"),
+        frame((*machine_column(results), *columns), rows),
+        names(
             "Differences of the logits, before any softmax, from the Paddle model in float64. Factor needed: the "
             "smallest that would have passed; what it is a factor of stands in the tolerance. Cosine and agreement are "
             "cut, not rounded: only 1 reads 1. Batch-invariant: an image's logits do not depend on the batch that it "
@@ -160,7 +180,7 @@ def parity(results: Results) -> Table:
         ),
         tuple(notes.texts),
         commands(results.of("parity")),
-        once=("Tolerance", "Reference", "Inputs"),
+        once=names("Tolerance", "Reference", "Inputs"),
     )
 
 
@@ -170,36 +190,45 @@ def missing(results: Results) -> Table:
     for record in results.records:
         doubt = results.doubt(record) if record["kind"] in ("latency", "throughput") else None
         if record["status"] != "ok":
-            reason = record["reason"] or "no reason recorded"
-            groups.setdefault((runtime_name(record), record["status"], reason), []).append(record)
+            reason = record["reason"] or say("no reason recorded")
+            groups.setdefault((*machine(results, record), runtime_name(record), record["status"], reason), []).append(
+                record
+            )
         if record["status"] in MEASURED and doubt:
-            groups.setdefault((runtime_name(record), "unproven", doubt), []).append(record)
+            groups.setdefault((*machine(results, record), runtime_name(record), "unproven", doubt), []).append(record)
     rows = []
-    for (runtime, status, reason), records in groups.items():
+    for (*place, runtime, status, reason), records in groups.items():
         timed = [record for record in records if record["kind"] in ("latency", "throughput")]
         batches = sorted({record["batch"] for record in timed if record.get("batch")})
         rows.append(
             [
+                *place,
                 model_cell(results, *dict.fromkeys(record["model"] for record in records)),
                 runtime,
-                ", ".join(dict.fromkeys(record["kind"] for record in records)),
+                ", ".join(dict.fromkeys(say(record["kind"]) for record in records)),
                 Cell(batches, ", ".join(map(str, batches)) or NONE),
-                status,
+                Cell(status, say(status)),
                 reason,
             ]
         )
     return Table(
         "missing",
-        "Not measured, or not to be relied on",
-        frame(("Models", "Runtime", "Of", "Batches", "Status", "Reason"), rows),
+        say("Not measured, or not to be relied on"),
+        frame((*machine_column(results), *names("Models", "Runtime", "Of", "Batches", "Status", "Reason")), rows),
         (
-            "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it ran "
-            "and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: "
-            "measured, but no parity check passed."
-            if rows
-            else "Nothing: every cell ended well and every speed is proven.",
+            *names(
+                "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it "
+                "ran and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: "
+                "measured, but no parity check passed."
+                if rows
+                else "Nothing: every cell ended well and every speed is proven."
+            ),
             *(
-                f"Left out, because their artifact has been replaced since: {count} of the records of {model}."
+                say(
+                    "Left out, because their artifact has been replaced since: {count} of the records of {model}.",
+                    count=count,
+                    model=model,
+                )
                 for model, count in results.stale.items()
             ),
         ),
@@ -214,15 +243,17 @@ def _figure(value: float | None, places: int) -> Cell:
 
 
 def _yes_no(value: bool | None) -> Cell:
-    return Cell(value, NONE if value is None else "yes" if value else "no")
+    return Cell(value, NONE if value is None else say("yes") if value else say("no"))
 
 
 def _tolerance(bounds: dict[str, Any]) -> str:
     """`8 times Paddle's own FP32 error, cosine ≥ 0.9999999`, or the plain bounds of records that have no factor."""
-    cosine = [f"cosine ≥ {bounds['cosine']}"] if "cosine" in bounds else []
+    cosine = [say("cosine ≥ {bound}", bound=bounds["cosine"])] if "cosine" in bounds else []
     if is_number(bounds.get("factor")):
-        return ", ".join([f"{bounds['factor']:g} times {bounds['unit']}", *cosine])
-    largest = [f"max abs ≤ {tiny(bounds['max_abs'])}"] if is_number(bounds.get("max_abs")) else []
+        return ", ".join(
+            [say("{factor} times {unit}", factor=f"{bounds['factor']:g}", unit=say(bounds["unit"])), *cosine]
+        )
+    largest = [say("max abs ≤ {bound}", bound=tiny(bounds["max_abs"]))] if is_number(bounds.get("max_abs")) else []
     return ", ".join(largest + cosine) or NONE
 
 

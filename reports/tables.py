@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reports import quality, speed
+from reports import depth, quality, speed, steadiness
 from reports.answer import answer
-from reports.frames import SEEDED_MARK, Cell, Table, convert, frame, plain
+from reports.frames import SEEDED_MARK, Cell, Table, convert, frame, machine_column, plain
+from reports.language import current, mark, names, say
 from reports.results import Results
 from runtimes.bench.store import ENVIRONMENT
 
-SEEDED_NOTE = f"{SEEDED_MARK} seeded weights: the accuracy means nothing; speed and parity do."
+SEEDED_NOTE = mark("† seeded weights: the accuracy means nothing; speed and parity do.")
+_REASONS_NOTE = mark("Reasons that are stored in the records stand in English.")
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,27 @@ class Report:
 
 
 def build(results: Results) -> Report:
-    """All tables of a results folder. Throughput is there only where it was measured."""
+    """All tables of some results. Throughput, server and what follows from latencies are there only where measured."""
     tables = [answer(results), speed.latency(results)]
     if results.of("throughput"):
         tables.append(speed.throughput(results))
+    if results.of("server"):
+        tables.append(depth.server(results))
+    if results.of("latency"):
+        compared = depth.precision(results)
+        tables += [*([compared] if len(compared.frame) else []), depth.cost(results), depth.compute(results)]
     tables += [
         quality.accuracy(results),
         quality.size(results),
         quality.parity(results),
         quality.missing(results),
         speed.detail(results),
+        *([steadiness.steadiness(results)] if any(cell.get("processes") for cell in results.of("latency")) else []),
         environment(results),
     ]
     return Report(
         results.name,
-        _summary(results.environment),
+        " ".join(filter(None, [*map(_summary, results.environments.values()), *_about_language()])),
         {model: _weights(results, model) for model in results.models},
         {model: _origin(results, model) for model in results.models if results.seeded(model)},
         tuple(_with_seeded_note(table) for table in tables),
@@ -57,12 +65,21 @@ def build(results: Results) -> Report:
 def environment(results: Results) -> Table:
     """The machine and the software, as stored beside the records: a row per entry, nested names joined by dots."""
     rows = []
-    for section, content in results.environment.items():
-        nested = isinstance(content, dict)
-        entries = _leaves(content if nested else {section: content})
-        rows += [[section if nested else "", name, Cell(value, _entry(name, value))] for name, value in entries]
-    notes = () if rows else (f"There is no {ENVIRONMENT} beside the results: the machine is not known.",)
-    return Table("environment", "Environment", frame(("Section", "Name", "Value"), rows), notes)
+    several = len(results.environments) > 1
+    for machine, environment in results.environments.items():
+        for section, content in environment.items():
+            nested = isinstance(content, dict)
+            place = [*([machine] if several else []), section if nested else ""]
+            entries = _leaves(content if nested else {section: content})
+            rows += [[*place, name, Cell(value, _entry(name, value))] for name, value in entries]
+    absent = say("There is no {file} beside the results: the machine is not known.", file=ENVIRONMENT)
+    notes = () if rows else (absent,)
+    return Table(
+        "environment",
+        say("Environment"),
+        frame((*machine_column(results), *names("Section", "Name", "Value")), rows),
+        notes,
+    )
 
 
 def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -75,27 +92,36 @@ def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 def _entry(name: str, value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     if name.endswith("_bytes") and isinstance(value, (int, float)):
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, list):
-        return ", ".join(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in value) or "none"
+        return ", ".join(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in value) or say("none")
     return plain(value or None if isinstance(value, (str, dict)) else value).text
 
 
 def _summary(environment: dict[str, Any]) -> str:
     """When, where and with what it was measured, as far as the environment tells."""
     machine, tool = _section(environment, "machine"), _section(environment, "vitbench")
-    cores = f"{machine['cores_usable']} cores" if machine.get("cores_usable") else None
+    cores = say("{count} cores", count=machine["cores_usable"]) if machine.get("cores_usable") else None
     system = _section(environment, "os").get("system")
     place = ", ".join(str(part) for part in (machine.get("cpu"), cores, system) if part)
-    time = f" at {environment['time_utc']}" if environment.get("time_utc") else ""
-    sentences = [f"Measured{time}{' on ' + place if place else ''}."] if time or place else []
+    time = environment.get("time_utc")
+    sentences = []
+    if time and place:
+        sentences.append(say("Measured at {time} on {place}.", time=time, place=place))
+    elif time or place:
+        sentences.append(say("Measured at {time}.", time=time) if time else say("Measured on {place}.", place=place))
     if tool.get("version"):
-        commit = f", commit {str(tool['commit'])[:12]}" if tool.get("commit") else ""
-        changed = " with changes that are not committed" if tool.get("changed") else ""
-        sentences.append(f"vitbench {tool['version']}{commit}{changed}.")
+        commit = say(", commit {commit}", commit=str(tool["commit"])[:12]) if tool.get("commit") else ""
+        changed = say(" with changes that are not committed") if tool.get("changed") else ""
+        sentences.append(say("vitbench {version}.", version=f"{tool['version']}{commit}{changed}"))
     return " ".join(sentences)
+
+
+def _about_language() -> list[str]:
+    """What has to be said of a report that is not in the language of its records."""
+    return [] if current() == "en" else [say(_REASONS_NOTE)]
 
 
 def _section(environment: dict[str, Any], name: str) -> dict[str, Any]:
@@ -110,9 +136,9 @@ def _weights(results: Results, model: str) -> str:
 def _origin(results: Results, model: str) -> str:
     """Where seeded weights come from and why: the source and the note of the model's facts."""
     parts = (results.fact(model, "weights", name) for name in ("source", "note"))
-    return "; ".join(str(part) for part in parts if part) or "seed not recorded"
+    return "; ".join(str(part) for part in parts if part) or say("seed not recorded")
 
 
 def _with_seeded_note(table: Table) -> Table:
     marked = convert(table.frame, lambda cell: SEEDED_MARK in cell.text).to_numpy().any()
-    return dataclasses.replace(table, notes=(*table.notes, SEEDED_NOTE)) if marked else table
+    return dataclasses.replace(table, notes=(*table.notes, say(SEEDED_NOTE))) if marked else table

@@ -7,6 +7,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from reports.frames import Cell
+from reports.language import say
 from reports.tables import SEEDED_NOTE, Report
 
 
@@ -22,7 +23,7 @@ def latencies(report: Report) -> Group:
             rich.add_row(*map(_text, row))
         parts.append(rich)
     if report.seeded:
-        parts.append(Text(SEEDED_NOTE))
+        parts.append(Text(say(SEEDED_NOTE)))
     return Group(*parts)
 
 

@@ -357,7 +357,7 @@ def test_the_examples_charts_say_what_is_stored(visit: Any, stored: results.Resu
         if r["status"] in ("ok", "unstable") and not stored.doubt(r)
     }
     assert shown == raw
-    assert {row["model"] for row in drawn(page, "accuracy")} == {TINY}
+    assert {row["model"] for row in drawn(page, "accuracy")} == {BASE, TINY}
 
 
 def test_two_machines_have_a_filter_and_cards_of_their_own(visit: Any, make: Any, folder: Any, tmp_path: Path) -> None:

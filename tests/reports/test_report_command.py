@@ -15,7 +15,10 @@ from click.testing import CliRunner, Result
 from reports import results, tables, terminal
 from reports.__main__ import main
 
-CSVS = ("answer", "latency", "throughput", "accuracy", "size", "parity", "missing", "latency-detail", "environment")
+CSVS = (
+    *("answer", "latency", "throughput", "server", "precision", "cost", "compute", "accuracy", "size", "parity"),
+    *("missing", "latency-detail", "steadiness", "environment"),
+)
 
 
 def run(*arguments: object) -> Result:
@@ -64,7 +67,7 @@ def test_json_has_values_and_texts_of_every_table(copy: Path) -> None:
     assert detail["rows"][1]["Median (ms)"] is None
     assert detail["text"][1]["Status"] == "unproven [1]"
     assert detail["rows"][0]["Samples"] == 30
-    assert detail["rows"][0]["Peak memory (MB)"] == 801.0
+    assert document["tables"]["cost"]["rows"][0]["Process (MB)"] == 801.0
     assert document["tables"]["size"]["rows"][0]["GMACs, all"] == 9.888
 
 
@@ -98,15 +101,15 @@ def test_the_terminal_table_has_colour_on_a_terminal_only(copy: Path) -> None:
         with screen.capture() as capture:
             screen.print(terminal.latencies(report))
         assert ("\x1b" in capture.get()) == tty
-        assert "84.36" in capture.get()
+        assert "84.4" in capture.get()
         assert tables.SEEDED_NOTE in capture.get()
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--format", "html"], "'html' is not there yet; there are md, csv, json"),
-        (["--format", "md,pdf"], "'pdf' is no format; there are md, csv, json"),
+        (["--format", "HTML"], "'HTML' is no format; there are md, html, csv, json, latex"),
+        (["--format", "md,pdf"], "'pdf' is no format; there are md, html, csv, json, latex"),
         (["--format", ""], "'' is no format"),
     ],
 )
@@ -154,3 +157,13 @@ def test_a_single_cell_is_a_whole_report(make: Any, folder: Any) -> None:
         in text
     )
     assert "Nothing: every cell ended well and every speed is proven." in text
+
+
+def test_several_results_need_a_place(copy: Path, tmp_path: Path) -> None:
+    refused = run(copy, copy.parent)
+    assert refused.exit_code == 2
+    assert "--out FOLDER is needed" in refused.stderr
+    done = run(copy, tmp_path / "gone", "--format", "md,html,latex", "--out", tmp_path / "new" / "out")
+    assert done.exit_code == 0, done.stderr
+    assert f"left out: {tmp_path / 'gone'}" in done.stderr
+    assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == {"report.md", "report.html", "report.tex"}

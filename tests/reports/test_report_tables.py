@@ -47,7 +47,7 @@ def test_seeded_models_are_marked_in_every_table(make: Any, folder: Any) -> None
     report = tables.build(results.load(folder(*records, broken, rate)))
     assert report.seeded == {BASE: "seeded:0; offline"}
     named = [table for table in report.tables if table.name != "environment"]
-    assert len(named) == 8
+    assert len(named) == 11
     for table in named:
         assert all(cell.text == f"{BASE} †" for cell in table.frame.iloc[:, 0]), table.name
         assert tables.SEEDED_NOTE in table.notes

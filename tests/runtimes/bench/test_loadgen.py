@@ -35,6 +35,7 @@ def test_single_stream_is_one_query_after_the_other() -> None:
     assert min(trial.latencies_ms) >= 2.0
     assert trial.version.startswith("6.")
     assert trial.log["effective_scenario"] == "SingleStream"
+    assert {name: trial.log[f"effective_{name}"] for name in loadgen.SEEDS} == loadgen.SEEDS
 
 
 def test_latencies_are_those_that_loadgen_reports() -> None:

@@ -112,6 +112,32 @@ def test_a_point_that_fails_on_its_second_look_is_left() -> None:
     assert found.searched[-1] == {"batch": 2, "streams": 1, "images_per_s": None, "reason": "killed"}
 
 
+def _in_turn(looks: dict[tuple[int, int], list[float | None]]) -> search.Measure:
+    def measure(batch: int, streams: int) -> Rate:
+        rate = looks[batch, streams].pop(0)
+        return Rate(rate, None if rate else "killed")
+
+    return measure
+
+
+def test_a_close_call_is_decided_by_the_medians_of_the_looks() -> None:
+    found = search.best(_in_turn({(1, 1): [100.0, 100.0], (1, 2): [104.0, 112.0]}), (1,), (1, 2))
+    assert (found.streams, found.images_per_s) == (2, 108.0)
+    assert found.searched[1] == {"batch": 1, "streams": 2, "images_per_s": 108.0}
+
+
+def test_a_point_that_it_stands_on_and_that_fails_is_left_for_the_next() -> None:
+    found = search.best(_in_turn({(1, 1): [100.0, None], (1, 2): [104.0, 104.0]}), (1,), (1, 2))
+    assert (found.streams, found.images_per_s, found.reason) == (2, 104.0, None)
+
+
+def test_where_both_fail_on_their_second_look_it_goes_back_to_what_held() -> None:
+    looks = {(1, 1): [100.0], (1, 2): [150.0, None], (1, 4): [156.0, None]}
+    found = search.best(_in_turn(looks), (1,), (1, 2, 4))  # type: ignore[arg-type]
+    assert (found.streams, found.images_per_s, found.reason) == (1, 100.0, None)
+    assert [row.get("reason") for row in found.searched] == [None, "killed", "killed"]
+
+
 @pytest.mark.parametrize(("batches", "streams"), [([], [1]), ([1], [])])
 def test_there_has_to_be_a_choice(batches: list[int], streams: list[int]) -> None:
     with pytest.raises(ValueError, match="no batch or no streams"):

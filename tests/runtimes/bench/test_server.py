@@ -120,6 +120,17 @@ def test_the_gap_between_met_and_missed_is_halved_twice() -> None:
     assert explored(115.0)[0][-2:] == [110, 115]
 
 
+def test_a_miss_below_what_was_met_is_no_limit() -> None:
+    tried: list[float] = []
+
+    def at(rate: float) -> dict[str, Any]:
+        tried.append(round(rate, 6))
+        return {"qps_target": rate, "valid": True, "met": rate <= 85 and round(rate) != 40}
+
+    server.explore(at, 100.0)
+    assert tried[-2:] == [90, 85]
+
+
 def test_there_is_nothing_to_halve_where_all_or_none_meet_or_nothing_is_known() -> None:
     assert len(explored(1000.0)[0]) == len(explored(0.0)[0]) == len(explored(77.0, valid=False)[0]) == 6
 

@@ -1,0 +1,43 @@
+"""A table cut into parts that a page shows: not too wide, not too long."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports.frames import Table
+from reports.language import say
+
+WIDEST = 13  # columns of latencies that GitHub's page still shows side by side: three runtimes at three batch sizes
+LONGEST = 100  # rows after which nobody finds the head again
+
+
+def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[tuple[str, pd.DataFrame]]:
+    """(heading, frame) of each part. A block that is too wide becomes one part per group of columns (`Table.groups`),
+    one that is too long becomes one part per model. What has neither groups nor models stays whole."""
+    parts = [part for block in table.blocks(widest) for part in _narrow(table, *block, widest)]
+    return [part for heading, frame in parts for part in _short(heading, frame, longest)]
+
+
+def _narrow(table: Table, heading: str, frame: pd.DataFrame, widest: int) -> list[tuple[str, pd.DataFrame]]:
+    groups = list(dict.fromkeys(table.groups[name] for name in frame.columns if name in table.groups))
+    if len(frame.columns) <= widest or len(groups) < 2:
+        return [(heading, frame)]
+    return [
+        (_joined(heading, group), frame[[name for name in frame.columns if table.groups.get(name, group) == group]])
+        for group in groups
+    ]
+
+
+def _short(heading: str, frame: pd.DataFrame, longest: int) -> list[tuple[str, pd.DataFrame]]:
+    model = say("Model")
+    if len(frame) <= longest or model not in frame:
+        return [(heading, frame)]
+    texts = [cell.text for cell in frame[model]]
+    return [
+        (_joined(heading, text), frame[[own == text for own in texts]].drop(columns=[model]))
+        for text in dict.fromkeys(texts)
+    ]
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
