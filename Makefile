@@ -10,6 +10,8 @@ WEIGHTS ?=
 PRECISION ?= fp32
 RUNTIME ?=
 BATCH ?= 1,4,8
+# Of the report: md, html, csv, json, latex.
+FORMAT ?= md,html
 IMAGES ?=
 export OUT ?=
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
@@ -37,7 +39,7 @@ help: ## this list
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
 	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
-	[ $$status -eq 2 ] || $(PY) -m reports "$$run" || exit; exit $$status
+	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format '$(FORMAT)' || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
 	@$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(out)
@@ -52,7 +54,7 @@ accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of clas
 	@$(PY) -m validate.accuracy --images '$(IMAGES)' --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
-	@$(PY) -m reports $(OUT)
+	@$(PY) -m reports $(OUT) --format '$(FORMAT)'
 
 doctor: $(READY) ## each runtime: available or why not, version, devices, precisions
 	@$(PY) -m runtimes
