@@ -146,7 +146,10 @@ def _numbers(visit: Outcome) -> Mapping[str, Any]:
 
 
 def _doubts(visits: Sequence[Outcome]) -> list[str]:
-    return list(dict.fromkeys(reason for visit in visits if (reason := trouble(visit))))
+    """What disturbed any of the visits, each cause once and at its worst."""
+    worst = _worst([_numbers(visit)["disturbance"] for visit in visits])
+    slowdown = max(visit.slowdown for visit in visits)
+    return [reason for reason in (probe.disturbed(slowdown), disturbance.disturbed(worst)) if reason]
 
 
 def _status(visits: Sequence[Outcome], reasons: list[str]) -> Record:

@@ -55,9 +55,10 @@ def _settled(state: Run, course: Course, courses: Sequence[Course]) -> Record | 
     repeatable = len(sound) < policy.processes * (1 + policy.repeats) and not state.out_of_time
     if len(quiet) < policy.processes and repeatable:
         return None
-    used = compose.usable(sound, policy.processes)
+    # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
+    used = compose.usable(sound, 1 if state.out_of_time else policy.processes)
     medians = {
-        other.key: compose.medians(compose.usable(state.outcomes(other.key), policy.processes))
+        other.key: compose.medians(compose.usable(state.outcomes(other.key), 1))
         for other in courses
         if other is not course
     }

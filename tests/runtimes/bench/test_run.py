@@ -322,3 +322,18 @@ def test_what_failed_is_tried_again_from_the_start(make_plan: Any, folder: Path)
     (record,) = measure(make_plan("fake-a"), folder, again, resume=True)
     assert record["status"] == "ok"
     assert len(again.jobs) == 2
+
+
+def test_when_time_is_over_what_was_undisturbed_counts(make_plan: Any, folder: Path) -> None:
+    def slow_at_first(job: Job, visit: int) -> Outcome:
+        slow = visit == 0 and job.runtime == "fake-a"
+        return Outcome(numbers([20.0] * 6), probe_ms=(4.0, 5.0)) if slow else good(job, visit)
+
+    policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.2)
+    fake = Fake(slow_at_first)
+    made = {record["runtime"]: record for record in measure(make_plan(*NAMES, policy=policy), folder, fake)}
+    assert len(fake.jobs) == 6, "two rounds, and nothing more"
+    assert max(made["fake-a"]["samples_ms"]) < 11
+    assert made["fake-a"]["disturbed"] is None
+    assert made["fake-a"]["interval"]["processes"] == 1
+    assert made["fake-a"]["interval"]["dof"] == 2, "known from the others' two processes each"
