@@ -147,9 +147,11 @@ def _numbers(visit: Outcome) -> Mapping[str, Any]:
 
 def _doubts(visits: Sequence[Outcome]) -> list[str]:
     """What disturbed any of the visits, each cause once and at its worst."""
-    worst = _worst([_numbers(visit)["disturbance"] for visit in visits])
+    found = [_numbers(visit)["disturbance"] for visit in visits]
     slowdown = max(visit.slowdown for visit in visits)
-    return [reason for reason in (probe.disturbed(slowdown), disturbance.disturbed(worst)) if reason]
+    of_gpus = [disturbance.disturbed({"gpu": one.get("gpu")}) for one in found]
+    reasons = [probe.disturbed(slowdown), disturbance.disturbed({**_worst(found), "gpu": None}), *of_gpus]
+    return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _status(visits: Sequence[Outcome], reasons: list[str]) -> Record:

@@ -337,3 +337,18 @@ def test_when_time_is_over_what_was_undisturbed_counts(make_plan: Any, folder: P
     assert made["fake-a"]["disturbed"] is None
     assert made["fake-a"]["interval"]["processes"] == 1
     assert made["fake-a"]["interval"]["dof"] == 2, "known from the others' two processes each"
+
+
+def test_every_cause_of_a_disturbance_is_told_once_and_at_its_worst(make_plan: Any, folder: Path) -> None:
+    hot = {"throttled_share": {"power": 0.9, "heat": 0.3}, "throttle_reasons": [], "foreign_processes": None}
+    loads = [{"foreign_load": 0.4, "gpu": hot}, {"foreign_load": 0.2, "gpu": None}]
+
+    def busy(job: Job, visit: int) -> Outcome:
+        return Outcome(numbers([10.0] * 6, disturbance={**loads[visit % 2], "unmeasured": {}}), probe_ms=(4.0, 5.0))
+
+    (record,) = measure(make_plan("fake-a", policy=replace(POLICY, repeats=0)), folder, Fake(busy))
+    assert record["disturbed"].count("slower than at its best") == 1
+    assert "took 40% of the processor" in record["disturbed"]
+    assert "20%" not in record["disturbed"]
+    assert "clocks held back by heat for 30% of the time" in record["disturbed"], "an earlier visit's GPU counts too"
+    assert "power" not in record["disturbed"], "a large GPU stands at its power limit all the time"
