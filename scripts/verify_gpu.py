@@ -60,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is verified. device: where; cuda_graph: the runtimes that have that setting."""
+    """What is verified. device: where; cuda_graph: runtimes that have that setting; minutes: of each measurement."""
 
     model: str
     runtimes: list[str]
@@ -70,11 +70,15 @@ class Plan:
     batches: str
     out: Path
     root: Path
+    minutes: float
 
     def common(self, runtime: str, precision: str, **options: str) -> list[str]:
         words = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "runtime": runtime}
         words |= {"precision": precision, "batch": self.batches, "device": self.device, **options}
         return [*(word for name, value in words.items() for word in (f"--{name}", str(value))), "--json"]
+
+    def bench(self, runtime: str, precision: str, **options: str) -> list[str]:
+        return ["runtimes.bench", *self.common(runtime, precision, minutes=f"{self.minutes:g}", **options)]
 
 
 def steps(plan: Plan) -> Iterator[Step]:
@@ -91,9 +95,9 @@ def steps(plan: Plan) -> Iterator[Step]:
             if options is None:
                 continue
             suffix = " with CUDA graphs" if options else ""
-            arguments = ["runtimes.bench", *plan.common(runtime, "fp32"), *options]
+            arguments = [*plan.bench(runtime, "fp32"), *options]
             yield Step(f"latency fp32 on {runtime}{suffix}", arguments, _times(plan.device))
-        elsewhere = ["runtimes.bench", *plan.common(runtime, "fp32", out=str(plan.out / "refused"))]
+        elsewhere = plan.bench(runtime, "fp32", out=str(plan.out / "refused"))
         if plan.device.startswith("GPU") and runtime not in NOT_CUDA:
             hidden = {"CUDA_VISIBLE_DEVICES": "-1"}
             yield Step(f"no fallback on {runtime} with the GPU hidden", elsewhere, _refuses, hidden)
@@ -101,9 +105,7 @@ def steps(plan: Plan) -> Iterator[Step]:
         yield Step(f"no fallback on {runtime} for a device that is not there", absent, _refuses)
     for runtime in plan.runtimes:
         if "tf32" in plan.precisions[runtime]:
-            yield Step(
-                f"latency tf32 on {runtime}", ["runtimes.bench", *plan.common(runtime, "tf32")], _times(plan.device)
-            )
+            yield Step(f"latency tf32 on {runtime}", plan.bench(runtime, "tf32"), _times(plan.device))
     yield Step("report", ["reports", str(plan.out / "results")], _succeeds)
 
 
@@ -209,7 +211,8 @@ def _machine(folder: Path) -> None:
 @click.option("--batch", default="1,4,8", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("gpu-check"), show_default=True)
 @click.option("--artifacts", "root", type=click.Path(path_type=Path), default=Path("artifacts"), show_default=True)
-def main(model: str, chosen: str | None, device: str, batch: str, out: Path, root: Path) -> None:
+@click.option("--minutes", default=1.0, show_default=True, help="Of each measurement, about.")
+def main(model: str, chosen: str | None, device: str, batch: str, out: Path, root: Path, minutes: float) -> None:
     """Verify every GPU runtime of this machine and write what was seen into a folder, and an archive of it.
 
     Exit status 1 when something did not show what it had to; SUMMARY.md says what.
@@ -231,6 +234,7 @@ def main(model: str, chosen: str | None, device: str, batch: str, out: Path, roo
         batch,
         out,
         root,
+        minutes,
     )
     lines, faults = [], []
     for step in steps(plan):

@@ -35,6 +35,8 @@ _ON_GPU = ("fp32", "tf32", "bf16", "fp16", "int8")
 SECONDS = 0.4
 # A virtual machine may be slowed down by its neighbours while it measures: the best of three occasions is kept.
 OCCASIONS = 3
+# One that is never quiet must not pay for it at each run.
+MOST_TRIES = 6
 # Of all cores, taken by others: a measurement beside them is kept, but counts as no occasion.
 _TOLERABLE_LOAD = 0.1
 _TIMEOUT_S = 120.0
@@ -84,15 +86,17 @@ def measure(seconds: float = SECONDS, call: Callable[..., Any] = isolate.call) -
 
 
 def known(fresh: bool = False, seconds: float = SECONDS, file: Path | None = None) -> Measurement:
-    """The ceiling of this machine: measured on the first three quiet occasions, then as the user's cache has it.
+    """The ceiling of this machine: measured on the first three quiet occasions (or the first six of any kind), then as the
+    user's cache has it.
 
     fresh: measure in any case. file: where it is kept, by default by the machine's key.
     """
     file = file or _kept_file()
     kept = read(file)
-    if kept and kept["occasions"] >= OCCASIONS and not fresh:
+    tries = kept.get("tries", 0) if kept else 0
+    if kept and (kept["occasions"] >= OCCASIONS or tries >= MOST_TRIES) and not fresh:
         return kept
-    merged = merge(kept, measure(seconds))
+    merged = {**merge(kept, measure(seconds)), "tries": tries + 1}
     merged["disturbed"] = _doubt(merged)
     with contextlib.suppress(OSError):  # what cannot be kept is measured again
         write_json(file, {"format": _FORMAT, **merged})

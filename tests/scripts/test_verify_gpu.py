@@ -55,7 +55,7 @@ def test_the_whole_of_it(toy_toml: Path, tmp_path: Path) -> None:
     result = subprocess.run(
         [
             *(sys.executable, str(ROOT / "scripts" / "verify_gpu.py"), "--model", str(toy_toml), "--batch", "1,2"),
-            *("--runtime", "fake-gpu,ort-cpu", "--out", "check", "--artifacts", "artifacts"),
+            *("--runtime", "fake-gpu,ort-cpu", "--out", "check", "--artifacts", "artifacts", "--minutes", "0.01"),
         ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},

@@ -196,3 +196,16 @@ def test_a_ceiling_that_was_never_measured_undisturbed_says_so(tmp_path: Path, m
     assert first["disturbed"] == sentence
     assert ceiling.summary(first)[-1] == sentence
     assert ceiling.known(file=file)["disturbed"] is None
+
+
+def test_a_machine_that_is_never_quiet_is_not_measured_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(
+        ceiling, "measure", lambda seconds: calls.append(1) or _measured(90.0, 0) | {"foreign_load": 0.5}
+    )
+    for _ in range(10):
+        found = ceiling.known(file=tmp_path / "ceiling.json")
+    assert len(calls) == ceiling.MOST_TRIES
+    assert found["disturbed"]
