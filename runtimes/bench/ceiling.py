@@ -86,8 +86,8 @@ def measure(seconds: float = SECONDS, call: Callable[..., Any] = isolate.call) -
 
 
 def known(fresh: bool = False, seconds: float = SECONDS, file: Path | None = None) -> Measurement:
-    """The ceiling of this machine: measured on the first three quiet occasions (or the first six of any kind), then as the
-    user's cache has it.
+    """The ceiling of this machine: measured on the first three quiet occasions, or the first six of any kind, and then
+    as the user's cache has it.
 
     fresh: measure in any case. file: where it is kept, by default by the machine's key.
     """
