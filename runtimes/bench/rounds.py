@@ -58,7 +58,7 @@ def _settled(state: Run, course: Course, courses: Sequence[Course]) -> Record | 
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = compose.usable(sound, 1 if state.out_of_time else policy.processes)
     medians = {
-        other.key: compose.medians(compose.usable(state.outcomes(other.key), 1))
+        other.key: compose.medians(compose.usable(state.outcomes(other.key), policy.processes))
         for other in courses
         if other is not course
     }

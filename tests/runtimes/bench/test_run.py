@@ -352,3 +352,17 @@ def test_every_cause_of_a_disturbance_is_told_once_and_at_its_worst(make_plan: A
     assert "20%" not in record["disturbed"]
     assert "clocks held back by heat for 30% of the time" in record["disturbed"], "an earlier visit's GPU counts too"
     assert "power" not in record["disturbed"], "a large GPU stands at its power limit all the time"
+
+
+def test_on_a_machine_that_is_hardly_ever_quiet_the_interval_is_known_all_the_same(
+    make_plan: Any, folder: Path
+) -> None:
+    def slow_at_first(job: Job, visit: int) -> Outcome:
+        return Outcome(numbers([12.0] * 6), probe_ms=(4.0, 5.0)) if visit == 0 else good(job, visit)
+
+    policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.9)
+    made = measure(make_plan(*NAMES, policy=policy), folder, Fake(slow_at_first))
+    for record in made:
+        low, high = record["ci95_ms"]
+        assert (record["status"], record["interval"]["processes"]) == ("ok", 1)
+        assert (high - low) / 2 / record["median_ms"] > 0.1, "the disturbed visits say how far processes lie apart"
