@@ -31,7 +31,7 @@ Measure = Callable[[int, int], Rate]
 @dataclass(frozen=True)
 class Found:
     """The point chosen. images_per_s: as the search saw it, the median of its looks, and None where the first point
-    failed already (`reason`). searched: every point looked at, in order."""
+    failed already (`reason`). searched: every point looked at, in order, those that failed last."""
 
     batch: int
     streams: int

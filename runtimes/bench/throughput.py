@@ -100,7 +100,8 @@ def drive(
 
     Warm-up until this thread's times are steady with all streams at work, then min_s and min_count, or max_s. The
     window begins and ends with a request of this thread; the others go on beyond it. Raises what any stream raised.
-    The runtimes release Python's global lock while they compute.
+    ONNX Runtime, OpenVINO and MNN release Python's global lock while they compute. Paddle does not: its streams run one
+    after the other here, so that more of them gain nothing.
     """
     gate, stop = threading.Barrier(1 + len(others)), threading.Event()
     failures: list[BaseException] = []
