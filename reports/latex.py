@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from reports.frames import Cell, Table
-from reports.paging import pages
+from reports.language import current, say
+from reports.paging import agreed, pages
 from reports.results import is_number
 from reports.tables import Report
 
@@ -37,7 +38,9 @@ _SPECIAL = {
 
 def render(report: Report) -> str:
     """All tables, in the report's order, each with its notes and its footnotes."""
-    head = "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,longtable}."
+    # Chinese needs its fonts, and XeLaTeX or LuaLaTeX.
+    letters = "[T1]{fontenc}" if current() == "en" else "[UTF8]{ctex}"
+    head = f"% Needs \\usepackage{letters} and \\usepackage{{booktabs,longtable}}."
     return "\n\n".join([head, *(_table(table) for table in report.tables)]) + "\n"
 
 
@@ -50,7 +53,9 @@ def escape(text: object) -> str:
 def _table(table: Table) -> str:
     parts = [f"\\subsection*{{{escape(table.title)}}}"]
     parts += [_block(heading, frame) for heading, frame in pages(table, longest=sys.maxsize) if len(frame)]
-    parts += [f"\\noindent {escape(note)}\\par" for note in table.notes]
+    same = "; ".join(f"{name}: {cell.text}" for name, cell in agreed(table).items())
+    notes = [*([say("The same in every row: {columns}.", columns=same)] if same else []), *table.notes]
+    parts += [f"\\noindent {escape(note)}\\par" for note in notes]
     if table.footnotes:
         items = (f"\\item {escape(note)}" for note in table.footnotes)
         parts.append("\n".join(["\\begin{enumerate}", *items, "\\end{enumerate}"]))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.frames import Cell, Table
 from reports.language import say
-from reports.paging import pages
+from reports.paging import agreed, pages
 from reports.results import is_number
 from reports.tables import Report
 
@@ -28,7 +28,7 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape, "cell": _cell, "fence": fence}
-    environment.globals |= {"blocks": _blocks, "agreed": _agreed, "say": say, "numeric": _numeric}
+    environment.globals |= {"blocks": pages, "agreed": _agreed, "say": say, "numeric": _numeric}
     text = environment.get_template(TEMPLATE).render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
@@ -60,13 +60,7 @@ def _cell(cell: Cell) -> str:
 
 def _agreed(table: Table) -> dict[str, str]:
     """Name and text of the columns that need saying only once."""
-    texts = {name: {_cell(cell) for cell in table.frame[name]} for name in table.once}
-    return {name: found.pop() for name, found in texts.items() if len(found) == 1}
-
-
-def _blocks(table: Table) -> list[tuple[str, pd.DataFrame]]:
-    agreed = list(_agreed(table))
-    return [(heading, block.drop(columns=agreed)) for heading, block in pages(table)]
+    return {name: _cell(cell) for name, cell in agreed(table).items()}
 
 
 def _numeric(cells: pd.Series) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.frames import Table
+from reports.frames import Cell, Table
 from reports.language import say
 
 WIDEST = 13  # columns of latencies that GitHub's page still shows side by side: three runtimes at three batch sizes
@@ -13,9 +13,22 @@ LONGEST = 100  # rows after which nobody finds the head again
 
 def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[tuple[str, pd.DataFrame]]:
     """(heading, frame) of each part. A block that is too wide becomes one part per group of columns (`Table.groups`),
-    one that is too long becomes one part per model. What has neither groups nor models stays whole."""
-    parts = [part for block in table.blocks(widest) for part in _narrow(table, *block, widest)]
+    one that is too long becomes one part per model. What has neither groups nor models stays whole. Columns that are
+    said once (`agreed`) are in no part."""
+    once = list(agreed(table))
+    blocks = [(heading, frame.drop(columns=once)) for heading, frame in table.blocks(widest)]
+    parts = [part for block in blocks for part in _narrow(table, *block, widest)]
     return [part for heading, frame in parts for part in _short(heading, frame, longest)]
+
+
+def agreed(table: Table) -> dict[str, Cell]:
+    """The columns of `Table.once` that have the same cell in every row, and that cell."""
+    found = {name: list(table.frame[name]) for name in table.once}
+    return {
+        name: cells[0]
+        for name, cells in found.items()
+        if len({(cell.text, cell.notes, cell.best) for cell in cells}) == 1
+    }
 
 
 def _narrow(table: Table, heading: str, frame: pd.DataFrame, widest: int) -> list[tuple[str, pd.DataFrame]]:

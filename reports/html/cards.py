@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reports.answer import BASELINE, BATCH
 from reports.cells import label, ranking
 from reports.html.rows import Facets, Tags, machine
+from reports.language import say
 from reports.numbers import measured
 from reports.results import MEASURED, Results
 from reports.tables import Report
@@ -68,7 +69,7 @@ def _card(report: Report, results: Results, known: Facets, model: str, where: st
     longest = max(cell["median_ms"] for cell in shown)
     bars = [
         Bar(
-            label(results, cell) + ("" if cell["status"] == "ok" else f" ({cell['status']})"),
+            label(results, cell) + ("" if cell["status"] == "ok" else f" ({say(cell['status'])})"),
             measured(cell["median_ms"], cell.get("ci95_ms")),
             f"{100 * cell['median_ms'] / longest:.4g}",
             verdict in ("fastest", "tie") and cell in winners,

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports.html.points import Drawn, Row, accuracies, distributions, drawn, latencies, rates, roofline
 from reports.html.specs import OTHER_SHAPE, SHAPES, Charts, Spec, colours
-from reports.html.texts import say
+from reports.language import mark, say
 from reports.numbers import measured
 from reports.results import Results, runtime_order
 from runtimes.base import PRECISIONS
@@ -51,36 +51,46 @@ def build(results: Results) -> list[Chart]:
 
 
 _TITLES = {
-    "accuracy": "Accuracy against latency",
-    "scaling": "Latency over the batch size",
-    "distribution": "Distribution of the latencies",
-    "rate": "Throughput over the batch size",
-    "roofline": "Roofline: how much of the machine is used",
+    "accuracy": mark("Accuracy against latency"),
+    "scaling": mark("Latency over the batch size"),
+    "distribution": mark("Distribution of the latencies"),
+    "rate": mark("Throughput over the batch size"),
+    "roofline": mark("Roofline: how much of the machine is used"),
 }
 _CAPTIONS = {
-    "accuracy": "Up and to the left is better. The dashed line is the Pareto front: no other cell is both at least as "
-    "fast and more accurate. It goes by the measured values; where intervals overlap, neighbours cannot be told apart. "
-    "Bars: 95 % intervals. Hollow: unstable, no part of the front.",
-    "scaling": "Median of the whole batch, never divided by its images. Both axes are logarithmic: where a line is as "
-    "steep as one that doubles with the batch, a larger batch gains nothing. Bars: 95 % intervals. Hollow: unstable.",
-    "distribution": "Each dot is one inference. Tick: the median; band: its 95 % interval. Of more than 200 samples "
-    "the 200 at evenly spaced ranks are drawn, smallest and largest among them.",
-    "rate": "Measured back to back, never derived from a latency. Bars: 95 % intervals, where there are any.",
-    "roofline": "After Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785. Ceilings: measured on "
-    "this machine by a large matrix product in each precision, and its memory bandwidth. Achieved: two FLOP per MAC of "
-    "all matrix products, divided by the median. Intensity: FLOP per byte of weights (once per batch, in the precision "
-    "that ran) and FP32 images. Activations may stay in the caches and are not counted: the intensity is an upper "
-    "bound.",
+    "accuracy": mark(
+        "Up and to the left is better. The dashed line is the Pareto front: no other cell is both at least as "
+        "fast and more accurate. It goes by the measured values; where intervals overlap, neighbours cannot be told "
+        "apart. Bars: 95 % intervals. Hollow: unstable, no part of the front."
+    ),
+    "scaling": mark(
+        "Median of the whole batch, never divided by its images. Both axes are logarithmic: where a line is as "
+        "steep as one that doubles with the batch, a larger batch gains nothing. Bars: 95 % intervals. Hollow: "
+        "unstable."
+    ),
+    "distribution": mark(
+        "Each dot is one inference. Tick: the median; band: its 95 % interval. Of more than 200 samples "
+        "the 200 at evenly spaced ranks are drawn, smallest and largest among them."
+    ),
+    "rate": mark("Measured back to back, never derived from a latency. Bars: 95 % intervals, where there are any."),
+    "roofline": mark(
+        "After Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785. Ceilings: measured on "
+        "this machine by a large matrix product in each precision, and its memory bandwidth. Achieved: two FLOP per "
+        "MAC of all matrix products, divided by the median. Intensity: FLOP per byte of weights (once per batch, in "
+        "the precision that ran) and FP32 images. Activations may stay in the caches and are not counted: the "
+        "intensity is an upper bound."
+    ),
 }
-_NOTHING = "Nothing to draw: no latency was measured whose parity passed."
-
-
+_NOTHING = mark("Nothing to draw: no latency was measured whose parity passed.")
 _NO_ROOFLINE = {
-    "ceiling": "There is no roofline: the machine's ceilings (GFLOP/s of a matrix product, memory bandwidth) are not "
-    "in environment.json.",
-    "points": "There is no roofline: no cell ran on the CPU with a proven latency and a known number of MACs and "
-    "parameters.",
-    "one machine": "There is no roofline of several machines together: look at the report of each.",
+    "ceiling": mark(
+        "There is no roofline: the machine's ceilings (GFLOP/s of a matrix product, memory bandwidth) are not "
+        "in environment.json."
+    ),
+    "points": mark(
+        "There is no roofline: no cell ran on the CPU with a proven latency and a known number of MACs and parameters."
+    ),
+    "one machine": mark("There is no roofline of several machines together: look at the report of each."),
 }
 
 
@@ -90,7 +100,7 @@ def _chart(name: str, rows: list[Row], spec: Spec, choose: list[str], why: str =
 
 
 def _accuracy(results: Results, cells: list[Drawn], make: Charts) -> Chart:
-    why = "No accuracy was measured of trained weights that also have a proven latency on the same runtime."
+    why = mark("No accuracy was measured of trained weights that also have a proven latency on the same runtime.")
     return _chart("accuracy", accuracies(results, cells), make.accuracy(), ["images", "batch"], why)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from reports.cells import shown_status
 from reports.frames import runtime_name
 from reports.html.rows import machine
+from reports.language import say
 from reports.numbers import closeness, measured, tiny
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
@@ -60,13 +61,13 @@ def _value(record: Record) -> str:
     if kind == "latency" and median is not None:
         return f"{measured(median, record.get('ci95_ms'))} ms"
     if kind == "throughput" and rate is not None:
-        return f"{measured(rate, record.get('ci95_images_per_s'))} images/s"
+        return say("{rate} images/s", rate=measured(rate, record.get("ci95_images_per_s")))
     if kind == "server" and record.get("qps_max") is not None:
-        return f"{measured(record['qps_max'])} queries/s"
+        return say("{rate} queries/s", rate=measured(record["qps_max"]))
     if kind == "parity" and record.get("max_abs") is not None:
-        return f"max abs {tiny(record['max_abs'])}"
+        return say("max abs {value}", value=tiny(record["max_abs"]))
     if kind == "accuracy" and record.get("top1") is not None:
-        return f"top-1 {measured(record['top1'], record.get('top1_ci95'))}"
+        return say("top-1 {value}", value=measured(record["top1"], record.get("top1_ci95")))
     return ""
 
 

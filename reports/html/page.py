@@ -23,7 +23,8 @@ from reports.html.cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
 from reports.html.rows import FACETS, Column, Facets, Tags, blocks, facets, key
-from reports.html.texts import IN_SCRIPT, LANGUAGE, say
+from reports.html.texts import in_script
+from reports.language import html_lang, say
 from reports.results import Results
 from reports.tables import Report
 
@@ -36,7 +37,6 @@ def render(report: Report, results: Results) -> str:
     known = facets(results)
     shown = details(results)
     drawn = build(results)
-    texts = {text: say(text) for text in IN_SCRIPT}
     script, library = (HERE / "page.js").read_text(encoding="utf-8"), vega()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -57,7 +57,7 @@ def render(report: Report, results: Results) -> str:
     table, bars = environment.get_template("table.html.jinja"), environment.get_template("bars.html.jinja")
     return page.render(
         report=report,
-        lang=LANGUAGE,
+        lang=html_lang(),
         hashes=" ".join(f"'sha256-{_sha256(text)}'" for text in (script, library)),
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
@@ -76,7 +76,9 @@ def render(report: Report, results: Results) -> str:
         cells=shown,
         credit=credit(),
         cell_tags=lambda cell: _cell_tags(cell, known),
-        data=embedded({"facets": known.values, "texts": texts, "charts": {c.name: c.data for c in drawn if c.data}}),
+        data=embedded(
+            {"facets": known.values, "texts": in_script(), "charts": {c.name: c.data for c in drawn if c.data}}
+        ),
         fields=embedded([cell.fields for cell in shown]),
     )
 
@@ -118,7 +120,11 @@ def _choices(known: Facets, shown: list[Detail]) -> dict[str, list[tuple[int, st
     """What each filter offers: what occurs, with its place among all values."""
     statuses = {cell.status for cell in shown}
     return {
-        facet: [(i, value) for i, value in enumerate(values) if facet != "status" or value in statuses]
+        facet: [
+            (i, say(value) if facet == "status" else value)
+            for i, value in enumerate(values)
+            if facet != "status" or value in statuses
+        ]
         for facet, values in known.values.items()
     }
 
@@ -143,8 +149,9 @@ def _text(cell: Cell, table: Table) -> Markup:
 def _classes(cell: Cell, column: Column) -> Markup:
     names = ["number"] * column.numeric + ["best"] * cell.best
     if isinstance(cell.value, (str, bool)):
-        word = cell.text.split(" ")[0]
-        names += ["good"] * (word in _GOOD) + ["bad"] * (word in _BAD) + ["doubtful"] * (word in _DOUBTFUL)
+        word = cell.value if isinstance(cell.value, str) else cell.text.split(" ")[0]
+        for name, words in (("good", _GOOD), ("bad", _BAD), ("doubtful", _DOUBTFUL)):
+            names += [name] * (word in words or word in map(say, words))
     return Markup(' class="{}"').format(" ".join(names)) if names else Markup("")
 
 

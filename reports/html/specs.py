@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.language import mark
+
 Spec = dict[str, Any]
 
 # Paddle, which everything is held against, is grey. The order of the others is fixed, so that a runtime has one colour
@@ -76,7 +78,7 @@ class Charts:
         }
         across = {**self._interval("x", "ms", x), "y": y, "color": self.colour}
         upright = {**self._interval("y", "top1", y), "x": x, "color": self.colour}
-        points = self._points(x, y, {"Top-1 (%)": "top1_text", "Latency (ms)": "ms_text"})
+        points = self._points(x, y, {mark("Top-1 (%)"): "top1_text", mark("Latency (ms)"): "ms_text"})
         return _chart(front, _rule(across), _rule(upright), points, places, height=380)
 
     def distribution(self) -> Spec:
@@ -102,7 +104,9 @@ class Charts:
                 "y": row,
                 "yOffset": {"field": "spread", "type": "quantitative", "scale": {"domain": [-1.1, 1.25]}},
                 "color": self.colour,
-                "tooltip": self._tip({"Sample (ms)": "samples", "Median (ms)": "ms_text", "Samples": "count"}),
+                "tooltip": self._tip(
+                    {mark("Sample (ms)"): "samples", mark("Median (ms)"): "ms_text", mark("Samples"): "count"}
+                ),
             },
         }
         band: Spec = {
@@ -112,7 +116,11 @@ class Charts:
         median: Spec = {
             "name": "medians",
             "mark": {"type": "tick", "thickness": 2, "size": 30, "yOffset": 7, "color": "var(--ink)"},
-            "encoding": {"x": x, "y": row, "tooltip": self._tip({"Median (ms)": "ms_text", "Samples": "count"})},
+            "encoding": {
+                "x": x,
+                "y": row,
+                "tooltip": self._tip({mark("Median (ms)"): "ms_text", mark("Samples"): "count"}),
+            },
         }
         return _chart(band, dots, median)
 
@@ -120,12 +128,12 @@ class Charts:
         """Latency of the whole batch over the batch size, both logarithmic: as steep as the diagonal means no gain."""
         x = self._batch()
         y = {**self._latency(), "title": self.say("Latency of the batch (ms)")}
-        return self._lines(x, y, "ms", {"Batch": "batch", "Latency (ms)": "ms_text"})
+        return self._lines(x, y, "ms", {mark("Batch"): "batch", mark("Latency (ms)"): "ms_text"})
 
     def rate(self) -> Spec:
         """Images per second over the batch size, measured back to back."""
         y = {"field": "rate", "type": "quantitative", "title": self.say("Images per second"), "scale": {"zero": True}}
-        tips = {"Batch": "batch", "Streams": "streams", "Images per second": "rate_text"}
+        tips = {mark("Batch"): "batch", mark("Streams"): "streams", mark("Images per second"): "rate_text"}
         return self._lines(self._batch(), y, "rate", tips, "streams")
 
     def roofline(self, roofs: list[dict[str, Any]]) -> Spec:
@@ -144,7 +152,11 @@ class Charts:
             "encoding": {"x": x, "y": y, "text": {"field": "name"}},
         }
         names["mark"]["fontSize"] = 12
-        tips = {"Achieved (GFLOP/s)": "gflops_text", "FLOP per byte": "intensity_text", "Latency (ms)": "ms_text"}
+        tips = {
+            mark("Achieved (GFLOP/s)"): "gflops_text",
+            mark("FLOP per byte"): "intensity_text",
+            mark("Latency (ms)"): "ms_text",
+        }
         return _chart(ceiling, names, self._points(x, y, tips), height=340)
 
     def _lines(self, x: Spec, y: Spec, name: str, tips: dict[str, str], *detail: str) -> Spec:
@@ -165,7 +177,7 @@ class Charts:
                 **{"x": x, "y": y, "color": self.colour, "shape": self.shape},
                 "fill": self.colour,
                 "fillOpacity": hollow,
-                "tooltip": self._tip({"Batch": "batch"} | tips),
+                "tooltip": self._tip({mark("Batch"): "batch"} | tips),
             },
         }
 
@@ -182,7 +194,7 @@ class Charts:
         return x
 
     def _tip(self, fields: dict[str, str]) -> list[Spec]:
-        always = {"Model": "model", "Runtime": "label", "Status": "status"}
+        always = {mark("Model"): "model", mark("Runtime"): "label", mark("Status"): "status"}
         return [
             {"field": field, "title": self.say(title), "type": "nominal"} for title, field in (always | fields).items()
         ]

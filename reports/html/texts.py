@@ -1,25 +1,20 @@
-"""The page's own words."""
+"""What the page's script says, in the report's language."""
 
 from __future__ import annotations
 
-LANGUAGE = "en"  # as HTML's lang attribute wants it
+from reports.language import mark, say
 
-
-def say(text: str) -> str:
-    """The text in the report's language."""
-    return text
-
-
-# What the page's script says.
 IN_SCRIPT = (
-    "%1 of %2 cells",
-    "Copy",
-    "Copied",
-    "Copy the command",
-    "Model",
-    "Batch",
-    "Images",
-    "sort",
-    "active",
-    "All",
+    mark("%1 of %2 cells"),
+    mark("Copy"),
+    mark("Copied"),
+    mark("Copy the command"),
+    mark("Model"),
+    mark("Batch"),
+    mark("Images"),
 )
+
+
+def in_script() -> dict[str, str]:
+    """Text as it stands in the script -> what it says there."""
+    return {text: say(text) for text in IN_SCRIPT}
