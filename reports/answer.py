@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.cells import SPREAD_NOTE, label, number, ranking, shown_status, subjects
+from reports.cells import SPREAD_NOTE, gain, label, number, ranking, shown_status, subjects
 from reports.frames import Cell, Footnotes, Table, commands, frame, machine_column, model_cell, ran_as, status_note
 from reports.language import names, say
-from reports.numbers import NONE, measured, spread
+from reports.numbers import NONE, spread
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
@@ -77,18 +77,16 @@ def _baseline(results: Results, cell: Record) -> list[Record]:
 
 
 def _gain(results: Results, cell: Record, notes: Footnotes) -> Cell:
-    """How many times faster than the baseline. Its digits are those that both intervals together carry."""
+    """How many times faster than the baseline, with what must be known of that."""
     found = _baseline(results, cell)
     if not found:
         return Cell(None, NONE, (notes.number(say("paddle fp32 has no proven latency at this batch to compare with")),))
-    base, own, other = found[0], cell.get("ci95_ms"), found[0].get("ci95_ms")
+    base = found[0]
     if base is cell:
         return Cell(1.0, say("it is paddle fp32"))
-    gain = base["median_ms"] / cell["median_ms"]
-    interval = (other[0] / own[1], other[1] / own[0]) if own and other and own[0] > 0 else None
     remarks = []
     if base["status"] == "unstable":
         remarks.append(notes.number(say("paddle fp32, {note}", note=status_note(base))))
     if (base["effective"] or {}).get("device") != (cell["effective"] or {}).get("device"):
         remarks.append(notes.number(say("compared with paddle that ran as {ran}", ran=ran_as(base).text)))
-    return Cell(gain, f"{measured(gain, interval)}×", tuple(remarks))
+    return gain(base, cell, tuple(remarks))

@@ -80,3 +80,10 @@ def label(results: Results, cell: Record) -> str:
 def number(value: float | None, interval: Sequence[float] | None = None) -> Cell:
     """A measured number with the digits that its 95 % interval carries."""
     return Cell(value, measured(value, interval))
+
+
+def gain(base: Record, cell: Record, notes: tuple[int, ...] = ()) -> Cell:
+    """How many times faster a latency is than another. Its digits are those that both intervals together carry."""
+    value, own, its = base["median_ms"] / cell["median_ms"], cell.get("ci95_ms"), base.get("ci95_ms")
+    interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
+    return Cell(value, f"{measured(value, interval)}×", notes)

@@ -6,18 +6,16 @@ from collections import defaultdict
 from typing import Any
 
 from reports import ceilings
-from reports.cells import SPREAD_NOTE, number, shown_status, why
+from reports.cells import SPREAD_NOTE, gain, number, shown_status, why
 from reports.frames import (
     Cell,
     Footnotes,
     Table,
     commands,
     frame,
-    machine,
+    identity,
     machine_column,
-    model_cell,
     ran_as,
-    runtime_name,
 )
 from reports.language import names, say
 from reports.numbers import NONE, measured, spread
@@ -45,9 +43,7 @@ def precision(results: Results) -> Table:
         status = shown_status(results, cell)
         rows.append(
             [
-                *machine(results, cell),
-                model_cell(results, cell["model"]),
-                runtime_name(cell),
+                *identity(results, cell),
                 cell.get("batch"),
                 number(top1, interval),
                 Cell(interval, spread(top1, interval)),
@@ -95,9 +91,7 @@ def compute(results: Results) -> Table:
         scaled = None if ceiling is None or interval is None else tuple(100 * end / ceiling for end in interval)
         rows.append(
             [
-                *machine(results, cell),
-                model_cell(results, cell["model"]),
-                runtime_name(cell),
+                *identity(results, cell),
                 cell["batch"],
                 ran_as(cell),
                 number(work / 1e3),
@@ -134,9 +128,7 @@ def cost(results: Results) -> Table:
         memory, shown = cell.get("memory") or {}, not results.doubt(cell)
         rows.append(
             [
-                *machine(results, cell),
-                model_cell(results, cell["model"]),
-                runtime_name(cell),
+                *identity(results, cell),
                 cell.get("batch"),
                 _megabytes(memory.get("model_bytes")),
                 _megabytes(memory.get("process_bytes") or cell.get("peak_memory_bytes")),
@@ -170,9 +162,7 @@ def server(results: Results) -> Table:
         shown = status in MEASURED
         percentile = cell.get("percentile")
         head = [
-            *machine(results, cell),
-            model_cell(results, cell["model"]),
-            runtime_name(cell),
+            *identity(results, cell),
             Cell(status, say(status), why(results, cell, notes)),
             Cell(percentile, NONE if percentile is None else f"p{percentile:g}"),
             number(cell.get("latency_bound_ms")),
@@ -200,7 +190,7 @@ def server(results: Results) -> Table:
         names(
             "Queries of one image arrive at random (Poisson), from MLPerf LoadGen. Most queries/s: the largest rate "
             "tried whose percentile kept the bound, as completed; -: none did. A percentile is given only where the "
-            "number of queries carries it. Kept the bound: - where LoadGen itself calls the run invalid."
+            "number of queries carries it. Kept the bound: - where it does not."
         ),
         tuple(notes.texts),
         commands(results.of("server")),
@@ -232,10 +222,7 @@ def _gain_over_fp32(results: Results, cell: Record) -> Cell:
     ]
     if not found or cell["precision"] == "fp32":
         return Cell(None, NONE)
-    base, own, its = found[0], cell.get("ci95_ms"), found[0].get("ci95_ms")
-    gain = base["median_ms"] / cell["median_ms"]
-    interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
-    return Cell(gain, f"{measured(gain, interval)}×")
+    return gain(found[0], cell)
 
 
 def _megabytes(value: float | None) -> Cell:

@@ -149,6 +149,11 @@ def runtime_name(record: Record) -> str:
     return ", ".join([f"{record['runtime']} {record['precision']}{place}", *settings])
 
 
+def identity(results: Results, record: Record) -> list[Any]:
+    """What a row is about, under `machine_column`, "Model" and "Runtime"."""
+    return [*machine(results, record), model_cell(results, record["model"]), runtime_name(record)]
+
+
 def ran_as(record: Record) -> Cell:
     """Precision and device as read back from the runtime, "-" where nothing ran."""
     effective = record["effective"] or {}

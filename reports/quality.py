@@ -11,6 +11,7 @@ from reports.frames import (
     Table,
     commands,
     frame,
+    identity,
     machine,
     machine_column,
     model_cell,
@@ -145,9 +146,7 @@ def parity(results: Results) -> Table:
         why = () if passed is True else (notes.number(status_note(record)),)
         rows.append(
             [
-                *machine(results, record),
-                model_cell(results, record["model"]),
-                runtime_name(record),
+                *identity(results, record),
                 Cell(verdict, say(verdict), why),
                 Cell(record.get("max_abs"), tiny(record.get("max_abs"))),
                 *(Cell(bounds.get(name), tiny(bounds.get(name))) for name in ("max_abs", "paddle_max_abs", "needed")),

@@ -10,12 +10,11 @@ from reports.frames import (
     Table,
     commands,
     frame,
-    machine,
+    identity,
     machine_column,
     model_cell,
     plain,
     ran_as,
-    runtime_name,
 )
 from reports.language import mark, names, say
 from reports.numbers import NONE, measured, spread
@@ -104,9 +103,7 @@ def detail(results: Results) -> Table:
         median, interval = times.get("median_ms"), times.get("ci95_ms")
         rows.append(
             [
-                *machine(results, cell),
-                model_cell(results, cell["model"]),
-                runtime_name(cell),
+                *identity(results, cell),
                 cell.get("batch"),
                 cell.get("threads"),
                 ran_as(cell),
@@ -143,9 +140,7 @@ def throughput(results: Results) -> Table:
         interval = cell.get("ci95_images_per_s") if status in MEASURED else None
         rows.append(
             [
-                *machine(results, cell),
-                model_cell(results, cell["model"]),
-                runtime_name(cell),
+                *identity(results, cell),
                 cell.get("batch"),
                 cell.get("streams"),
                 Cell(status, say(status), why(results, cell, notes)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.cells import shown_status, why
-from reports.frames import Cell, Footnotes, Table, commands, frame, machine, machine_column, model_cell, runtime_name
+from reports.frames import Cell, Footnotes, Table, commands, frame, identity, machine_column
 from reports.language import names, say
 from reports.numbers import NONE
 from reports.results import Results
@@ -42,9 +42,7 @@ def _row(results: Results, cell: Record, notes: Footnotes) -> list[object]:
     half = 100 * (interval[1] - interval[0]) / 2 / median if interval and median else None
     counts = Cell(warmups or None, _range(warmups))
     return [
-        *machine(results, cell),
-        model_cell(results, cell["model"]),
-        runtime_name(cell),
+        *identity(results, cell),
         cell.get("batch"),
         Cell(status, say(status), why(results, cell, notes)),
         None if processes is None else len(processes),

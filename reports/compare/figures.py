@@ -77,12 +77,22 @@ class Noises:
             return None
         processes = of_processes(record, self.figure)
         others = _without(self.pooled.get(_run(record), Noise()), noise([processes]))
-        known = estimate(figure, processes, others)
+        known = estimate(figure, processes, others) or _as_stored(record, figure)
         if known or self.figure.percentile != 50:
             return known
         samples = record.get("samples_ms") or []
         sound = len(samples) > 5 and all(map(_above_zero, samples))
         return of_one_process(figure, bootstrap_median(samples) if sound else record.get("ci95_ms"))
+
+
+def _as_stored(record: Record, figure: float) -> Estimate | None:
+    """What the run knew of the variation between processes, also from visits that are not in its records."""
+    how = record.get("interval") or {}
+    known = [how.get(name) for name in ("between_cv", "dof", "processes")]
+    between, dof, processes = (float(value) if _above_zero(value) else 0.0 for value in known)
+    if not (between and dof and processes):
+        return None
+    return Estimate(math.log(figure), between / math.sqrt(processes), dof)
 
 
 def _run(record: Record) -> tuple[Any, Any]:

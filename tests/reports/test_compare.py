@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,17 @@ def test_thresholds_are_strict(text: str) -> None:
 def test_one_threshold_for_each_figure() -> None:
     with pytest.raises(InputError, match="one for each figure"):
         thresholds.parse_all(["median:5%", "p90:1%", "median:2%"])
+
+
+def test_one_process_whose_run_knew_how_far_processes_lie_apart(compared: Any) -> None:
+    """A record may hold one visit of several: its stored interval says what the run learnt from the others."""
+    base, new = ([one(100.0)[0], runs.latency([[level] * 9])] for level in (100.0, 104.0))
+    for record in (base[1], new[1]):
+        record["interval"] = {"method": "", "between_cv": 0.07, "dof": 4, "processes": 1}
+    found, _ = compared(base, new)
+    assert only(found)["verdict"] == "cannot tell"
+    assert "assumed" not in " ".join(only(found)["notes"])
+    low, high = only(found)["ratio_ci95"]
+    half = math.log(high / low) / 2
+    # Student's t with 8 degrees of freedom (2.306) times the root of two times 7 %, and a little of the runs' own.
+    assert half == pytest.approx(2.306 * 0.07 * 2**0.5, rel=0.05)
