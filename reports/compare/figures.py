@@ -87,8 +87,8 @@ class Noises:
 
 def _as_stored(record: Record, figure: float) -> Estimate | None:
     """What the run knew of the variation between processes, also from visits that are not in its records."""
-    how = record.get("interval") or {}
-    known = [how.get(name) for name in ("between_cv", "dof", "processes")]
+    how: dict[str, Any] = record.get("interval") or {}
+    known: list[Any] = [how.get(name) for name in ("between_cv", "dof", "processes")]
     between, dof, processes = (float(value) if _above_zero(value) else 0.0 for value in known)
     if not (between and dof and processes):
         return None
