@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from runtimes.bench import compose, statistics
+from runtimes.bench import compose
 from runtimes.bench.course import Course, Run
+from runtimes.bench.executor import Outcome
 from runtimes.bench.job import Effort
 from runtimes.bench.plan import Policy
+from runtimes.bench.statistics import Noise, noise, relative_half_width
 from runtimes.bench.store import Record
 
 # So that one cell that cannot reach its target by samples that take no time does not go on for ever.
 _MOST_VISITS = 24
+# One pair of processes that happen to agree would make all the others' intervals narrow.
+_FEWEST_DOF = 2
 
 
 def measure(state: Run, courses: list[Course]) -> Iterator[Record]:
@@ -57,16 +61,20 @@ def _settled(state: Run, course: Course, courses: Sequence[Course]) -> Record | 
         return None
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = compose.usable(sound, 1 if state.out_of_time else policy.processes)
-    medians = {
-        other.key: compose.medians(compose.usable(state.outcomes(other.key), policy.processes))
-        for other in courses
-        if other is not course
-    }
-    measured = compose.latency(used, statistics.noise(medians.values()), policy)
+    others = [state.outcomes(other.key) for other in courses if other is not course]
+    measured = compose.latency(used, _noise(others, policy), policy)
     seconds = sum(measured["samples_ms"]) / 1e3
-    half = statistics.relative_half_width(measured["median_ms"], measured["ci95_ms"])
+    half = relative_half_width(measured["median_ms"], measured["ci95_ms"])
     enough = seconds >= policy.min_s and measured["count"] >= policy.min_count and half <= policy.target
     # Disturbed visits count here: a machine that does not come to rest must not hold a run up for ever.
     spent = sum(map(sum, compose.samples(sound))) / 1e3
     over = spent >= policy.max_s or len(sound) >= _MOST_VISITS or state.out_of_time
     return measured if enough or over else None
+
+
+def _noise(cells: Sequence[Sequence[Outcome]], policy: Policy) -> Noise:
+    """How far processes lie apart in other cells: undisturbed ones, where enough cells have several of them."""
+    quiet = noise(compose.medians([visit for visit in visits if not compose.trouble(visit)]) for visits in cells)
+    if quiet.dof >= _FEWEST_DOF:
+        return quiet
+    return noise(compose.medians(compose.usable(visits, policy.processes)) for visits in cells)

@@ -366,3 +366,16 @@ def test_on_a_machine_that_is_hardly_ever_quiet_the_interval_is_known_all_the_sa
         low, high = record["ci95_ms"]
         assert (record["status"], record["interval"]["processes"]) == ("ok", 1)
         assert (high - low) / 2 / record["median_ms"] > 0.1, "the disturbed visits say how far processes lie apart"
+
+
+def test_undisturbed_processes_tell_of_undisturbed_ones(make_plan: Any, folder: Path) -> None:
+    """Fake-a was disturbed once, the others were not: how far its slow visit lies off is no noise of theirs."""
+
+    def slow_at_first(job: Job, visit: int) -> Outcome:
+        slow = visit == 0 and job.runtime == "fake-a"
+        return Outcome(numbers([14.0] * 6), probe_ms=(4.0, 5.0)) if slow else good(job, visit)
+
+    policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.9)
+    plan = make_plan(*NAMES, batches=(1, 2), policy=policy)
+    for record in measure(plan, folder, Fake(slow_at_first)):
+        assert record["interval"]["between_cv"] < 0.02
