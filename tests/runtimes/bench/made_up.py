@@ -1,0 +1,87 @@
+"""Runs without processes: an executor that makes up its outcomes, and what a run needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.artifact import Artifact
+from runtimes.base import Runtime
+from runtimes.bench import records, run, store
+from runtimes.bench.executor import Outcome
+from runtimes.bench.job import Job
+from runtimes.bench.plan import Cell, Plan, Policy
+
+NAMES = ("fake-a", "fake-b", "fake-c")
+FAKES = {
+    name: Runtime(name, "json", ("numpy",), ("fp32",), lambda: ["CPU"], lambda artifact, options: None)  # type: ignore[arg-type,return-value]
+    for name in NAMES
+}
+POLICY = Policy(processes=2, min_s=0.04, min_count=8, target=0.05, max_s=10, patience_s=5, repeats=1)
+
+
+def numbers(samples: Sequence[float], **changes: Any) -> dict[str, Any]:
+    """What a visit gives."""
+    return {
+        "samples_ms": list(samples),
+        "warmup_ms": [9.0],
+        "steady": True,
+        "load_ms": 50.0,
+        "first_ms": 7.0,
+        "device_times_ms": None,
+        "memory": {"before_load_bytes": 100, "after_load_bytes": 300, "peak_bytes": 350, "device_bytes": None},
+        "disturbance": {"foreign_load": 0.01, "steal": None, "unmeasured": {"steal": "no counter"}},
+        "effective": {"precision": "fp32", "device": "CPU", "details": {}},
+        **changes,
+    }
+
+
+@dataclass
+class Fake:
+    """An executor: `act` makes the outcome of the n-th visit to a job."""
+
+    act: Callable[[Job, int], Outcome]
+    jobs: list[Job] = field(default_factory=list)
+    patience: list[float] = field(default_factory=list)
+
+    def machine(self) -> str:
+        return "m"
+
+    def slowdown(self, probe_ms: Sequence[float]) -> float:
+        return max((0.0, *(reading / 4.0 - 1 for reading in probe_ms)))
+
+    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
+        for job in jobs:
+            self.patience.append(patience_s)
+            before = sum((one.runtime, one.batch) == (job.runtime, job.batch) for one in self.jobs)
+            self.jobs.append(job)
+            yield self.act(job, before)
+
+
+class Silent:
+    def parity(self, text: str) -> None: ...
+    def visit(self, cell: Cell, number: int, rounds: int) -> None: ...
+    def visited(self, cell: Cell, seconds: float, note: str | None) -> None: ...
+    def waiting(self, seconds: float, why: str) -> None: ...
+    def record(self, record: store.Record) -> None: ...
+
+
+def good(job: Job, visit: int) -> Outcome:
+    rng = np.random.default_rng([visit, job.batch, NAMES.index(job.runtime)])
+    return Outcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), probe_ms=(4.0, 4.0))
+
+
+def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], /, **fields: Any) -> None:
+    """Parity records, as the validator writes them."""
+    for name, verdict in passed.items():
+        record = records.blank("parity", artifact, FAKES[name], "fp32") | {"inputs": "seeded", "batches": [1, 2]}
+        verdicts = {"status": "ok" if verdict else "failed", "reason": None if verdict else "logits differ by 3"}
+        store.append(folder, record | verdicts | {"passed": verdict} | fields)
+
+
+def measure(plan: Plan, folder: Path, fake: Fake, resume: bool = False) -> list[store.Record]:
+    return list(run.run(plan, folder, resume, Silent(), fake))
