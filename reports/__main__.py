@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convert.errors import InputError
+from convert.errors import InputError, listing
 from convert.files import write_json, write_text
 from reports import language, latex, markdown, plain, results, tables, terminal
 from reports.results import Results
@@ -32,6 +32,8 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
 
     Several become one report, which needs --out. It is a pure function of results.jsonl and environment.json. Files:
     report.md, report.html, report.json, report.tex, report-TABLE.csv.
+
+    What cannot be read is named and left out: the report is then of the rest, and the exit status is 2.
     """
     wanted = _formats(formats)
     sources = paths or (store.newest_run(),)
@@ -49,6 +51,9 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
         terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
     for path in written:
         click.echo(path)
+    if found.damaged:
+        left_out = f"{len(found.damaged)} of {len(dict.fromkeys(sources))} results"
+        raise InputError(f"the report is written without {left_out}, which cannot be read: {listing(found.damaged)}")
 
 
 def _only_folder(sources: tuple[Path, ...]) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports.frames import Cell, Footnotes, ran_as, runtime_name, status_note
 from reports.language import mark, say
-from reports.numbers import measured, overlap
+from reports.numbers import NONE, measured, overlap
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
@@ -20,14 +20,47 @@ def ranking(results: Results, cells: list[Record]) -> tuple[str, list[Record]]:
     """A verdict over cells of one machine, model and batch, and the cells that it is about.
 
     "fastest": one, whose interval overlaps no other; "tie": all that overlap the lowest median's, which stands first;
-    "the only one": nothing to compare it with; "none".
+    "the only one": nothing to compare it with; "none". A cell whose accuracy did not hold takes no part.
     """
-    able = [cell for cell in cells if (cell["status"] == "ok" or only_wide(cell)) and not results.doubt(cell)]
-    able.sort(key=lambda cell: float(cell["median_ms"]))
+    able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
     close = [cell for cell in able if overlap(able[0].get("ci95_ms"), cell.get("ci95_ms"))]
     return ("tie", close) if len(close) > 1 else ("fastest", able[:1])
+
+
+def inaccurate(results: Results, cells: list[Record]) -> list[Record]:
+    """The cells that would take part in a ranking, had their accuracy held; the fastest first."""
+    return [cell for cell in _sound(results, cells) if results.accurate(cell) is False]
+
+
+def _sound(results: Results, cells: list[Record]) -> list[Record]:
+    """The cells whose speed can be relied on; the fastest first."""
+    able = [cell for cell in cells if (cell["status"] == "ok" or only_wide(cell)) and not results.doubt(cell)]
+    return sorted(able, key=lambda cell: float(cell["median_ms"]))
+
+
+def accuracy(results: Results, cell: Record, detail: str = "") -> Cell:
+    """Whether accuracy held for a cell: passed, with some detail behind it, or failed, or not measured.
+
+    "-" where it was measured and says nothing: of seeded weights, or without a reference.
+    """
+    accurate = results.accurate(cell)
+    if accurate is None:
+        return Cell(None, NONE if results.accuracies(cell) else say("not measured"))
+    return Cell(True, f"{say('passed')}{detail}") if accurate else Cell(False, say("failed"))
+
+
+def accuracy_note(results: Results, cell: Record) -> str:
+    """Why the accuracy of a cell did not hold, in a sentence."""
+    failed = next(record for record in results.accuracies(cell) if record.get("passed") is False)
+    top1, reference, published = (failed.get(name) for name in ("top1", "reference_top1", "published_top1"))
+    if failed["reason"] or top1 is None or (reference is None and published is None):
+        return say("accuracy failed: {reason}", reason=failed["reason"] or say("no reason recorded"))
+    # Held against the published figure too, it may fail that one alone.
+    if reference is None or (published is not None and top1 >= failed.get("keep", 1) * reference):
+        return say("accuracy failed: top-1 is {top1:.4f}, published is {published:.4f}", top1=top1, published=published)
+    return say("accuracy failed: top-1 is {top1:.4f}, on the reference {reference:.4f}", top1=top1, reference=reference)
 
 
 def subjects(results: Results) -> list[tuple[str, str]]:
@@ -67,6 +100,8 @@ def why(results: Results, cell: Record, notes: Footnotes) -> tuple[int, ...]:
             texts.append(say("asked for {asked}, ran as {ran}", asked=cell["precision"], ran=ran_as(cell).text))
         if effective.get("device") == "CPU" and device != "CPU":
             texts.append(say("asked for {device}, ran on the CPU", device=device))
+        if results.accurate(cell) is False:
+            texts.append(accuracy_note(results, cell))
     return tuple(notes.number(text) for text in texts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from reports import ceilings
+from reports import ceilings, cells
 from reports.cells import SPREAD_NOTE, gain, number, shown_status, why
 from reports.frames import (
     Cell,
@@ -33,8 +33,8 @@ def precision(results: Results) -> Table:
     several = _several_precisions(results)
     for cell in results.of("latency"):
         shown = shown_status(results, cell) in MEASURED
-        found = results.of("accuracy", **_same(cell, "machine", "model", "runtime", "precision", "device", "settings"))
-        accuracy: Record = found[-1] if found else {}
+        found = results.accuracies(cell)
+        accuracy: Record = next((r for r in found if r.get("passed") is False), found[-1] if found else {})
         if not accuracy and _subject(cell) not in several:
             continue
         top1, interval, p = accuracy.get("top1"), accuracy.get("top1_ci95"), accuracy.get("mcnemar_p")
@@ -45,6 +45,7 @@ def precision(results: Results) -> Table:
             [
                 *identity(results, cell),
                 cell.get("batch"),
+                cells.accuracy(results, cell),
                 number(top1, interval),
                 Cell(interval, spread(top1, interval)),
                 Cell(change, NONE if change is None else f"{change:+.4f}"),
@@ -56,16 +57,17 @@ def precision(results: Results) -> Table:
         )
         used += [cell, accuracy] if accuracy else [cell]
     columns = names(
-        *("Model", "Runtime", "Batch", "Top-1", "95 % interval of top-1", "Change of top-1", "McNemar p", "Status"),
-        *("Median (ms)", "Gain over fp32"),
+        *("Model", "Runtime", "Batch", "Accuracy", "Top-1", "95 % interval of top-1", "Change of top-1", "McNemar p"),
+        *("Status", "Median (ms)", "Gain over fp32"),
     )
     return Table(
         "precision",
         say("Precision against accuracy and speed"),
         frame((*machine_column(results), *columns), rows),
         names(
-            "Change of top-1: against the reference over the same images; p is that of McNemar's test in pairs. Gain: "
-            "the median of fp32 on the same runtime at the same batch, divided by this median.",
+            "Accuracy: whether top-1 held against the reference over the same images; where it was not measured, "
+            "parity alone speaks for a precision. Change of top-1: against that reference; p is that of McNemar's test "
+            "in pairs. Gain: the median of fp32 on the same runtime at the same batch, divided by this median.",
             SPREAD_NOTE,
         ),
         tuple(notes.texts),
@@ -112,6 +114,8 @@ def compute(results: Results) -> Table:
         names(
             "Work: two floating-point operations per MAC, both products of the attention included, times the batch. "
             "Ceiling: a large matrix product in the precision that the cell ran in, measured on the same machine."
+            if rows
+            else "No latency is proven whose work is known: there is nothing to compute."
         ),
         tuple(notes.texts),
         commands(used),
@@ -121,10 +125,8 @@ def compute(results: Results) -> Table:
 def cost(results: Results) -> Table:
     """Memory in MB (10^6 bytes) and the times until the first answer in ms, of each latency cell."""
     rows = []
-    cells = results.of("latency")
-    for cell in cells:
-        if cell["status"] not in MEASURED:
-            continue
+    measured_cells = [cell for cell in results.of("latency") if cell["status"] in MEASURED]
+    for cell in measured_cells:
         memory, shown = cell.get("memory") or {}, not results.doubt(cell)
         rows.append(
             [
@@ -147,9 +149,11 @@ def cost(results: Results) -> Table:
         names(
             "MB: 10^6 bytes of resident memory. Model: the peak less what the process held before it loaded the model. "
             "Process: the peak, the runtime's import included. Load and first inference have no interval: they happen "
-            "once in each process, and the median over the processes is given.",
+            "once in each process, and the median over the processes is given."
+            if rows
+            else "Nothing ran: neither memory nor load time is known.",
         ),
-        commands=commands(cells),
+        commands=commands(measured_cells),
     )
 
 

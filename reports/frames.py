@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.language import names, say
 from reports.numbers import NONE
-from reports.results import Results
+from reports.results import Results, is_number
 from runtimes.bench.store import Record
 
 SEEDED_MARK = "†"
@@ -50,6 +50,16 @@ class Table:
     short: dict[str, str] = field(default_factory=dict)
     together: str = ""
     groups: dict[str, str] = field(default_factory=dict)
+
+    def numeric(self, name: str, cells: pd.Series) -> bool:
+        """Whether a column of a block is one of numbers and marks in their place, and stands to the right.
+
+        With headings all columns are such but those that stand under each of them.
+        """
+        if self.frame.columns.nlevels > 1:
+            return ("", name) not in self._pairs()
+        numbers = sum(is_number(cell.value) for cell in cells)
+        return 0 < sum(cell.value is not None for cell in cells) <= 2 * numbers
 
     def blocks(self, widest: int = 0) -> list[tuple[str, pd.DataFrame]]:
         """(heading, frame) for each heading, in their order; one block with heading "" where columns have none.

@@ -37,6 +37,7 @@ def mark(text: str) -> str:
 # Words of records that tables show: statuses, verdicts and kinds.
 WORDS = (
     *(mark("ok"), mark("failed"), mark("refused"), mark("unavailable"), mark("unstable"), mark("unproven")),
+    *(mark("passed"), mark("not measured")),
     *(mark("fastest"), mark("tie"), mark("the only one")),
     *(mark("latency"), mark("throughput"), mark("server"), mark("parity"), mark("accuracy")),
 )

@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 
 from reports.frames import Cell, Table
 from reports.language import say
 from reports.paging import agreed, pages
-from reports.results import is_number
 from reports.tables import Report
 
 TEMPLATE = "report.md.jinja"
@@ -28,7 +26,7 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape, "cell": _cell, "fence": fence}
-    environment.globals |= {"blocks": pages, "agreed": _agreed, "say": say, "numeric": _numeric}
+    environment.globals |= {"blocks": pages, "agreed": _agreed, "say": say}
     text = environment.get_template(TEMPLATE).render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
@@ -61,9 +59,3 @@ def _cell(cell: Cell) -> str:
 def _agreed(table: Table) -> dict[str, str]:
     """Name and text of the columns that need saying only once."""
     return {name: _cell(cell) for name, cell in agreed(table).items()}
-
-
-def _numeric(cells: pd.Series) -> bool:
-    """Whether a column is one of numbers and marks in their place, and stands to the right."""
-    numbers = sum(is_number(cell.value) for cell in cells)
-    return 0 < sum(cell.value is not None for cell in cells) <= 2 * numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.frames import Cell, Table
-from reports.language import say
+from reports.language import names
 
 WIDEST = 13  # columns of latencies that GitHub's page still shows side by side: three runtimes at three batch sizes
 LONGEST = 100  # rows after which nobody finds the head again
@@ -13,8 +13,8 @@ LONGEST = 100  # rows after which nobody finds the head again
 
 def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[tuple[str, pd.DataFrame]]:
     """(heading, frame) of each part. A block that is too wide becomes one part per group of columns (`Table.groups`),
-    one that is too long becomes one part per model. What has neither groups nor models stays whole. Columns that are
-    said once (`agreed`) are in no part."""
+    one that is too long becomes one part per model, or per status. What has none of these stays whole. Columns that
+    are said once (`agreed`) are in no part."""
     once = list(agreed(table))
     blocks = [(heading, frame.drop(columns=once)) for heading, frame in table.blocks(widest)]
     parts = [part for block in blocks for part in _narrow(table, *block, widest)]
@@ -42,12 +42,12 @@ def _narrow(table: Table, heading: str, frame: pd.DataFrame, widest: int) -> lis
 
 
 def _short(heading: str, frame: pd.DataFrame, longest: int) -> list[tuple[str, pd.DataFrame]]:
-    model = say("Model")
-    if len(frame) <= longest or model not in frame:
+    by = next((name for name in names("Model", "Status") if name in frame), None)
+    if len(frame) <= longest or by is None:
         return [(heading, frame)]
-    texts = [cell.text for cell in frame[model]]
+    texts = [cell.text for cell in frame[by]]
     return [
-        (_joined(heading, text), frame[[own == text for own in texts]].drop(columns=[model]))
+        (_joined(heading, text), frame[[own == text for own in texts]].drop(columns=[by]))
         for text in dict.fromkeys(texts)
     ]
 

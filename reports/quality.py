@@ -184,32 +184,38 @@ def parity(results: Results) -> Table:
 
 
 def missing(results: Results) -> Table:
-    """What was refused, failed, unavailable, unstable or left unproven, and why. The same reason is said once."""
+    """What was refused, failed, unavailable, unstable or left unproven, and why.
+
+    Models share a row where all of it is the same, their batches too: the row holds of each model at each batch.
+    """
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in results.records:
         doubt = results.doubt(record) if record["kind"] in ("latency", "throughput") else None
         if record["status"] != "ok":
             reason = record["reason"] or say("no reason recorded")
-            groups.setdefault((*machine(results, record), runtime_name(record), record["status"], reason), []).append(
-                record
-            )
+            key = (*machine(results, record), runtime_name(record), record["status"], reason, record["model"])
+            groups.setdefault(key, []).append(record)
         if record["status"] in MEASURED and doubt:
-            groups.setdefault((*machine(results, record), runtime_name(record), "unproven", doubt), []).append(record)
-    rows = []
-    for (*place, runtime, status, reason), records in groups.items():
+            key = (*machine(results, record), runtime_name(record), "unproven", doubt, record["model"])
+            groups.setdefault(key, []).append(record)
+    merged: dict[tuple[Any, ...], list[str]] = {}
+    for (*where, model), records in groups.items():
         timed = [record for record in records if record["kind"] in ("latency", "throughput")]
-        batches = sorted({record["batch"] for record in timed if record.get("batch")})
-        rows.append(
-            [
-                *place,
-                model_cell(results, *dict.fromkeys(record["model"] for record in records)),
-                runtime,
-                ", ".join(dict.fromkeys(say(record["kind"]) for record in records)),
-                Cell(batches, ", ".join(map(str, batches)) or NONE),
-                Cell(status, say(status)),
-                reason,
-            ]
-        )
+        batches = tuple(sorted({record["batch"] for record in timed if record.get("batch")}))
+        kinds = tuple(dict.fromkeys(record["kind"] for record in records))
+        merged.setdefault((*where, kinds, batches), []).append(model)
+    rows = [
+        [
+            *place,
+            model_cell(results, *models),
+            runtime,
+            ", ".join(map(say, kinds)),
+            Cell(list(batches), ", ".join(map(str, batches)) or NONE),
+            Cell(status, say(status)),
+            reason,
+        ]
+        for (*place, runtime, status, reason, kinds, batches), models in merged.items()
+    ]
     return Table(
         "missing",
         say("Not measured, or not to be relied on"),

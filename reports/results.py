@@ -86,7 +86,32 @@ class Results:
 
     def seeded(self, model: str) -> bool:
         """True when the weights of any of the model's artifacts were drawn, not trained."""
-        return any(record["model"] == model and _tells_seeded(record) for record in self.records)
+        return model in self._seeded
+
+    @cached_property
+    def _seeded(self) -> set[str]:
+        return {record["model"] for record in self.records if _tells_seeded(record)}
+
+    def accuracies(self, record: Record) -> list[Record]:
+        """The accuracies of what a record measured, on its machine and with its settings: one per set of images."""
+        return self._accuracies.get(_configuration(record), [])
+
+    def accurate(self, record: Record) -> bool | None:
+        """Whether accuracy held for what a record measured; False where it did not on one set of images.
+
+        None where it is not known: not measured, held against nothing, or of seeded weights, where it means nothing.
+        """
+        if self.seeded(record["model"]):
+            return None
+        verdicts = [accuracy.get("passed") for accuracy in self.accuracies(record)]
+        return False if False in verdicts else True if True in verdicts else None
+
+    @cached_property
+    def _accuracies(self) -> dict[str, list[Record]]:
+        accuracies = defaultdict(list)
+        for record in self.of("accuracy"):
+            accuracies[_configuration(record)].append(record)
+        return dict(accuracies)
 
     def doubt(self, record: Record) -> str | None:
         """Why the speed of a record must not be shown, in a sentence; None when its parity passed on its machine."""
@@ -161,6 +186,12 @@ def _subject(record: Record) -> tuple[Any, ...]:
     return tuple(record.get(name) for name in ("machine", "model", "runtime", "precision"))
 
 
+def _configuration(record: Record) -> str:
+    """What a latency and an accuracy of one thing share."""
+    settings, device = record.get("settings") or None, record.get("device") or "CPU"
+    return json.dumps([*_subject(record), device, settings], sort_keys=True)
+
+
 def _tells_seeded(record: Record) -> bool:
     weights = (record.get("model_info") or {}).get("weights")
     return isinstance(weights, dict) and weights.get("kind") == "seeded"
@@ -214,7 +245,9 @@ def runtime_order(record: Record) -> tuple[Any, ...]:
 
 
 def _order(record: Record) -> tuple[Any, ...]:
-    """Where a record's row stands: models as PaddleClas lists them, then one's own; runtime and precision; batch."""
+    """Where a record's row stands: models as PaddleClas lists them, then one's own; machine; runtime and precision;
+    batch."""
     model = record["model"]
     rank = list(MODELS).index(model) if model in MODELS else len(MODELS)
-    return rank, model, *runtime_order(record)[:4], record.get("batch") or 0, *runtime_order(record)[4:]
+    runtime, within = runtime_order(record)[:4], runtime_order(record)[4:]
+    return rank, model, record["machine"], *runtime, record.get("batch") or 0, *within

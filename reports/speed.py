@@ -29,7 +29,8 @@ _LATENCY_NOTES = (
     mark(
         "Bold: the fastest of a model at a batch size; its 95 % interval overlaps no other. Where none is bold, the "
         "first ones cannot be told apart, or there is only one. Cells marked unstable take no part; those marked "
-        "wide are undisturbed, and take part with an interval wider than was asked for."
+        "wide are undisturbed, and take part with an interval wider than was asked for. Where accuracy failed, the "
+        "cell takes no part either."
     ),
     mark("Unproven: measured, but without a parity check that passed, so no speed is shown. -: not measured."),
     mark(
@@ -58,7 +59,7 @@ def latency(results: Results) -> Table:
     notes = Footnotes()
     cells = results.of("latency")
     batches = sorted({cell["batch"] for cell in cells if cell.get("batch")})
-    columns = [("", say("Model")), *(("", name) for name in machine_column(results))]
+    columns = [*(("", name) for name in machine_column(results)), ("", say("Model"))]
     groups: dict[str, str] = {}
     for batch in batches:
         beside = sorted(results.of("latency", batch=batch), key=runtime_order)
@@ -174,6 +175,8 @@ def _speed(results: Results, cell: Record, notes: Footnotes, best: bool) -> Cell
     if status not in MEASURED:
         return Cell(status, say(status), remarks)
     text = measured(cell["median_ms"], cell.get("ci95_ms"))
+    if results.accurate(cell) is False:
+        return Cell(cell["median_ms"], say("{text} (accuracy failed)", text=text), remarks)
     if only_wide(cell):
         return Cell(cell["median_ms"], say("{text} (wide)", text=text), remarks, best)
     if status == "unstable":

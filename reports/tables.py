@@ -55,7 +55,7 @@ def build(results: Results) -> Report:
     ]
     return Report(
         results.name,
-        " ".join(filter(None, [*map(_summary, results.environments.values()), *_about_language()])),
+        " ".join([*_summary(results.environments), *_about_language()]),
         {model: _weights(results, model) for model in results.models},
         {model: _origin(results, model) for model in results.models if results.seeded(model)},
         tuple(_with_seeded_note(table) for table in tables),
@@ -100,23 +100,39 @@ def _entry(name: str, value: Any) -> str:
     return plain(value or None if isinstance(value, (str, dict)) else value).text
 
 
-def _summary(environment: dict[str, Any]) -> str:
-    """When, where and with what it was measured, as far as the environment tells."""
-    machine, tool = _section(environment, "machine"), _section(environment, "vitbench")
+def _summary(environments: dict[str, dict[str, Any]]) -> list[str]:
+    """When, where and with what it was measured, in sentences, as far as the environments tell.
+
+    Of several machines each has the label by which the tables know it.
+    """
+    several = len(environments) > 1
+    places = [_place(environment, label if several else "") for label, environment in environments.items()]
+    return [*filter(None, places), *dict.fromkeys(filter(None, map(_version, environments.values())))]
+
+
+def _place(environment: dict[str, Any], label: str) -> str:
+    """When and where: `Measured at 2026-11-24T08:00:00Z on AMD EPYC, 2 cores, Linux.`"""
+    machine = _section(environment, "machine")
     cores = say("{count} cores", count=machine["cores_usable"]) if machine.get("cores_usable") else None
     system = _section(environment, "os").get("system")
-    place = ", ".join(str(part) for part in (machine.get("cpu"), cores, system) if part)
+    named = [label] if label else [machine.get("cpu"), cores]
+    place = ", ".join(str(part) for part in (*named, system) if part)
     time = environment.get("time_utc")
-    sentences = []
     if time and place:
-        sentences.append(say("Measured at {time} on {place}.", time=time, place=place))
-    elif time or place:
-        sentences.append(say("Measured at {time}.", time=time) if time else say("Measured on {place}.", place=place))
-    if tool.get("version"):
-        commit = say(", commit {commit}", commit=str(tool["commit"])[:12]) if tool.get("commit") else ""
-        changed = say(" with changes that are not committed") if tool.get("changed") else ""
-        sentences.append(say("vitbench {version}.", version=f"{tool['version']}{commit}{changed}"))
-    return " ".join(sentences)
+        return say("Measured at {time} on {place}.", time=time, place=place)
+    if time or place:
+        return say("Measured at {time}.", time=time) if time else say("Measured on {place}.", place=place)
+    return ""
+
+
+def _version(environment: dict[str, Any]) -> str:
+    """Of which version of vitbench it is."""
+    tool = _section(environment, "vitbench")
+    if not tool.get("version"):
+        return ""
+    commit = say(", commit {commit}", commit=str(tool["commit"])[:12]) if tool.get("commit") else ""
+    changed = say(" with changes that are not committed") if tool.get("changed") else ""
+    return say("vitbench {version}.", version=f"{tool['version']}{commit}{changed}")
 
 
 def _about_language() -> list[str]:

@@ -14,12 +14,16 @@ from reports.results import Results
 
 @dataclass(frozen=True)
 class Comparison:
-    """cells: in the order of the results. notes: sentences about all. only_base, only_new: names of cells."""
+    """cells: in the order of the results. notes: sentences about all. only_base, only_new: names of cells.
+
+    rule: when a change is one, and when it fails, in sentences.
+    """
 
     cells: tuple[Compared, ...]
     notes: tuple[str, ...]
     only_base: tuple[str, ...]
     only_new: tuple[str, ...]
+    rule: str
 
     @property
     def regressions(self) -> list[Compared]:
@@ -45,6 +49,15 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
         (*machine_speed.note(shift), *match.environments(base, new), *_power_notes(judged, thresholds)),
         tuple(map(match.name, found.only_base)),
         tuple(map(match.name, found.only_new)),
+        _rule(thresholds, smallest),
+    )
+
+
+def _rule(thresholds: Sequence[Threshold], smallest: float) -> str:
+    return (
+        f"Slower or faster: certain to be by more than {100 * smallest:g} %. Regression: a change for the worse whose "
+        f"95 % interval reaches {', '.join(map(str, thresholds))}; and always what does not run any more, or fails "
+        "parity now."
     )
 
 

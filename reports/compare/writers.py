@@ -74,7 +74,7 @@ def markdown(comparison: Comparison, base: str, new: str) -> str:
         lines += [*_table(changed), ""]
     if rest:
         lines += [f"<details><summary>The other {len(rest)}</summary>", "", *_table(rest), "", "</details>", ""]
-    for note in _alone(comparison):
+    for note in [*_alone(comparison), comparison.rule]:
         lines += [escape(note), ""]
     return "\n".join(lines)
 
@@ -86,6 +86,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "regressions": len(comparison.regressions),
         "cells": [_cell(cell) for cell in comparison.cells],
         "notes": list(comparison.notes),
+        "rule": comparison.rule,
         "only_base": list(comparison.only_base),
         "only_new": list(comparison.only_new),
     }

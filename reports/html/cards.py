@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reports.answer import BASELINE, BATCH
-from reports.cells import label, ranking
+from reports.cells import accuracy, label, only_wide, ranking
 from reports.html.rows import Facets, Tags, machine
 from reports.language import say
 from reports.numbers import measured
@@ -30,7 +30,8 @@ class Bar:
 class Card:
     """One model on one machine.
 
-    verdict, winner and text (median in ms) are empty where nothing can be relied on. more: cells without a
+    verdict, winner and text (median in ms) are empty where nothing can be relied on. gain: empty where there is none
+    for sure, as in a tie with Paddle. accuracy: its verdict, of a winner in a lower precision. more: cells without a
     bar; Paddle in fp32, which all are compared with, always has one.
     """
 
@@ -42,6 +43,7 @@ class Card:
     winner: str = ""
     text: str = ""
     gain: str = ""
+    accuracy: str = ""
     bars: list[Bar] = field(default_factory=list)
     more: int = 0
 
@@ -65,11 +67,11 @@ def _card(report: Report, results: Results, known: Facets, model: str, where: st
         return Card(model, where, results.seeded(model), tags)
     able = sorted((c for c in cells if c["status"] in MEASURED and not results.doubt(c)), key=lambda c: c["median_ms"])
     shown = able[:MOST_BARS]
-    shown += [cell for cell in able[MOST_BARS:] if {name: cell[name] for name in BASELINE} == BASELINE]
+    shown += [cell for cell in able[MOST_BARS:] if _is_baseline(cell)]
     longest = max(cell["median_ms"] for cell in shown)
     bars = [
         Bar(
-            label(results, cell) + ("" if cell["status"] == "ok" else f" ({say(cell['status'])})"),
+            label(results, cell) + (f" ({mark})" if (mark := _mark(results, cell)) else ""),
             measured(cell["median_ms"], cell.get("ci95_ms")),
             f"{100 * cell['median_ms'] / longest:.4g}",
             verdict in ("fastest", "tie") and cell in winners,
@@ -79,8 +81,22 @@ def _card(report: Report, results: Results, known: Facets, model: str, where: st
     first = winners[0]
     winner = ", ".join(label(results, cell) for cell in winners) if verdict == "tie" else label(results, first)
     text = measured(first["median_ms"], first.get("ci95_ms"))
-    gain = _gain(report, model, label(results, first), where)
-    return Card(model, where, results.seeded(model), tags, verdict, winner, text, gain, bars, len(able) - len(shown))
+    gain = "" if any(_is_baseline(cell) for cell in winners) else _gain(report, model, label(results, first), where)
+    lower = verdict != "tie" and first["precision"] != BASELINE["precision"]
+    about = accuracy(results, first).text if lower else ""
+    hidden = len(able) - len(shown)
+    return Card(model, where, results.seeded(model), tags, verdict, winner, text, gain, about, bars, hidden)
+
+
+def _is_baseline(cell: Record) -> bool:
+    return {name: cell[name] for name in BASELINE} == BASELINE
+
+
+def _mark(results: Results, cell: Record) -> str:
+    """What has to be known of a cell's speed, in a word or two."""
+    if results.accurate(cell) is False:
+        return say("accuracy failed")
+    return "" if cell["status"] == "ok" else say("wide") if only_wide(cell) else say(cell["status"])
 
 
 def _gain(report: Report, model: str, winner: str, machine: str) -> str:

@@ -18,7 +18,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from reports.frames import Cell, Table
+from reports.frames import SEEDED_MARK, Cell, Table
 from reports.html.cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
@@ -28,6 +28,8 @@ from reports.language import html_lang, say
 from reports.results import Results
 from reports.tables import Report
 
+# Characters above which a cell is a sentence, or a name of several parts: such columns are never as narrow as others.
+LONG, NAME = 40, 14
 HERE = Path(__file__).parent
 _GOOD, _BAD, _DOUBTFUL = ("ok", "passed", "fastest"), ("failed",), ("unstable", "unproven", "refused", "unavailable")
 
@@ -143,11 +145,18 @@ def _text(cell: Cell, table: Table) -> Markup:
     """A cell's text and links to its footnotes."""
     links = (Markup('<a href="#{0}-note-{1}">{1}</a>').format(table.name, number) for number in cell.notes)
     notes = Markup("<sup>{}</sup>").format(Markup(", ").join(links)) if cell.notes else Markup("")
-    return escape(cell.text) + notes
+    return _breakable(cell.text) + notes
+
+
+def _breakable(text: str) -> Markup:
+    """Escaped text whose names may be broken behind an underscore, and whose marks stay with what they mark."""
+    kept = text.replace(f" {SEEDED_MARK}", f"\N{NO-BREAK SPACE}{SEEDED_MARK}")
+    return escape(kept).replace("_", Markup("_<wbr>"))
 
 
 def _classes(cell: Cell, column: Column) -> Markup:
     names = ["number"] * column.numeric + ["best"] * cell.best
+    names += ["long"] if len(cell.text) > LONG else ["name"] if "_" in cell.text and len(cell.text) > NAME else []
     if isinstance(cell.value, (str, bool)):
         word = cell.value if isinstance(cell.value, str) else cell.text.split(" ")[0]
         for name, words in (("good", _GOOD), ("bad", _BAD), ("doubtful", _DOUBTFUL)):

@@ -107,15 +107,20 @@ class Block:
 
 def blocks(table: Table, known: Facets) -> list[Block]:
     """A table of the report as tables of the page; none where it has no rows."""
-    return [_block(heading, frame, table.once, known) for heading, frame in table.blocks(WIDEST) if len(frame)]
+    return [_block(heading, frame, table, known) for heading, frame in table.blocks(WIDEST) if len(frame)]
 
 
-def _block(heading: str, frame: pd.DataFrame, once: tuple[str, ...], known: Facets) -> Block:
-    texts = {name: {cell.text for cell in frame[name]} for name in once if name in frame}
+def _block(heading: str, frame: pd.DataFrame, table: Table, known: Facets) -> Block:
+    texts = {name: {cell.text for cell in frame[name]} for name in table.once if name in frame}
     agreed = {name: found.pop() for name, found in texts.items() if len(found) == 1 and len(frame) > 1}
     frame = frame.drop(columns=list(agreed))
     columns = [
-        Column(str(name), _numeric(frame.iloc[:, i]), known.of_column(str(name))) for i, name in enumerate(frame)
+        Column(
+            str(name),
+            table.numeric(str(name), frame.iloc[:, i]) or _intervals(frame.iloc[:, i]),
+            known.of_column(str(name)),
+        )
+        for i, name in enumerate(frame)
     ]
     rows = []
     for cells in frame.itertuples(index=False, name=None):
@@ -124,7 +129,7 @@ def _block(heading: str, frame: pd.DataFrame, once: tuple[str, ...], known: Face
     return Block(heading, columns, rows, list(agreed.items()))
 
 
-def _numeric(cells: pd.Series) -> bool:
+def _intervals(cells: pd.Series) -> bool:
     """Whether a column holds numbers or intervals, and marks in their place."""
     numbers = sum(key(cell) != "" and not isinstance(cell.value, str) for cell in cells)
     return 0 < sum(cell.value is not None for cell in cells) <= 2 * numbers

@@ -138,7 +138,7 @@ class Charts:
 
     def roofline(self, roofs: list[dict[str, Any]]) -> Spec:
         """Achieved GFLOP/s against FLOP per byte, under the ceilings of memory and of each precision."""
-        x = _log("intensity", self.say("Arithmetic intensity (FLOP per byte of weights and images)"))
+        x = _log("intensity", self.say("FLOP per byte of weights and images"))
         y = _log("gflops", self.say("Achieved (GFLOP/s)"))
         ceiling: Spec = {
             "data": {"values": roofs},

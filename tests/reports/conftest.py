@@ -1,12 +1,16 @@
-"""Results folders, made record by record."""
+"""Results folders, made record by record; and a browser that opens their page."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from reports import html, results, tables
 
 EXAMPLE = Path(__file__).parent / "data" / "example"
 
@@ -72,3 +76,45 @@ def folder(tmp_path: Path):
 @pytest.fixture(scope="session")
 def example() -> Path:
     return EXAMPLE
+
+
+@pytest.fixture(scope="session")
+def stored(example: Path) -> results.Results:
+    return results.load(example)
+
+
+@pytest.fixture(scope="module")  # while it lives, an event loop does, which tests of other modules may not want
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no browser: neither chromium nor google-chrome is on the PATH")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open the page of a results folder from disk. Afterwards: it logged nothing and asked for nothing else."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(found: results.Results, **options: Any) -> Any:
+        file = tmp_path / "report.html"
+        file.write_text(html.render(tables.build(found), found), encoding="utf-8")
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url != file.as_uri() and complaints.append(request.url))
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-ready]", timeout=20_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -17,8 +17,8 @@ from convert.errors import InputError
 from reports.compare import thresholds
 from reports.compare.__main__ import main
 from tests.reports import runs
+from tests.reports.golden import DATA, check
 
-GOLDEN = Path(__file__).parent / "data" / "compare.md"
 Records = list[dict[str, Any]]
 
 
@@ -252,7 +252,31 @@ def test_markdown_to_the_letter(tmp_path: Path) -> None:
     out = tmp_path / "comment.md"
     result = run(*folders, "--markdown", out)
     assert result.exit_code == 1
-    assert out.read_text(encoding="utf-8") == GOLDEN.read_text(encoding="utf-8")
+    check(out.read_text(encoding="utf-8"), DATA / "compare.md")
+
+
+def test_a_planted_slow_down_leads_the_comment(tmp_path: Path) -> None:
+    """5 % on one runtime of four: the comment names it and nothing else, and the exit status is 1."""
+    steady, out = {"between": 0.01}, tmp_path / "comment.md"
+    new = [*runs.matrix(1, **steady)[:8], *runs.matrix(1, slower=0.05, **steady)[8:12], *runs.matrix(1, **steady)[12:]]
+    folders = [stored(tmp_path / name, found) for name, found in (("main", runs.matrix(0, **steady)), ("branch", new))]
+    result = run(*folders, "--fail", "median:5%", "--markdown", out)
+    assert result.exit_code == 1
+    assert "failed: 4 regressions, the first: openvino fp32, all 3 cells: " in result.stderr
+    title, changed, *_ = out.read_text(encoding="utf-8").replace("<details>", "\n\n").split("\n\n")
+    assert title == "### ❌ branch against main: 4 regressions; of 21 comparisons 4 slower, 17 no change"
+    assert len(changed.splitlines()) == 2 + 4
+    assert all("openvino" in row and "**slower: regression**" in row for row in changed.splitlines()[2:])
+    assert "whose 95 % interval reaches median:5%; and always" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_the_comment_of_a_repeat_is_a_tick(tmp_path: Path, seed: int) -> None:
+    out = tmp_path / "comment.md"
+    folders = [stored(tmp_path / name, runs.matrix(draw)) for name, draw in (("main", 0), ("branch", seed))]
+    result = run(*folders, "--fail", "median:5%", "--markdown", out)
+    assert result.exit_code == 0, result.stderr
+    assert out.read_text(encoding="utf-8").startswith("### ✅ branch against main: no regression; of 21 comparisons ")
 
 
 def test_a_long_comment_is_cut(tmp_path: Path) -> None:

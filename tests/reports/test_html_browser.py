@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import shutil
 import statistics
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reports import html, results, tables
+from reports import results
 from tests.reports import synthetic
-from tests.reports.shown import BASE, TINY
+from tests.reports.browsing import column, drawn, small
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no browser: neither chromium nor google-chrome is on the PATH")
 
 # Each text that is not empty against the colour behind it: WCAG 2.2, success criterion 1.4.3, relative luminance.
 CONTRASTS = """() => {
@@ -46,60 +40,6 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open the page of a results folder from disk. Afterwards: it logged nothing and asked for nothing else."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(found: results.Results, **options: Any) -> Any:
-        file = tmp_path / "report.html"
-        file.write_text(html.render(tables.build(found), found), encoding="utf-8")
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url != file.as_uri() and complaints.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-@pytest.fixture(scope="module")
-def stored(example: Path) -> results.Results:
-    return results.load(example)
-
-
-def small(folder: Any, **options: Any) -> results.Results:
-    chosen = {"models": synthetic.MODELS[:3], "runtimes": synthetic.RUNTIMES[:3], "precisions": ("fp32", "bf16")}
-    return results.load(folder(*synthetic.records(**{**chosen, **options}), environment=synthetic.ENVIRONMENT))
-
-
-def column(page: Any, table: str, place: int) -> list[str]:
-    return page.locator(f"#{table} tbody tr:not([hidden])").evaluate_all(
-        f"rows => rows.map(r => r.cells[{place}].textContent)"
-    )
-
-
-def drawn(page: Any, chart: str) -> list[dict[str, Any]]:
-    """The rows that the chart's view holds."""
-    return page.evaluate(f"JSON.parse(JSON.stringify(vitbench.charts.{chart}.view.data('rows')))")
 
 
 def low(found: list[list[Any]]) -> list[list[Any]]:
@@ -297,78 +237,3 @@ def test_print_is_light_and_complete(visit: Any, folder: Any) -> None:
     assert page.locator(".plot svg text").first.evaluate("t => getComputedStyle(t).fill") != "rgb(163, 172, 185)"
     assert low(page.evaluate(CONTRASTS)) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 760, "nothing is cut off at the paper's edge"
-
-
-def test_hostile_records_do_nothing(visit: Any, make: Any, folder: Any) -> None:
-    evil = "</script><img src=x onerror=\"document.title='owned'\"><b>bold</b>"
-    same = {"model": evil, "runtime": evil, "precision": evil}
-    records = [make.latency(**same, samples_ms=[99.0, 101.0], model_info=make.weights("file")), make.parity(**same)]
-    records += [make.accuracy(**same, dataset=evil), make.latency(None, status="failed", reason=evil, runtime="mnn")]
-    page = visit(results.load(folder(*records, environment={"cpu": evil})))
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    page.locator("#chart-scaling").scroll_into_view_if_needed()
-    page.locator("#chart-scaling .plot path[aria-roledescription]").last.hover()
-    sync_api.expect(page.locator("#vg-tooltip-element")).to_contain_text("onerror")
-    assert page.locator("img, dd b, .plot b, #vg-tooltip-element b").count() == 0
-    assert page.title() != "owned"
-    assert evil in page.locator("#cells .what b").all_text_contents()
-
-
-def test_everything_failed(visit: Any, make: Any, folder: Any) -> None:
-    page = visit(
-        results.load(
-            folder(*(make.latency(None, status="failed", reason="killed", runtime=r) for r in ("paddle", "mnn")))
-        )
-    )
-    assert page.locator(".plot").count() == 0
-    assert page.locator("figure .note").count() == 4
-    assert page.locator(".count").inner_text() == "2 of 2 cells"
-
-
-def test_a_single_cell(visit: Any, make: Any, folder: Any) -> None:
-    page = visit(results.load(folder(make.latency(samples_ms=[99.0, 100.0, 101.5]), make.parity())))
-    assert drawn(page, "distribution")[0]["samples"] == [99.0, 100.0, 101.5]
-    assert page.locator("#chart-distribution svg").is_visible()
-    assert page.locator(".filters select").count() == 0, "there is nothing to choose"
-    assert page.locator(".card .winner").inner_text() == "ort-cpu fp32"
-
-
-def test_735_cells(visit: Any, folder: Any) -> None:
-    found = results.load(folder(*synthetic.records(), environment=synthetic.ENVIRONMENT))
-    assert len(found.of("latency")) == 7 * 7 * 5 * 3
-    page = visit(found)
-    assert page.locator("#table-latency-detail tbody tr").count() == 735
-    page.locator("#table-latency-detail thead button").nth(1).click()
-    assert column(page, "table-latency-detail", 1)[0].startswith("mnn")
-    page.locator("[data-facet=status]").select_option(label="unstable")
-    unstable = len([r for r in found.records if r["status"] == "unstable" and not found.doubt(r)])
-    sync_api.expect(page.locator("#cells .cell:not([hidden])")).to_have_count(unstable)
-
-
-def test_the_examples_charts_say_what_is_stored(visit: Any, stored: results.Results) -> None:
-    page = visit(stored)
-    page.locator("#chart-distribution [data-field=model]").select_option(BASE)
-    sync_api.expect(page.locator("#chart-distribution .legend")).to_contain_text("paddle")
-    page.wait_for_timeout(300)
-    shown = {row["label"]: row["samples"] for row in drawn(page, "distribution")}
-    raw = {
-        r["runtime"] + " " + r["precision"]: r["samples_ms"]
-        for r in stored.of("latency", model=BASE, batch=1)
-        if r["status"] in ("ok", "unstable") and not stored.doubt(r)
-    }
-    assert shown == raw
-    assert {row["model"] for row in drawn(page, "accuracy")} == {BASE, TINY}
-
-
-def test_two_machines_have_a_filter_and_cards_of_their_own(visit: Any, make: Any, folder: Any, tmp_path: Path) -> None:
-    runs = []
-    for cpu, median in (("alpha", 100.0), ("beta", 90.0)):
-        environment = {"machine": {"cpu": cpu, "cores_usable": 2}}
-        runs.append(folder(make.latency(median), make.parity(), environment=environment).rename(tmp_path / cpu))
-    page = visit(results.load(runs))
-    assert sorted(page.locator(".card h3 small").all_text_contents()) == ["alpha, 2 cores", "beta, 2 cores"]
-    assert sorted(page.locator(".card .headline b").all_text_contents()) == ["100.0", "90.0"]
-    page.locator("[data-facet=machine]").select_option(label="beta, 2 cores")
-    sync_api.expect(page.locator(".count")).to_have_text("2 of 4 cells")
-    sync_api.expect(page.locator(".card:not([hidden])")).to_have_count(1)
-    assert page.locator("#cells .cell:not([hidden]) .value").all_text_contents()[-1] in ("90.0 ms", "max abs 4.1e-6")

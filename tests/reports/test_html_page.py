@@ -197,3 +197,22 @@ def test_what_is_embedded_is_credited(text: str) -> None:
     assert "Redistributions in binary form must reproduce" in licence
     assert who in text
     assert licence.splitlines()[0] in text
+
+
+def test_a_column_of_speeds_stands_to_the_right_whatever_is_in_it(make: Any, folder: Any) -> None:
+    """Beside numbers stand columns that hold nothing but a mark; those of names stand to the left."""
+    broken = make.latency(None, status="failed", reason="killed", effective=None, runtime="mnn")
+    found = results.load(folder(make.parity(), make.latency(), broken))
+    latency = next(table for table in tables.build(found).tables if table.name == "latency")
+    (block,) = rows.blocks(latency, rows.facets(found))
+    assert {column.name: column.numeric for column in block.columns} == {
+        "Model": False,
+        "mnn fp32, bs=1": True,
+        "ort-cpu fp32, bs=1": True,
+        "published: V100, TensorRT fp32, bs=1": True,
+    }
+
+
+def test_a_name_may_be_broken_and_its_mark_stays(make: Any, folder: Any) -> None:
+    found = results.load(folder(make.parity(), make.latency(model_info=make.weights("seeded", source="seeded:0"))))
+    assert "ViT_<wbr>base_<wbr>patch32_<wbr>384\N{NO-BREAK SPACE}†" in html.render(tables.build(found), found)

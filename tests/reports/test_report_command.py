@@ -163,7 +163,44 @@ def test_several_results_need_a_place(copy: Path, tmp_path: Path) -> None:
     refused = run(copy, copy.parent)
     assert refused.exit_code == 2
     assert "--out FOLDER is needed" in refused.stderr
-    done = run(copy, tmp_path / "gone", "--format", "md,html,latex", "--out", tmp_path / "new" / "out")
-    assert done.exit_code == 0, done.stderr
-    assert f"left out: {tmp_path / 'gone'}" in done.stderr
+    other = Path(shutil.copytree(copy, tmp_path / "other"))
+    done = run(copy, other, "--format", "md,html,latex", "--out", tmp_path / "new" / "out")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == {"report.md", "report.html", "report.tex"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"kind": "latency"}\n', "results.jsonl, line 1: damaged"),
+        (b"\x89PNG\r\n\x1a\n\xff", "no results folder"),
+        (b'{"format": 99, "kind": "dream"}\n', "a record of format 99; this vitbench reads up to 2: update it"),
+        (None, "no results folder"),
+    ],
+)
+def test_a_file_that_cannot_be_read_leaves_the_rest_usable(
+    copy: Path, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    """Damaged, foreign, newer or not there: named, the report is of the others, and the exit status says so."""
+    bad = tmp_path / "bad"
+    if content is not None:
+        bad.mkdir()
+        (bad / "results.jsonl").write_bytes(content)
+    done = run(bad, copy, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    why, last = done.stderr.splitlines()
+    assert why.startswith("left out: ")
+    assert says in why
+    assert str(bad) in why
+    assert last == f"error: the report is written without 1 of 2 results, which cannot be read: {bad}"
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "report.md")
+    assert "**openvino bf16**" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_foreign_file_leaves_the_rest_usable(copy: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "photo.png"
+    foreign.write_bytes(b"\x89PNG")
+    done = run(copy, foreign, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert f"{foreign}: no results that `python -m reports.export` wrote" in done.stderr.splitlines()[0]
+    assert (tmp_path / "out" / "report.md").is_file()

@@ -49,6 +49,12 @@ class Raw:
         same = {name: one[name] for name in ("model", "runtime", "precision")}
         return any(check["passed"] for check in self.of("parity", **same))
 
+    def accurate(self, one: Row) -> bool | None:
+        """Whether top-1 held on the same model, runtime and precision; nothing is known of seeded weights."""
+        same = {name: one[name] for name in ("model", "runtime", "precision")}
+        seeded = self.info(one["model"])["weights"]["kind"] == "seeded"
+        return next((r["passed"] for r in self.of("accuracy", **same) if not seeded), None)
+
     def speeds(self, one: Row) -> bool:
         """Whether numbers of its speed may be shown."""
         return one["status"] in ("ok", "unstable") and self.proven(one)
@@ -126,6 +132,7 @@ def answer(raw: Raw) -> Iterator[Row]:
                 "Median (ms)": middle(one),
                 "95 % interval (ms)": one["ci95_ms"],
                 "Gain over paddle fp32": middle(paddle) / middle(one),
+                "Accuracy": raw.accurate(one),
             }
 
 
@@ -187,6 +194,7 @@ def precision(raw: Raw) -> Iterator[Row]:
         gains = one["precision"] != "fp32" and raw.speeds(one) and base
         yield {
             **{"Model": one["model"], "Runtime": name(one), "Batch": one["batch"], "Top-1": top1},
+            "Accuracy": raw.accurate(one),
             "95 % interval of top-1": wilson(hits, exact["images"]) if hits is not None else None,
             "Change of top-1": top1 - exact["reference_top1"] if top1 is not None else None,
             "McNemar p": exact.get("mcnemar_p"),
