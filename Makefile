@@ -8,6 +8,8 @@ VENV ?= .venv
 MODEL ?= ViT_base_patch32_384
 WEIGHTS ?=
 PRECISION ?= fp32
+# Of images to calibrate int8 on: a folder or a list; none of them may be in IMAGES.
+CALIBRATION ?=
 RUNTIME ?=
 BATCH ?= 1,4,8
 # Of the report: md, html, csv, json, latex.
@@ -25,6 +27,7 @@ READY := $(VENV)/.ready-$(EXTRA)
 DEV_READY := $(VENV)/.ready-dev
 
 weights = $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+calibration = $(if $(CALIBRATION),--calibration '$(CALIBRATION)')
 runtime = $(if $(RUNTIME),--runtime '$(RUNTIME)')
 out = $(if $(OUT),--out '$(OUT)')
 
@@ -37,12 +40,13 @@ help: ## this list
 	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
-	@run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
+	@$(if $(CALIBRATION),$(PY) -m convert '$(MODEL)' $(weights) --precision int8 $(calibration) &&) \
+	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
 	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format '$(FORMAT)' || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
-	@$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(out)
+	@$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(calibration) $(out)
 
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
 	@$(PY) -m validate.parity --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)

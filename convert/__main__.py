@@ -16,7 +16,19 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 @click.command()
 @click.argument("model", required=False, default=DEFAULT_MODEL)
 @click.option("--weights", default="auto", show_default=True, help=WEIGHTS_HELP)
-@click.option("--precision", default="fp32", show_default=True, help="fp32 so far.")
+@click.option("--precision", default="fp32", show_default=True, help="fp32, fp16, bf16 or int8.")
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="int8: a folder or a list of images, 8 or more, that no accuracy is measured on.",
+)
+@click.option(
+    "--keep-fp32",
+    "keep_fp32",
+    metavar="OPERATORS",
+    help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
+    " [default: those that int8 costs too much]",
+)
 @click.option("--opset", default=DEFAULT_OPSET, show_default=True, help="ONNX opset, 17 to 22.")
 @click.option(
     "--out",
@@ -27,7 +39,17 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 )
 @click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON document on standard output.")
 @click.option("--list", "listing", is_flag=True, help="The seven models, their input and published figures.")
-def main(model: str, weights: str, precision: str, opset: int, out: Path, as_json: bool, listing: bool) -> None:
+def main(
+    model: str,
+    weights: str,
+    precision: str,
+    calibration: Path | None,
+    keep_fp32: str | None,
+    opset: int,
+    out: Path,
+    as_json: bool,
+    listing: bool,
+) -> None:
     """Convert MODEL to ONNX: one of the seven, all, a .toml model spec, or a folder with a Paddle inference model.
 
     The artifact is found again by its hash: a second call with the same inputs takes a second.
@@ -35,6 +57,7 @@ def main(model: str, weights: str, precision: str, opset: int, out: Path, as_jso
     \b
     python -m convert ViT_base_patch32_384
     python -m convert my_vit.toml --weights my_vit.safetensors
+    python -m convert my_vit.toml --precision int8 --calibration photos/
     python -m convert exported/inference_model/
     """
     if listing:
@@ -44,9 +67,10 @@ def main(model: str, weights: str, precision: str, opset: int, out: Path, as_jso
                 f"{name:24}{spec.img_size} px {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  top-1 {row.top1}"
             )
         return
+    keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
     manifests = []
     for name in find_all(model):
-        artifact, reused = obtain_loudly(Request(name, weights, precision, opset, out))
+        artifact, reused = obtain_loudly(Request(name, weights, precision, opset, out, calibration, keep))
         manifests.append({**artifact.manifest, "path": str(artifact.path)})
         if not as_json:
             macs, parameters = artifact.manifest["macs"], artifact.manifest["parameters"]

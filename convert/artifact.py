@@ -53,6 +53,20 @@ class Artifact:
         return sha256_json({name: entry["sha256"] for name, entry in self.manifest["files"].items()})
 
     @property
+    def base(self) -> Artifact:
+        """The FP32 artifact that a lower precision was made from; itself for FP32.
+
+        InputError when it is gone, or another one by now.
+        """
+        made_from = self.manifest.get("base")
+        if made_from is None:
+            return self
+        found = load(self.path / made_from["path"])
+        if found.sha256 != made_from["sha256"]:
+            raise InputError(f"{self.path}: {found.path} is not what it was made from any more; convert it again")
+        return found
+
+    @property
     def classes(self) -> int:
         return int(self.manifest["outputs"][0]["shape"][-1])
 
@@ -97,6 +111,15 @@ class Artifact:
             if found != entry["sha256"]:
                 return f"{name} is not what was written (its sha256 differs)"
         return None
+
+
+def entries(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a manifest says of the files in a folder: size and sha256 by name."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest}
+        for path, digest in zip(files, sha256_files(files), strict=True)
+    }
 
 
 def load(path: Path) -> Artifact:

@@ -20,6 +20,7 @@ from convert import flops, graph, isolate, onnxfile, params, zoo
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
 from convert.models import InferenceFolder
 from convert.progress import bar
+from convert.rewrite import apply
 from convert.spec import ModelSpec, Preprocessing
 from convert.weights.resolve import Fingerprint, StateDict
 
@@ -46,10 +47,14 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
             folder / PADDLE_PARAMS, shapes, _counted(lambda name: state.tensors[name].read(), advance)
         )
         export.result()
-        model = graph.tidy(_take(folder), shapes)
+        plain = graph.tidy(_take(folder), shapes)
+        graph.check_spec(plain, spec)
+        model, counts = apply.rewrite(plain)
+        apply.check_counts(counts, spec)
         graph.check_spec(model, spec)
+        graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
-    facts = _facts(model, shapes, spec.preprocessing, [state.note] if state.note else [])
+    facts = _facts(plain, model, shapes, spec.preprocessing, [state.note] if state.note else [])
     facts["spec"] = dataclasses.asdict(spec)
     return Assembled(Fingerprint(state.kind, state.source, state.sha256, state.note), facts)
 
@@ -62,8 +67,9 @@ def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, ops
         model = _take(folder)
         arrays = graph.detach_weights(model, set(exported["parameters"]))
         shapes: Shapes = {name: array.shape for name, array in arrays.items()}
-        model = graph.tidy(model, shapes)
-        graph.check_interface(model)
+        plain = graph.tidy(model, shapes)
+        graph.check_interface(plain)
+        model, _ = apply.rewrite(plain)
         # What was folded away or never used is not written.
         shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
         _write(folder, model, shapes, lambda name: arrays[name])
@@ -76,7 +82,7 @@ def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, ops
     else:
         preprocessing = Preprocessing(256 if size == 224 else size, size)
         notes.append("preprocessing assumed to be that of PaddleClas' ViTs: an inference model does not carry its own")
-    return Assembled(weights, {**_facts(model, shapes, preprocessing, notes), "spec": None})
+    return Assembled(weights, {**_facts(plain, model, shapes, preprocessing, notes), "spec": None})
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -109,12 +115,16 @@ def _bytes(shapes: Shapes) -> int:
     return sum(4 * int(np.prod(shape)) for shape in shapes.values())
 
 
-def _facts(model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]) -> dict[str, Any]:
+def _facts(
+    plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]
+) -> dict[str, Any]:
+    """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
+    macs = flops.count_macs(plain, shapes)
     return {
         "inputs": [_port(model.graph.input[0])],
         "outputs": [_port(model.graph.output[0])],
         "preprocessing": dataclasses.asdict(preprocessing),
-        "macs": dataclasses.asdict(flops.count_macs(model, shapes)),
+        "macs": {**dataclasses.asdict(macs), "computed": flops.count_macs(model, shapes).total},
         "parameters": dataclasses.asdict(flops.count_parameters(shapes)),
         "notes": notes,
     }

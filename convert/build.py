@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import shlex
 from collections.abc import Callable
@@ -15,12 +16,15 @@ from convert.errors import CheckFailed, GraphError, InputError
 from convert.files import new_folder, sha256_file, sha256_files, sha256_json, write_json
 from convert.models import InferenceFolder, find
 from convert.spec import ModelSpec
+from convert.variants import obtain as variants
+from convert.variants.recipe import INT8, PRECISIONS, Recipe
 from convert.weights.resolve import Fingerprint, fingerprint, resolve
 
 DEFAULT_OPSET = 17
 # Below 17 LayerNormalization is written out in primitives; the pinned onnx knows opsets up to 22.
 OPSETS = range(17, 23)
 ARTIFACTS = Path("artifacts")
+FP32 = "fp32"
 _TOOLS = ("vitbench", "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
 
 Say = Callable[[str], None]
@@ -32,18 +36,26 @@ class Request:
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
 
-    InputError for a precision or an opset that there is not.
+    calibration and keep_fp32: as in `variants.obtain.Recipe`, None for what the artifact that is there was made with.
+
+    InputError for a precision or an opset that there is not, and for options that mean nothing in a precision.
     """
 
     model: str
     weights: str | None = None
-    precision: str = "fp32"
+    precision: str = FP32
     opset: int | None = None
     root: Path = ARTIFACTS
+    calibration: Path | None = None
+    keep_fp32: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.precision != "fp32":
-            raise InputError(f"precision {self.precision}: only fp32 can be converted so far")
+        if self.precision not in (FP32, *PRECISIONS):
+            raise InputError(f"precision {self.precision}: choose from {FP32}, {', '.join(PRECISIONS)}")
+        if self.calibration and self.precision != INT8:
+            raise InputError(f"--calibration: {self.precision} needs no images, only {INT8} does")
+        if self.keep_fp32 and self.precision == FP32:
+            raise InputError("--keep-fp32: all of an fp32 artifact is FP32")
         if self.opset not in (None, *OPSETS):
             raise InputError(f"opset {self.opset}: choose one from {OPSETS[0]} to {OPSETS[-1]}")
 
@@ -58,6 +70,11 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     model = find(request.model)
     target = request.root / model.name / request.precision
     present = _present(target, say)
+    if request.precision != FP32:
+        plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
+        base, _ = obtain(plain, say)
+        recipe = Recipe(request.precision, request.calibration, request.keep_fp32)
+        return variants.obtain(base, recipe, present, target, functools.partial(_command, request), say)
     settled = _settled(request, model, present)
     known = _fingerprint(request, settled, model, present)
     if present and known and present.manifest.get("key") == _key(settled, model, known):
@@ -144,30 +161,24 @@ def _make(request: Request, model: ModelSpec | InferenceFolder, target: Path, sa
         except (isolate.JobError, GraphError) as error:
             say(getattr(error, "log", "").strip())
             raise CheckFailed(f"{model.name}: the conversion failed: {error}") from None
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        hashes = sha256_files(files)
-        entries = {
-            str(path.relative_to(folder).as_posix()): {"bytes": path.stat().st_size, "sha256": digest}
-            for path, digest in zip(files, hashes, strict=True)
-        }
         manifest = {
             "model": model.name,
             "precision": request.precision,
             "opset": opset,
             "weights": {**dataclasses.asdict(made.weights), "requested": weights},
             **made.facts,
-            "files": entries,
+            "files": artifacts.entries(folder),
             "tools": _tools(),
             "key": _key(request, model, made.weights),
         }
-        manifest["command"] = _command(request, opset, Artifact(folder, manifest).weights_option(weights))
+        manifest["command"] = _command(request, opset, Artifact(folder, manifest).weights_option(weights), [])
         write_json(folder / artifacts.MANIFEST, manifest)
     return artifacts.load(target)
 
 
-def _command(request: Request, opset: int, weights: str | None) -> str:
-    """The command that makes the same artifact again."""
+def _command(request: Request, opset: int, weights: str | None, more: list[str]) -> str:
+    """The command that makes the same artifact again. more: what a precision needs besides."""
     words = ["python", "-m", "convert", request.model, "--precision", request.precision]
     words += ["--weights", weights] if weights else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
-    return shlex.join(words)
+    return shlex.join(words + more)

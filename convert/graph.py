@@ -74,7 +74,10 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     batch.Clear()
     batch.dim_value = 1
     del single.graph.value_info[:]
-    inferred = shape_inference.infer_shapes(single, check_type=True, strict_mode=True, data_prop=True).graph
+    try:
+        inferred = shape_inference.infer_shapes(single, check_type=True, strict_mode=True, data_prop=True).graph
+    except shape_inference.InferenceError as error:
+        raise GraphError(f"shapes do not fit together: {' '.join(str(error).split())}") from None
     shapes = {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         shapes[value.name] = tuple(
@@ -114,6 +117,28 @@ def check_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:
     if wrong:
         raise GraphError(f"{spec.name}: weights unused or missing: {listing(sorted(wrong))}")
     check_interface(model, spec.img_size, spec.class_num)
+
+
+def check_form(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Assert the form that `rewrite` gives a spec's graph. GraphError names the first thing that is not as it must be.
+
+    q, k and v from one Split in each block, every LayerNormalization over axis -1, GELU with erf, no class token's
+    shape from a Max, and the last block's queries for the class token alone.
+    """
+    count = Counter(node.op_type for node in model.graph.node)
+    for kind, wanted in {"Split": spec.depth, "Squeeze": 1, "Max": 0, "Erf": spec.depth}.items():
+        if count[kind] != wanted:
+            raise GraphError(f"{spec.name}: {count[kind]} {kind} instead of {wanted}")
+    for node in model.graph.node:
+        axis = next((a.i for a in node.attribute if a.name == "axis"), -1)
+        if node.op_type == "LayerNormalization" and axis != -1:
+            raise GraphError(f"{spec.name}: {node.output[0]} is over axis {axis} instead of -1")
+    shapes, heads, tokens = shapes_at_batch_one(model), spec.num_heads, spec.tokens
+    found = [shapes[node.output[0]] for node in model.graph.node if node.op_type == "Softmax"]
+    expected = [(1, heads, tokens, tokens)] * (spec.depth - 1) + [(1, heads, 1, tokens)]
+    for block, (one, other) in enumerate(zip(found, expected, strict=True)):
+        if one != other:
+            raise GraphError(f"{spec.name}: attention of block {block} is {one} instead of {other}")
 
 
 def _check_scales(model: onnx.ModelProto, spec: ModelSpec) -> None:

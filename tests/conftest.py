@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+
+# A busy machine is no reason to fail: hypothesis' limit for one example is 0.2 s.
+settings.register_profile("vitbench", deadline=None)
+settings.load_profile("vitbench")
 
 TOY_TOML = """
 name = "toy"

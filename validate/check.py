@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.inputs import Inputs
 from convert.isolate import JobError
 from runtimes.base import Options, Runtime, discrepancy
 from runtimes.bench import records
 from runtimes.bench.store import Record
 from runtimes.infer import Pass, infer
 from validate import reference as references
-from validate.inputs import Inputs
 from validate.metrics import Difference, compare, worst
 from validate.reference import Reference
 from validate.tolerances import Tolerance, tolerance

@@ -14,18 +14,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
+from convert import inputs as input_sets
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
+from convert.inputs import Inputs
 from convert.progress import bar
 from runtimes import environment
 from runtimes.asked import Asked, session_options
 from runtimes.bench import records, store
 from runtimes.bench.store import Record
 from runtimes.values import numbers, precisions
-from validate import inputs as input_sets
 from validate import reference, repro
 from validate.check import Case, Checked, check
-from validate.inputs import Inputs
 from validate.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 
 REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
@@ -134,6 +134,8 @@ def main(
 def _inputs(artifact: Artifact, photos: Path | None, limit: int) -> Inputs:
     preprocessing = artifact.preprocessing
     chosen = input_sets.photos(photos, preprocessing, limit) if photos else input_sets.seeded(preprocessing, limit)
+    if artifact.precision == "int8":
+        return chosen  # its scales end where the calibration images did, and no photo is a checkerboard
     return chosen + input_sets.edge_cases(preprocessing)
 
 

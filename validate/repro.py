@@ -17,10 +17,10 @@ from convert.artifact import MANIFEST, Artifact
 from convert.cli import say
 from convert.errors import InputError
 from convert.files import new_folder, write_json, write_text
+from convert.inputs import Inputs
 from runtimes import registry
 from runtimes.base import Options
 from validate.check import Case, Checked
-from validate.inputs import Inputs
 from validate.reference import Reference
 
 FOLDER = "failures"

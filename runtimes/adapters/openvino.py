@@ -9,20 +9,30 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes.base import Effective, Options, Runtime, Session, TensorInfo, lowest_precision
+from runtimes.base import Effective, Options, Runtime, Session, Setting, TensorInfo, UnavailableError, lowest_precision
 
 # Without the hint OpenVINO computes an FP32 model in bf16 on processors that can (openvino#27795).
-_HINTS = {"fp32": "f32"}
+_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+# What a device must say of itself (OPTIMIZATION_CAPABILITIES): it computes in something else than the hint without.
+_CAPABILITIES = {"fp16": "FP16", "bf16": "BF16", "int8": "INT8"}
 # Layers that only move or convert data say nothing about the arithmetic.
-_NO_ARITHMETIC = {"Const", "Input", "Output", "Reorder", "Reshape", "Transpose", "Split", "Concatenation", "Broadcast"}
+_NO_ARITHMETIC = {
+    "Broadcast", "Concatenation", "Const", "Convert", "FakeQuantize", "Input", "Output", "Reorder", "Reshape", "Split",
+    "Transpose",
+}  # fmt: skip
 
 
 class _OpenVinoSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         import openvino as ov
 
+        core = ov.Core()
+        able = list(core.get_property(options.device, "OPTIMIZATION_CAPABILITIES"))
+        needed = _CAPABILITIES.get(options.precision)
+        if needed and needed not in able:
+            raise UnavailableError(f"{options.device} has no {options.precision} for OpenVINO, only {', '.join(able)}")
         settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[_rest(options, able)],
             "PERFORMANCE_HINT": "LATENCY",
         }
         if options.device == "CPU":
@@ -31,7 +41,9 @@ class _OpenVinoSession(Session):
             settings["NUM_STREAMS"] = options.streams
         if options.cache:
             settings["CACHE_DIR"] = options.cache
-        self._compiled = ov.Core().compile_model(str(artifact.onnx), options.device, settings)
+        # FP16 and bf16 are OpenVINO's own switch on the FP32 model; the types of a lowered file only add conversions.
+        file = artifact.onnx if options.precision == "int8" else artifact.base.onnx
+        self._compiled = core.compile_model(str(file), options.device, settings)
         self.inputs = tuple(_info(port) for port in self._compiled.inputs)
         self.outputs = tuple(_info(port) for port in self._compiled.outputs)
         self._request = self._compiled.create_infer_request()
@@ -76,6 +88,18 @@ class _OpenVinoSession(Session):
         del self._request, self._compiled
 
 
+def _rest(options: Options, able: list[str]) -> str:
+    """The precision of what is not int8, and for the other precisions that of the whole model."""
+    if options.precision != "int8":
+        return options.precision
+    rest = OPENVINO.setting(options, "int8_rest")
+    if rest == "auto":
+        return "bf16" if "BF16" in able else "fp32"
+    if rest == "bf16" and "BF16" not in able:
+        raise UnavailableError(f"openvino.int8_rest=bf16: {options.device} has no bf16, only {', '.join(able)}")
+    return rest
+
+
 def _info(port: Any) -> TensorInfo:
     shape = tuple(-1 if dim.is_dynamic else dim.get_length() for dim in port.partial_shape)
     return TensorInfo(port.any_name, port.element_type.to_string(), shape)
@@ -91,9 +115,16 @@ OPENVINO = Runtime(
     name="openvino",
     package="openvino",
     distributions=("openvino",),
-    precisions=tuple(_HINTS),
+    precisions=(*_HINTS, "int8"),
     devices=_devices,
     open_session=_OpenVinoSession,
+    settings={
+        "int8_rest": Setting(
+            default="auto",
+            help="int8: what the other layers compute in; auto: bf16 where the device has it, as OpenVINO itself does",
+            values=("auto", "fp32", "bf16"),
+        )
+    },
     streams=True,
     intermediate=True,
     order=40,

@@ -193,7 +193,7 @@ def _process(visit: Outcome) -> Record:
     return {
         "count": len(kept),
         "median_ms": statistics.median(kept) if kept else None,
-        **({"images_per_s": numbers["images_per_s"]} if "images_per_s" in numbers else {}),
+        **{name: numbers[name] for name in ("images_per_s", "stream_processes") if name in numbers},
         "load_ms": numbers["load_ms"],
         "first_ms": numbers["first_ms"],
         "warmup_count": len(numbers["warmup_ms"]) if "warmup_ms" in numbers else None,

@@ -26,8 +26,8 @@ _PRESSURE = Path("/proc/pressure/cpu")
 @dataclass(frozen=True)
 class Reading:
     """Counters at one moment. Seconds: the clock, what all computed on our cores, what of it was stolen, what this
-    process did. cores: how many are ours. counts: by name, None where there is no counter (`unmeasured` says why).
-    pressure_s: seconds in which somebody on the whole machine waited for a processor.
+    process did and those that it started and waited for. cores: how many are ours. counts: by name, None where there is
+    no counter (`unmeasured` says why). pressure_s: seconds in which somebody on the whole machine waited for a core.
     """
 
     clock_s: float
@@ -61,7 +61,7 @@ def read(device: str = "CPU") -> Reading:
         time.perf_counter(),
         busy,
         steal,
-        own.user + own.system,
+        own.user + own.system + own.children_user + own.children_system,
         len(ours),
         counts,
         _frequencies(unmeasured),

@@ -14,11 +14,13 @@ from typing import Any
 from convert.artifact import Artifact
 from convert.errors import InputError
 from runtimes.base import usable_cores
-from runtimes.bench import room, store
+from runtimes.bench import room, server, store
+from runtimes.bench.job import Effort
 from runtimes.bench.plan import Cell, Cost, Estimate, Plan, Policy, key
 from runtimes.bench.proof import proof
 from runtimes.bench.proven import recall
 from runtimes.bench.records import blank
+from runtimes.bench.rounds import share
 from runtimes.bench.search import stream_counts
 from runtimes.bench.store import Record
 
@@ -57,6 +59,8 @@ _WRITES = ("mnn", "tensorrt", "ort-tensorrt")
 _WRITES_INTO_CACHE = ("openvino",)
 # MNN's converter, beside the process that waits for it: 769 MiB for a model of 337.
 _CONVERTER_COPIES = {"mnn": 2.3}
+# Runtimes whose streams have processes of their own (streams.py).
+_HOLD_THE_LOCK = ("paddle",)
 # Inferences of a warm-up that are not kept (the times that show that it is over are): few on a CPU.
 _WARMUP_COUNT = 2
 # A parity check: images per batch size on each runtime, and images of the reference in float64 with its rate on two
@@ -64,10 +68,9 @@ _WARMUP_COUNT = 2
 _PARITY_IMAGES, _REFERENCE_IMAGES, _REFERENCE_RATE, _PARITY_START_S = 24, 14, 5e9, 2.0
 # Of what a model without a spec may need: that of the seven which needs the most for the pixels it has.
 _ACTIVATIONS_PER_IMAGE_BYTE = 24
-# Mode server tries so many rates, at such shares of what it answers back to back on average (server.py), and needs so
-# many requests for a percentile, but no more than there is time for.
-_SERVER_POINTS, _SERVER_LOAD = 8, 0.7
-_REQUESTS = {90: 64, 99: 662}
+# Mode server halves the gap around the highest rate that meets the bound: about here, as a share of what it answers
+# back to back, where the bound is three medians.
+_NEAR_THE_BOUND = 0.7
 # Results folders in which earlier records are looked for, the newest first.
 _FOLDERS = 20
 
@@ -136,12 +139,10 @@ def cost(cell: Cell, policy: Policy, old: Record | None = None) -> Cost:
     if cell.mode == "throughput":
         # Each point of the search takes a visit, and then the best is measured as in mode latency.
         visits = len(cell.mode_options["batches"]) + len(stream_counts(cell.options.thread_count())) - 1
-        share = 1 + visits / policy.processes
-        measured_s, fixed_s = share * policy.min_s, share * (nature.start_s + fixed_s) - nature.start_s
+        more = 1 + visits / policy.processes
+        measured_s, fixed_s = more * policy.min_s, more * (nature.start_s + fixed_s) - nature.start_s
     elif cell.mode == "server":
-        shortest, longest = policy.min_s / policy.processes, policy.max_s / policy.processes
-        needed_s = _REQUESTS[cell.mode_options["percentile"]] * latency_s / _SERVER_LOAD
-        measured_s = _SERVER_POINTS * max(shortest, min(longest, needed_s))
+        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, share(policy))
     guess = memory_bytes(cell)
     disk = 0 if _is_kept(cell) else _written_bytes(cell)
     known = int(old.get("peak_memory_bytes") or 0) if old else 0
@@ -149,6 +150,20 @@ def cost(cell: Cell, policy: Policy, old: Record | None = None) -> Cost:
     return Cost(
         nature.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
     )
+
+
+def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
+    """Seconds of all rates of mode server (server.py) on a cell that answers `capacity` requests per second.
+
+    Few requests come at a low rate, so that what a percentile needs takes long there; above the capacity as many take
+    as long as they take to be answered.
+    """
+    carried = server.choose(percentile, capacity, effort.max_s)
+    seconds = 0.0
+    for load in (*server.LOADS, *[_NEAR_THE_BOUND] * server.HALVINGS):
+        least_s, count = server.extent(load * capacity, carried, effort)
+        seconds += max(least_s, count / (load * capacity)) * max(1.0, load)
+    return seconds
 
 
 def model_bytes(artifact: Artifact) -> int:
@@ -169,7 +184,10 @@ def memory_bytes(cell: Cell) -> int:
 def _at(cell: Cell, images: int, sessions: int) -> int:
     nature = _nature(cell)
     model = nature.copies * model_bytes(cell.artifact)
-    return int(nature.base_bytes + sessions * model + nature.activations * _activations(cell.artifact) * images)
+    processes = sessions if cell.runtime.name in _HOLD_THE_LOCK else 1
+    return int(
+        processes * nature.base_bytes + sessions * model + nature.activations * _activations(cell.artifact) * images
+    )
 
 
 def _activations(artifact: Artifact) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from convert.errors import InputError
 from runtimes.base import Session
-from runtimes.bench import loadgen, throughput
+from runtimes.bench import loadgen, streams, throughput
 from runtimes.bench.job import Effort, Job
 from runtimes.bench.visit import Opened
 
@@ -153,10 +153,10 @@ def _bound(given: float | None, unloaded_ms: float) -> tuple[float, str]:
 
 
 @contextmanager
-def _sessions(opened: Opened, streams: int) -> Iterator[Sequence[Session]]:
+def _sessions(opened: Opened, count: int) -> Iterator[Sequence[Session]]:
     with ExitStack() as stack:
         others = []
-        for _ in range(streams - 1):
+        for _ in range(count - 1):
             twin = opened.session.twin()
             if twin is None:
                 raise InputError(f"{opened.runtime.name} has no streams of its own: mode server needs one stream")
@@ -168,8 +168,8 @@ def _runner(session: Session, opened: Opened) -> Callable[[], object]:
     return lambda: session.run(opened.images)
 
 
-def _made(run: Callable[[], object]) -> Callable[[], Callable[[], object]]:
-    return lambda: run
+def _made(run: Callable[[], object]) -> Callable[[], streams.Stream]:
+    return lambda: streams.here(run)
 
 
 def _infer(run: Callable[[], object]) -> loadgen.Infer:

@@ -12,26 +12,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtimes.base import Options, Runtime
-from runtimes.bench import steady
+from runtimes.bench import steady, streams
 from runtimes.bench.job import Effort, Job
+from runtimes.bench.streams import Apart, Request, Stream
 from runtimes.bench.visit import Opened
 
 _START_S = 600.0  # a stream that is not ready by then never will be
 
-Request = tuple[float, float]
 
-
-def changes(runtime: Runtime, options: Options, batch: int, streams: int) -> dict[str, Any]:
-    """What makes a cell's job measure one point: its batch, options and mode_options.
+def changes(runtime: Runtime, options: Options, batch: int, count: int) -> dict[str, Any]:
+    """What makes a cell's job measure one point: its batch, options and mode_options. count: of streams.
 
     A runtime with streams of its own divides its threads among them; on others each stream is a session of its own with
     its share of the threads, rounded down.
     """
     if runtime.streams:
-        divided = dataclasses.replace(options, streams=streams)
+        divided = dataclasses.replace(options, streams=count)
     else:
-        divided = dataclasses.replace(options, threads=max(1, options.thread_count() // streams))
-    return {"batch": batch, "options": divided, "mode_options": {"streams": streams}}
+        divided = dataclasses.replace(options, threads=max(1, options.thread_count() // count))
+    return {"batch": batch, "options": divided, "mode_options": {"streams": count}}
 
 
 def measure(opened: Opened, job: Job) -> dict[str, Any]:
@@ -39,22 +38,38 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
 
     images_per_s: images completed in the window of duration_s; requests: those that ended in it; samples_ms: the
     latency of each, which waits for its turn on the cores. warmup_ms, steady: of the first stream, as in mode latency.
+    stream_processes: streams that have a process of their own, because the runtime holds Python's lock while it
+    computes; other_peak_bytes: the most that these had in memory.
     """
-    streams = int(job.mode_options.get("streams") or job.options.streams or 1)
+    count = int(job.mode_options.get("streams") or job.options.streams or 1)
+    others: list[Apart] = []
+
+    def run() -> object:
+        return opened.session.run(opened.images)
+
     with ExitStack() as stack:
         lock = threading.Lock()
+        # A GPU runs one process at a time: there they would gain nothing either.
+        held = count > 1 and not opened.runtime.streams and job.options.device == "CPU" and streams.holds_lock(run)
 
-        def another() -> Callable[[], object]:
+        def another() -> Stream:
+            if held:
+                apart = Apart.start(job, count)
+                stack.callback(apart.close)
+                others.append(apart)
+                return apart
             with lock:  # in the thread that will use it: a GPU's context belongs to one
                 session = opened.session.twin() or opened.runtime.open(opened.artifact, job.options)
                 stack.callback(session.close)
-            return lambda: session.run(opened.images)
+            return streams.here(lambda: session.run(opened.images))
 
-        found = drive(lambda: opened.session.run(opened.images), [another] * (streams - 1), job.effort)
+        found = drive(run, [another] * (count - 1), job.effort)
     return {
         "images_per_s": found.per_second() * job.batch,
         "batch": job.batch,
-        "streams": streams,
+        "streams": count,
+        "stream_processes": len(others),
+        "other_peak_bytes": sum(apart.peak_bytes for apart in others),
         "duration_s": found.end - found.begin,
         "requests": len(found.inside()),
         "samples_ms": [1e3 * (end - start) for start, end in found.inside()],
@@ -92,30 +107,24 @@ class Window:
 
 def drive(
     run: Callable[[], object],
-    others: Sequence[Callable[[], Callable[[], object]]],
+    others: Sequence[Callable[[], Stream]],
     effort: Effort,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Window:
-    """Keep one stream in this thread and one for each of `others` in a thread of its own busy; they make what they run.
+    """Keep one stream in this thread and one for each of `others` busy; each is made and waited for in a thread.
 
     Warm-up until this thread's times are steady with all streams at work, then min_s and min_count, or max_s. The
     window begins and ends with a request of this thread; the others go on beyond it. Raises what any stream raised.
-    ONNX Runtime, OpenVINO and MNN release Python's global lock while they compute. Paddle does not: its streams run one
-    after the other here, so that more of them gain nothing.
     """
     gate, stop = threading.Barrier(1 + len(others)), threading.Event()
     failures: list[BaseException] = []
     records: list[list[Request]] = [[] for _ in others]
 
-    def stream(make: Callable[[], Callable[[], object]], record: list[Request]) -> None:
+    def keep(make: Callable[[], Stream], record: list[Request]) -> None:
         try:
             mine = make()
-            mine()
             gate.wait(_START_S)
-            while not stop.is_set():
-                start = clock()
-                mine()
-                record.append((start, clock()))
+            record += mine(stop)
         except threading.BrokenBarrierError:
             pass  # another stream failed, and says why
         except BaseException as error:
@@ -123,7 +132,7 @@ def drive(
             stop.set()
             gate.abort()
 
-    threads = [threading.Thread(target=stream, args=pair) for pair in zip(others, records, strict=True)]
+    threads = [threading.Thread(target=keep, args=pair) for pair in zip(others, records, strict=True)]
     gc.collect()
     gc.disable()
     try:

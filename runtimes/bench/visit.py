@@ -69,7 +69,7 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
             numbers = measure(opened, job)
             disturbed = disturbance.difference(before, disturbance.read(job.options.device))
             # Before `effective`: reading it back may take memory that the model does not need.
-            peak = max(memory.peak() or 0, after_load)
+            peak = max(memory.peak() or 0, after_load) + int(numbers.pop("other_peak_bytes", 0))
             effective = session.effective().as_dict()
     return {
         "load_ms": opened.load_ms,

@@ -101,6 +101,53 @@ def test_what_differs_is_named(
         graph.check_spec(model, spec)
 
 
+def axis(model: onnx.ModelProto) -> None:
+    next(a for a in first(model, "LayerNormalization").attribute if a.name == "axis").i = 2
+
+
+def split(model: onnx.ModelProto) -> None:
+    first(model, "Split").op_type = "Slice"
+
+
+def all_tokens(model: onnx.ModelProto) -> None:
+    """The last block's queries are not cut any more."""
+    cut = [node for node in model.graph.node if node.op_type == "Slice"][-2]
+    for node in model.graph.node:
+        node.input[:] = [cut.input[0] if name == cut.output[0] else name for name in node.input]
+
+
+def one_token(model: onnx.ModelProto) -> None:
+    """The first block's queries are cut too."""
+    cut = [node for node in model.graph.node if node.op_type == "Slice"][-2]
+    product = next(node for node in model.graph.node if node.output[0] == "p2o.pd_op.matmul.1.0")
+    early = helper.make_node("Slice", [product.input[0], *cut.input[1:]], ["early"])
+    product.input[0] = "early"
+    at = list(model.graph.node).index(product)
+    model.graph.node.insert(at, early)
+
+
+def test_the_form_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    graph.check_form(model, spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (axis, "is over axis 2 instead of -1"),
+        (split, "1 Split instead of 2"),
+        (tanh, "1 Erf instead of 2"),
+        (all_tokens, r"attention of block 1 is \(1, 2, 17, 17\) instead of \(1, 2, 1, 17\)"),
+        (one_token, "shapes do not fit together: .*Reshape"),
+    ],
+)
+def test_another_form_is_named(
+    model: onnx.ModelProto, spec: ModelSpec, change: Callable[[onnx.ModelProto], None], message: str
+) -> None:
+    change(model)
+    with pytest.raises(GraphError, match=message):
+        graph.check_form(model, spec)
+
+
 def test_another_depth_is_named(model: onnx.ModelProto, spec: ModelSpec) -> None:
     deeper = ModelSpec(**{**spec.__dict__, "depth": 3})
     with pytest.raises(GraphError, match="5 LayerNormalization instead of 7"):

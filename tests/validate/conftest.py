@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from convert import cli
+from convert import cli, inputs
 from convert.artifact import Artifact
 from convert.errors import InputError
 from convert.files import write_json
@@ -23,7 +23,7 @@ from convert.models import find_all
 from runtimes import registry
 from runtimes.asked import Asked
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from validate import inputs, reference
+from validate import reference
 from validate.accuracy import __main__ as command
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Cell, Settings, make

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from convert.errors import InputError
+from convert.preprocess import crop, decode, normalise, preprocess
 from convert.spec import Preprocessing
 from validate.accuracy.crops import CropCache, digest
-from validate.preprocess import crop, decode, normalise, preprocess
 
 PLAIN = Preprocessing(12, 8)
 

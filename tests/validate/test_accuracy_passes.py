@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage, decode
 from validate.accuracy import feed as pipeline
 from validate.accuracy import passes
 from validate.accuracy.passes import Run
-from validate.preprocess import UnreadableImage, decode
 
 Best = Callable[[int], np.ndarray]
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from convert.preprocess import decode
 from convert.spec import Preprocessing
 from validate.accuracy import feed as pipeline
 from validate.accuracy.crops import CropCache
-from validate.preprocess import decode
 
 Best = Callable[[int], np.ndarray]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convert import inputs
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import Options
-from validate import inputs, reference
+from validate import reference
 from validate.check import Case, check
 from validate.metrics import compare
 from validate.tolerances import tolerance

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import isolate
+from convert import inputs, isolate
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
+from convert.inputs import Inputs
 from convert.spec import ModelSpec, Preprocessing
 from convert.weights import seeded
 from tests.vit_numpy import forward
-from validate import inputs, reference
-from validate.inputs import Inputs
+from validate import reference
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert import inputs
 from convert.artifact import Artifact
 from convert.errors import InputError
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.infer import Pass
-from validate import inputs, repro
+from validate import repro
 from validate.check import Case, Checked
 from validate.reference import Reference
 

@@ -16,12 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from convert.preprocess import UnreadableImage, crop, decode, normalise
 from convert.spec import Preprocessing
 from runtimes.base import usable_cores
 from validate.accuracy.crops import CropCache, digest
 from validate.accuracy.shared import SharedBatches
 from validate.datasets import LabelledSet
-from validate.preprocess import UnreadableImage, crop, decode, normalise
 
 # What an image came to under each preprocessing: None where its tensor is in place, else why it is not.
 _Filled = dict[Preprocessing, "UnreadableImage | None"]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage
 from convert.spec import Preprocessing
 from runtimes.base import UnavailableError, usable_cores
 from validate.accuracy.cells import Cell
@@ -26,7 +27,6 @@ from validate.accuracy.feed import Batch, Feed
 from validate.accuracy.ranked import Ranked
 from validate.accuracy.shared import SharedBatches
 from validate.accuracy.worker import Job, Worker, WorkerError
-from validate.preprocess import UnreadableImage
 
 MIN_SLOTS = 4  # batches in memory: one that runs, one that waits behind it, two that are being decoded
 TURN_IMAGES = 64  # that a cell gets in one turn, and that are decoded together

@@ -14,18 +14,18 @@ from rich.table import Table
 
 from convert import artifact as artifacts
 from convert import cli
+from convert import inputs as input_sets
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
 from convert.files import write_json
+from convert.inputs import Inputs
 from convert.progress import bar
 from runtimes.asked import Asked, session_options
 from runtimes.base import Options, Runtime
 from runtimes.values import precisions
-from validate import inputs as input_sets
 from validate.bisect import align, graph, paddle_taps, places, program
 from validate.bisect.search import Found, Row, Say, Search
 from validate.bisect.taps import Taps
-from validate.inputs import Inputs
 
 _PADDLE = "paddle"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+
+import numpy as np
 
 from validate.bisect.graph import Graph, Node
 from validate.bisect.program import Operator, Program
@@ -45,11 +47,27 @@ PASSING = ("Cast", "Identity", "Gather", "GatherND", "Slice", "Dropout", "Revers
 
 @dataclass(frozen=True)
 class Alignment:
-    """values: tensor -> value of the Paddle program. Several tensors may be one value, see `passes`."""
+    """values: tensor -> value of the Paddle program. Several tensors may be one value, see `passes`.
+
+    parts: tensor -> the axis along which it holds only the first of what Paddle's value has there. Where the head reads
+    the class token alone, the last block need not compute the others.
+    """
 
     graph: Graph
     program: Program
     values: Mapping[str, int]
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    def part(self, tensor: str, value: np.ndarray) -> np.ndarray:
+        """What a tensor has to be, of Paddle's whole value."""
+        return value.take([0], self.parts[tensor]) if tensor in self.parts else value
+
+    def whole(self, tensor: str, array: np.ndarray) -> np.ndarray:
+        """A value for Paddle whose first part is this tensor: all are. What tensors are parts of mixes no tokens."""
+        if tensor not in self.parts:
+            return array
+        axis = self.parts[tensor]
+        return np.repeat(array, self.program.shapes[self.values[tensor]][axis], axis)
 
     def passes(self, node: Node) -> str | None:
         """The input of a node whose output is the same value to Paddle, which has no such operator; else None."""
@@ -139,23 +157,27 @@ def align(graph: Graph, program: Program) -> Alignment:
     matcher.by_structure()
     matcher.by_order()
     matcher.by_structure()
-    return Alignment(graph, program, matcher.values)
+    return Alignment(graph, program, matcher.values, matcher.parts)
 
 
 class _Matcher:
     def __init__(self, graph: Graph, program: Program) -> None:
         self.graph, self.program = graph, program
         self.values: dict[str, int] = {graph.input: program.input, graph.output: program.output}
+        self.parts: dict[str, int] = {}
         self.taken = {program.input}  # values that an operator of the graph has made
         self.number = {name: value for value, name in program.parameters.items()}
 
-    def fits(self, tensor: str, value: int) -> bool:
-        """Whether the shapes agree as far as both are known."""
-        return _alike(self.graph.shapes.get(tensor), self.program.shapes.get(value))
-
     def set(self, tensor: str, value: int) -> bool:
-        if tensor in self.values or value not in self.program.activations or not self.fits(tensor, value):
+        """Take a tensor for a value, or for a part of it, if the shapes agree as far as both are known."""
+        if tensor in self.values or value not in self.program.activations:
             return False
+        mine, theirs = self.graph.shapes.get(tensor), self.program.shapes.get(value)
+        if not _alike(mine, theirs):
+            axis = _part(mine, theirs)
+            if axis is None:
+                return False
+            self.parts[tensor] = axis
         self.values[tensor] = value
         return True
 
@@ -197,10 +219,15 @@ class _Matcher:
             self.taken.add(operator.outputs[0])
             return self.set(node.outputs[0], operator.outputs[0])
         operands = self.graph.operands(node)
-        passed_on = node.kind in PASSING and len(operands) == 1 and operands[0] in self.values
-        if passed_on and _alike(*(self.graph.shapes.get(tensor) for tensor in (node.outputs[0], operands[0]))):
-            return self.set(node.outputs[0], self.values[operands[0]])
+        if node.kind in PASSING and len(operands) == 1 and operands[0] in self.values:
+            shapes = [self.graph.shapes.get(tensor) for tensor in (node.outputs[0], operands[0])]
+            if _alike(*shapes) or (_part(*shapes) is not None and self._takes_first(node)):
+                return self.set(node.outputs[0], self.values[operands[0]])
         return False
+
+    def _takes_first(self, node: Node) -> bool:
+        """Whether a Slice starts at 0, so that it takes the first part along an axis."""
+        return node.kind == "Slice" and self.graph.scalar(node.inputs[1]) == 0
 
     def _backward(self, node: Node, operator: Operator | None) -> bool:
         """The only operand of a known operator is that operator's operand."""
@@ -255,3 +282,14 @@ def _alike(shape: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool
     if shape is None or other is None:
         return True
     return len(shape) == len(other) and all(a == b or -1 in (a, b) for a, b in zip(shape, other, strict=True))
+
+
+def _part(shape: tuple[int, ...] | None, whole: tuple[int, ...] | None) -> int | None:
+    """The only axis along which a shape is 1 and the other is more; None where they differ otherwise."""
+    if shape is None or whole is None or len(shape) != len(whole):
+        return None
+    apart = [axis for axis, (mine, theirs) in enumerate(zip(shape, whole, strict=True)) if mine == 1 < theirs]
+    if len(apart) != 1:
+        return None
+    (axis,) = apart
+    return axis if _alike(shape[:axis] + shape[axis + 1 :], whole[:axis] + whole[axis + 1 :]) else None

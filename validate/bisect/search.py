@@ -129,7 +129,9 @@ class Search:
     ) -> tuple[dict[str, Judgement], dict[str, np.ndarray]]:
         """Each tensor against what Paddle makes of the other captured ones, and that truth. whole: they end blocks."""
         values, own = self.alignment.values, [name for name in tensors if self.alignment.is_own(name)]
-        given = {values[name]: file for name, file in captured.items() if self.alignment.is_own(name)}
+        given = {
+            values[name]: self._whole(name, file) for name, file in captured.items() if self.alignment.is_own(name)
+        }
         given[self.alignment.program.input] = self._images
         wanted = [values[name] for name in own]
         truth, paddle = self._compute(given, wanted)
@@ -137,10 +139,13 @@ class Search:
         truths: dict[str, np.ndarray] = {}
         for name in tensors:
             if name in own:
-                reference, noisy = truth[values[name]], paddle[values[name]]
+                reference, noisy = (self.alignment.part(name, side[values[name]]) for side in (truth, paddle))
             else:  # it hands on what it gets
                 source = self.alignment.before(name, captured)
-                reference = noisy = np.load(captured.get(source, self._images), mmap_mode="r")
+                reference = np.load(captured.get(source, self._images), mmap_mode="r")
+                noisy = reference = (
+                    reference if source in self.alignment.parts else self.alignment.part(name, reference)
+                )
             truths[name] = reference
             found = np.load(captured[name], mmap_mode="r")
             before = [judged[one] for one in self.alignment.sources(name) if one in judged]
@@ -168,6 +173,14 @@ class Search:
     ) -> tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]:
         threads = self.taps.options.thread_count()
         return paddle_taps.compute(self.paddle, given, wanted, threads) if wanted else ({}, {})
+
+    def _whole(self, name: str, file: Path) -> Path:
+        """The file of what Paddle is given for a captured tensor: itself, but for those that are a part of a value."""
+        if name not in self.alignment.parts:
+            return file
+        whole = file.with_suffix(".whole.npy")
+        np.save(whole, self.alignment.whole(name, np.load(file)))
+        return whole
 
     @cached_property
     def _images(self) -> Path:
@@ -198,7 +211,8 @@ class Search:
             say(f"{self.artifact.model}: probe at the end of {block}")
             with self.taps.capture([name]) as captured:
                 value = self.alignment.values[name]
-                judgement = self._judged(name, np.load(captured[name]), truth[value], paddle[value])
+                reference, noisy = (self.alignment.part(name, side[value]) for side in (truth, paddle))
+                judgement = self._judged(name, np.load(captured[name]), reference, noisy)
             rows[block] = Row(block, name, judgement)
             return judgement.bad
 

@@ -17,7 +17,7 @@ class LabelledSet:
     """Images in use, in their order, and their 0-based labels.
 
     name: folder and file name, never an absolute path. names: of the images, relative, for messages and CSVs. read: the
-    encoded bytes of image i of `labels`, callable from any thread; raises `validate.preprocess.UnreadableImage`.
+    encoded bytes of image i of `labels`, callable from any thread; raises `convert.preprocess.UnreadableImage`.
     listed: images in the whole set. sha256: of what says which images and labels the whole set has; the images
     themselves are not hashed. format: list, image folder, flat, tar or parquet. selection: how the images in use were
     taken from the whole set, in words.

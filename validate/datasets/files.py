@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convert.errors import InputError
-from validate.inputs import IMAGE_SUFFIXES
-from validate.preprocess import UnreadableImage
+from convert.inputs import IMAGE_SUFFIXES
+from convert.preprocess import UnreadableImage
 
 # What git leaves in a checkout where Git LFS has not fetched the file itself, and the size that it stays below.
 # Source: the specification of Git LFS, docs/spec.md.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage
 from validate.datasets.base import LabelledSet, index_sha256, limited
 from validate.datasets.files import head, is_image_name, refuse_pointer, short_name
 from validate.datasets.ground_truth import find_truth, pair
-from validate.preprocess import UnreadableImage
 
 _BLOCK = 512
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

@@ -148,6 +148,10 @@ def test_a_search_may_come_to_many_images_and_sessions_and_needs_few(tmp_path: P
     one, many = (on_paper.cell(on=on_paper.runtime(streams=streams), **several) for streams in (True, False))
     assert estimate.memory_bytes(one) == estimate.memory_bytes(on_paper.cell(batch=64))
     assert estimate.memory_bytes(many) - estimate.memory_bytes(one) == pytest.approx(3 * 1.5 * (100 << 20), abs=1)
+    paddle = on_paper.runtime("paddle")
+    alone = estimate.memory_bytes(on_paper.cell(on=paddle, batch=64))
+    more = estimate.memory_bytes(on_paper.cell(on=paddle, **several)) - alone
+    assert more == pytest.approx(3 * ((350 << 20) + 2.1 * (100 << 20)), abs=2), "each in a process of its own"
     smallest = estimate.memory_bytes(on_paper.cell())
     assert smallest < estimate.memory_bytes(many)
     assert planned(tmp_path, many, free=Room(smallest, 1 << 40)).refused == ()
@@ -162,10 +166,29 @@ def test_other_modes_take_time_for_each_point() -> None:
     cost = estimate.cost(search, POLICY)
     assert cost.measured_s == pytest.approx((2 + 3) / 2 * POLICY.min_s), "three points and two processes at the best"
     assert 2.2 * alone.visit_s(2) < cost.visit_s(2) < 2.5 * alone.visit_s(2)
-    server = on_paper.cell(model, mode="server", mode_options={"percentile": 90}, options=options)
-    assert estimate.cost(server, POLICY).measured_s == pytest.approx(8 * 64 * 0.1 / 0.7)
-    server = on_paper.cell(model, mode="server", mode_options={"percentile": 99}, options=options)
-    assert estimate.cost(server, POLICY).measured_s == 8 * POLICY.max_s / 2
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "percentile", "max_s", "seconds"),
+    [
+        # 64 or 662 requests at 0.2 to 1.2 of 10 or 100 a second; above the capacity they take until they are answered.
+        (100, 90, 600, 64 / 10 * (1 / 0.2 + 1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        (10, 99, 600, 662 / 100 * (1 / 0.2 + 1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        # Half a minute a rate is enough for none but the fastest: 60 requests at 0.2, 64 from 0.4 on.
+        (100, 90, 60, 30 + 64 / 10 * (1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        # It carries no p99 in that time: p90 is taken instead.
+        (100, 99, 60, 30 + 64 / 10 * (1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        # A model that is so quick that the least time decides: two seconds a rate, and what came above the capacity.
+        (0.01, 99, 60, 2 * (5 + 1.2 + 2)),
+    ],
+)
+def test_a_server_takes_longest_at_low_rates(
+    milliseconds: float, percentile: int, max_s: float, seconds: float
+) -> None:
+    model = on_paper.artifact(macs={"total": int(38e6 * milliseconds)})
+    cell = on_paper.cell(model, mode="server", mode_options={"percentile": percentile}, options=Options(threads=1))
+    found = estimate.cost(cell, dataclasses.replace(POLICY, max_s=max_s)).measured_s
+    assert found == pytest.approx(seconds, rel=0.02)
 
 
 def test_a_model_without_a_spec_is_estimated_too() -> None:

@@ -124,6 +124,16 @@ def test_a_damaged_artifact_ends_its_own_visit_only(toy_artifact: Artifact, tmp_
     assert second.numbers is not None, second.failure
 
 
+def test_a_visit_on_a_slowed_down_machine_says_by_how_much(fakes: None, toy_artifact: Artifact) -> None:
+    readings = iter([4.0, 4.0, 4.0, 5.0])
+    local = Local(Probe(read=lambda: next(readings)))
+    first, second = local.run([Job(str(toy_artifact.path), "fake-crash", 1, effort=QUICK)] * 2)
+    assert (first.probe_ms, first.slowdown) == ((4.0, 4.0), 0.0)
+    assert (second.probe_ms, second.slowdown) == ((4.0, 5.0), pytest.approx(0.25))
+    assert local.slowdown((6.0, 4.0)) == pytest.approx(0.5), "the worst counts"
+    assert local.slowdown(()) == 0.0, "unknown"
+
+
 def test_outcomes_travel_as_json() -> None:
     made = Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25)
     assert Outcome.from_dict(made.as_dict()) == made

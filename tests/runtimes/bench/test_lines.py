@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtimes.bench import lines
@@ -14,6 +14,7 @@ from runtimes.bench import lines
 TABLES = st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.floats(0, 1))))
 
 
+@settings(deadline=None)  # each line is synced to the disk
 @given(st.lists(TABLES, min_size=1, max_size=5), st.data())
 def test_what_a_kill_cut_off_is_dropped_and_the_rest_stays(
     tmp_path_factory: pytest.TempPathFactory, tables: list[dict[str, Any]], data: st.DataObject

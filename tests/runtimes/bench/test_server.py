@@ -58,7 +58,7 @@ def visit(session: Session, batch: int = 1, streams: int | None = None, **option
 
     fake = Runtime("fake", "json", ("numpy",), ("fp32",), lambda: ["CPU"], refuse)
     opened = Opened(session, None, fake, np.zeros((batch, 3, 2, 2), np.float32), 1.0, 1.0)  # type: ignore[arg-type]
-    effort = Effort(0.02, 3, 0.4, 0.1)
+    effort = Effort(0.02, 3, 4.0, 0.1)  # enough for 64 requests at every rate, also on a busy machine
     job = Job("a", "fake", batch, Options(streams=streams), "server", effort, mode_options=options)
     return server.measure(opened, job)
 
@@ -161,7 +161,7 @@ def test_no_rate_meets_a_bound_below_one_inference() -> None:
 
 def test_the_bound_that_nobody_gave_is_three_medians() -> None:
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
-    found = visit(Sleeper())
+    found = visit(Sleeper(), percentile=90)
     assert found["latency_bound_ms"] == pytest.approx(3 * found["unloaded_ms"])
     assert found["bound"] == "3 x the median latency of an idle machine"
 

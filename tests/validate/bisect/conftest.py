@@ -11,11 +11,10 @@ from typing import Any
 import onnx
 import pytest
 
-from convert import isolate
+from convert import inputs, isolate
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import Options, Runtime
-from validate import inputs
 from validate.bisect.__main__ import bisect
 from validate.bisect.search import Found
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage
 from validate.datasets import LabelledSet, load
 from validate.datasets.listfile import parse_list
-from validate.preprocess import UnreadableImage
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123\n"
 

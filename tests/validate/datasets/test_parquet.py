@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage
 from tests.validate.datasets.formats import CLASSES, SYNSETS, Photos, write_parquet, write_set
 from validate.datasets import load
 from validate.datasets.shards import PIECE, PIECES, RowGroup, ShardReader
-from validate.preprocess import UnreadableImage
 
 NAMES = [f"name {label}" for label in range(CLASSES)]
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage
 from tests.validate.datasets.formats import CLASSES, Photos, make_photos, write_list, write_tar
 from validate.datasets import load
 from validate.datasets.tar import index
-from validate.preprocess import UnreadableImage
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from convert import inputs
 from convert.errors import InputError
+from convert.inputs import Inputs
 from convert.spec import Preprocessing
-from validate import inputs
-from validate.inputs import Inputs
 
 
 def test_seeded_images_look_like_images() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from convert.errors import InputError
+from convert.preprocess import UnreadableImage, preprocess
 from convert.spec import Preprocessing
-from validate.preprocess import UnreadableImage, preprocess
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 COUNT = 8
@@ -77,16 +77,16 @@ def edge_cases(preprocessing: Preprocessing) -> Inputs:
     return Inputs(images, f"{len(cases)} edge cases", tuple(cases))
 
 
-def photos(path: Path, preprocessing: Preprocessing, count: int) -> Inputs:
+def photos(path: Path, preprocessing: Preprocessing, count: int, option: str = "--inputs") -> Inputs:
     """The first `count` images of a folder (by name), of a list file (`path` or `path label` lines), or one image file.
 
-    InputError: there are none, or one of them cannot be read.
+    option: what the user called them. InputError: there are none, or one of them cannot be read.
     """
-    named = _files(path)[:count]
+    named = files(path, option)[:count]
     try:
         images = np.stack([preprocess(file, preprocessing) for _, file in named])
     except UnreadableImage as error:
-        raise InputError(f"--inputs {path}: {error}; replace it or leave it out") from None
+        raise InputError(f"{option} {path}: {error}; replace it or leave it out") from None
     noun = "photo" if len(named) == 1 else "photos"
     return Inputs(images, f"{len(named)} {noun} of {path.resolve().name}", tuple(name for name, _ in named))
 
@@ -97,7 +97,7 @@ def _normalised(rgb: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     return np.ascontiguousarray((rgb - mean) / std, dtype=np.float32)
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
+def files(path: Path, option: str = "--inputs") -> list[tuple[str, Path]]:
     """The images' names, without the folder that they are in, and paths."""
     try:
         if path.is_dir():
@@ -109,14 +109,14 @@ def _files(path: Path) -> list[tuple[str, Path]]:
         elif path.is_file():
             named = [(path.name, path)]
         else:
-            raise InputError(f"--inputs {path}: there is no such file or folder")
+            raise InputError(f"{option} {path}: there is no such file or folder")
     except UnicodeDecodeError:
-        raise InputError(f"--inputs {path}: a list of images is expected, and this is no UTF-8 text") from None
+        raise InputError(f"{option} {path}: a list of images is expected, and this is no UTF-8 text") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--inputs {path}: cannot be read ({reason})") from None
+        raise InputError(f"{option} {path}: cannot be read ({reason})") from None
     if not named:
-        raise InputError(f"--inputs {path}: no images in it ({', '.join(IMAGE_SUFFIXES)})")
+        raise InputError(f"{option} {path}: no images in it ({', '.join(IMAGE_SUFFIXES)})")
     return named
 
 

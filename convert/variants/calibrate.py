@@ -1,0 +1,58 @@
+"""What activations reach on calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+_BATCH = 2
+
+
+@dataclass
+class Range:
+    """A tensor over all calibration images.
+
+    low, high: smallest and largest value by last axis; first: the rows (rows, channels) of the first batch.
+    """
+
+    low: np.ndarray = field(default_factory=lambda: np.array(np.inf, np.float32))
+    high: np.ndarray = field(default_factory=lambda: np.array(-np.inf, np.float32))
+    first: np.ndarray | None = None
+
+    def add(self, values: np.ndarray) -> None:
+        rows = values.reshape(-1, values.shape[-1])
+        self.low = np.minimum(self.low, rows.min(axis=0))
+        self.high = np.maximum(self.high, rows.max(axis=0))
+        if self.first is None:
+            self.first = rows
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value."""
+        return float(max(self.high.max(), -self.low.min()))
+
+
+def observe(model: onnx.ModelProto, tensors: Iterable[str], images: np.ndarray) -> dict[str, Range]:
+    """The ranges of some tensors of an FP32 graph over images (count, 3, size, size) float32, by ONNX Runtime."""
+    import onnxruntime as ort
+
+    (source,) = [value.name for value in model.graph.input]
+    wanted = [name for name in dict.fromkeys(tensors) if name != source]
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in wanted)
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3
+    session = ort.InferenceSession(watched.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    ranges = {name: Range() for name in (source, *wanted)}
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        ranges[source].add(batch)
+        for name, values in zip(wanted, session.run(wanted, {source: batch}), strict=True):
+            ranges[name].add(values)
+    return ranges
