@@ -50,7 +50,7 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Recipe, base: Artifact) -> dict[str, Any]:
     # The products of attention stay FP32: they are a few percent of the multiplications, and softmax's output rounded
-    # to 127 levels costs the trained tiny ViT more than all linear layers but one (docs/precisions.md).
+    # to 127 levels costs the trained tiny ViT more than all linear layers but one.
     linear = [operator for operator in found.values() if operator.weight is not None]
     inputs, hashes = images_of(recipe, base)
     tensors = [name for operator in linear for name in operator.activations]

@@ -204,8 +204,12 @@ def test_a_graph_that_is_not_the_model_is_no_artifact(
 
 
 def test_what_cannot_be_asked_for() -> None:
-    with pytest.raises(InputError, match="precision int8"):
-        Request("toy", precision="int8")
+    with pytest.raises(InputError, match="precision int4"):
+        Request("toy", precision="int4")
+    with pytest.raises(InputError, match="fp16 needs no images"):
+        Request("toy", precision="fp16", calibration=Path("photos"))
+    with pytest.raises(InputError, match="all of an fp32 artifact"):
+        Request("toy", keep_fp32=("head",))
     with pytest.raises(InputError, match="opset 16"):
         Request("toy", opset=16)
 

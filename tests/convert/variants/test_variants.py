@@ -1,0 +1,73 @@
+"""The toy in lower precisions: types of the graph, the same answers within their rounding, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from convert.artifact import Artifact
+from convert.build import Request, obtain
+from convert.errors import CheckFailed, InputError
+from convert.inputs import seeded
+
+
+def _variant(toy_toml: Path, root: Path, precision: str, **more: object) -> Artifact:
+    return obtain(Request(str(toy_toml), "seeded:1", precision, root=root, **more), print)[0]  # type: ignore[arg-type]
+
+
+def _logits(file: Path, images: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": images})[0])
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("fp16", 2e-3), ("int8", 0.05)])
+def test_a_variant_is_the_same_model(
+    toy_toml: Path, toy_root: Path, toy_artifact: Artifact, precision: str, bound: float
+) -> None:
+    variant = _variant(toy_toml, toy_root, precision)
+    images = seeded(variant.preprocessing, 4, seed=7).images
+    exact, found = (_logits(one.onnx, images) for one in (toy_artifact, variant))
+    error = np.abs(found - exact).max() / np.abs(exact).max()
+    assert 0 < error < bound
+    assert variant.base.sha256 == toy_artifact.sha256
+    assert found.dtype == np.float32
+
+
+def test_bf16_multiplies_in_bf16_and_normalises_in_fp32(toy_toml: Path, toy_root: Path) -> None:
+    graph = onnx.shape_inference.infer_shapes(onnx.load(_variant(toy_toml, toy_root, "bf16").onnx)).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
+    kinds = Counter((node.op_type, types[node.output[0]]) for node in graph.node)
+    assert kinds["MatMul", onnx.TensorProto.BFLOAT16] == 2 * 6 + 1
+    for operator, count in (("LayerNormalization", 5), ("Softmax", 2), ("Erf", 2)):
+        assert kinds[operator, onnx.TensorProto.FLOAT] == count
+
+
+def test_int8_is_symmetric_and_keeps_what_it_is_told_to(toy_toml: Path, tmp_path: Path) -> None:
+    variant = _variant(toy_toml, tmp_path, "int8", keep_fp32=("blocks.1.mlp.fc2",))
+    graph = onnx.load(variant.onnx).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    zero_points = [stored[node.input[2]] for node in graph.node if node.op_type.endswith("QuantizeLinear")]
+    assert zero_points
+    assert all(array.dtype == np.int8 and not array.any() for array in zero_points)
+    assert stored["blocks.1.mlp.fc2.weight"].dtype == np.float32
+    assert "blocks.0.mlp.fc2.weight" not in stored
+    assert [entry["operator"] for entry in variant.manifest["kept_fp32"]] == ["blocks.1.mlp.fc2"]
+    again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
+    assert reused
+    assert again.manifest["recipe"]["keep_fp32"] == ["blocks.1.mlp.fc2"]
+
+
+def test_what_is_refused(toy_toml: Path, toy_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(InputError, match="no images in it"):
+        _variant(toy_toml, toy_root, "int8", calibration=tmp_path / "photos")
+    (tmp_path / "photos" / "one.png").write_bytes(b"")
+    with pytest.raises(InputError, match="1 image cannot show"):
+        _variant(toy_toml, toy_root, "int8", calibration=tmp_path / "photos")
+    with pytest.raises((InputError, CheckFailed), match="no such operator"):
+        _variant(toy_toml, tmp_path, "fp16", keep_fp32=("blocks.9.mlp.fc2",))
