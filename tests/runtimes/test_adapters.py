@@ -211,5 +211,5 @@ def test_infer_gives_each_pass_in_its_order(toy_artifact: Artifact, images: np.n
 
 
 def test_infer_gives_the_reason_when_a_runtime_refuses(toy_artifact: Artifact, images: np.ndarray) -> None:
-    with pytest.raises(isolate.JobError, match="has no int8"):
-        infer(toy_artifact, "ort-cpu", Options("int8"), images, [Pass(1, [0])])
+    with pytest.raises(isolate.JobError, match="has no bf16"):
+        infer(toy_artifact, "ort-cpu", Options("bf16"), images, [Pass(1, [0])])
