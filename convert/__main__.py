@@ -27,7 +27,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     "keep_fp32",
     metavar="OPERATORS",
     help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
-    " [default: those that int8 costs too much]",
+    " [default: as the artifact that is there was made, else those that int8 costs too much]",
 )
 @click.option("--opset", default=DEFAULT_OPSET, show_default=True, help="ONNX opset, 17 to 22.")
 @click.option(

@@ -15,8 +15,8 @@ from convert.variants import calibrate, half, int8
 from convert.variants.operators import Operator, operators, weights
 from convert.variants.recipe import INT8, Recipe, images_of
 
-# An operator whose typical output stands less than this above int8's noise stays FP32 unless told otherwise. On the
-# trained tiny ViT one is at -4 dB (a channel that is 30 times as large as all others), and every other above 22.
+# An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
+# tiny ViT one is at 8.9 dB (it reads a channel that is 30 times as large as all others); the next one is at 24.3.
 LEAST_DB = 15.0
 
 
@@ -50,7 +50,7 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Recipe, base: Artifact) -> dict[str, Any]:
     # The products of attention stay FP32: they are a few percent of the multiplications, and softmax's output rounded
-    # to 127 levels costs the trained tiny ViT more than all linear layers but one.
+    # to 127 levels alone cost the trained tiny ViT 7 of 438 right answers, where qkv, proj or fc1 alone cost none.
     linear = [operator for operator in found.values() if operator.weight is not None]
     inputs, hashes = images_of(recipe, base)
     tensors = [name for operator in linear for name in operator.activations]

@@ -87,11 +87,8 @@ def _settled(recipe: Recipe, present: Artifact | None) -> tuple[Recipe, list[str
         return settled, None
     if recipe.calibration is None:
         path = earlier.get("calibration")
-        hashes = (
-            present.manifest["calibration"]["files_sha256"] if present and "calibration" in present.manifest else []
-        )
-        return replace(settled, calibration=Path(path) if path else None), hashes
-
+        made = present.manifest.get("calibration", {}) if present else {}
+        return replace(settled, calibration=Path(path) if path else None), made.get("files_sha256", [])
     return settled, sha256_files([path for _, path in calibration_files(recipe.calibration)])
 
 

@@ -16,7 +16,7 @@ from runtimes.asked import Asked, resume_option, session_options
 from runtimes.bench import store
 from runtimes.bench.store import Record
 from runtimes.values import precisions
-from validate.accuracy import beside, preprocessing, run
+from validate.accuracy import beside, overlap, preprocessing, run
 from validate.accuracy.cells import KEEP, REFERENCE, REFERENCE_PRECISION, Cell, Settings, make
 from validate.accuracy.console import Reporter
 from validate.accuracy.verdict import below
@@ -129,6 +129,7 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
         for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
     datasets = {n: _dataset(settings.source, n) for n in {a.classes for _, a in artifacts.values()}}
+    overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))
     cells = [
         make(artifact, argument, runtime, name, datasets[artifact.classes], settings)
         for model in dict.fromkeys(model for model, _ in artifacts)

@@ -1,0 +1,51 @@
+"""int8 is not measured on what it was calibrated on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from convert.artifact import Artifact
+from convert.errors import InputError
+from convert.preprocess import UnreadableImage
+from validate.accuracy import overlap
+from validate.datasets import LabelledSet
+
+IMAGES = [b"first", b"second", b"third"]
+
+
+def _read(index: int) -> bytes:
+    if index == len(IMAGES):
+        raise UnreadableImage("gone.png", "cannot be read")
+    return IMAGES[index]
+
+
+def _set(read: Callable[[int], bytes]) -> LabelledSet:
+    names = ("a.png", "b.png", "c.png", "gone.png")
+    return LabelledSet("photos", (0, 1, 2, 3), names, read, 4, "", "list")
+
+
+def _calibrated(artifact: Artifact, *images: bytes) -> Artifact:
+    digests = [hashlib.sha256(image).hexdigest() for image in images]
+    return replace(artifact, manifest={**artifact.manifest, "calibration": {"files_sha256": digests}})
+
+
+def test_an_image_of_the_calibration_is_found_by_its_bytes(toy_artifact: Artifact) -> None:
+    calibrated = _calibrated(toy_artifact, b"third", b"second", b"elsewhere")
+    with pytest.raises(InputError, match=r"calibrated on 2 of these 4 images \(b.png\)"):
+        overlap.refuse([toy_artifact, calibrated], _set(_read))
+
+
+def test_other_images_are_no_overlap(toy_artifact: Artifact) -> None:
+    overlap.refuse([_calibrated(toy_artifact, b"elsewhere")], _set(_read))
+
+
+def test_nothing_is_read_where_nothing_was_calibrated(toy_artifact: Artifact) -> None:
+    def unwanted(index: int) -> bytes:
+        raise AssertionError(f"image {index} was read")
+
+    overlap.refuse([toy_artifact], _set(unwanted))
+    overlap.refuse([_calibrated(toy_artifact)], _set(unwanted))  # calibrated on drawn images
