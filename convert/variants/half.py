@@ -16,7 +16,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.errors import GraphError
-from convert.graph import opset
 
 _TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 # What multiplies is computed in the lower precision, its bias too; what only moves numbers keeps the type they have.
@@ -45,7 +44,8 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
     Returns the outputs of those that were lowered. GraphError for a weight that FP16 cannot hold.
     """
     graph, wanted = model.graph, _TYPES[precision]
-    multiply = _MULTIPLY - ({"Conv"} if precision == "bf16" and opset(model) < BF16_CONV_OPSET else set())
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    multiply = _MULTIPLY - ({"Conv"} if precision == "bf16" and opset < BF16_CONV_OPSET else set())
     stored = {tensor.name: tensor for tensor in graph.initializer}
     floats = _float_tensors(model)
     types = dict.fromkeys(floats, TensorProto.FLOAT)
