@@ -2,7 +2,7 @@
 
 Where a report is meant to change, this writes the files anew; read what changed in them as the report's reader would:
 
-    UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/reports/test_report_golden.py tests/reports/test_compare.py
+    UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/reports/test_report_golden.py tests/reports/test_compare_comment.py
 """
 
 from __future__ import annotations
