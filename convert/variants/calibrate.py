@@ -16,19 +16,29 @@ _BATCH = 2
 class Range:
     """A tensor over all calibration images.
 
-    low, high: smallest and largest value by last axis; first: the rows (rows, channels) of the first batch.
+    low, high, total: smallest and largest value and the sum by last axis, over `count` rows; first: the rows
+    (rows, channels) of the first batch.
     """
 
     low: np.ndarray = field(default_factory=lambda: np.array(np.inf, np.float32))
     high: np.ndarray = field(default_factory=lambda: np.array(-np.inf, np.float32))
+    total: np.ndarray = field(default_factory=lambda: np.array(0, np.float64))
+    count: int = 0
     first: np.ndarray | None = None
 
     def add(self, values: np.ndarray) -> None:
         rows = values.reshape(-1, values.shape[-1])
         self.low = np.minimum(self.low, rows.min(axis=0))
         self.high = np.maximum(self.high, rows.max(axis=0))
+        self.total = self.total + rows.sum(axis=0, dtype=np.float64)
+        self.count += len(rows)
         if self.first is None:
             self.first = rows
+
+    @property
+    def mean(self) -> np.ndarray:
+        """By last axis, float64."""
+        return np.asarray(self.total / self.count)
 
     @property
     def largest(self) -> float:

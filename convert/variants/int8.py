@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -25,25 +24,10 @@ LEVELS = 127  # of symmetric int8 on each side of zero
 _ZERO = np.array(0, np.int8)
 
 
-@dataclass(frozen=True)
-class Smoothed:
-    """What was done to a linear layer's activations (..., channels): each channel less its shift, over its factor.
+def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[str, Range]) -> dict[str, np.ndarray]:
+    """Make the channels that linear layers read alike, so that one int8 scale fits them all.
 
-    bias: the name of the bias that makes up for the shift, None where there is no shift.
-    """
-
-    factors: np.ndarray
-    shifts: np.ndarray
-    bias: str | None
-
-    @property
-    def moved(self) -> np.ndarray:
-        """The shifts in the units of the smoothed activations."""
-        return np.asarray(self.shifts / self.factors, np.float64)
-
-
-def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[str, Range]) -> dict[str, Smoothed]:
-    """Make the channels that linear layers read alike, so that one int8 scale fits them all; by layers' names.
+    Returns, by layers' names, what was taken from each channel of the smoothed activations, and is in the bias now.
 
     Channel j of the activations is shifted to the middle of its range (Wei et al. 2023, arXiv 2304.09145) and divided
     by a factor that row j of the weight is multiplied by (SmoothQuant). Exact in real numbers. After a
@@ -55,7 +39,7 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
     stored = {tensor.name: tensor for tensor in graph.initializer}
     makers = {node.output[0]: node for node in graph.node}
     readers = Counter(name for node in graph.node for name in node.input)
-    done: dict[str, Smoothed] = {}
+    done: dict[str, np.ndarray] = {}
     inserted: dict[str, list[onnx.NodeProto]] = {}
     for operator in chosen:
         source = operator.activations[0]
@@ -66,7 +50,7 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
         own = [stored[name] for name in maker.input[1:3] if name in stored and readers[name] == 1] if normalised else []
         if maker.op_type not in ("Gelu", "Mul") and len(own) != 2:
             continue
-        weight, bias = stored[operator.weight], _bias(graph, operator, stored, readers)
+        weight, bias = stored[operator.weight], _bias(graph, operator)
         values = numpy_helper.to_array(weight)
         reach = ranges[source]
         shifts = (reach.high + reach.low) / 2 if bias is not None else np.zeros(len(values), np.float32)
@@ -79,7 +63,7 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
             _replace(own[1], (numpy_helper.to_array(own[1]) - shifts) / factors)
         else:
             inserted[operator.output] = _scale_and_shift(graph, source, 1 / factors, -shifts / factors)
-        done[operator.name] = Smoothed(factors, shifts, bias.name if bias is not None else None)
+        done[operator.name] = shifts / factors
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if added := inserted.get(node.output[0]):
@@ -91,15 +75,14 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
     return done
 
 
-def _bias(
-    graph: onnx.GraphProto, operator: Operator, stored: Mapping[str, onnx.TensorProto], readers: Mapping[str, int]
-) -> onnx.TensorProto | None:
+def _bias(graph: onnx.GraphProto, operator: Operator) -> onnx.TensorProto | None:
     """The bias that is added to an operator's output, where there is one that nothing else reads."""
     reading = [node for node in graph.node if operator.output in node.input]
     if len(reading) != 1 or reading[0].op_type != "Add":
         return None
-    name = next((name for name in reading[0].input if name in stored and readers[name] == 1), None)
-    return stored[name] if name else None
+    readers = Counter(name for node in graph.node for name in node.input)
+    alone = (tensor for tensor in graph.initializer if tensor.name in reading[0].input and readers[tensor.name] == 1)
+    return next(alone, None)
 
 
 def _factors(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -123,12 +106,13 @@ def _scale_and_shift(graph: onnx.GraphProto, name: str, factor: np.ndarray, shif
 
 
 def signal_to_noise_db(
-    operator: Operator, weight: np.ndarray, ranges: Mapping[str, Range], smoothed: Smoothed | None
+    operator: Operator, weight: np.ndarray, ranges: Mapping[str, Range], shifted: np.ndarray | None
 ) -> float:
     """How far an operator's output stands above what int8 adds to it: dB of the median token, on the first images.
 
-    The median, since a ViT has single tokens that are a hundred times larger than the others. Computed in float32 from
-    what the operator reads there; a convolution, whose patches are not laid out for a product, by its weights alone.
+    shifted: what `smooth` took from its activations. The median, since a ViT has single tokens that are a hundred times
+    larger than the others. Computed in float32 from what the operator reads there; a convolution, whose patches are not
+    laid out for a product, by its weights alone.
     """
     rounded = _rounded(weight, operator.axis)
     if operator.kind == "Conv":
@@ -136,14 +120,12 @@ def signal_to_noise_db(
     seen = ranges[operator.activations[0]]
     assert seen.first is not None
     step = np.float32(seen.largest / LEVELS or 1)
-    columns = weight if operator.axis == 1 else weight.T
-    moved = np.float32(0) if smoothed is None else smoothed.moved.astype(np.float32)
-    # With the shift taken out again, as the bias does, on both sides.
-    exact = (seen.first + moved) @ columns
-    columns = rounded if operator.axis == 1 else rounded.T
-    found = (np.rint(seen.first / step) * step + moved) @ columns
-    pairs = zip(np.square(exact).sum(axis=1), np.square(found - exact).sum(axis=1), strict=True)
-    return float(np.median([_db(float(signal), float(noise)) for signal, noise in pairs]))
+    columns, lost = (one if operator.axis == 1 else one.T for one in (weight, rounded - weight))
+    whole = seen.first if shifted is None else seen.first + shifted.astype(np.float32)
+    around = (np.rint(seen.first / step) * step - seen.mean).astype(np.float32)  # as the corrected bias leaves it
+    noise = around @ lost + (np.rint(seen.first / step) * step - seen.first) @ columns
+    powers = (np.square(one).sum(axis=1).tolist() for one in (whole @ columns, noise))
+    return float(np.median([_db(one, other) for one, other in zip(*powers, strict=True)]))
 
 
 def _db(signal: float, noise: float) -> float:
@@ -155,22 +137,23 @@ def quantize(
     model: onnx.ModelProto,
     chosen: Collection[Operator],
     ranges: Mapping[str, Range],
-    smoothed: Mapping[str, Smoothed],
 ) -> None:
     """Put QuantizeLinear and DequantizeLinear before the chosen operators; their weights become int8. In place.
 
-    An activation's scale takes in the largest value seen. Cutting off there where the mean square error is least was
-    worse on a trained ViT once its outliers were smoothed (431 instead of 437 of 500 right).
+    What rounding the weights does to the mean output is taken out of the bias (Nagel et al. 2019, arXiv 1906.04721,
+    section 4.2, with the mean from the calibration images). An activation's scale takes in the largest value seen:
+    cutting off there where the mean square error is least was worse on a trained ViT once its outliers were smoothed
+    (431 instead of 437 of 500 right).
     """
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     by_output = {operator.output: operator for operator in chosen}
     for operator in chosen:
-        done_before = smoothed.get(operator.name)
-        if done_before and done_before.bias:  # the shift goes through the rounded weights, and so must its return
-            values, bias = numpy_helper.to_array(stored[str(operator.weight)]), stored[done_before.bias]
-            error = done_before.moved @ (_rounded(values, operator.axis) - values)
-            _replace(bias, numpy_helper.to_array(bias) + error)
+        bias = _bias(graph, operator) if operator.kind == "MatMul" else None
+        if bias is not None:
+            values = numpy_helper.to_array(stored[str(operator.weight)])
+            error = ranges[operator.activations[0]].mean @ (_rounded(values, operator.axis) - values)
+            _replace(bias, numpy_helper.to_array(bias) - error)
     nodes: list[onnx.NodeProto] = []
     done: dict[str, str] = {}
     for node in graph.node:

@@ -69,7 +69,7 @@ def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Reci
     else:
         kept = dict.fromkeys(recipe.keep, "asked for")
     lowered = [operator for operator in linear if operator.name not in kept]
-    int8.quantize(model, lowered, ranges, smoothed)
+    int8.quantize(model, lowered, ranges)
     return {
         "multiplying": _counts(lowered, found),
         "kept_fp32": [{"operator": name, "reason": reason} for name, reason in kept.items()],

@@ -34,6 +34,14 @@ def test_compute_is_two_macs_a_batch_over_the_median(make: Any, folder: Any, fac
     assert got["Share (%)"] == pytest.approx(100 * 2 * 13.036376064 * 4 / 0.25 / 200)
 
 
+@pytest.mark.parametrize(("runtime", "macs"), [("paddle", 13.036376064), ("openvino", 12.25)])
+def test_compute_is_that_of_the_graph_that_ran(make: Any, folder: Any, facts: Any, runtime: str, macs: float) -> None:
+    """The ONNX graph leaves out what the last block has no use for; Paddle computes it all."""
+    facts["model_info"]["macs"]["computed"] = 12_250_000_000
+    found = results.load(folder(make.latency(250.0, runtime=runtime, **facts), make.parity(runtime=runtime)))
+    assert row(depth.compute(found))["Work (GFLOP)"] == pytest.approx(2 * macs)
+
+
 def test_a_ceiling_that_was_not_measured_gives_no_share(make: Any, folder: Any, facts: dict[str, Any]) -> None:
     cell, proof = make.latency(precision="bf16", **facts), make.parity(precision="bf16")
     got = row(depth.compute(results.load(folder(cell, proof, environment=ENVIRONMENT))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -49,3 +50,16 @@ def test_nothing_is_read_where_nothing_was_calibrated(toy_artifact: Artifact) ->
 
     overlap.refuse([toy_artifact], _set(unwanted))
     overlap.refuse([_calibrated(toy_artifact)], _set(unwanted))  # calibrated on drawn images
+
+
+def test_the_command_looks_before_it_measures(
+    run: Any, make_set: Any, make_runtime: Any, identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_set(range(10), range(10))
+    asked: list[int] = []
+    monkeypatch.setattr(
+        overlap, "refuse", lambda artifacts, found: asked.append(len(list(artifacts)) + len(found.names))
+    )
+    result = run("--images", "set", "--out", "run", runtimes=[make_runtime("paddle", identity)])
+    assert result.exit_code == 0, result.stderr
+    assert asked == [1 + 10]

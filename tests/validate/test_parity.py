@@ -15,14 +15,25 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from convert.artifact import MANIFEST, Artifact
+from convert.build import Request, obtain
 from convert.files import sha256_file
-from validate import parity
+from validate import parity, reference
 from validate.check import Case, Checked, check
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "validate.parity", *arguments]
     return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_int8_is_held_to_what_its_scales_reach(toy_toml: Path, toy_artifact: Artifact, toy_root: Path) -> None:
+    """No edge cases, and the reference is the FP32 artifact's own."""
+    variant = obtain(Request(str(toy_toml), precision="int8", root=toy_root), print)[0]
+    images = parity._inputs(variant, None, 4)
+    assert images.source == "4 seeded images"
+    assert parity._inputs(toy_artifact, None, 4).source == "4 seeded images and 5 edge cases"
+    reference.obtain(variant, images)
+    assert not (variant.path / "reference").exists()
 
 
 def test_the_command(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:

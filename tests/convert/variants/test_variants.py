@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -14,6 +15,8 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.errors import CheckFailed, InputError
 from convert.inputs import seeded
+from convert.variants import make
+from convert.variants.recipe import Recipe, images_of
 
 
 def _variant(toy_toml: Path, root: Path, precision: str, **more: object) -> Artifact:
@@ -43,6 +46,7 @@ def test_bf16_multiplies_in_bf16_and_normalises_in_fp32(toy_toml: Path, toy_root
     types = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
     kinds = Counter((node.op_type, types[node.output[0]]) for node in graph.node)
     assert kinds["MatMul", onnx.TensorProto.BFLOAT16] == 2 * 6 + 1
+    assert kinds["Add", onnx.TensorProto.BFLOAT16] == 2 * 4 + 1  # biases; residuals are FP32
     for operator, count in (("LayerNormalization", 5), ("Softmax", 2), ("Erf", 2)):
         assert kinds[operator, onnx.TensorProto.FLOAT] == count
 
@@ -71,3 +75,50 @@ def test_what_is_refused(toy_toml: Path, toy_root: Path, tmp_path: Path) -> None
         _variant(toy_toml, toy_root, "int8", calibration=tmp_path / "photos")
     with pytest.raises((InputError, CheckFailed), match="no such operator"):
         _variant(toy_toml, tmp_path, "fp16", keep_fp32=("blocks.9.mlp.fc2",))
+
+
+def test_an_operator_that_int8_costs_too_much_stays_fp32(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"base": str(toy_artifact.path), "folder": str(tmp_path), "precision": "int8", "calibration": None}
+    noise = make.run_job({**job, "keep": None})["signal_to_noise_db"]
+    worst, second, *_ = noise
+    monkeypatch.setattr(make, "LEAST_DB", (noise[worst] + noise[second]) / 2)
+    facts = make.run_job({**job, "keep": None})
+    assert [entry["operator"] for entry in facts["kept_fp32"]] == [worst]
+    assert make.run_job({**job, "keep": []})["kept_fp32"] == []
+
+
+def test_it_is_made_again_for_other_images_and_from_another_model(
+    toy_toml: Path, tmp_path: Path, shown: list[str]
+) -> None:
+    root, photos = tmp_path / "artifacts", tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        cv2.imwrite(str(photos / f"{i}.png"), np.random.default_rng(i).integers(0, 255, (40, 40, 3), np.uint8))
+    request = Request(str(toy_toml), "seeded:1", "int8", root=root, calibration=photos)
+    first, _ = obtain(request, shown.append)
+    assert first.manifest["calibration"]["images"] == 8
+    assert obtain(request, shown.append)[1]
+    cv2.imwrite(str(photos / "0.png"), np.zeros((40, 40, 3), np.uint8))
+    second, reused = obtain(request, shown.append)
+    assert not reused
+    assert second.manifest["calibration"]["sha256"] != first.manifest["calibration"]["sha256"]
+    obtain(Request(str(toy_toml), "seeded:2", root=root), shown.append)
+    with pytest.raises(InputError, match="not what it was made from any more"):
+        _ = second.base
+    third, reused = obtain(Request(str(toy_toml), precision="int8", root=root), shown.append)
+    assert not reused
+    assert third.base.manifest["weights"]["source"] == "seeded:2"
+
+
+def test_trained_weights_need_photos(toy_artifact: Artifact) -> None:
+    trained = {**toy_artifact.manifest, "weights": {**toy_artifact.manifest["weights"], "kind": "file"}}
+    with pytest.raises(InputError, match=r"needs 8 or more images to calibrate on.*--calibration FOLDER"):
+        images_of(Recipe("int8"), Artifact(toy_artifact.path, trained))
+
+
+@pytest.fixture
+def shown() -> list[str]:
+    """What the user was told."""
+    return []

@@ -1,0 +1,56 @@
+"""OpenVINO's precisions: its own switch on the FP32 file, int8 from the file's types, and what the device lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.artifact import Artifact
+from convert.build import Request, obtain
+from convert.inputs import seeded
+from runtimes import registry
+from runtimes.base import Options, UnavailableError
+
+openvino = pytest.importorskip("openvino", reason="openvino is not installed here")
+
+
+def _able() -> list[str]:
+    return list(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def _variant(toy_toml: Path, toy_root: Path, precision: str) -> Artifact:
+    return obtain(Request(str(toy_toml), precision=precision, root=toy_root), print)[0]
+
+
+def test_bf16_is_its_own_switch_on_the_fp32_file(toy_toml: Path, toy_root: Path, toy_artifact: Artifact) -> None:
+    if "BF16" not in _able():
+        pytest.skip("this processor has no bf16")
+    variant = _variant(toy_toml, toy_root, "bf16")
+    images = seeded(variant.preprocessing, 2).images
+    with registry.get("openvino").open(variant, Options("bf16")) as session:
+        found = session.run(images)
+        assert session.effective().precision == "bf16"
+    compiled = openvino.Core().compile_model(str(toy_artifact.onnx), "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    np.testing.assert_array_equal(found, compiled(images)[0])
+
+
+@pytest.mark.parametrize("rest", ["fp32", "bf16"])
+def test_int8_is_read_back_and_the_rest_is_as_asked(toy_toml: Path, toy_root: Path, rest: str) -> None:
+    if rest == "bf16" and "BF16" not in _able():
+        pytest.skip("this processor has no bf16")
+    variant = _variant(toy_toml, toy_root, "int8")
+    with registry.get("openvino").open(variant, Options("int8", extra={"int8_rest": rest})) as session:
+        session.run(seeded(variant.preprocessing, 1).images)
+        effective = session.effective()
+    assert effective.precision == "int8"
+    assert ("bf16" in effective.details["layers_by_precision"]) == (rest == "bf16")
+
+
+def test_what_the_device_lacks_is_refused(toy_toml: Path, toy_root: Path) -> None:
+    if "FP16" in _able():
+        pytest.skip("this processor has FP16")
+    variant = _variant(toy_toml, toy_root, "fp16")
+    with pytest.raises(UnavailableError, match="CPU has no fp16 for OpenVINO, only "):
+        registry.get("openvino").open(variant, Options("fp16"))
