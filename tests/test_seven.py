@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,21 @@ def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> Non
     weights = 4 * artifact.manifest["parameters"]["total"]
     assert (cache.engine / "engine.plan").stat().st_size > 0.9 * weights
     shutil.rmtree(tmp_path)  # up to 2 GB
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+def test_a_lower_precision_is_built_by_tensorrt(precision: str, artifact: Artifact, tmp_path: Path) -> None:
+    """The types that the file declares are those of the strongly typed network."""
+    pytest.importorskip("tensorrt_rtx", reason="no tensorrt-rtx here, which builds without a GPU")
+    if "large" in artifact.model and not os.environ.get("VITBENCH_LARGE"):
+        pytest.skip("minutes for each large model: set VITBENCH_LARGE=1")
+    if psutil.virtual_memory().available < _BUILDER_NEEDS:
+        pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
+    variant = obtain(Request(artifact.model, precision=precision, root=artifact.path.parents[1]), print)[0]
+    cache = Cache(tmp_path / "engine", tmp_path / "timing")
+    build_apart("tensorrt_rtx", variant.onnx, Plan(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
+    types = json.loads((cache.engine / "engine.json").read_text())["network_outputs_by_type"]
+    lowered = types[{"fp16": "HALF", "bf16": "BF16", "int8": "INT8"}[precision]]
+    assert lowered >= variant.manifest["multiplying"]["lowered"]
+    shutil.rmtree(tmp_path)
+    shutil.rmtree(variant.path)

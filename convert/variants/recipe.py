@@ -57,7 +57,7 @@ def images_of(recipe: Recipe, base: Artifact) -> tuple[Inputs, list[str]]:
                 f"int8 of {base.model} needs {FEWEST} or more images to calibrate on, none of which its accuracy is "
                 f"measured on: `python -m convert {base.model} --precision int8 {_OPTION} FOLDER`"
             )
-        return seeded(base.preprocessing, 4 * FEWEST), []
+        return seeded(base.preprocessing, FEWEST), []
     chosen = calibration_files(recipe.calibration)
     inputs = [photos(path, base.preprocessing, 1, _OPTION) for _, path in chosen]
     images = np.concatenate([one.images for one in inputs])
