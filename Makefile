@@ -10,6 +10,8 @@ WEIGHTS ?=
 PRECISION ?= fp32
 # Of images to calibrate int8 on: a folder or a list; none of them may be in IMAGES.
 CALIBRATION ?=
+# int8: the part of FP32's top-1 on IMAGES that must be kept, as 0.99: operators go back to FP32 until it is.
+KEEP ?=
 RUNTIME ?=
 BATCH ?= 1,4,8
 # Of the report: md, html, csv, json, latex.
@@ -46,7 +48,7 @@ bench: $(READY) ## convert, check parity, measure on every runtime of this machi
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format '$(FORMAT)' || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
-	@$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(calibration) $(out)
+	@$(if $(KEEP),$(PY) -m validate.search --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(calibration) --keep '$(KEEP)' --images '$(IMAGES)' $(out) $(if $(RESUME),--resume),$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(calibration) $(out))
 
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
 	@$(PY) -m validate.parity --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)

@@ -69,12 +69,9 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     """
     model = find(request.model)
     target = request.root / model.name / request.precision
-    present = _present(target, say)
     if request.precision != FP32:
-        plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
-        base, _ = obtain(plain, say)
-        recipe = Recipe(request.precision, request.calibration, request.keep_fp32)
-        return variants.obtain(base, recipe, present, target, functools.partial(_command, request), say)
+        return variant(request, target, say)
+    present = _present(target, say)
     settled = _settled(request, model, present)
     known = _fingerprint(request, settled, model, present)
     if present and known and present.manifest.get("key") == _key(settled, model, known):
@@ -83,6 +80,14 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
             return present, True
         say(f"{target}: {damage}; converting again")
     return _make(settled, model, target, say), False
+
+
+def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
+    """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
+    plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
+    base, _ = obtain(plain, say)
+    recipe = Recipe(request.precision, request.calibration, request.keep_fp32)
+    return variants.obtain(base, recipe, _present(target, say), target, functools.partial(_command, request), say)
 
 
 def _present(target: Path, say: Say) -> Artifact | None:

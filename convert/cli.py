@@ -35,8 +35,11 @@ def console(stderr: bool = True) -> Console:
     return found if found.is_terminal else Console(stderr=stderr, width=160)
 
 
-def model_options(command: Command) -> Command:
-    """`--model`, `--weights`, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts."""
+def model_options(command: Command, precision: str = "fp32") -> Command:
+    """`--model`, `--weights`, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts.
+
+    precision: the default.
+    """
     options = [
         click.option(
             "--model",
@@ -48,7 +51,7 @@ def model_options(command: Command) -> Command:
         click.option(
             "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
         ),
-        click.option("--precision", default="fp32", show_default=True, help="Precision of the artifact."),
+        click.option("--precision", default=precision, show_default=True, help="Precision of the artifact."),
         click.option(
             "--artifacts",
             "root",

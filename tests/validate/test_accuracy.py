@@ -129,6 +129,16 @@ class TestRecords:
         ]
         assert (records[2]["reference_top1"], records[2]["passed"]) == (1, False)
         assert "--precision fp32,fp16" in records[2]["command"]
+        assert "validate.search" not in result.stderr
+
+    def test_who_fails_in_int8_is_told_of_the_search(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set(range(10), range(10))
+        lowered = make_runtime("ort-cpu", one_wrong(best, 1), precisions="fp32 int8")
+        result = run("--images", "set", "--precision", "fp32,int8", runtimes=[make_runtime("paddle", identity), lowered])
+        assert result.exit_code == 1
+        assert "of 1.0000 on paddle; python -m validate.search finds what to keep in FP32" in result.stderr
 
     def test_a_broken_runtime_does_not_stop_the_others(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best

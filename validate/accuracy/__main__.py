@@ -12,6 +12,7 @@ import click
 from convert import cli
 from convert.artifact import Artifact
 from convert.errors import CheckFailed, InputError
+from convert.variants.recipe import INT8
 from runtimes.asked import Asked, resume_option, session_options
 from runtimes.bench import store
 from runtimes.bench.store import Record
@@ -161,7 +162,8 @@ def _verdict(record: Record) -> str:
     title = f"{record['model']} {record['precision']} on {record['runtime']}"
     if record["status"] != "ok":
         return f"{title} {record['status']}: {record['reason']}"
-    return f"{title} {below(record)}"
+    advice = "; python -m validate.search finds what to keep in FP32" if record["precision"] == INT8 else ""
+    return f"{title} {below(record)}{advice}"
 
 
 if __name__ == "__main__":
