@@ -136,7 +136,9 @@ class TestRecords:
     ) -> None:
         make_set(range(10), range(10))
         lowered = make_runtime("ort-cpu", one_wrong(best, 1), precisions="fp32 int8")
-        result = run("--images", "set", "--precision", "fp32,int8", runtimes=[make_runtime("paddle", identity), lowered])
+        result = run(
+            "--images", "set", "--precision", "fp32,int8", runtimes=[make_runtime("paddle", identity), lowered]
+        )
         assert result.exit_code == 1
         assert "of 1.0000 on paddle; python -m validate.search finds what to keep in FP32" in result.stderr
 
