@@ -1,49 +1,49 @@
 """Latency of our ONNX graphs over that of Paddle2ONNX's output as it comes, on the same runtime, as ratios.
 
-    python scripts/compare_graphs.py --model ViT_base_patch32_384,ViT_small_patch16_224 --rounds 8
+    python scripts/compare_graphs.py --model ViT_base_patch32_384,ViT_small_patch16_224 --precision fp32,int8 --rounds 8
 
 Both graphs hold the same weights: ours is the artifact's, the other one is `paddle2onnx.export` of the artifact's
-Paddle program with `optimize_tool=None`. Each round measures both at batch 1, one right after the other in random
-order, each in a fresh process, and gives a ratio of medians. Rounds in which the machine changed its speed are counted
-and left out. The ratio is the geometric mean over rounds, its 95 % interval Student's t on the logarithms. Prints a
-table; exit status 1 when a ratio is above 1 beyond its interval: then the other graph is the faster one.
+Paddle program with `optimize_tool=None`. In bf16 both are FP32 files, and the runtime's own switch lowers them. In int8
+the other graph goes through the recipe that made ours (`convert.variants`), once its weights are initializers and not
+Constant nodes, where the recipe finds none: the same operators become int8, smoothed and calibrated on the same images,
+and the same ones stay FP32, so that the ratio is one of graphs alone.
+
+Each round measures both at batch 1, one right after the other in random order, each in a fresh process, and gives a
+ratio of medians. Rounds in which the machine changed its speed are counted and left out. The ratio is the geometric
+mean over rounds, its 95 % interval Student's t on the logarithms. What cannot be measured here is named with the
+reason. Prints a table; exit status 1 when a ratio is above 1 beyond its interval: then the other graph is the faster
+one.
 """
 
 from __future__ import annotations
 
-import random
-import statistics
+import functools
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+import onnx
 from rich.table import Table
 
 from convert import artifact as artifacts
 from convert import cli, isolate
 from convert.artifact import MANIFEST, ONNX_FILE, Artifact
-from convert.errors import CheckFailed, InputError
+from convert.errors import CheckFailed, InputError, listing
 from convert.files import sha256_file, write_json
 from convert.progress import bar
-from runtimes.base import Options
-from runtimes.bench.executor import Local
-from runtimes.bench.job import Effort, Job
+from convert.variants import obtain as variants
+from convert.variants.recipe import INT8, Recipe
+from runtimes import registry
+from runtimes.base import Options, Runtime, UnavailableError
+from runtimes.bench.interleaved import LEAST_ROUNDS, Rounds, measure, refusals, visit_ms
+from runtimes.bench.plan import Cell, models
 from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
-from runtimes.bench.statistics import Noise, interval
+from runtimes.values import precisions, words
 
-_LEAST_ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """seconds: of measuring, per visit."""
-
-    runtime: str
-    precision: str
-    seconds: float
+PRECISIONS = ("fp32", "bf16", INT8)
 
 
 def plain(artifact: Artifact, folder: Path) -> Artifact:
@@ -61,10 +61,7 @@ def plain(artifact: Artifact, folder: Path) -> Artifact:
         isolate.call("scripts.compare_graphs:export", job)
     except isolate.JobError as error:
         raise CheckFailed(f"{artifact.model}: Paddle2ONNX gave no model: {error}") from None
-    file = folder / ONNX_FILE
-    entries = {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}
-    write_json(folder / MANIFEST, {**artifact.manifest, "files": entries})
-    return artifacts.load(folder)
+    return _stored(artifact, folder)
 
 
 def export(job: dict[str, Any]) -> None:
@@ -84,31 +81,107 @@ def export(job: dict[str, Any]) -> None:
         raise RuntimeError("its reason is in the log above")
 
 
-def median_ms(artifact: Artifact, cell: Cell) -> float:
-    """Of one visit in a process of its own, at batch 1, as the bench makes it. CheckFailed when it fails."""
-    job = Job(str(artifact.path), cell.runtime, 1, Options(cell.precision), effort=Effort(cell.seconds, min_count=5))
-    (outcome,) = Local(probe=None).run([job])
-    if outcome.numbers is None:
-        raise CheckFailed(f"{artifact.model} on {cell.runtime}: {outcome.failure}")
-    return statistics.median(outcome.numbers["samples_ms"])
+def lowered(theirs: Artifact, ours: Artifact, folder: Path) -> Artifact:
+    """Paddle2ONNX's own graph as int8, in an existing folder, by the recipe that made ours. ours: the int8 artifact.
+
+    CheckFailed when the graph cannot be lowered.
+    """
+    lifted = folder / "lifted"
+    lifted.mkdir()
+    try:
+        isolate.call("scripts.compare_graphs:lift", {"onnx": str(theirs.onnx), "lifted": str(lifted / ONNX_FILE)})
+    except isolate.JobError as error:
+        raise CheckFailed(f"{theirs.model}: Paddle2ONNX's graph to int8: {error}") from None
+    base = _stored(theirs, lifted)
+    images = ours.manifest["recipe"]["calibration"]
+    kept = tuple(entry["operator"] for entry in ours.manifest["kept_fp32"])
+    recipe = Recipe(INT8, Path(images) if images else None, kept)
+    return variants.obtain(base, recipe, None, folder / INT8, lambda *_: "", cli.say)[0]
 
 
-def ratio(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    """Geometric mean of ours / theirs over pairs (theirs, ours), and its 95 % interval. At least two pairs."""
-    ratios = [mine / other for other, mine in pairs]
-    mean = statistics.geometric_mean(ratios)
-    found, _ = interval(mean, ratios, Noise())
-    assert found is not None
-    low, high = found
-    return mean, low, high
+def lift(job: dict[str, Any]) -> None:
+    """The other side of `lowered`: the tensors of Constant nodes as initializers of the same names."""
+    model = onnx.load(job["onnx"])
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        if node.op_type == "Constant":
+            tensor = model.graph.initializer.add()
+            tensor.CopyFrom(node.attribute[0].t)
+            tensor.name = node.output[0]
+        else:
+            model.graph.node.add().CopyFrom(node)
+    onnx.save(model, job["lifted"])
+
+
+def _stored(artifact: Artifact, folder: Path) -> Artifact:
+    """The artifact of the ONNX file in a folder, with another's manifest."""
+    file = folder / ONNX_FILE
+    entries = {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}
+    write_json(folder / MANIFEST, {**artifact.manifest, "files": entries})
+    return artifacts.load(folder)
+
+
+def both(model: str, weights: str | None, root: Path, precision: str, folder: Path) -> dict[str, Artifact]:
+    """Our graph and the other one, `ours` and `theirs`. folder: for theirs, with those of other precisions in it."""
+    (ours,) = cli.artifacts(model, weights, INT8 if precision == INT8 else "fp32", root).values()
+    plainly = folder / "fp32"
+    if not plainly.exists():
+        plainly.mkdir()
+        plain(ours.base, plainly)
+    theirs = artifacts.load(plainly)
+    return {"ours": ours, "theirs": lowered(theirs, ours, folder) if precision == INT8 else theirs}
+
+
+def wanted(precision: str, runtime: str) -> dict[str, tuple[Runtime, str]]:
+    """Every runtime in every precision, precision by precision, by `runtime:precision`. InputError for what is none."""
+    asked = precisions(precision)
+    unknown = [one for one in asked if one not in PRECISIONS]
+    if unknown:
+        raise InputError(f"--precision {listing(unknown)}: choose from {', '.join(PRECISIONS)}")
+    runtimes = [registry.get(name) for name in words(runtime)]
+    return {f"{one.name}:{precision}": (one, precision) for precision in asked for one in runtimes}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """seconds: of measuring, per visit. The others as for `measure`."""
+
+    rounds: int
+    slowdown: float
+    seconds: float
+
+
+@dataclass
+class Findings:
+    """What the rounds said so far. slower, undecided: a clause each."""
+
+    table: Table = field(
+        default_factory=lambda: Table(
+            *("model", "cell", "Paddle2ONNX, ms", "ours, ms", "ratio", "95 % interval", "rounds", "left out")
+        )
+    )
+    slower: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+    def add(self, model: str, name: str, made: Rounds) -> None:
+        if not made.enough:
+            self.undecided.append(f"{model} on {name}")
+            return
+        ratio = made.ratio("ours", "theirs")
+        figures = (f"{made.median_ms('theirs'):.2f}", f"{made.median_ms('ours'):.2f}", f"{ratio.value:.3f}")
+        counts = (str(len(made.times_ms)), str(made.left_out))
+        self.table.add_row(model, name, *figures, f"{ratio.low:.3f} to {ratio.high:.3f}", *counts)
+        if ratio.low > 1:
+            self.slower.append(f"{model} on {name} {ratio.value:.3f}")
 
 
 @click.command(help=__doc__)
 @click.option("--model", default="all", show_default=True, help="Comma-separated.")
 @click.option("--weights")
-@click.option("--precision", type=click.Choice(["fp32"]), default="fp32", show_default=True)
+@click.option("--precision", default="fp32", show_default=True, help=f"Any of {', '.join(PRECISIONS)}.")
 @click.option("--runtime", "chosen", default="ort-cpu,openvino,mnn", show_default=True)
-@click.option("--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=8, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=8, show_default=True)
 @click.option(
     "--slowdown", default=TOLERABLE_SLOWDOWN, show_default=True, help="Of the machine, in a round that counts."
 )
@@ -131,47 +204,52 @@ def main(
     root: Path,
 ) -> None:
     """Our graphs against Paddle2ONNX's own output, interleaved."""
-    table = Table("model", "runtime", "Paddle2ONNX, ms", "ours, ms", "ratio", "95 % interval", "rounds", "left out")
-    slower, undecided = [], []
-    for artifact in cli.artifacts(model, weights, precision, root).values():
-        with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
-            theirs = plain(artifact, Path(folder))
-            for runtime in chosen.split(","):
-                pairs, left_out = _measure(artifact, theirs, Cell(runtime, precision, seconds), rounds, slowdown)
-                if len(pairs) < _LEAST_ROUNDS:
-                    undecided.append(f"{artifact.model} on {runtime}")
-                    continue
-                value, low, high = ratio(pairs)
-                other, mine = (statistics.median(side) for side in zip(*pairs, strict=True))
-                numbers = (f"{other:.2f}", f"{mine:.2f}", f"{value:.3f}", f"{low:.3f} to {high:.3f}")
-                table.add_row(artifact.model, runtime, *numbers, str(len(pairs)), str(left_out))
-                if low > 1:
-                    slower.append(f"{artifact.model} on {runtime} {value:.3f}")
-    cli.console(stderr=False).print(table)
-    if slower:
-        raise CheckFailed(f"slower than Paddle2ONNX's own output: {', '.join(slower)}")
-    if undecided:
-        raise InputError(f"the machine changed its speed in nearly every round of {', '.join(undecided)}: try again")
+    cells = wanted(precision, chosen)
+    missing = refusals(cells)
+    for name, reason in missing.items():
+        cli.say(f"not measured: {name}: {reason}")
+    cells = {name: one for name, one in cells.items() if name not in missing}
+    if not cells:
+        raise InputError("nothing of what was asked for can be measured here")
+    findings = Findings()
+    try:
+        for one in models(model):
+            with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
+                both_of = functools.partial(both, one, weights, root, folder=Path(folder))
+                _measure(one, both_of, cells, Effort(rounds, slowdown, seconds), findings)
+    finally:  # hours of rounds are not lost with a conversion that fails at the end
+        cli.console(stderr=False).print(findings.table)
+    if findings.slower:
+        raise CheckFailed(f"slower than Paddle2ONNX's own output: {', '.join(findings.slower)}")
+    if findings.undecided:
+        told = ", ".join(findings.undecided)
+        raise InputError(f"the machine changed its speed in nearly every round of {told}: try again")
 
 
 def _measure(
-    artifact: Artifact, theirs: Artifact, cell: Cell, rounds: int, slowdown: float
-) -> tuple[list[tuple[float, float]], int]:
-    """Medians in ms, (theirs, ours), of the rounds that count, and how many do not."""
-    probe, sides, pairs, left_out = Probe(), {"theirs": theirs, "ours": artifact}, [], 0
-    order = random.Random(f"{artifact.model} {cell.runtime}")  # noqa: S311 - only shuffles
-    with bar(f"{artifact.model} on {cell.runtime}", rounds) as advance:
-        for _ in range(rounds):
-            times, speeds = {}, [probe.take()]
-            for side in order.sample(sorted(sides), 2):
-                times[side] = median_ms(sides[side], cell)
-                speeds.append(probe.take())
-            advance(1)
-            if max(speeds) / min(speeds) - 1 > slowdown:
-                left_out += 1
-            else:
-                pairs.append((times["theirs"], times["ours"]))
-    return pairs, left_out
+    model: str,
+    both_of: Callable[[str], dict[str, Artifact]],
+    cells: Mapping[str, tuple[Runtime, str]],
+    effort: Effort,
+    findings: Findings,
+) -> None:
+    """One model on all cells. both_of: the graphs of a precision."""
+    graphs = functools.cache(both_of)
+    for name, (runtime, precision) in cells.items():
+        options = Options(precision, runtime.default_device, batches=(1,))
+        sides = {
+            side: functools.partial(visit_ms, Cell(model, graph, runtime, precision, options, 1), effort.seconds)
+            for side, graph in graphs(precision).items()
+        }
+        called = graphs(precision)["ours"].model
+        try:
+            with bar(f"{called} on {name}", 2 * effort.rounds) as advance:
+                seed = f"{called} {name}"
+                made = measure(sides, effort.rounds, effort.slowdown, Probe(), seed, advance)
+        except UnavailableError as error:
+            cli.say(f"not measured: {called} on {name}: {error}")
+        else:
+            findings.add(called, name, made)
 
 
 if __name__ == "__main__":

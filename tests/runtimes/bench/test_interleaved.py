@@ -1,0 +1,122 @@
+"""Rounds, what is left out of them, and ratios over them, on times that are made up; one visit is a real one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from convert.artifact import Artifact
+from convert.errors import CheckFailed
+from runtimes import registry
+from runtimes.base import Options, UnavailableError
+from runtimes.bench import interleaved
+from runtimes.bench.executor import Outcome
+from runtimes.bench.interleaved import Rounds, measure, refusals, visit_ms
+from runtimes.bench.plan import Cell
+from runtimes.bench.probe import Probe
+from tests.runtimes.bench.made_up import numbers
+
+
+def probe(*readings: float) -> Probe:
+    """A machine whose probe gives these readings, again and again."""
+    again = itertools.cycle(readings)
+    return Probe(read=lambda: next(again))
+
+
+def test_the_ratio_and_its_interval() -> None:
+    rounds = Rounds([{"a": 9.0, "b": 10.0}, {"a": 16.2, "b": 20.0}], 0)
+    one = rounds.ratio("a", "b")
+    logarithms = np.log([0.9, 0.81])
+    half = stats.t.ppf(0.975, 1) * logarithms.std(ddof=1) / math.sqrt(2)
+    assert one.value == pytest.approx(math.sqrt(0.9 * 0.81))
+    assert (one.low, one.high) == pytest.approx((one.value * math.exp(-half), one.value * math.exp(half)))
+    assert rounds.ratio("b", "a").value == pytest.approx(1 / one.value)
+    assert (rounds.median_ms("a"), rounds.median_ms("b")) == pytest.approx((12.6, 15.0))
+
+
+def test_each_round_measures_every_side_once_in_an_order_of_its_own() -> None:
+    visited: list[str] = []
+
+    def side(name: str) -> Callable[[], float]:
+        def visit() -> float:
+            visited.append(name)
+            return float(len(visited))
+
+        return visit
+
+    told: list[int] = []
+    made = measure({name: side(name) for name in "abc"}, 8, 0.08, probe(1.0), "seed", told.append)
+    orders = ["".join(visited[i : i + 3]) for i in range(0, 24, 3)]
+    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
+    assert len(set(orders)) > 2
+    assert sum(told) == 24
+    assert [times[name] for times in made.times_ms for name in times] == list(range(1, 25))
+
+
+def test_a_round_in_which_the_machine_changed_its_speed_does_not_count() -> None:
+    times = iter(range(1, 9))
+    sides = {name: lambda: float(next(times)) for name in "ab"}
+    # Three readings a round: the second round begins fast and ends slow, the fourth the other way round.
+    readings = (1.0, 1.0, 1.07, 1.0, 1.0, 1.09, 1.2, 1.2, 1.2, 1.2, 1.1, 1.0)
+    made = measure(sides, 4, 0.08, probe(*readings), "seed", lambda _: None)
+    assert made.left_out == 2
+    assert [sorted(one.values()) for one in made.times_ms] == [[1, 2], [5, 6]]
+    assert made.enough
+    assert not measure({"a": lambda: 1.0}, 4, 0.08, probe(1.0, 1.5), "seed", lambda _: None).enough
+
+
+def cell(artifact: Artifact, precision: str = "fp32") -> Cell:
+    return Cell("toy", artifact, registry.get("openvino"), precision, Options(precision), 3)
+
+
+def test_a_visit_is_a_process_and_its_median(toy_artifact: Artifact) -> None:
+    assert 0 < visit_ms(cell(toy_artifact), 0.02) < 1000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "reason"),
+    [
+        (Outcome(None, "UnavailableError: CPU has no bf16"), UnavailableError, "^CPU has no bf16$"),
+        (
+            Outcome(None, "it was ended by SIGSEGV"),
+            CheckFailed,
+            "^toy bf16 on openvino, batch 3: it was ended by SIGSEGV",
+        ),
+        (Outcome(numbers([5.0])), CheckFailed, "openvino computed in fp32 instead of bf16"),
+    ],
+)
+def test_a_visit_that_is_none_of_its_cell(
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, outcome: Outcome, error: type[Exception], reason: str
+) -> None:
+    jobs: list[Any] = []
+
+    class Executor:
+        def __init__(self, probe: None) -> None: ...
+
+        def run(self, given: list[Any]) -> list[Outcome]:
+            jobs.extend(given)
+            return [outcome]
+
+    monkeypatch.setattr(interleaved, "Local", Executor)
+    with pytest.raises(error, match=reason):
+        visit_ms(cell(toy_artifact, "bf16"), 1.5)
+    (job,) = jobs
+    assert (job.batch, job.options.precision, job.effort.min_s) == (3, "bf16", 1.5)
+    assert Path(job.artifact) == toy_artifact.path
+
+
+def test_what_cannot_run_is_told_before_any_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"mnn": {"reason": None}, "ort-cuda": {"reason": "no CUDA provider"}}
+    monkeypatch.setattr(registry, "examine", lambda names: {name: states[name] for name in names})
+    mnn, cuda = registry.get("mnn"), registry.get("ort-cuda")
+    found = refusals({"a": (mnn, "fp32"), "b": (mnn, "tf32"), "c": (cuda, "fp32")})
+    assert sorted(found) == ["b", "c"]
+    assert found["b"].startswith("mnn has no tf32")
+    assert found["c"] == "no CUDA provider"

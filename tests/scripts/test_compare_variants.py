@@ -1,0 +1,121 @@
+"""Which cells are measured, the table and the verdict, on times that are made up."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from convert.artifact import Artifact
+from runtimes import registry
+from runtimes.base import UnavailableError
+from runtimes.bench.plan import Cell
+from runtimes.bench.probe import Probe
+from scripts import compare_variants
+
+MS = {"paddle fp32": 40.0, "openvino int8": 10.0, "openvino fp32": 32.0, "ort-cpu int8": 12.5, "mnn fp32": 50.0}
+
+
+def compare(
+    monkeypatch: pytest.MonkeyPatch, artifact: Artifact, *words: str, speeds: tuple[float, ...] = (1.0,)
+) -> Result:
+    """The command on cells that take what MS says, a little more from round to round, and no bf16 on the processor."""
+    readings, visits = itertools.cycle(speeds), dict.fromkeys(MS, 0)
+
+    def visit_ms(cell: Cell, seconds: float) -> float:
+        assert cell.artifact is artifacts[cell.precision]
+        name = f"{cell.runtime.name} {cell.options.precision}"
+        if name not in MS:
+            raise UnavailableError("not on this processor")
+        visits[name] += 1
+        return MS[name] * cell.batch * 1.01 ** visits[name]
+
+    artifacts = {name: Artifact(artifact.path / name, artifact.manifest) for name in ("fp32", "bf16", "int8")}
+    monkeypatch.setattr(compare_variants, "visit_ms", visit_ms)
+    monkeypatch.setattr(compare_variants, "Probe", lambda: Probe(read=lambda: next(readings)))
+    monkeypatch.setattr("convert.cli.artifacts", lambda model, weights, precision, root: {model: artifacts[precision]})
+    monkeypatch.setattr(registry, "examine", lambda names: {name: {"reason": None} for name in names} | GONE)
+    return CliRunner().invoke(compare_variants.main, ["--rounds", "3", *words], env={"COLUMNS": "200"})
+
+
+GONE: dict[str, dict[str, Any]] = {"ort-cuda": {"reason": "no CUDA provider"}}
+
+
+def test_the_table_ends_with_the_fastest_cell(monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact) -> None:
+    result = compare(monkeypatch, toy_artifact, "--cells", f"{compare_variants.CELLS},ort-cuda:fp32")
+    # ort-cpu in FP32 has no time in MS: it is as if this machine could not run it.
+    assert result.exit_code == 0, result.output
+    rows = [line.split("│")[1:-1] for line in result.output.splitlines() if line.startswith("│")]
+    assert [(row[0].strip(), row[2].strip()) for row in rows] == [
+        ("mnn:fp32", "0.80"),
+        ("paddle:fp32", "1"),
+        ("openvino:fp32", "1.25"),
+        ("ort-cpu:int8", "3.20"),
+        ("openvino:int8", "4.00"),
+    ]
+    lines = result.output.splitlines()
+    for reason in (
+        "ort-cuda:fp32: no CUDA provider",
+        "openvino:bf16: not on this processor",
+        "ort-cpu:fp32: not on this processor",
+    ):
+        assert f"not measured: {reason}" in lines
+    assert lines[-1].startswith("toy: fastest openvino:int8, 4.00 times as fast as paddle:fp32 (")
+    assert any("paddle 3." in line and "openvino 20" in line for line in lines), "the machine and the versions"
+
+
+@pytest.mark.parametrize(("at_least", "status"), [("3.9", 0), ("4.1", 1)])
+def test_the_fastest_cell_has_to_be_as_fast_as_asked(
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, at_least: str, status: int
+) -> None:
+    result = compare(monkeypatch, toy_artifact, "--at-least", at_least, "--batch", "4")
+    assert result.exit_code == status, result.output
+    told = "failed: less than 4.1 times as fast: toy: fastest openvino:int8, 4.00 times as fast"
+    assert (told in result.output) == bool(status)
+
+
+def test_the_baseline_is_no_cell_that_could_win(monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact) -> None:
+    result = compare(monkeypatch, toy_artifact, "--cells", "mnn:fp32,paddle:fp32", "--at-least", "0.9")
+    assert result.exit_code == 1
+    assert "fastest mnn:fp32, 0.80 times as fast" in result.output
+
+
+def test_a_machine_that_is_never_quiet_gives_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact
+) -> None:
+    result = compare(monkeypatch, toy_artifact, speeds=(1.0, 1.5))
+    assert result.exit_code == 2
+    assert "the machine changed its speed in nearly every round of toy" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--cells", "openvino"), "--cells openvino: RUNTIME:PRECISION is needed"),
+        (("--cells", "openvino:fp33"), "fp33 is none of"),
+        (("--cells", "openvina:fp32"), "unknown runtime openvina"),
+        (("--cells", ","), "no cell given"),
+        (("--against", "paddle:fp32,mnn:fp32"), "one cell is needed"),
+        (("--against", "ort-cuda:fp32"), "--against ort-cuda:fp32 cannot be measured here: no CUDA provider"),
+        (("--cells", "openvino:bf16"), "no cell beside paddle:fp32 can be measured here: openvino:bf16: not on this"),
+        (("--model", "ViT_tiny"), "ViT_tiny"),
+    ],
+)
+def test_what_is_refused(
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, words: tuple[str, ...], message: str
+) -> None:
+    result = compare(monkeypatch, toy_artifact, *words)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+
+
+def test_a_toy_for_real(toy_toml: Path, toy_root: Path, toy_artifact: Artifact) -> None:
+    words = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--cells", "openvino:fp32", "--slowdown", "1000"]
+    result = CliRunner().invoke(
+        compare_variants.main, [*words, "--rounds", "2", "--seconds", "0.02"], env={"COLUMNS": "200"}
+    )
+    assert result.exit_code == 0, result.output
+    assert "toy: fastest openvino:fp32" in result.output
