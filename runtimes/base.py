@@ -54,8 +54,9 @@ class Options:
 
     device: CPU, GPU (the first), GPU.0, GPU.1, NPU: OpenVINO's spelling. threads: inside one operator; None takes every
     core that this process may use. streams: inferences that the runtime may work on at the same time. batches: sizes
-    that will come, for runtimes that compile for them; empty means any. cache: folder for engines and compiled models;
-    None means `cache/` in the artifact's folder. extra: settings that one runtime alone knows (`Runtime.settings`).
+    that will come, the first one first, for runtimes that compile for them; empty means any. cache: folder for engines
+    and compiled models; None means `cache/` in the artifact's folder. extra: settings that one runtime alone knows
+    (`Runtime.settings`).
     """
 
     precision: str = "fp32"

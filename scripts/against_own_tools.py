@@ -48,7 +48,7 @@ def benchmark_app(artifact: Artifact, seconds: float) -> float:
         words = [
             *("-m", str(artifact.path / "model.onnx"), "-d", "CPU", "-hint", "latency", "-api", "sync"),
             *("-t", f"{max(1, round(seconds))}", "-infer_precision", "f32"),
-            *("-data_shape", f"[1,3,{size},{size}]"),
+            *("-shape", f"[1,3,{size},{size}]"),
             *("-report_type", "no_counters", "-json_stats", "-report_folder", folder),
         ]
         tool = Path(sys.executable).with_name("benchmark_app")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import Counter
 from typing import Any
 
@@ -26,7 +27,7 @@ class _OpenVinoSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         import openvino as ov
 
-        core = ov.Core()
+        self._core = core = ov.Core()
         able = list(core.get_property(options.device, "OPTIMIZATION_CAPABILITIES"))
         needed = _CAPABILITIES.get(options.precision)
         if needed and needed not in able:
@@ -42,50 +43,74 @@ class _OpenVinoSession(Session):
         if options.cache:
             settings["CACHE_DIR"] = options.cache
         # FP16 and bf16 are OpenVINO's own switch on the FP32 model; the types of a lowered file only add conversions.
-        file = artifact.onnx if options.precision == "int8" else artifact.base.onnx
-        self._compiled = core.compile_model(str(file), options.device, settings)
-        self.inputs = tuple(_info(port) for port in self._compiled.inputs)
-        self.outputs = tuple(_info(port) for port in self._compiled.outputs)
-        self._request = self._compiled.create_infer_request()
+        self._file = artifact.onnx if options.precision == "int8" else artifact.base.onnx
+        self._device, self._settings = options.device, settings
+        self._static = OPENVINO.setting(options, "shapes") == "static"
+        self._compiled_for: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        model = core.read_model(str(self._file))
+        self.inputs = tuple(_info(port) for port in model.inputs)
+        self.outputs = tuple(_info(port) for port in model.outputs)
+        self._requests: dict[int, Any] = {}
+        self._last = self._request(next(iter(options.batches), 1), model)
+
+    def _request(self, batch: int, model: Any = None) -> Any:
+        """A request of what was compiled for a batch size, from `model` or the file: shapes known are time saved."""
+        size = batch if self._static else 0
+        if size not in self._requests:
+            with self._lock:
+                if size not in self._compiled_for:
+                    self._compiled_for[size] = self._compile(size, model or self._core.read_model(str(self._file)))
+            self._requests[size] = self._compiled_for[size].create_infer_request()
+        self._last = self._requests[size]
+        return self._last
+
+    def _compile(self, batch: int, model: Any) -> Any:
+        """model: as read; it becomes one of fixed shape where there is a batch size."""
+        if batch:
+            (port,) = model.inputs
+            model.reshape([batch, *port.partial_shape[1:]])
+        return self._core.compile_model(model, self._device, self._settings)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        return self._request.infer(images, share_inputs=True)[0]
+        return self._request(len(images)).infer(images, share_inputs=True)[0]
 
     def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        found = self._request.infer(images, share_inputs=True)
+        found = self._request(len(images)).infer(images, share_inputs=True)
         return {info.name: found[i] for i, info in enumerate(self.outputs)}
 
     def effective(self) -> Effective:
+        compiled = self._last.get_compiled_model()
         layers: Counter[str] = Counter()
-        for operation in self._compiled.get_runtime_model().get_ops():
+        for operation in compiled.get_runtime_model().get_ops():
             info = operation.get_rt_info()
             if "runtimePrecision" in info and info["layerType"].astype(str) not in _NO_ARITHMETIC:
                 layers[info["runtimePrecision"].astype(str)] += 1
-        devices = list(self._compiled.get_property("EXECUTION_DEVICES"))
+        devices = list(compiled.get_property("EXECUTION_DEVICES"))
         details = {
             "read_from": "compiled model",
             "layers_by_precision": dict(layers),
-            "INFERENCE_PRECISION_HINT": self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
-            "threads": self._property("INFERENCE_NUM_THREADS"),
-            "streams": self._property("NUM_STREAMS"),
+            "INFERENCE_PRECISION_HINT": compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
+            "input_shape": compiled.inputs[0].partial_shape.to_string(),
+            "threads": _property(compiled, "INFERENCE_NUM_THREADS"),
+            "streams": _property(compiled, "NUM_STREAMS"),
         }
         return Effective(lowest_precision(layers), "+".join(devices), details)
-
-    def _property(self, name: str) -> int | None:
-        return (
-            int(self._compiled.get_property(name))
-            if name in self._compiled.get_property("SUPPORTED_PROPERTIES")
-            else None
-        )
 
     def twin(self) -> Session:
         # A compiled model shares its streams among the requests that are in flight.
         other = copy.copy(self)
-        other._request = self._compiled.create_infer_request()
+        other._requests = {}
         return other
 
     def close(self) -> None:
-        del self._request, self._compiled
+        self._requests.clear()
+        self._compiled_for.clear()
+        del self._last
+
+
+def _property(compiled: Any, name: str) -> int | None:
+    return int(compiled.get_property(name)) if name in compiled.get_property("SUPPORTED_PROPERTIES") else None
 
 
 def _rest(options: Options, able: list[str]) -> str:
@@ -123,7 +148,12 @@ OPENVINO = Runtime(
             default="auto",
             help="int8: what the other layers compute in; auto: bf16 where the device has it, as OpenVINO itself does",
             values=("auto", "fp32", "bf16"),
-        )
+        ),
+        "shapes": Setting(
+            default="static",
+            help="static: compiled for each batch size that comes, the first one while loading; dynamic: once for all",
+            values=("static", "dynamic"),
+        ),
     },
     streams=True,
     intermediate=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from runtimes.base import Options
@@ -43,6 +43,11 @@ class Job:
     timeout_s: float = 900.0
     memory_limit_bytes: int | None = None
     mode_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def session_options(self) -> Options:
+        """What its session is opened with: its own batch is the first of those that the model is made for."""
+        return replace(self.options, batches=tuple(dict.fromkeys((self.batch, *self.options.batches))))
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -152,7 +152,7 @@ def _main() -> None:
     try:
         artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
         images = visit.example(artifact, job.batch)
-        with memory.limited(job.memory_limit_bytes), runtime.open(artifact, job.options) as session:
+        with memory.limited(job.memory_limit_bytes), runtime.open(artifact, job.session_options) as session:
             stream = here(lambda: session.run(images))
             say({})
             sys.stdin.readline()

@@ -59,7 +59,7 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
                 others.append(apart)
                 return apart
             with lock:  # in the thread that will use it: a GPU's context belongs to one
-                session = opened.session.twin() or opened.runtime.open(opened.artifact, job.options)
+                session = opened.session.twin() or opened.runtime.open(opened.artifact, job.session_options)
                 stack.callback(session.close)
             return streams.here(lambda: session.run(opened.images))
 

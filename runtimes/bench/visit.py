@@ -59,7 +59,7 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
     with memory.limited(job.memory_limit_bytes):
         before_load = memory.resident()
         start = time.perf_counter()
-        with runtime.open(artifact, job.options) as session:
+        with runtime.open(artifact, job.session_options) as session:
             loaded = time.perf_counter()
             session.run(images)
             first = time.perf_counter()

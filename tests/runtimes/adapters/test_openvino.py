@@ -54,3 +54,34 @@ def test_what_the_device_lacks_is_refused(toy_toml: Path, toy_root: Path) -> Non
     variant = _variant(toy_toml, toy_root, "fp16")
     with pytest.raises(UnavailableError, match="CPU has no fp16 for OpenVINO, only "):
         registry.get("openvino").open(variant, Options("fp16"))
+
+
+def test_it_is_compiled_for_each_batch_that_comes(toy_artifact: Artifact) -> None:
+    images = seeded(toy_artifact.preprocessing, 5).images
+    with registry.get("openvino").open(toy_artifact, Options(batches=(2, 5))) as session:
+        for batch in (2, 5, 3, 2):
+            found = session.run(images[:batch])
+            assert session.effective().details["input_shape"] == f"[{batch},3,32,32]"
+            one_by_one = np.concatenate([session.run(image[None]) for image in images[:batch]])
+            np.testing.assert_allclose(found, one_by_one, atol=1e-5)
+        assert session.inputs[0].shape == (-1, 3, 32, 32)  # what it takes
+
+
+def test_or_once_for_all_of_them(toy_artifact: Artifact) -> None:
+    images = seeded(toy_artifact.preprocessing, 3).images
+    with registry.get("openvino").open(toy_artifact, Options(extra={"shapes": "dynamic"})) as session:
+        for batch in (1, 3):
+            session.run(images[:batch])
+            assert session.effective().details["input_shape"] == "[?,3,32,32]"
+
+
+def test_twins_share_what_was_compiled(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = seeded(toy_artifact.preprocessing, 4).images
+    with registry.get("openvino").open(toy_artifact, Options(batches=(4,))) as session:
+        expected = session.run(images)
+        monkeypatch.setattr(type(session), "_compile", lambda *_: pytest.fail("compiled again"))
+        twin = session.twin()
+        assert twin is not None
+        np.testing.assert_array_equal(twin.run(images), expected)
+        twin.close()
+        np.testing.assert_array_equal(session.run(images), expected)
