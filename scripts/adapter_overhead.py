@@ -73,7 +73,7 @@ def _mnn(session: Any) -> Call:
 RAW: dict[str, Callable[[Any], Call]] = {
     "paddle": _paddle,
     "ort-cpu": lambda session: lambda images: session._ort.session.run(["logits"], {"x": images})[0],
-    "openvino": lambda session: lambda images: session._request.infer(images, share_inputs=True)[0],
+    "openvino": lambda session: lambda images: session._last.infer(images, share_inputs=True)[0],
     "mnn": _mnn,
 }
 

@@ -192,7 +192,7 @@ def test_openvino_works_on_several_requests_of_one_model(toy_artifact: Artifact)
         expected = session.run(images).copy()
         twin = session.twin()
         assert twin is not None
-        assert twin._compiled is session._compiled  # type: ignore[attr-defined]
+        assert twin._compiled_for is session._compiled_for  # type: ignore[attr-defined]
         other = twin.run(-images).copy()
         assert np.array_equal(session.run(images), expected)
         assert not np.allclose(other, expected)
