@@ -6,7 +6,9 @@ Both graphs hold the same weights: ours is the artifact's, the other one is `pad
 Paddle program with `optimize_tool=None`. In bf16 both are FP32 files, and the runtime's own switch lowers them. In int8
 the other graph goes through the recipe that made ours (`convert.variants`), once its weights are initializers and not
 Constant nodes, where the recipe finds none: the same operators become int8, smoothed and calibrated on the same images,
-and the same ones stay FP32, so that the ratio is one of graphs alone.
+and the same ones stay FP32, so that the ratio is one of graphs alone. `--int8-by onnxruntime` takes what a Paddle user
+has today instead: onnxruntime's own static quantizer on the graph as it comes (QDQ, per channel, symmetric, the same
+images), without smoothing, which leaves nothing in FP32 that multiplies and so has less to compute.
 
 Each round measures both at batch 1, one right after the other in random order, each in a fresh process, and gives a
 ratio of medians. Rounds in which the machine changed its speed are counted and left out. The ratio is the geometric
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import onnx
 from rich.table import Table
 
@@ -35,7 +38,7 @@ from convert.errors import CheckFailed, InputError, listing
 from convert.files import sha256_file, write_json
 from convert.progress import bar
 from convert.variants import obtain as variants
-from convert.variants.recipe import INT8, Recipe
+from convert.variants.recipe import INT8, Recipe, images_of
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.bench.interleaved import LEAST_ROUNDS, Rounds, measure, refusals, visit_ms
@@ -114,15 +117,74 @@ def lift(job: dict[str, Any]) -> None:
     onnx.save(model, job["lifted"])
 
 
-def _stored(artifact: Artifact, folder: Path) -> Artifact:
-    """The artifact of the ONNX file in a folder, with another's manifest."""
+def quantized(theirs: Artifact, ours: Artifact, folder: Path) -> Artifact:
+    """Paddle2ONNX's own graph as int8, in an existing folder, by onnxruntime's quantizer. ours: the int8 artifact.
+
+    CheckFailed when it fails.
+    """
+    target = folder / "onnxruntime"
+    target.mkdir()
+    job = {
+        "onnx": str(theirs.onnx),
+        "base": str(ours.base.path),
+        "calibration": ours.manifest["recipe"]["calibration"],
+        "int8": str(target / ONNX_FILE),
+    }
+    try:
+        isolate.call("scripts.compare_graphs:quantize", job)
+    except isolate.JobError as error:
+        raise CheckFailed(f"{theirs.model}: onnxruntime's quantizer on Paddle2ONNX's graph: {error}") from None
+    return _stored(theirs, target, precision=INT8)
+
+
+def quantize(job: dict[str, Any]) -> None:
+    """The other side of `quantized`.
+
+    Convolutions and matrix products only: with all operators, its default, the file is slower on ONNX Runtime, and
+    OpenVINO refuses it.
+    """
+    from onnxruntime import quantization
+
+    calibration = job["calibration"]
+    recipe = Recipe(INT8, Path(calibration) if calibration else None)
+    images = images_of(recipe, artifacts.load(Path(job["base"])))[0].images
+    (source,) = (value.name for value in onnx.load(job["onnx"]).graph.input)
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = [{source: images[i : i + 1]} for i in range(len(images))]
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return self.left.pop() if self.left else None
+
+    quantization.quantize_static(
+        job["onnx"],
+        job["int8"],
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        per_channel=True,
+        activation_type=quantization.QuantType.QInt8,
+        weight_type=quantization.QuantType.QInt8,
+        extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+    )
+
+
+# Who makes int8 of Paddle2ONNX's graph, by the word for `--int8-by`.
+QUANTIZERS = {"recipe": lowered, "onnxruntime": quantized}
+
+
+def _stored(artifact: Artifact, folder: Path, **changes: str) -> Artifact:
+    """The artifact of the ONNX file in a folder, with another's manifest but for some changes."""
     file = folder / ONNX_FILE
     entries = {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}
-    write_json(folder / MANIFEST, {**artifact.manifest, "files": entries})
+    write_json(folder / MANIFEST, {**artifact.manifest, **changes, "files": entries})
     return artifacts.load(folder)
 
 
-def both(model: str, weights: str | None, root: Path, precision: str, folder: Path) -> dict[str, Artifact]:
+def both(
+    model: str, weights: str | None, root: Path, int8_by: str, precision: str, folder: Path
+) -> dict[str, Artifact]:
     """Our graph and the other one, `ours` and `theirs`. folder: for theirs, with those of other precisions in it."""
     (ours,) = cli.artifacts(model, weights, INT8 if precision == INT8 else "fp32", root).values()
     plainly = folder / "fp32"
@@ -130,7 +192,7 @@ def both(model: str, weights: str | None, root: Path, precision: str, folder: Pa
         plainly.mkdir()
         plain(ours.base, plainly)
     theirs = artifacts.load(plainly)
-    return {"ours": ours, "theirs": lowered(theirs, ours, folder) if precision == INT8 else theirs}
+    return {"ours": ours, "theirs": QUANTIZERS[int8_by](theirs, ours, folder) if precision == INT8 else theirs}
 
 
 def wanted(precision: str, runtime: str) -> dict[str, tuple[Runtime, str]]:
@@ -180,6 +242,9 @@ class Findings:
 @click.option("--model", default="all", show_default=True, help="Comma-separated.")
 @click.option("--weights")
 @click.option("--precision", default="fp32", show_default=True, help=f"Any of {', '.join(PRECISIONS)}.")
+@click.option(
+    "--int8-by", type=click.Choice(list(QUANTIZERS)), default="recipe", show_default=True, help="Of the other graph."
+)
 @click.option("--runtime", "chosen", default="ort-cpu,openvino,mnn", show_default=True)
 @click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=8, show_default=True)
 @click.option(
@@ -197,6 +262,7 @@ def main(
     model: str,
     weights: str | None,
     precision: str,
+    int8_by: str,
     chosen: str,
     rounds: int,
     slowdown: float,
@@ -215,7 +281,7 @@ def main(
     try:
         for one in models(model):
             with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
-                both_of = functools.partial(both, one, weights, root, folder=Path(folder))
+                both_of = functools.partial(both, one, weights, root, int8_by, folder=Path(folder))
                 _measure(one, both_of, cells, Effort(rounds, slowdown, seconds), findings)
     finally:  # hours of rounds are not lost with a conversion that fails at the end
         cli.console(stderr=False).print(findings.table)

@@ -40,29 +40,51 @@ def test_the_other_graph_is_paddle2onnx_own(toy_artifact: Artifact, tmp_path: Pa
     np.testing.assert_allclose(logits(toy_artifact), other, atol=2e-6 * np.abs(other).max())
 
 
-def test_in_int8_both_graphs_have_the_same_operators_in_it(
-    toy_toml: Path, toy_artifact: Artifact, tmp_path: Path
-) -> None:
+@pytest.fixture
+def int8_root(toy_toml: Path, toy_artifact: Artifact, tmp_path: Path) -> Path:
+    """A folder with the toy in FP32 and in int8, where two layers stay FP32."""
     root = tmp_path / "artifacts"
     shutil.copytree(toy_artifact.path, root / "toy" / "fp32")
     obtain(Request(str(toy_toml), None, "int8", root=root, keep_fp32=("blocks.1.mlp.fc1", "head")), print)
-    graphs = compare_graphs.both(str(toy_toml), None, root, "int8", tmp_path)
+    return root
+
+
+def operators(artifact: Artifact) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(artifact.onnx).graph.node)
+
+
+def test_in_int8_both_graphs_have_the_same_operators_in_it(toy_toml: Path, int8_root: Path, tmp_path: Path) -> None:
+    graphs = compare_graphs.both(str(toy_toml), None, int8_root, "recipe", "int8", tmp_path)
     ours, theirs = graphs["ours"], graphs["theirs"]
     assert (ours.precision, theirs.precision) == ("int8", "int8")
     for name in ("multiplying", "kept_fp32", "smoothed", "calibration"):
         assert ours.manifest[name] == theirs.manifest[name]
-    counts, others = (Counter(node.op_type for node in onnx.load(one.onnx).graph.node) for one in (ours, theirs))
+    counts, others = operators(ours), operators(theirs)
     assert counts["DequantizeLinear"] == others["DequantizeLinear"] == 2 * 8, "of ten layers two stay"
     assert others["Identity"] > 20, "it is Paddle2ONNX's own graph still"
     other = logits(theirs)
     assert 0 < np.abs(logits(ours) - other).max() < 0.02 * np.abs(other).max()
 
 
+def test_onnxruntimes_own_quantizer_takes_the_graph_as_it_comes(
+    toy_toml: Path, int8_root: Path, tmp_path: Path
+) -> None:
+    graphs = compare_graphs.both(str(toy_toml), None, int8_root, "onnxruntime", "int8", tmp_path)
+    theirs = graphs["theirs"]
+    assert (theirs.precision, theirs.path.name) == ("int8", "onnxruntime")
+    counts = operators(theirs)
+    assert counts["MatMul"] + counts["Conv"] == 10 + 2 * 2, "the products of attention too"
+    assert counts["DequantizeLinear"] >= 2 * 10
+    assert counts["Identity"] > 20
+    other = logits(theirs)
+    assert 0 < np.abs(logits(graphs["ours"]) - other).max() < 0.1 * np.abs(other).max()
+
+
 def test_bf16_is_the_runtimes_own_switch_on_the_fp32_files(
     toy_toml: Path, toy_root: Path, toy_artifact: Artifact, tmp_path: Path
 ) -> None:
-    graphs = compare_graphs.both(str(toy_toml), None, toy_root, "bf16", tmp_path)
-    again = compare_graphs.both(str(toy_toml), None, toy_root, "fp32", tmp_path)
+    graphs = compare_graphs.both(str(toy_toml), None, toy_root, "recipe", "bf16", tmp_path)
+    again = compare_graphs.both(str(toy_toml), None, toy_root, "recipe", "fp32", tmp_path)
     assert graphs["ours"].path == again["ours"].path == toy_artifact.path
     assert graphs["theirs"].path == again["theirs"].path == tmp_path / "fp32"
 
