@@ -7,6 +7,7 @@ reason instead of the end of everything. The caller sleeps meanwhile.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import importlib
 import json
 import os
@@ -34,6 +35,15 @@ class JobError(Exception):
         self.log = log
 
 
+class CrashError(JobError):
+    """A signal ended the process. `signal`: its name. `peak_bytes`: at most so much resident memory it had, that of its
+    parent at the start included (Linux hands it on); None where the system does not tell."""
+
+    def __init__(self, status: int, log: str, peak_bytes: int | None) -> None:
+        super().__init__(death(status), log)
+        self.signal, self.peak_bytes = signal.Signals(-status).name, peak_bytes
+
+
 def call(
     target: str,
     payload: Mapping[str, Any],
@@ -43,7 +53,8 @@ def call(
     """Call `module:function` with a JSON payload in a process of its own and return its JSON result.
 
     environment: variables set before the process starts, for settings that libraries read when they are loaded.
-    InputError raised there is raised here again; anything else (an exception, a signal, the time limit) is JobError.
+    InputError raised there is raised here again; anything else (an exception, the time limit) is JobError, a signal
+    CrashError with the Python stack in its log.
     """
     with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
         result_file, log_file = Path(folder, "result.json"), Path(folder, "log")
@@ -66,7 +77,10 @@ def call(
             if timeout_s:
                 timer.start()
             try:
-                process.communicate(json.dumps(payload).encode())
+                assert process.stdin is not None
+                with suppress(BrokenPipeError), process.stdin:  # whoever is dead already reads nothing
+                    process.stdin.write(json.dumps(payload).encode())
+                peak = _wait(process)
             except BaseException:
                 process.kill()
                 process.wait()
@@ -77,6 +91,8 @@ def call(
         if expired.is_set():
             raise JobError(f"took longer than {timeout_s:g} s and was stopped", text)
         if not result_file.exists():
+            if process.returncode < 0:
+                raise CrashError(process.returncode, text, peak)
             raise JobError(death(process.returncode), text)
         outcome = json.loads(result_file.read_text(encoding="utf-8"))
     if "input_error" in outcome:
@@ -84,6 +100,16 @@ def call(
     if "failure" in outcome:
         raise JobError(outcome["failure"], text)
     return outcome["result"]
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int | None:
+    """Sleep until it has ended. The most bytes of resident memory that it had; None where the system does not tell."""
+    with suppress(AttributeError, ChildProcessError):  # not on Windows; or the timer's kill() has seen its end first
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    process.wait()
+    return None
 
 
 def death(status: int) -> str:
@@ -104,6 +130,7 @@ def die_with_parent() -> None:
 
 def _main(target: str, result_file: str) -> None:
     die_with_parent()
+    faulthandler.enable()
     payload = json.load(sys.stdin)
     try:
         module, _, function = target.partition(":")

@@ -30,7 +30,7 @@ _FIELDS = (
     *("format", "model", "runtime", "runtime_version", "device", "streams", "settings", "reason", "effective"),
     *("command", "model_info", "batch", "threads", "samples_ms", "count", "median_ms", "ci95_ms", "p90_ms", "p95_ms"),
     *("p99_ms", "load_ms", "first_ms", "peak_memory_bytes", "device_times_ms", "foreign_load", "processes", "interval"),
-    *("cv", "outliers", "target", "disturbance", "disturbed", "memory", "threads_readback"),
+    *("cv", "outliers", "target", "disturbance", "disturbed", "memory", "threads_readback", "crashes"),
     *("images_per_s", "ci95_images_per_s", "duration_s", "searched"),
     *("percentile", "latency_bound_ms", "bound", "qps_max", "points", "loadgen"),
     *("reference", "inputs", "batches", "max_abs", "mean_abs", "p50_abs", "p99_abs", "p999_abs", "max_rel", "mean_rel"),

@@ -102,6 +102,8 @@ def why(results: Results, cell: Record, notes: Footnotes) -> tuple[int, ...]:
             texts.append(say("asked for {device}, ran on the CPU", device=device))
         if results.accurate(cell) is False:
             texts.append(accuracy_note(results, cell))
+    crashes = cell.get("crashes") or []
+    texts += [say("a process crashed and was replaced: {reason}", reason=reason) for reason in crashes]
     return tuple(notes.number(text) for text in texts)
 
 

@@ -43,6 +43,7 @@ _INTERVALS = ("ci95_ms", "top1_ci95", "top5_ci95", "ci95_images_per_s")
 _FLAGS = ("passed", "batch_invariant", "subset")
 _TABLES = ("effective", "model_info", "tolerance", "settings", "device_times_ms", "interval", "memory", "disturbance")
 _LISTS_OF_TABLES = ("processes", "searched", "points")
+_LISTS_OF_TEXTS = ("crashes",)
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def fault(record: Record) -> str | None:
         (_FLAGS, lambda value: isinstance(value, bool), "truth value"),
         (_TABLES, lambda value: isinstance(value, dict), "table"),
         (_LISTS_OF_TABLES, _are_tables, "list of tables"),
+        (_LISTS_OF_TEXTS, _are_texts, "list of texts"),
     ):
         for name in names:
             if record.get(name) is not None and not sound(record[name]):
@@ -174,3 +176,7 @@ def _is_interval(value: object) -> bool:
 
 def _are_tables(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -224,6 +224,8 @@ def gather(out: Path, names: Sequence[str], again: int, words: Sequence[str]) ->
         if not stored:
             seconds.append(time.monotonic() - started)
         note = f"; disturbed ({run.disturbed})" if run.disturbed else ""
+        crashes = (f"{r['runtime']}: {one}" for r in run.records for one in r.get("crashes") or ())
+        note += "".join(f"; a process crashed ({one})" for one in crashes)
         if run.disturbed and again:
             again -= 1
             (out / name).rename(out / f"disturbed-{len(list(out.glob('disturbed-*')))}-{name}")

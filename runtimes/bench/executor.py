@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +16,14 @@ import platformdirs
 
 from convert import isolate
 from convert.errors import InputError
-from convert.isolate import JobError
+from convert.isolate import CrashError, JobError
 from runtimes import environment
 from runtimes.bench import probe as probes
 from runtimes.bench.job import Job
 from runtimes.bench.probe import Probe
 
 VISIT = "runtimes.bench.visit:run_job"
+_LOG = 4000  # characters kept of what a visit printed: the Python stack of a crash fits
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Outcome:
     """What came of a visit.
 
     numbers: what `visit.run_job` gave; None where it failed, for the reason in `failure` (`log`: what it printed).
+    crashed: whether its process was ended by a signal of its own making.
     probe_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
     waited_s: for a machine that is slowed down.
     """
@@ -42,6 +44,7 @@ class Outcome:
     seconds: float = 0.0
     waited_s: float = 0.0
     time_utc: str = ""
+    crashed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,24 +97,33 @@ class Local:
     def _visit(self, job: Job, patience_s: float) -> Outcome:
         before, waited = probes.wait(self.probe, patience_s) if self.probe else (None, 0.0)
         started, stamp = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        numbers, failure, log = _call(job)
+        found = _call(job)
         seconds = time.perf_counter() - started
         readings = (before, self.probe.take()) if self.probe and before is not None else ()
-        return Outcome(numbers, failure, log, readings, self.slowdown(readings), seconds, waited, stamp)
+        slowdown = self.slowdown(readings)
+        return replace(found, probe_ms=readings, slowdown=slowdown, seconds=seconds, waited_s=waited, time_utc=stamp)
 
 
-def _call(job: Job) -> tuple[dict[str, Any] | None, str | None, str]:
+def _call(job: Job) -> Outcome:
     try:
-        numbers = isolate.call(VISIT, job.as_dict(), timeout_s=job.timeout_s, environment=job.environment)
-        return numbers, None, ""
+        return Outcome(isolate.call(VISIT, job.as_dict(), timeout_s=job.timeout_s, environment=job.environment))
+    except CrashError as error:
+        log = error.log[-_LOG:].strip()
+        if error.signal == "SIGKILL":  # somebody else's doing, most likely for want of memory
+            return Outcome(None, str(error), log)
+        return Outcome(None, f"{error}{_memory(error.peak_bytes, job.memory_limit_bytes)}", log, crashed=True)
     except JobError as error:
-        reason = str(error)
-        if job.memory_limit_bytes and any(signal in reason for signal in ("SIGSEGV", "SIGABRT")):
-            # What native libraries make of memory that they do not get.
-            reason += f" (its memory was limited to {job.memory_limit_bytes / 1e9:.1f} GB)"
-        return None, reason, error.log[-2000:].strip()
+        return Outcome(None, str(error), error.log[-_LOG:].strip())
     except InputError as error:  # of this cell; the others need not suffer from it
-        return None, error.message, ""
+        return Outcome(None, error.message)
+
+
+def _memory(peak: int | None, limit: int | None) -> str:
+    """How much memory a process had that crashed: some libraries crash where they get no more, and most do so for other
+    reasons. The reader can tell."""
+    if peak is None or limit is None:
+        return ""
+    return f" (it had {peak / 1e9:.1f} GB of memory, and may have {limit / 1e9:.1f} GB)"
 
 
 def _probe_file() -> Path:

@@ -63,8 +63,7 @@ def _search(state: Run, course: Course) -> Found:
 def _visit(state: Run, course: Course, name: str, batch: int, streams: int, number: int) -> Outcome:
     cell = course.cell
     job = course.job(share(state.plan.effort), **mode.changes(cell.runtime, cell.options, batch, streams))
-    state.visit([course], [job], [name], number)
-    return state.visits.of[name][-1]
+    return state.visit_one(course, job, name, number)
 
 
 def _rate(visit: Outcome) -> float:
@@ -86,7 +85,7 @@ def server(state: Run, course: Course) -> Record:
     policy = state.plan.effort
     for number in range(1 + policy.repeats):
         if len(state.visits.of[course.key]) <= number:
-            state.visit([course], [course.job(share(policy))], [course.key], number)
+            state.visit_one(course, course.job(share(policy)), course.key, number)
         if failed := compose.failure(course.cell, state.visits.of[course.key][-1]):
             return state.finish(course, failed)
         if not compose.trouble(state.outcomes(course.key)[-1]):

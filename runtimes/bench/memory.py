@@ -33,7 +33,12 @@ def resident() -> int:
 
 
 def peak() -> int | None:
-    """Most bytes that it ever had; None where the system does not tell."""
+    """Most bytes that it ever had; None where the system does not tell.
+
+    From proc_pid_status(5) where there is one: on Linux getrusage(2) hands on what the parent had at the start.
+    """
+    if high := _status("VmHWM"):
+        return high
     if resource is None:
         return None
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
@@ -51,7 +56,8 @@ def limited(limit_bytes: int | None) -> Iterator[None]:
 
     RLIMIT_DATA counts private writable mappings and not what is only reserved (setrlimit(2), since Linux 4.7).
     OutOfMemoryError where a runtime says that it got none, or raises anything else with the limit nearly reached. Some
-    do neither and crash (OpenVINO 2026 has been seen to end in SIGSEGV): that is the parent's to tell.
+    do neither and crash (OpenVINO 2026.4 ends in SIGSEGV where it gets none while reading a model): the parent says how
+    much of the limit was in use.
     """
     if limit_bytes is None or resource is None or not hasattr(resource, "RLIMIT_DATA"):
         yield
@@ -72,9 +78,13 @@ def limited(limit_bytes: int | None) -> Iterator[None]:
 
 def private() -> int:
     """Bytes that RLIMIT_DATA counts: VmData of proc_pid_status(5); 0 where the system does not tell."""
+    return _status("VmData")
+
+
+def _status(name: str) -> int:
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmData:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
     return 0
 

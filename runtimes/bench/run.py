@@ -32,7 +32,7 @@ def run(plan: Plan, folder: Path, resume: bool, watch: Watch, executor: Executor
 
     resume: cells that the folder has a number for are not measured again, and their stored record is yielded; visits to
     the others that it has are taken up. A cell that the plan refused, or whose runtime failed parity, is refused with
-    the reason; one that crashes, hangs or runs out of memory is recorded as failed, and the rest goes on.
+    the reason; one that crashes twice, hangs or runs out of memory is recorded as failed, and the rest goes on.
     """
     executor = executor or Local()
     machine = executor.machine()
@@ -52,7 +52,7 @@ def run(plan: Plan, folder: Path, resume: bool, watch: Watch, executor: Executor
             yield stored
         else:
             if any(record.get("key") == course.key for record in known):
-                state.visits.of.pop(course.key, None)  # it failed: it gets another chance from the start
+                state.retry(course)
             pending.append(course)
     known = _proven(pending, folder, known, watch, machine)
     passed = []

@@ -26,6 +26,8 @@ def misbehave(payload: dict[str, Any]) -> None:
         case "input":
             raise InputError("the input is wrong")
         case "signal":
+            print("last words")
+            sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGSEGV)
         case "exit":
             print("last words")
@@ -55,6 +57,16 @@ def test_what_goes_wrong_there_is_a_reason_here(how: str, reason: str) -> None:
         isolate.call(f"{HERE}:misbehave", {"how": how})
     if how == "exit":
         assert "last words" in error.value.log
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not tell")
+def test_a_crash_leaves_its_stack_and_how_much_memory_there_was() -> None:
+    with pytest.raises(isolate.CrashError) as error:
+        isolate.call(f"{HERE}:misbehave", {"how": "signal"})
+    assert error.value.signal == "SIGSEGV"
+    assert "last words" in error.value.log
+    assert "in misbehave" in error.value.log
+    assert 1 << 20 < (error.value.peak_bytes or 0) < 1 << 40
 
 
 def test_wrong_input_stays_wrong_input() -> None:

@@ -104,6 +104,14 @@ def test_a_speed_without_proof_is_not_shown(make: Any, folder: Any, parity: list
     assert "456" not in everything
 
 
+def test_a_crash_is_said_beside_the_number(make: Any, folder: Any) -> None:
+    crashed = make.latency(crashes=["the process was ended by SIGSEGV"])
+    found = results.load(folder(make.parity(), crashed))
+    assert speeds(speed.latency(found)) == {"ort-cpu fp32": "100.0"}
+    for table in (speed.latency(found), speed.detail(found)):
+        assert "a process crashed and was replaced: the process was ended by SIGSEGV" in table.footnotes
+
+
 def test_every_precision_has_an_artifact_of_its_own(make: Any, folder: Any) -> None:
     lower = {"precision": "bf16", "artifact": "b" * 64}
     found = results.load(folder(make.parity(), make.latency(), make.parity(**lower), make.latency(50.0, **lower)))

@@ -123,6 +123,11 @@ def test_lists_hold_tables(tmp_path: Path, field: str) -> None:
         results.load(stored(tmp_path / "a", timed(100.0, **{field: [7]})))
 
 
+def test_crashes_are_texts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"crashes = .* is no list of texts"):
+        results.load(stored(tmp_path / "a", timed(100.0, crashes=[{}])))
+
+
 def test_labels() -> None:
     machine = {"cpu": "Intel(R) Xeon(R) Platinum 8480C CPU @ 2.00GHz", "cores_usable": 1}
     assert machines.label({"machine": machine, "gpus": [{"name": "NVIDIA H100"}] * 2}) == (

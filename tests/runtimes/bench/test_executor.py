@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,7 +90,19 @@ def test_a_visit_that_dies_is_an_outcome_with_a_reason(
     found = outcome(toy_artifact, name, **changes)
     assert found.numbers is None
     assert found.failure == reason
+    assert found.crashed == (name == "fake-crash"), "what ends otherwise would end so again"
     assert found.seconds > 0
+
+
+def test_a_crash_says_how_much_memory_it_had_and_might_have(fakes: None, toy_artifact: Artifact) -> None:
+    found = outcome(toy_artifact, "fake-crash", memory_limit_bytes=64 * 10**9)
+    assert found.failure is not None
+    told = re.fullmatch(
+        r"the process was ended by SIGSEGV \(it had (.*) GB of memory, and may have 64\.0 GB\)", found.failure
+    )
+    assert told
+    assert 0 < float(told[1]) < 32
+    assert "Fatal Python error: Segmentation fault" in found.log
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -135,8 +149,8 @@ def test_a_visit_on_a_slowed_down_machine_says_by_how_much(fakes: None, toy_arti
 
 
 def test_outcomes_travel_as_json() -> None:
-    made = Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25)
-    assert Outcome.from_dict(made.as_dict()) == made
+    made = Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25, crashed=True)
+    assert Outcome.from_dict(json.loads(json.dumps(made.as_dict()))) == made
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a process with its parent")

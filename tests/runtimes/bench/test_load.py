@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -161,3 +162,24 @@ def test_an_undisturbed_visit_to_a_server_is_preferred_to_an_earlier_one_that_wa
 def test_a_server_that_crashes_is_recorded(in_mode: Any, folder: Path) -> None:
     (record,) = measure(in_mode("server", "fake-a"), folder, Fake(lambda job, visit: Outcome(None, "SIGSEGV")))
     assert (record["status"], record["reason"]) == ("failed", "SIGSEGV")
+
+
+def once_crashed(act: Callable[[Job, int], Outcome]) -> Callable[[Job, int], Outcome]:
+    """The same after a first visit that crashes."""
+    crashes = iter([Outcome(None, "SIGSEGV", crashed=True)])
+    visits = itertools.count()
+    return lambda job, visit: next(crashes, None) or act(job, next(visits))
+
+
+def test_a_server_that_crashes_once_is_visited_again(in_mode: Any, folder: Path) -> None:
+    (record,) = measure(in_mode("server", "fake-a"), folder, Fake(once_crashed(lambda job, visit: served(50.0))))
+    assert (record["status"], record["qps_max"], record["crashes"]) == ("ok", 50.0, ["SIGSEGV"])
+
+
+def test_a_search_goes_on_after_one_crash(in_mode: Any, folder: Path) -> None:
+    fake = searching([rated(180.0), rated(184.0)])
+    fake.act = once_crashed(fake.act)
+    (record,) = measure(in_mode("throughput", "fake-a"), folder, fake)
+    assert [job.batch for job in fake.jobs] == [1, 1, 2, 2, 2]
+    assert [point["images_per_s"] for point in record["searched"]] == [100.0, 190.0]
+    assert (record["status"], record["crashes"]) == ("ok", ["SIGSEGV"])

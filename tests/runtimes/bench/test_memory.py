@@ -24,6 +24,10 @@ def want(payload: dict[str, Any]) -> dict[str, Any]:
     return {"free_again": len(bytearray(2 * payload["limit"] * MIB)), "peak": memory.peak(), "now": memory.resident()}
 
 
+def peak(payload: dict[str, Any]) -> int | None:
+    return memory.peak()
+
+
 def first_to_go(payload: dict[str, Any]) -> str:
     memory.be_the_first_to_go()
     return Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip()
@@ -65,6 +69,13 @@ def test_other_errors_stay_what_they_are_unless_the_limit_is_near() -> None:
 def test_no_limit_changes_nothing() -> None:
     with pytest.raises(RuntimeError, match=r"^bad_alloc$"), memory.limited(None):
         raise RuntimeError("bad_alloc")
+
+
+@linux
+def test_the_peak_is_not_that_of_the_parent() -> None:
+    held = bytearray(b"1" * (500 * MIB))  # written to: it has to be resident
+    found = isolate.call(f"{__name__}:peak", {})
+    assert 1 * MIB < found < len(held)
 
 
 @linux

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,18 +78,53 @@ def test_minima_of_time_and_count_are_both_reached(make_plan: Any, folder: Path)
     assert sum(record["samples_ms"]) >= 500
 
 
-def test_what_crashes_is_recorded_and_the_rest_goes_on(make_plan: Any, folder: Path) -> None:
-    def crash(job: Job, visit: int) -> Outcome:
-        if job.runtime == "fake-b" and visit == 1:
-            return Outcome(None, "the process was ended by SIGSEGV")
-        return good(job, visit)
+CRASH = "the process was ended by SIGSEGV"
 
-    made = measure(make_plan(*NAMES), folder, Fake(crash))
-    by_name = {record["runtime"]: record for record in made}
+
+def crashing(*visits: int) -> Callable[[Job, int], Outcome]:
+    """fake-b's process crashes at these visits."""
+    return lambda job, visit: (
+        Outcome(None, CRASH, crashed=True) if job.runtime == "fake-b" and visit in visits else good(job, visit)
+    )
+
+
+def test_a_process_that_crashes_is_replaced_and_the_crash_recorded(make_plan: Any, folder: Path) -> None:
+    fake = Fake(crashing(1))
+    by_name = {record["runtime"]: record for record in measure(make_plan(*NAMES), folder, fake)}
+    assert [by_name[name]["status"] for name in NAMES] == ["ok"] * 3
+    assert [by_name[name]["crashes"] for name in NAMES] == [[], [CRASH], []]
+    assert len(by_name["fake-b"]["processes"]) == 2
+    assert [job.runtime for job in fake.jobs].count("fake-b") == 3
+
+
+def test_what_crashes_twice_has_failed_and_the_rest_goes_on(make_plan: Any, folder: Path) -> None:
+    fake = Fake(crashing(0, 2))
+    by_name = {record["runtime"]: record for record in measure(make_plan(*NAMES), folder, fake)}
     assert by_name["fake-b"]["status"] == "failed"
-    assert by_name["fake-b"]["reason"] == "the process was ended by SIGSEGV"
+    assert by_name["fake-b"]["reason"] == f"{CRASH}, the second process to crash"
+    assert by_name["fake-b"]["crashes"] == [CRASH]
     assert by_name["fake-b"]["median_ms"] is None
     assert by_name["fake-a"]["status"] == by_name["fake-c"]["status"] == "ok"
+    (again,) = measure(make_plan("fake-b"), folder, Fake(crashing(1)), resume=True)
+    assert (again["status"], again["crashes"]) == ("ok", [CRASH]), "another chance, with one crash of its own"
+
+
+def test_a_crash_is_remembered_by_a_run_that_goes_on(make_plan: Any, folder: Path) -> None:
+    def broken_off(job: Job, visit: int) -> Outcome:
+        if visit:
+            raise KeyboardInterrupt
+        return crashing(0)(job, visit)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(make_plan("fake-b"), folder, Fake(broken_off))
+    (record,) = measure(make_plan("fake-b"), folder, Fake(good), resume=True)
+    assert (record["status"], record["crashes"]) == ("ok", [CRASH])
+
+
+def test_what_ends_otherwise_has_failed_at_once(make_plan: Any, folder: Path) -> None:
+    fake = Fake(lambda job, visit: Outcome(None, "took longer than 120 s and was stopped"))
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    assert (record["status"], len(fake.jobs)) == ("failed", 1)
 
 
 @pytest.mark.parametrize(
