@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convert.build import ARTIFACTS, DEFAULT_OPSET, Request
+from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import WEIGHTS_HELP, obtain_loudly
 from convert.models import find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
@@ -29,7 +29,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
     " [default: as the artifact that is there was made, else those that int8 costs too much]",
 )
-@click.option("--opset", default=DEFAULT_OPSET, show_default=True, help="ONNX opset, 17 to 22.")
+@click.option("--opset", default=DEFAULT_OPSET, show_default=True, help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]}.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

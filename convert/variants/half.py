@@ -34,7 +34,7 @@ _MOVE = {
     "Unsqueeze",
 }
 _LARGEST_FP16 = float(np.finfo(np.float16).max)
-# bf16 is allowed for Conv since this opset (onnx, docs/Operators.md).
+# bf16 is allowed for Conv since this opset (onnx, docs/Operators.md), which Paddle2ONNX 2.1.0 does not write yet.
 BF16_CONV_OPSET = 22
 
 

@@ -126,7 +126,7 @@ def test_a_damaged_artifact_is_noticed_and_made_again(
     assert artifact.damage() is None
 
 
-@pytest.mark.parametrize("change", [{"weights": "seeded:3"}, {"opset": 18}])
+@pytest.mark.parametrize("change", [{"weights": "seeded:3"}, {"opset": 18}, {"opset": build.OPSETS[-1]}])
 def test_other_inputs_make_another_artifact(
     toy_toml: Path, toy_artifact: Artifact, copied: Path, change: dict[str, Any]
 ) -> None:
@@ -210,8 +210,10 @@ def test_what_cannot_be_asked_for() -> None:
         Request("toy", precision="fp16", calibration=Path("photos"))
     with pytest.raises(InputError, match="all of an fp32 artifact"):
         Request("toy", keep_fp32=("head",))
-    with pytest.raises(InputError, match="opset 16"):
+    with pytest.raises(InputError, match=r"opset 16: choose one from 17 to 21$"):
         Request("toy", opset=16)
+    with pytest.raises(InputError, match=r"opset 22: choose one from 17 to 21, the last that Paddle2ONNX writes$"):
+        Request("toy", opset=22)
 
 
 def test_an_earlier_auto_does_not_ask_the_network_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
