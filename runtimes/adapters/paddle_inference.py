@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes.base import Effective, Options, Runtime, Session, Setting, TensorInfo, UnavailableError
+from runtimes.base import Effective, Options, Runtime, Session, Setting, TensorInfo, UnavailableError, lowest_precision
 
 # oneDNN computes FP32 primitives in a lower precision when this is set (oneDNN: "Primitive attributes: fpmath mode").
 _FPMATH = "ONEDNN_DEFAULT_FPMATH_MODE"
-# Operators that say where the work is done; shapes are computed on the CPU wherever the rest runs.
-_ARITHMETIC = ("conv", "matmul", "linear", "fc", "gemm", "norm", "softmax", "gelu", "attention")
+# Operators that say where the work is done and in what; shapes are computed on the CPU wherever the rest runs. In bf16
+# and int8 oneDNN's operators stand between quantize and dequantize; in FP32 there is neither.
+_ARITHMETIC = ("conv", "matmul", "linear", "fc", "gemm", "norm", "softmax", "gelu", "attention", "quantize")
 _FIRST_GPU_MEMORY_MB = 256  # of Paddle's memory pool, which grows
 
 
@@ -24,11 +25,14 @@ class _PaddleSession(Session):
 
         if os.environ.get(_FPMATH, "STRICT").upper() != "STRICT":
             raise UnavailableError(f"{_FPMATH}={os.environ[_FPMATH]} is set: FP32 would not be FP32; unset it")
-        for file in (artifact.paddle_program, artifact.paddle_params):
+        if options.precision == "bf16" and (reason := _no_bf16(options)):
+            raise UnavailableError(reason)
+        program, params = artifact.base.paddle_program, artifact.base.paddle_params
+        for file in (program, params):
             # Paddle itself runs without its parameters, and answers NaN.
             if not file.is_file():
                 raise UnavailableError(f"{file} is missing; convert the model again")
-        config = paddle.Config(str(artifact.paddle_program), str(artifact.paddle_params))
+        config = paddle.Config(str(program), str(params))
         config.disable_glog_info()
         config.set_cpu_math_library_num_threads(options.thread_count())
         if options.device.startswith("GPU"):
@@ -40,6 +44,8 @@ class _PaddleSession(Session):
             config.switch_ir_optim(False)
         elif not config.use_gpu():
             config.enable_mkldnn()
+            if options.precision == "bf16":
+                config.enable_mkldnn_bfloat16()
         self._config, self._size = config, artifact.image_size
         self._predictor = paddle.create_predictor(config)
         (input_name,), (output_name,) = self._predictor.get_input_names(), self._predictor.get_output_names()
@@ -54,41 +60,52 @@ class _PaddleSession(Session):
         return self._output.copy_to_cpu()
 
     def effective(self) -> Effective:
-        operators, places = self._heard()
-        # In bf16 and int8 oneDNN's operators stand between quantize and dequantize; in FP32 there is neither.
-        lower = [name for name in operators if "quantize" in name]
+        operators, types, places = self._heard()
         details = {
             "read_from": "operators of one run",
+            "outputs_by_type": dict(types),
             "operators_by_library": dict(Counter(name.split(".")[0] for name in operators.elements())),
             "operators": dict(operators),  # what the passes made of the program
             "outputs_by_place": dict(places),
-            "lower_precision_operators": lower,
             "onednn": self._config.mkldnn_enabled(),
             "threads": self._config.cpu_math_library_num_threads(),
         }
-        return Effective("bf16 or int8" if lower else "fp32", _device(places), details)
+        return Effective(lowest_precision(types), _device(places), details)
 
-    def _heard(self) -> tuple[Counter[str], Counter[str]]:
-        """How often each operator ran, and where those that compute left their outputs.
+    def _heard(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
+        """How often each operator ran; as what type, and where, those that compute left their outputs.
 
         Told by a hook, on a clone, so that the session itself stays without one.
         """
         operators: Counter[str] = Counter()
+        types: Counter[str] = Counter()
         places: Counter[str] = Counter()
 
         def hear(operator: str, name: str, tensor: Any) -> None:
             operators.update([operator.split(":")[0]])
             if any(word in operator for word in _ARITHMETIC):
+                types.update([str(tensor.dtype).removeprefix("paddle.")])
                 places.update([str(tensor.place)])
 
         clone = self._predictor.clone()
         clone.register_output_hook(hear)
         clone.get_input_handle(self.inputs[0].name).copy_from_cpu(np.zeros((1, 3, self._size, self._size), np.float32))
         clone.run()
-        return operators, places
+        return operators, types, places
 
     def close(self) -> None:
         del self._input, self._output, self._predictor
+
+
+def _no_bf16(options: Options) -> str:
+    """Why Paddle would not compute in bf16; empty where it does."""
+    from paddle.base import core
+
+    if options.device.startswith("GPU") or PADDLE.setting(options, "kernels") == "plain":
+        return "Paddle Inference has bf16 with oneDNN alone: on the CPU, with paddle.kernels=default"
+    if not core.supports_bfloat16_fast_performance():
+        return "this processor has no bf16: oneDNN would only convert to it and back"
+    return ""
 
 
 def _device(places: Counter[str]) -> str:
@@ -113,7 +130,7 @@ PADDLE = Runtime(
     name="paddle",
     package="paddle.inference",
     distributions=("paddlepaddle-gpu", "paddlepaddle"),
-    precisions=("fp32",),
+    precisions=("fp32", "bf16"),  # bf16 is oneDNN's own, on the FP32 program
     devices=_devices,
     open_session=_PaddleSession,
     settings={
