@@ -36,7 +36,7 @@ from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
 from runtimes.values import precisions, words
 
 BASELINE = "paddle:fp32"
-CELLS = "openvino:int8,openvino:bf16,openvino:fp32,ort-cpu:int8,ort-cpu:fp32,mnn:fp32"
+CELLS = "openvino:int8,openvino:bf16,openvino:fp32,ort-cpu:int8,ort-cpu:fp32,mnn:fp32,paddle:bf16"
 _FIRST_S = 0.2  # of measuring in the first visit, which shows whether a cell runs at all
 _ARITHMETIC = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm")
 
