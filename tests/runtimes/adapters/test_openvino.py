@@ -85,3 +85,21 @@ def test_twins_share_what_was_compiled(toy_artifact: Artifact, monkeypatch: pyte
         np.testing.assert_array_equal(twin.run(images), expected)
         twin.close()
         np.testing.assert_array_equal(session.run(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("precision", "asked", "found"),
+    [
+        ("fp32", "fastest", "STATIC"),
+        ("int8", "fastest", "AUTO"),
+        ("int8", "default", "STATIC"),
+        ("fp32", "auto", "AUTO"),
+    ],
+)
+def test_how_layers_are_shared_out(
+    toy_toml: Path, toy_root: Path, toy_artifact: Artifact, precision: str, asked: str, found: str
+) -> None:
+    artifact = toy_artifact if precision == "fp32" else _variant(toy_toml, toy_root, precision)
+    with registry.get("openvino").open(artifact, Options(precision, extra={"partitioner": asked})) as session:
+        session.run(seeded(artifact.preprocessing, 1).images)
+        assert session.effective().details["partitioner"].upper().endswith(found)
