@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.commands import together
 from reports.language import names, say
 from reports.numbers import NONE
 from reports.results import Results, is_number
@@ -131,8 +132,8 @@ def plain(value: Any) -> Cell:
 
 
 def commands(records: Iterable[Record | None]) -> tuple[str, ...]:
-    """The commands that made these records, each once, in the records' order."""
-    return tuple(dict.fromkeys(r["command"] for r in records if r and r["command"]))
+    """The commands that made these records, as few as can be, in the records' order."""
+    return together(r["command"] for r in records if r and r["command"])
 
 
 def model_cell(results: Results, *models: str) -> Cell:
