@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,7 +19,6 @@ from validate.accuracy import beside, overlap, preprocessing, run
 from validate.accuracy.cells import KEEP, REFERENCE, REFERENCE_PRECISION, Cell, Settings, make
 from validate.accuracy.console import Reporter
 from validate.accuracy.verdict import below
-from validate.datasets import LabelledSet, load
 from validate.datasets.options import dataset_options
 
 _EPILOG = """\b
@@ -93,7 +90,7 @@ def main(
     source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
     settings = Settings(asked, source, weights, batch, max_unreadable, keep, override)
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
-    _dataset(source, None)
+    settings.dataset(None)
     folder = out or (store.newest_run() if resume else store.new_run())
     cells = _cells(models, root, precision, settings, report)
     place = run.Place(folder, resume, cache_images, together)
@@ -112,11 +109,6 @@ def main(
     _finish(records, named=asked.named)
 
 
-def _dataset(source: Mapping[str, Any], classes: int | None) -> LabelledSet:
-    rest = {name: source[name] for name in ("ground_truth", "synsets", "root")}
-    return load(source["images"], classes, source["limit"], **rest)
-
-
 def _cells(models: str, root: Path, precision: str, settings: Settings, report: Reporter) -> list[Cell]:
     """Every model, precision and runtime, in the order of their records; models are converted where they must be.
 
@@ -129,7 +121,7 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
         for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
-    datasets = {n: _dataset(settings.source, n) for n in {a.classes for _, a in artifacts.values()}}
+    datasets = {n: settings.dataset(n) for n in {a.classes for _, a in artifacts.values()}}
     overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))
     cells = [
         make(artifact, argument, runtime, name, datasets[artifact.classes], settings)

@@ -16,7 +16,7 @@ from runtimes.bench import records
 from runtimes.bench.store import Record
 from validate.accuracy import preprocessing as preprocessings
 from validate.accuracy.preprocessing import Chosen
-from validate.datasets import LabelledSet
+from validate.datasets import LabelledSet, load
 
 REFERENCE = "paddle"  # the runtime that the others are held against
 REFERENCE_PRECISION = "fp32"
@@ -53,6 +53,11 @@ class Settings:
         if not 0 < bar <= 1:
             raise InputError(f"--keep {self.keep!r}: a part of the reference's accuracy is needed, as in --keep 0.99")
         return bar
+
+    def dataset(self, classes: int | None) -> LabelledSet:
+        """The images, their labels checked against a number of classes where it is known. InputError as `load`."""
+        rest = {name: self.source[name] for name in ("ground_truth", "synsets", "root")}
+        return load(self.source["images"], classes, self.source["limit"], **rest)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,7 +24,6 @@ from runtimes.bench import store
 from validate.accuracy import overlap
 from validate.accuracy.cells import KEEP, Settings, images_key
 from validate.accuracy.console import Reporter
-from validate.datasets import LabelledSet, load
 from validate.datasets.options import dataset_options
 from validate.search import console
 from validate.search import ladder as ladders
@@ -134,18 +131,13 @@ def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials
     if not runtimes:
         raise InputError(f"no runtime here has {INT8}; `python -m runtimes` shows which do")
     _ = settings.bar
-    _dataset(settings.source, None)
+    settings.dataset(None)
     first, _ = cli.obtain_loudly(request)
-    dataset = _dataset(settings.source, first.classes)
+    dataset = settings.dataset(first.classes)
     overlap.refuse([first], dataset)
     path = first.manifest["recipe"]["calibration"]
     settled = replace(request, calibration=Path(path) if path else None)
     return Trials(settled, runtimes, dataset, settings, folder, Reporter()), first
-
-
-def _dataset(source: Mapping[str, Any], classes: int | None) -> LabelledSet:
-    rest = {name: source[name] for name in ("ground_truth", "synsets", "root")}
-    return load(source["images"], classes, source["limit"], **rest)
 
 
 def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
