@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,33 @@ def test_a_budget_that_was_too_small_can_be_raised(search: Callable[..., Result]
     assert "--resume --evaluations 4 tries more" in result.stderr
     assert len(tried) == 2
     assert search("--resume").exit_code == 0
+
+
+def test_one_runtime_that_does_not_hold_is_enough(
+    toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [
+        {"runtime": "ort-cpu", "top1": 0.9, "passed": True},
+        {"runtime": "openvino", "top1": 0.5, "passed": False},
+    ]
+    monkeypatch.setattr(Trials, "_measure", lambda *_: records)
+    request = Request(str(toy_toml), "seeded:1", "int8", root=tmp_path / "artifacts")
+    trials = Trials(request, [], None, None, tmp_path, None)  # type: ignore[arg-type] # nothing is measured
+    rung = trials.rung(("blocks.0.attn.qkv",))
+    assert not rung.holds
+    assert (rung.lowered, rung.top1) == (9, {"ort-cpu": 0.9, "openvino": 0.5})
+    records[1]["passed"] = True
+    assert trials.rung(()).holds
+
+
+def test_what_is_made_in_the_end_has_to_be_what_was_tried(
+    search: Callable[..., Result], tried: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Trials.rung
+    monkeypatch.setattr(Trials, "rung", lambda self, kept: replace(usual(self, kept), artifact="0" * 64))
+    result = search()
+    assert result.exit_code == 1
+    assert "made again it is not what was tried" in result.stderr
 
 
 def test_reports_see_the_chosen_rung(tmp_path: Path) -> None:
