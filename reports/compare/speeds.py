@@ -54,6 +54,9 @@ def compare(
             if figure_name not in ("median", "throughput"):
                 found.append(replace(cell, notes=(*cell.notes, "too few samples for this percentile")))
             continue
+        if disturbed := _disturbed(pair):
+            found.append(replace(cell, notes=(*cell.notes, disturbed)))
+            continue
         estimates = noises[0].estimate(pair.base), noises[1].estimate(pair.new)
         if estimates[0] is None or estimates[1] is None:
             found.append(replace(cell, notes=(*cell.notes, "nothing tells how far processes vary")))
@@ -141,6 +144,15 @@ def _without_speed(base: Results, new: Results, pair: Pair) -> str | None:
         if doubt := results.doubt(record):
             return f"{which}: unproven: {doubt}"
     return None
+
+
+def _disturbed(pair: Pair) -> str:
+    """What makes one of two speeds doubtful, in a clause; empty where nothing does. Such a number proves no change, as
+    it is never called the fastest: the probe sees a part of what a busy machine does to a cell."""
+    for which, record in (("BASE", pair.base), ("NEW", pair.new)):
+        if record.get("disturbed"):
+            return f"{which}: disturbed: {record['disturbed']}"
+    return ""
 
 
 def server(pair: Pair) -> Compared:

@@ -54,6 +54,24 @@ def test_a_slow_down_of_a_twentieth_fails(compared: Any, processes: int) -> None
     assert "faster" in {cell["verdict"] for cell in back["cells"]}
 
 
+@pytest.mark.parametrize("which", ["BASE", "NEW"])
+def test_a_disturbed_number_proves_nothing_and_its_neighbours_are_judged(compared: Any, which: str) -> None:
+    """Of two equal runs one met a machine that was slowed down, and by more than the speed probe saw."""
+    sides = {"BASE": runs.matrix(0), "NEW": runs.matrix(1, slower=0.3)}
+    hit = next(record for record in sides[which] if record["kind"] == "latency")
+    hit |= {"disturbed": "the machine itself was 13% slower than at its best", "status": "unstable"}
+    found, status = compared(sides["BASE"], sides["NEW"], "--fail", "median:5%")
+    assert status == 1  # for the eleven others
+    verdicts = {cell["cell"]: cell for cell in found["cells"] if cell["kind"] == "latency"}
+    (doubtful,) = [cell for cell in verdicts.values() if cell["verdict"] != "slower"]
+    assert doubtful["verdict"] == "cannot tell"
+    assert f"{which}: disturbed: the machine itself was 13%" in " ".join(doubtful["notes"])
+    assert {cell["cell"][-12:] for cell in found["cells"] if cell["kind"] == "group"} >= {
+        "all 11 cells",
+        " all 2 cells",
+    }
+
+
 def test_measured_below_the_threshold_and_yet_reaching_it(compared: Any) -> None:
     """A true slow-down by the threshold is measured below it every other time."""
     found, status = compared(one(100.0), one(104.7, seed=4))
