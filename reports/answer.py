@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from reports.cells import (
-    SPREAD_NOTE,
     accuracy,
     accuracy_note,
     gain,
@@ -14,11 +13,12 @@ from reports.cells import (
     number,
     ranking,
     shown_status,
+    spread_note,
     subjects,
 )
 from reports.frames import Cell, Footnotes, Table, commands, frame, machine_column, model_cell, ran_as, status_note
 from reports.language import names, say
-from reports.numbers import NONE, overlap, spread
+from reports.numbers import NONE, overlap, rivals, spread
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
@@ -76,7 +76,7 @@ def answer(results: Results) -> Table:
             "fastest. Gain: the median of paddle fp32 at the same batch, divided by this median.",
             "Accuracy: whether top-1 held against the reference over the same images; in brackets, how much it "
             "changed. Where it was not measured, parity alone speaks for a cell; for int8 that is a coarse net.",
-            SPREAD_NOTE,
+            spread_note(results),
         ),
         tuple(notes.texts),
         commands(used),
@@ -127,7 +127,7 @@ def _gain(results: Results, cell: Record, notes: Footnotes) -> Cell:
     if base is cell:
         return Cell(1.0, say("it is paddle fp32"))
     remarks = []
-    if overlap(base.get("ci95_ms"), cell.get("ci95_ms")):
+    if overlap(*rivals(base, cell)):
         remarks.append(notes.number(say("the intervals overlap: it may be no gain at all")))
     if base["status"] == "unstable":
         remarks.append(notes.number(say("paddle fp32, {note}", note=status_note(base))))

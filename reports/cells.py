@@ -6,14 +6,26 @@ from collections.abc import Sequence
 
 from reports.frames import Cell, Footnotes, ran_as, runtime_name, status_note
 from reports.language import mark, say
-from reports.numbers import NONE, measured, overlap
+from reports.numbers import NONE, measured, overlap, rivals
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
 BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
-SPREAD_NOTE = mark(
+_SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
 )
+_ACROSS_RUNS_NOTE = mark(
+    "Intervals (95 %) say where another run on the same machine would find the median; a number has the digits that "
+    "its interval carries. Which cell of a run is faster is decided by the run's own, narrower intervals: its cells "
+    "met the same machine."
+)
+
+
+def spread_note(results: Results) -> str:
+    """What the intervals of latencies are, to be translated; records made before runs were told apart have those of a
+    run alone."""
+    across = any(cell.get("run_ci95_ms") for cell in results.of("latency"))
+    return _ACROSS_RUNS_NOTE if across else _SPREAD_NOTE
 
 
 def ranking(results: Results, cells: list[Record]) -> tuple[str, list[Record]]:
@@ -25,7 +37,7 @@ def ranking(results: Results, cells: list[Record]) -> tuple[str, list[Record]]:
     able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
-    close = [cell for cell in able if overlap(able[0].get("ci95_ms"), cell.get("ci95_ms"))]
+    close = [cell for cell in able if overlap(*rivals(able[0], cell))]
     return ("tie", close) if len(close) > 1 else ("fastest", able[:1])
 
 
@@ -75,7 +87,9 @@ def only_wide(cell: Record) -> bool:
     Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it may be ranked by it.
     Records of format 1 have no target and never are.
     """
-    interval, target, median = cell.get("ci95_ms"), cell.get("target"), cell.get("median_ms")
+    # The target is about what more processes narrow. Records made before that was told apart have one interval.
+    interval = cell.get("run_ci95_ms") or cell.get("ci95_ms")
+    target, median = cell.get("target"), cell.get("median_ms")
     if cell["status"] != "unstable" or cell.get("disturbed") or not (interval and target and median):
         return False
     steady = all(one.get("steady") is not False for one in cell.get("processes") or [])
@@ -121,6 +135,6 @@ def number(value: float | None, interval: Sequence[float] | None = None) -> Cell
 
 def gain(base: Record, cell: Record, notes: tuple[int, ...] = ()) -> Cell:
     """How many times faster a latency is than another. Its digits are those that both intervals together carry."""
-    value, own, its = base["median_ms"] / cell["median_ms"], cell.get("ci95_ms"), base.get("ci95_ms")
+    value, (its, own) = base["median_ms"] / cell["median_ms"], rivals(base, cell)
     interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
     return Cell(value, f"{measured(value, interval)}×", notes)

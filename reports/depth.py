@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from reports import ceilings, cells
-from reports.cells import SPREAD_NOTE, gain, number, shown_status, why
+from reports.cells import gain, number, shown_status, spread_note, why
 from reports.frames import (
     Cell,
     Footnotes,
@@ -68,7 +68,7 @@ def precision(results: Results) -> Table:
             "Accuracy: whether top-1 held against the reference over the same images; where it was not measured, "
             "parity alone speaks for a precision. Change of top-1: against that reference; p is that of McNemar's test "
             "in pairs. Gain: the median of fp32 on the same runtime at the same batch, divided by this median.",
-            SPREAD_NOTE,
+            spread_note(results),
         ),
         tuple(notes.texts),
         commands(used),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 NONE = "-"
 
@@ -46,6 +47,18 @@ def spread(value: float | None, interval: Sequence[float] | None) -> str:
 def overlap(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
     """Whether two intervals share a point. Without an interval nothing can be told apart: True."""
     return not one or not other or (one[0] <= other[1] and other[0] <= one[1])
+
+
+def rivals(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """The intervals (ms) by which two latencies are held against each other.
+
+    What runs differ in strikes all cells of a run alike, so there each run's own interval counts. Records made before
+    those were told apart have one interval.
+    """
+    own = "run_ci95_ms"
+    same = (one.get("machine"), one.get("run")) == (other.get("machine"), other.get("run"))
+    name = own if same and one.get(own) and other.get(own) else "ci95_ms"
+    return one.get(name), other.get(name)
 
 
 def tiny(value: float | None) -> str:

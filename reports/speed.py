@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.zoo import PUBLISHED
-from reports.cells import BATCH_NOTE, SPREAD_NOTE, label, number, only_wide, ranking, shown_status, subjects, why
+from reports.cells import BATCH_NOTE, label, number, only_wide, ranking, shown_status, spread_note, subjects, why
 from reports.frames import (
     Cell,
     Footnotes,
@@ -38,13 +38,9 @@ _LATENCY_NOTES = (
         "for orientation only."
     ),
 )
-_DETAIL_NOTES = (
-    BATCH_NOTE,
-    SPREAD_NOTE,
-    mark(
-        "A percentile is given only where the number of samples carries it. Ran as: precision and device as read back "
-        "from the runtime."
-    ),
+_DETAIL_NOTE = mark(
+    "A percentile is given only where the number of samples carries it. Ran as: precision and device as read back "
+    "from the runtime."
 )
 # Medians by the device's own events, beside the wall time that the median is of.
 _ON_DEVICE = {
@@ -124,7 +120,7 @@ def detail(results: Results) -> Table:
         "latency-detail",
         say("Each latency in detail"),
         frame((*machine_column(results), *columns), rows),
-        names(*(_DETAIL_NOTES if rows else (_NOTHING,))),
+        names(*((BATCH_NOTE, spread_note(results), _DETAIL_NOTE) if rows else (_NOTHING,))),
         tuple(notes.texts),
         commands(results.of("latency")),
         once=names("Threads"),

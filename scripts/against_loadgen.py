@@ -54,7 +54,7 @@ Sides = Mapping[str, Mapping[str, Any]]
 
 
 def compare(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each round its `sides`, and `probe_ms`: the machine's speed around each of the four measurements.
+    """For each round its `sides`, and `speed_ms`: the machine's speed around each of the four measurements.
 
     Runs in a process of its own.
     """
@@ -93,7 +93,7 @@ def compare(job: dict[str, Any]) -> list[dict[str, Any]]:
                         trial = loadgen.offline(lambda n: session.run(many[:n]), job["batch"], count)
                     found[side] |= {"seconds": max(trial.latencies_ms) / 1e3, "images": count}
                 speeds.append(_speed(probe))
-            rounds.append({"sides": found, "probe_ms": speeds})
+            rounds.append({"sides": found, "speed_ms": speeds})
     return rounds
 
 
@@ -123,8 +123,8 @@ def _collector_at_rest() -> Iterator[None]:
 
 def quiet(rounds: Sequence[Mapping[str, Any]]) -> list[Sides]:
     """The rounds in which the machine was not slowed down, against its best in all of them."""
-    probe = Probe(readings=[reading for one in rounds for reading in one["probe_ms"]])
-    return [one["sides"] for one in rounds if probe.slowdown(*one["probe_ms"]) <= TOLERABLE_SLOWDOWN]
+    probe = Probe(readings=[reading for one in rounds for reading in one["speed_ms"]])
+    return [one["sides"] for one in rounds if probe.slowdown(*one["speed_ms"]) <= TOLERABLE_SLOWDOWN]
 
 
 def carrying(rounds: Sequence[Sides], percentile: int) -> list[list[Sides]]:

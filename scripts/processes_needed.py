@@ -2,8 +2,8 @@
 
 Prints the table of docs/comparing.md: by how far processes vary and by the number of processes per cell, the share of
 comparisons that say "slower" or "faster" although nothing changed, that fail `median:5%` although nothing changed, and
-that fail when every cell, or one cell alone, got slower. Two runs of twelve cells each; what they differ in beyond
-their processes is drawn too (`RUNS_CV`).
+that fail when every cell, or one cell alone, got slower. Two runs of twelve cells each. What they differ in beyond
+their processes is drawn too: the machine's speed, of which a probe tells most, and what it does not tell.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reports.compare.change import RUNS_CV, SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
-from runtimes.bench.statistics import noise
+from reports.compare import machine_speed
+from reports.compare.change import SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
+from runtimes.bench.statistics import ASSUMED_RUNS_CV, BEYOND_PROBE_CV, noise
 
 SMALLEST, THRESHOLD = 0.01, 0.05
 CELLS = 12
 GROUPS = ([*range(12)], *([*range(place, place + 3)] for place in range(0, 12, 3)))
 NOTHING = [0.0] * CELLS
+# Readings of the probe around the processes of a cell: how many per process, and their relative standard deviation.
+READINGS, READINGS_CV = 2, 0.015
 
 
 def changes(chance: np.random.Generator, processes: int, between: float, slower: Sequence[float]) -> list[Change]:
@@ -27,13 +30,18 @@ def changes(chance: np.random.Generator, processes: int, between: float, slower:
 
     between: standard deviation of their logarithms. slower: of each cell, 0.05 is 5 %.
     """
-    base = _run(chance, processes, between, NOTHING)
-    new = _run(chance, processes, between, slower)
-    return [change(one, other, SMALLEST) for one, other in zip(base, new, strict=True)]
+    machine = chance.normal(0, ASSUMED_RUNS_CV, 2)
+    base = _run(chance, machine[0], processes, between, NOTHING)
+    new = _run(chance, machine[1], processes, between, slower)
+    readings = [one + chance.normal(0, READINGS_CV, READINGS * processes * CELLS) for one in machine]
+    shift = machine_speed.shift(*(np.exp(one).tolist() for one in readings))
+    return [change(one, other, SMALLEST, (shift.log, shift.error)) for one, other in zip(base, new, strict=True)]
 
 
-def _run(chance: np.random.Generator, processes: int, between: float, slower: Sequence[float]) -> list[Estimate]:
-    run = chance.normal(0, RUNS_CV)
+def _run(
+    chance: np.random.Generator, machine: float, processes: int, between: float, slower: Sequence[float]
+) -> list[Estimate]:
+    run = machine + chance.normal(0, BEYOND_PROBE_CV)
     levels = [np.exp(run + math.log1p(one) + chance.normal(0, between, processes)).tolist() for one in slower]
     cells = []
     for place, level in enumerate(levels):

@@ -63,7 +63,7 @@ COVERED = 0.9
 # three nineteen times in twenty, by simulation. The minutes keep a run short where the machine is disturbed.
 EFFORT = (
     *("--batch", "1", "--processes", "10", "--min-seconds", "8", "--max-seconds", "20", "--target", "3%"),
-    *("--patience", "10", "--minutes", "1.3"),
+    *("--patience", "90", "--minutes", "3"),
 )
 SETTINGS, RECORDS, INTERRUPTED = "settings.json", "records.json", 130  # 128 + SIGINT, as shells have it
 
@@ -149,10 +149,14 @@ def compare(out: Path, base: str, new: str) -> Judged:
 
 @dataclass
 class Cell:
-    """One cell over all runs: median and interval of each in milliseconds, by the run's name."""
+    """One cell over all runs, by the run's name.
+
+    Median and interval in milliseconds; the median's relative standard error by the variation between the processes.
+    """
 
     medians: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[float]:
         return [median for name, median in self.medians.items() if name.startswith(kind)]
@@ -161,6 +165,12 @@ class Cell:
     def common(self) -> float:
         """Median of the equal runs' medians, in milliseconds."""
         return statistics.median(self.of("equal"))
+
+    @property
+    def runs_cv(self) -> float:
+        """Standard deviation between equal runs (of log medians) beyond what their processes explain."""
+        explained = statistics.mean(error**2 for name, error in self.errors.items() if name.startswith("equal"))
+        return math.sqrt(max(0.0, statistics.variance(map(math.log, self.of("equal"))) - explained))
 
     @property
     def covering(self) -> list[str]:
@@ -181,6 +191,8 @@ def cells(runs: Sequence[Run]) -> dict[str, Cell]:
         for record in run.records:
             found[cell_name(record)].medians[run.name] = record["median_ms"]
             found[cell_name(record)].intervals[run.name] = tuple(record["ci95_ms"] or (math.nan, math.nan))
+            how = record["interval"]
+            found[cell_name(record)].errors[run.name] = (how["between_cv"] or 0.0) / math.sqrt(how["processes"])
     return found
 
 
@@ -263,7 +275,8 @@ def report(out: Path, runs: Sequence[Run]) -> None:
     lines = ["{} of {} intervals cover the common median of their cell".format(*covered(found))]
     for name, cell in found.items():
         ratio = statistics.median(cell.of("slower")) / cell.common - 1 if cell.of("slower") else math.nan
-        lines.append(f"{name}: common median {cell.common:.2f} ms, the slower model {ratio:+.1%}")
+        between = f"equal runs differ by {cell.runs_cv:.1%} (standard deviation) beyond their processes"
+        lines.append(f"{name}: common median {cell.common:.2f} ms; {between}; the slower model {ratio:+.1%}")
     for line in [*lines, *(f"equal: {one}" for one in same), *(f"slower: {one}" for one in slower)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if wrong := shortcomings(runs, found, same, slower):

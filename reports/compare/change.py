@@ -9,22 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from runtimes.bench.statistics import Noise, moderated, noise
+from runtimes.bench.statistics import BEYOND_PROBE_CV, Noise, moderated, noise
 
 SIGNIFICANCE = 0.05
 # Between processes that do the same, where nothing tells it. Measured of ViTs on two cores (docs/comparing.md).
 ASSUMED_BETWEEN_CV = 0.02
-# Between runs, beyond what their processes and the speed probe show; assumed, no measured figure. All cells of a run
-# share it, so that it does not average out over them.
-RUNS_CV = 0.005
 # Of a logarithm. Figures that agree to the last digit were read from too coarse a clock to be known any better.
 _SMALLEST_ERROR = 1e-5
 
 
 @dataclass(frozen=True)
 class Change:
-    """How a figure changed. amount: 0.05 is 5 % more, or 5 percentage points more of a fraction. low, high: its 95 %
-    interval. p: of no change that is worth reporting."""
+    """How a figure changed. amount: 0.05 is 5 % more, or 5 percentage points more of a fraction; of a speed, beyond
+    what the machine changed by. low, high: its 95 % interval. p: of no change that is worth reporting."""
 
     amount: float
     low: float
@@ -75,20 +72,23 @@ def mean(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def change(
-    base: Estimate, new: Estimate, smallest: float = 0.0, explained: float = 0.0, runs_cv: float = RUNS_CV
+    base: Estimate,
+    new: Estimate,
+    smallest: float = 0.0,
+    machine: tuple[float, float] = (0.0, 0.0),
+    runs_cv: float = BEYOND_PROBE_CV,
 ) -> Change:
     """Welch's t interval of a ratio, on logarithms, and p of a change of at most `smallest` (0.01: by 1 %).
 
-    explained: log ratio that something else explains, wholly or in part: a change between 0 and it is none. runs_cv:
-    standard deviation of what the cells of a run share. The test is that of an interval hypothesis: p is the larger of
+    machine: log ratio that is the machine's doing, which is taken out, and its standard error. runs_cv: standard
+    deviation of what the cells of a run share beyond it. The test is that of an interval hypothesis: p is the larger of
     those at its two ends, one-sided, and doubled, since a change may go both ways.
     """
-    log = new.log - base.log
-    error, dof = _combined([(base.error, base.dof), (new.error, new.dof), (math.sqrt(2) * runs_cv, math.inf)])
+    log = new.log - base.log - machine[0]
+    shared = math.hypot(math.sqrt(2) * runs_cv, machine[1])
+    error, dof = _combined([(base.error, base.dof), (new.error, new.dof), (shared, math.inf)])
     half = float(stats.t.ppf(0.975, dof)) * error
-    upper = max(0.0, explained) + math.log1p(smallest)
-    lower = min(0.0, explained) - math.log1p(smallest)
-    beyond = max(log - upper, lower - log)
+    beyond = abs(log) - math.log1p(smallest)
     p = min(1.0, 2 * float(stats.t.sf(beyond / error, dof)))
     return Change(math.expm1(log), math.expm1(log - half), math.expm1(log + half), p)
 
@@ -105,15 +105,17 @@ def paired(only_base: int, only_new: int, images: int, p: float) -> Change:
 
 
 def together(p: Sequence[float]) -> list[float]:
-    """p adjusted for their number (Holm 1979): where nothing changed, one comparison in twenty shows any change.
+    """p adjusted for their number (Hochberg 1988, "A sharper Bonferroni procedure for multiple tests of significance"):
+    where nothing changed, at most one comparison in twenty shows any change.
 
-    It holds however the figures depend on each other.
+    It holds for figures that depend on each other as those of a run do, which share what the run differs in (Sarkar
+    1998, "Some probability inequalities for ordered MTP2 random variables").
     """
-    order = np.argsort(p, kind="stable")
-    adjusted, worst = [0.0] * len(p), 0.0
-    for rank, index in enumerate(order):
-        worst = max(worst, min(1.0, (len(p) - rank) * p[index]))
-        adjusted[index] = worst
+    order = np.argsort(p, kind="stable")[::-1]
+    adjusted, least = [0.0] * len(p), 1.0
+    for rank, index in enumerate(order, start=1):
+        least = min(least, rank * p[index])
+        adjusted[index] = least
     return adjusted
 
 

@@ -82,7 +82,12 @@ class Noises:
             return known
         samples = record.get("samples_ms") or []
         sound = len(samples) > 5 and all(map(_above_zero, samples))
-        return of_one_process(figure, bootstrap_median(samples) if sound else record.get("ci95_ms"))
+        return of_one_process(figure, bootstrap_median(samples) if sound else _own(record))
+
+
+def _own(record: Record) -> Any:
+    """The interval of a run alone; records made before it was told apart have no other."""
+    return record.get("run_ci95_ms") or record.get("ci95_ms")
 
 
 def _as_stored(record: Record, figure: float) -> Estimate | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from reports.compare import machine_speed, match, quality, speeds
 from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amount, worst
 from reports.compare.figures import FIGURES
+from reports.compare.machine_speed import Shift
 from reports.compare.thresholds import Threshold
 from reports.results import Results
 
@@ -46,11 +47,15 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
     judged = tuple(_judged(cell, thresholds) for cell in cells)
     return Comparison(
         judged,
-        (*machine_speed.note(shift), *match.environments(base, new), *_power_notes(judged, thresholds)),
+        (*_machine_note(shift), *match.environments(base, new), *_power_notes(judged, thresholds)),
         tuple(map(match.name, found.only_base)),
         tuple(map(match.name, found.only_new)),
         _rule(thresholds, smallest),
     )
+
+
+def _machine_note(shift: Shift) -> list[str]:
+    return [f"{shift.note[0].upper()}{shift.note[1:]} (speed probe)."] if shift.note else []
 
 
 def _rule(thresholds: Sequence[Threshold], smallest: float) -> str:

@@ -5,50 +5,90 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
 
 from reports.compare.match import Pair
 from reports.results import is_number
 from runtimes.bench.store import Record
 
-# Medians of the probe in two runs differ by so much although the machine did not change.
-_NOISE = 0.02
+# Inference follows the probe about one to one; ten runs gave a slope of 1.2 (docs/measuring.md). So a part of what is
+# taken out is uncertain.
+_UNCERTAIN = 0.25
+# A smaller change is not worth a word.
+_WORTH_SAYING = 0.01
 _FEWEST_READINGS = 4
 
 
-def of_all(pairs: Sequence[Pair]) -> float:
-    """Log ratio of the readings around all processes, 0 within the probe's noise; above 0: slower in NEW."""
+@dataclass(frozen=True)
+class Shift:
+    """log: log ratio of the probe's times, above 0: slower in NEW. error: the standard error of what inference takes
+    longer for it."""
+
+    log: float
+    error: float
+
+    @property
+    def note(self) -> str:
+        """What to say of it, in a clause; empty where it is hardly any."""
+        if abs(self.log) < _WORTH_SAYING:
+            return ""
+        way = "slower" if self.log > 0 else "faster"
+        return f"the machine itself was {abs(math.expm1(self.log)):.1%} {way} in NEW, which is taken out of the change"
+
+
+# Where nothing tells, 1 % for each run is assumed; no measured figure.
+UNKNOWN = Shift(0.0, math.sqrt(2) * 0.01)
+
+
+def of_all(pairs: Sequence[Pair]) -> Shift:
+    """By the readings around all processes on a CPU."""
+    pairs = [pair for pair in pairs if _on_cpu(pair)]
     base = [reading for pair in pairs for reading in _readings(pair.base)]
     new = [reading for pair in pairs for reading in _readings(pair.new)]
-    return _shift(base, new) or 0.0
+    return shift(base, new)
 
 
-def of_cell(pair: Pair, otherwise: float) -> float:
-    """Like `of_all`, around the processes of one cell; `otherwise` where those are too few."""
-    shift = _shift(_readings(pair.base), _readings(pair.new))
-    return otherwise if shift is None else shift
+def of_cell(pair: Pair, otherwise: Shift) -> Shift:
+    """By the readings around the processes of one cell; `otherwise` where those are too few.
+
+    A product on the processor's cores says nothing of the speed of another device.
+    """
+    if not _on_cpu(pair):
+        return UNKNOWN
+    base, new = _readings(pair.base), _readings(pair.new)
+    return shift(base, new) if min(len(base), len(new)) >= _FEWEST_READINGS else otherwise
 
 
-def note(shift: float) -> list[str]:
-    """What to say of it; nothing where it did not change."""
-    if not shift:
-        return []
-    way = "slower" if shift > 0 else "faster"
-    amount = abs(math.expm1(shift))
-    return [
-        f"The machine itself was {amount:.0%} {way} in NEW (speed probe); a change that this explains is not judged."
-    ]
+def mean(shifts: Sequence[Shift]) -> Shift:
+    """Of cells of the same two runs, which met the same machine: their errors are not independent."""
+    return Shift(statistics.mean(one.log for one in shifts), statistics.mean(one.error for one in shifts))
+
+
+def _on_cpu(pair: Pair) -> bool:
+    return all((record.get("device") or "CPU") == "CPU" for record in (pair.base, pair.new))
 
 
 def _readings(record: Record) -> list[float]:
     """The speed probe's readings (ms) around the processes that a record is made of."""
     processes = record.get("processes") or ()
-    lists = [process.get("probe_ms") for process in processes]
+    lists = [process.get("speed_ms") for process in processes]
     found = [reading for readings in lists if isinstance(readings, list) for reading in readings]
     return [float(reading) for reading in found if is_number(reading) and reading > 0]
 
 
-def _shift(base: Sequence[float], new: Sequence[float]) -> float | None:
+def shift(base: Sequence[float], new: Sequence[float]) -> Shift:
+    """By the probe's readings (ms) of two runs; `UNKNOWN` where they are too few."""
     if min(len(base), len(new)) < _FEWEST_READINGS:
-        return None
-    shift = math.log(statistics.median(new) / statistics.median(base))
-    return shift if abs(shift) > _NOISE else 0.0
+        return UNKNOWN
+    log = math.log(statistics.median(new) / statistics.median(base))
+    return Shift(log, math.hypot(_error(base), _error(new), _UNCERTAIN * log))
+
+
+def _error(readings: Sequence[float]) -> float:
+    """Standard error of the logarithm of their median, by their scaled MAD: a median of normal readings varies by the
+    root of pi/2 more than their mean."""
+    spread = float(stats.median_abs_deviation(np.log(readings), scale="normal"))
+    return math.sqrt(math.pi / 2 / len(readings)) * spread

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reports.compare import machine_speed, match
-from reports.compare.change import SIGNIFICANCE, Change, Estimate, change, mean, together
+from reports.compare.change import SIGNIFICANCE, Estimate, change, mean, together
 from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured
 from reports.compare.figures import FIGURES, Noises, value
+from reports.compare.machine_speed import Shift
 from reports.compare.match import Pair
 from reports.frames import runtime_name
 from reports.results import MEASURED, Results
@@ -21,13 +21,13 @@ _WIDEST = 0.10
 
 @dataclass(frozen=True)
 class Speed:
-    """A speed that can be judged. machine: log ratio by which the machine's own speed changed, 0 within its noise."""
+    """A speed that can be judged. machine: how the machine's own speed changed."""
 
     cell: Compared
     base: Estimate
     new: Estimate
     more_is_better: bool
-    machine: float
+    machine: Shift
     pair: Pair | None = None
 
 
@@ -36,7 +36,7 @@ def compare(
     new: Results,
     pairs: Sequence[Pair],
     figure_name: str,
-    shift: float,
+    shift: Shift,
     smallest: float,
 ) -> list[Compared]:
     """Latencies or throughputs: all changes of a figure, and of groups of cells, are judged together."""
@@ -90,7 +90,7 @@ def _groups(singles: Sequence[Speed]) -> list[Speed]:
         if len(cells) < 2 or same in seen:
             continue
         seen.add(same)
-        machine = statistics.mean(one.machine for one in cells)
+        machine = machine_speed.mean([one.machine for one in cells])
         models = {one.cell.model for one in cells}
         whole = Compared(
             "group", models.pop() if len(models) == 1 else "", f"{name}, all {len(cells)} cells", cells[0].cell.figure
@@ -101,24 +101,19 @@ def _groups(singles: Sequence[Speed]) -> list[Speed]:
 
 
 def _verdicts(speeds: Sequence[Speed], smallest: float) -> list[Compared]:
-    """Speeds judged together. What the machine's own change of speed explains is no change of the cell."""
-
-    def judged(explained: bool) -> list[Change]:
-        changes = []
-        for one in speeds:
-            machine = -one.machine if one.more_is_better else one.machine
-            changes.append(change(one.base, one.new, smallest, machine if explained else 0.0))
-        adjusted = together([found.p for found in changes])
-        return [replace(found, p=p) for found, p in zip(changes, adjusted, strict=True)]
-
+    """Speeds judged together. The machine's own change of speed is no change of the cell."""
+    changes = []
+    for one in speeds:
+        log = -one.machine.log if one.more_is_better else one.machine.log
+        changes.append(change(one.base, one.new, smallest, (log, one.machine.error)))
+    adjusted = together([found.p for found in changes])
     verdicts = []
-    for one, found, naive in zip(speeds, judged(True), judged(False), strict=True):
-        cell = replace(one.cell, change=found)
+    for one, found, p in zip(speeds, changes, adjusted, strict=True):
+        notes = (*one.cell.notes, one.machine.note) if one.machine.note else one.cell.notes
+        cell = replace(one.cell, change=replace(found, p=p), notes=notes)
         slower = (found.amount > 0) != one.more_is_better
-        if found.p <= SIGNIFICANCE:
+        if p <= SIGNIFICANCE:
             cell = replace(cell, verdict=SLOWER if slower else FASTER)
-        elif naive.p <= SIGNIFICANCE:
-            cell = replace(cell, notes=(*cell.notes, "the machine's own change of speed may explain it"))
         elif found.half_width <= _WIDEST:
             cell = replace(cell, verdict=SAME)
         else:

@@ -10,13 +10,13 @@ from runtimes.base import discrepancy
 from runtimes.bench import disturbance, probe, records
 from runtimes.bench.executor import Outcome
 from runtimes.bench.plan import Cell, Policy
-from runtimes.bench.statistics import Noise, relative_half_width, summarize
+from runtimes.bench.statistics import Noise, across_runs, relative_half_width, summarize
 from runtimes.bench.store import Record
 
 # What a record has only after measuring; null before.
 _UNKNOWN = ("load_ms", "first_ms", "peak_memory_bytes", "memory", "disturbance", "disturbed", "processes")
 _LATENCY = (
-    *("median_ms", "ci95_ms", "interval", "p90_ms", "p95_ms", "p99_ms", "cv", "outliers", "target"),
+    *("median_ms", "ci95_ms", "run_ci95_ms", "interval", "p90_ms", "p95_ms", "p99_ms", "cv", "outliers", "target"),
     *("device_times_ms", "foreign_load"),
 )
 # The larger is the worse, except for these.
@@ -90,16 +90,16 @@ def medians(visits: Sequence[Outcome]) -> list[float]:
     return [statistics.median(one) for one in samples(visits) if one]
 
 
-def latency(visits: Sequence[Outcome], others: Noise, policy: Policy) -> Record:
+def latency(visits: Sequence[Outcome], others: Noise, runs: Noise, policy: Policy) -> Record:
     """The measured part of a record of kind latency, made of the visits that count (`usable`)."""
     by_process = samples(visits)
-    summary = summarize(by_process, others)
+    summary = summarize(by_process, others, runs)
     reasons = _doubts(visits)
     steady = all(_numbers(visit)["steady"] for visit in visits)
-    half = relative_half_width(summary["median_ms"], summary["ci95_ms"])
+    half = relative_half_width(summary["median_ms"], summary["run_ci95_ms"])
     if half > policy.target:
-        wide = "unknown" if summary["ci95_ms"] is None else f"{half:.1%}"
-        reasons.append(f"the 95 % interval is wider than asked for: half of it is {wide}, not {policy.target:.1%}")
+        wide = "unknown" if summary["run_ci95_ms"] is None else f"{half:.1%}"
+        reasons.append(f"the run's 95 % interval is wider than asked: half of it is {wide}, not {policy.target:.1%}")
     if not steady:
         reasons.append("the times did not get steady")
     times = [_numbers(visit)["device_times_ms"] for visit in visits]
@@ -113,14 +113,18 @@ def latency(visits: Sequence[Outcome], others: Noise, policy: Policy) -> Record:
     }
 
 
-def rated(found: Mapping[str, Any], visits: Sequence[Outcome], interval: list[float] | None, how: Any) -> Record:
+def rated(
+    found: Mapping[str, Any], visits: Sequence[Outcome], own: list[float] | None, how: Any, runs: Noise
+) -> Record:
     """The measured part of a record of kind throughput. visits: those to the batch and streams that were chosen.
 
-    found: batch, streams, images_per_s and what was searched.
+    found: batch, streams, images_per_s and what was searched. own: the run's own interval, made as `how` says. runs:
+    how far runs lie apart.
     """
     return {
         **found,
-        "ci95_images_per_s": interval,
+        "ci95_images_per_s": across_runs(found["images_per_s"], own, runs),
+        "run_ci95_images_per_s": own,
         "interval": how,
         "duration_s": sum(_numbers(visit)["duration_s"] for visit in visits),
         **_common(visits),
@@ -198,8 +202,8 @@ def _process(visit: Outcome) -> Record:
         "first_ms": numbers["first_ms"],
         "warmup_count": len(numbers["warmup_ms"]) if "warmup_ms" in numbers else None,
         "steady": numbers.get("steady"),
-        "slowdown": visit.slowdown if visit.probe_ms else None,
-        "probe_ms": list(visit.probe_ms),
+        "slowdown": visit.slowdown if visit.speed_ms else None,
+        "speed_ms": list(visit.speed_ms),
         "foreign_load": numbers["disturbance"].get("foreign_load"),
         "disturbed": trouble(visit),
         "time_utc": visit.time_utc,

@@ -109,7 +109,7 @@ class Run:
     def outcomes(self, name: str) -> list[Outcome]:
         """The visits with numbers, their slow-down by what is known now."""
         return [
-            dataclasses.replace(outcome, slowdown=self.executor.slowdown(outcome.probe_ms))
+            dataclasses.replace(outcome, slowdown=self.executor.slowdown(outcome.speed_ms))
             for outcome in self.visits.sound(name)
         ]
 

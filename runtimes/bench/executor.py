@@ -21,6 +21,7 @@ from runtimes import environment
 from runtimes.bench import probe as probes
 from runtimes.bench.job import Job
 from runtimes.bench.probe import Probe
+from runtimes.bench.statistics import Noise
 
 VISIT = "runtimes.bench.visit:run_job"
 _LOG = 4000  # characters kept of what a visit printed: the Python stack of a crash fits
@@ -32,14 +33,14 @@ class Outcome:
 
     numbers: what `visit.run_job` gave; None where it failed, for the reason in `failure` (`log`: what it printed).
     crashed: whether its process was ended by a signal of its own making.
-    probe_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
+    speed_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
     waited_s: for a machine that is slowed down.
     """
 
     numbers: Mapping[str, Any] | None
     failure: str | None = None
     log: str = ""
-    probe_ms: tuple[float, ...] = ()
+    speed_ms: tuple[float, ...] = ()
     slowdown: float = 0.0
     seconds: float = 0.0
     waited_s: float = 0.0
@@ -52,7 +53,7 @@ class Outcome:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Outcome:
         """The outcome that `as_dict` made a table of, also after a journey through JSON."""
-        return cls(**{**table, "probe_ms": tuple(table["probe_ms"])})
+        return cls(**{**table, "speed_ms": tuple(table["speed_ms"])})
 
 
 class Executor(Protocol):
@@ -67,8 +68,11 @@ class Executor(Protocol):
         patience_s: how long they may wait, all together, for a machine that is slowed down.
         """
 
-    def slowdown(self, probe_ms: Sequence[float]) -> float:
+    def slowdown(self, speed_ms: Sequence[float]) -> float:
         """How much slower than at its best, by what is known now, the machine was at these readings of its speed."""
+
+    def between_runs(self) -> Noise:
+        """How far earlier runs lie apart in the speed of the machine."""
 
 
 @dataclass
@@ -91,8 +95,11 @@ class Local:
         if self.probe:
             self.probe.keep()
 
-    def slowdown(self, probe_ms: Sequence[float]) -> float:
-        return self.probe.slowdown(*probe_ms) if self.probe and probe_ms else 0.0
+    def slowdown(self, speed_ms: Sequence[float]) -> float:
+        return self.probe.slowdown(*speed_ms) if self.probe and speed_ms else 0.0
+
+    def between_runs(self) -> Noise:
+        return self.probe.between_runs() if self.probe and self.probe.readings else Noise()
 
     def _visit(self, job: Job, patience_s: float) -> Outcome:
         before, waited = probes.wait(self.probe, patience_s) if self.probe else (None, 0.0)
@@ -101,7 +108,7 @@ class Local:
         seconds = time.perf_counter() - started
         readings = (before, self.probe.take()) if self.probe and before is not None else ()
         slowdown = self.slowdown(readings)
-        return replace(found, probe_ms=readings, slowdown=slowdown, seconds=seconds, waited_s=waited, time_utc=stamp)
+        return replace(found, speed_ms=readings, slowdown=slowdown, seconds=seconds, waited_s=waited, time_utc=stamp)
 
 
 def _call(job: Job) -> Outcome:
@@ -128,4 +135,4 @@ def _memory(peak: int | None, limit: int | None) -> str:
 
 def _probe_file() -> Path:
     name = environment.machine_key(environment.describe())
-    return platformdirs.user_cache_path("vitbench") / "probe" / f"{name}.json"
+    return platformdirs.user_cache_path("vitbench") / "speed" / f"{name}.json"

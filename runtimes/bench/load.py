@@ -37,9 +37,9 @@ def throughput(state: Run, course: Course) -> Record:
     used = compose.usable(sound, policy.processes)
     rates = [_rate(visit) for visit in used]
     rate = statistics.median(rates)
-    low_high, how = interval(rate, rates, _noise_of_latencies(state))
+    own, how = interval(rate, rates, _noise_of_latencies(state))
     chosen = {"batch": found.batch, "streams": found.streams, "images_per_s": rate, "searched": found.searched}
-    return state.finish(course, compose.rated(chosen, used, low_high, how))
+    return state.finish(course, compose.rated(chosen, used, own, how, state.executor.between_runs()))
 
 
 def _search(state: Run, course: Course) -> Found:

@@ -62,9 +62,9 @@ def _settled(state: Run, course: Course, courses: Sequence[Course]) -> Record | 
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = compose.usable(sound, 1 if state.out_of_time else policy.processes)
     others = [state.outcomes(other.key) for other in courses if other is not course]
-    measured = compose.latency(used, _noise(others, policy), policy)
+    measured = compose.latency(used, _noise(others, policy), state.executor.between_runs(), policy)
     seconds = sum(measured["samples_ms"]) / 1e3
-    half = relative_half_width(measured["median_ms"], measured["ci95_ms"])
+    half = relative_half_width(measured["median_ms"], measured["run_ci95_ms"])
     enough = seconds >= policy.min_s and measured["count"] >= policy.min_count and half <= policy.target
     # Disturbed visits count here: a machine that does not come to rest must not hold a run up for ever.
     spent = sum(map(sum, compose.samples(sound))) / 1e3

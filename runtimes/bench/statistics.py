@@ -16,6 +16,11 @@ CONFIDENCE = 0.95
 # A cell's own processes are few; what the run's other cells say of the variation between processes counts for at most
 # so many degrees of freedom, so that a cell which varies more than its neighbours is not talked down by them.
 _BORROWED_DOF = 4
+# Between runs, in the speed of the machine, where no earlier run tells: what it was where this was made (a virtual
+# machine, docs/measuring.md). It counts for as many degrees of freedom as other cells do.
+ASSUMED_RUNS_CV = 0.02
+# Between runs, beyond what the speed probe shows of the machine: measured there too.
+BEYOND_PROBE_CV = 0.007
 _OUTLIER_MADS = 3.0
 _RESAMPLES = 1000
 
@@ -90,6 +95,21 @@ def interval(value: float, processes: Sequence[float], others: Noise) -> tuple[l
     return (None if math.isinf(half) else [value * math.exp(-half), value * math.exp(half)]), how
 
 
+def across_runs(value: float, own: Sequence[float] | None, runs: Noise) -> list[float] | None:
+    """A run's own 95 % interval, widened to where the figure of another run is to be expected; None without one.
+
+    runs: how far earlier runs lie apart in the speed of the machine. The half width that this and `BEYOND_PROBE_CV`
+    give is added in quadrature on each side, on logarithms (Zou and Donner 2008, "Construction of confidence limits
+    about effect measures: a general approach", Statistics in Medicine 27).
+    """
+    if not own:
+        return None
+    machine = moderated(runs, Noise(ASSUMED_RUNS_CV, _BORROWED_DOF)).half_width(1)
+    beyond = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * BEYOND_PROBE_CV
+    below, above = (math.hypot(math.log(value / end), machine, beyond) for end in own)
+    return [value * math.exp(-below), value * math.exp(above)]
+
+
 def bootstrap_median(samples: Sequence[float]) -> list[float] | None:
     """The percentile bootstrap interval (95 %) of the median; None below six samples, which carry none.
 
@@ -108,18 +128,19 @@ def bootstrap_median(samples: Sequence[float]) -> list[float] | None:
     return [float(found.low), float(found.high)]
 
 
-def summarize(processes: Processes, others: Noise = Noise()) -> dict[str, Any]:
+def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> dict[str, Any]:
     """What samples in milliseconds say, given process by process (empty ones are left out).
 
-    count, median_ms with ci95_ms and `interval` (how it was made), p90_ms, p95_ms, p99_ms, cv, outliers. The interval
-    is the wider one of two: over processes (`interval`), and the bootstrap of all samples. A percentile is the nearest
-    rank, so a sample that was measured. cv: coefficient of variation inside a process, the median over processes.
-    outliers: samples further than three scaled MADs from the median of their process.
+    count, median_ms with ci95_ms (`across_runs`), run_ci95_ms (of this run alone) and `interval` (how that was made),
+    p90_ms, p95_ms, p99_ms, cv, outliers. The run's own interval is the wider one of two: over processes (`interval`),
+    and the bootstrap of all samples. A percentile is the nearest rank, so a sample that was measured. cv: coefficient
+    of variation inside a process, the median over processes. outliers: samples further than three scaled MADs from the
+    median of their process.
     """
     processes = [samples for samples in processes if len(samples)]
     if not processes:
         percentiles = {f"p{p}_ms": None for p in PERCENTILES}
-        nothing = dict.fromkeys(("median_ms", "ci95_ms", "interval", "cv", "outliers"))
+        nothing = dict.fromkeys(("median_ms", "ci95_ms", "run_ci95_ms", "interval", "cv", "outliers"))
         return {"count": 0, **nothing, **percentiles}
     samples = np.concatenate([np.asarray(one, dtype=np.float64) for one in processes])
     median = float(np.median(samples))
@@ -128,10 +149,12 @@ def summarize(processes: Processes, others: Noise = Noise()) -> dict[str, Any]:
     if between is None:
         how = {"method": "bootstrap of the samples of one process", "between_cv": None, "dof": 0, "processes": 1}
     known = [one for one in (between, inside) if one]
+    own = [min(low for low, _ in known), max(high for _, high in known)] if known else None
     return {
         "count": len(samples),
         "median_ms": median,
-        "ci95_ms": [min(low for low, _ in known), max(high for _, high in known)] if known else None,
+        "ci95_ms": across_runs(median, own, runs),
+        "run_ci95_ms": own,
         "interval": how,
         **{
             f"p{p}_ms": float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None

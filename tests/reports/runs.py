@@ -38,12 +38,12 @@ def common(kind: str, **fields: Any) -> dict[str, Any]:
     return record | fields
 
 
-def latency(times: list[list[float]], probe_ms: float = 4.25, **fields: Any) -> dict[str, Any]:
+def latency(times: list[list[float]], speed_ms: float = 4.25, **fields: Any) -> dict[str, Any]:
     """A latency of these samples in ms, process by process."""
     samples = [sample for one in times for sample in one]
     median = float(np.median(samples))
     processes = [
-        {"count": len(one), "median_ms": float(np.median(one)), "probe_ms": [probe_ms] * 2, "slowdown": 0.0}
+        {"count": len(one), "median_ms": float(np.median(one)), "speed_ms": [speed_ms] * 2, "slowdown": 0.0}
         for one in times
     ]
     numbers = {"samples_ms": samples, "count": len(samples), "median_ms": median, "processes": processes}

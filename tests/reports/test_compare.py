@@ -91,16 +91,26 @@ def test_certain_but_too_small_to_matter(compared: Any) -> None:
     assert only(found)["verdict"] == "no change"
 
 
-def test_what_the_machine_explains_is_not_judged(compared: Any) -> None:
-    slow_machine = one(107.0, seed=2, probe_ms=4.25 * 1.07)
+def test_what_the_machine_changed_by_is_taken_out(compared: Any) -> None:
+    slow_machine = one(107.0, seed=2, speed_ms=4.25 * 1.07)
     found, status = compared(one(100.0), slow_machine)
-    assert (only(found)["verdict"], status) == ("cannot tell", 0)
-    assert "the machine's own change of speed may explain it" in only(found)["notes"]
-    assert "7% slower in NEW" in found["notes"][0]
-    found, status = compared(one(100.0), one(120.0, seed=2, probe_ms=4.25 * 1.07))
-    assert (only(found)["verdict"], status) == ("slower", 1)  # more than the machine explains
-    found, _ = compared(one(100.0), one(107.0, seed=2, probe_ms=4.25 * 0.93))
-    assert only(found)["verdict"] == "slower"  # although the machine got faster
+    assert (only(found)["verdict"], status) == ("no change", 0)
+    assert only(found)["change"] == pytest.approx(0.0, abs=0.01)
+    assert any("7.0% slower in NEW, which is taken out" in note for note in only(found)["notes"])
+    assert "7.0% slower in NEW" in found["notes"][0]
+    found, status = compared(one(100.0), one(120.0, seed=2, speed_ms=4.25 * 1.07))
+    assert (only(found)["verdict"], status) == ("slower", 1)  # by more than the machine
+    found, status = compared(one(100.0), one(100.0, seed=2, speed_ms=4.25 * 0.93))
+    assert (only(found)["verdict"], status) == ("slower", 1)  # the machine got faster, the cell did not
+
+
+def test_a_product_on_the_processor_says_nothing_of_a_gpu(compared: Any) -> None:
+    base, new = (one(100.0, seed=seed, speed_ms=speed) for seed, speed in ((1, 4.25), (2, 4.25 * 1.07)))
+    for record in (*base, *new):
+        record["device"] = "CUDA:0"
+    found, _ = compared(base, new)
+    assert only(found)["change"] == pytest.approx(0.0, abs=0.01)
+    assert only(found)["notes"] == found["notes"][:0]
 
 
 def test_too_noisy_to_tell(compared: Any) -> None:
@@ -200,7 +210,7 @@ def test_accuracy_is_compared_image_by_image(compared: Any) -> None:
 
 
 def throughput(rates: list[float], **fields: Any) -> dict[str, Any]:
-    processes = [{"count": 0, "median_ms": None, "images_per_s": rate, "probe_ms": [4.25, 4.25]} for rate in rates]
+    processes = [{"count": 0, "median_ms": None, "images_per_s": rate, "speed_ms": [4.25, 4.25]} for rate in rates]
     about = {"batch": 4, "streams": 2, "threads": 2, "searched": [{"batch": 4, "streams": 2}]}
     return runs.common("throughput", images_per_s=float(np.mean(rates)), processes=processes, **{**about, **fields})
 

@@ -28,7 +28,7 @@ def test_markdown_to_the_letter(tmp_path: Path) -> None:
 
 def test_a_planted_slow_down_leads_the_comment(tmp_path: Path) -> None:
     """5 % on one runtime of four: the comment names it and nothing else, and the exit status is 1."""
-    steady, out = {"between": 0.01}, tmp_path / "comment.md"
+    steady, out = {"between": 0.006}, tmp_path / "comment.md"
     new = [*runs.matrix(1, **steady)[:8], *runs.matrix(1, slower=0.05, **steady)[8:12], *runs.matrix(1, **steady)[12:]]
     folders = [stored(tmp_path / name, found) for name, found in (("main", runs.matrix(0, **steady)), ("branch", new))]
     result = run(*folders, "--fail", "median:5%", "--markdown", out)

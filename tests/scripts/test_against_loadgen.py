@@ -22,7 +22,7 @@ def sides(ours: list[float], theirs: list[float]) -> dict[str, Any]:
 
 def test_rounds_in_which_the_machine_was_slowed_down_are_left_out() -> None:
     readings = [[4.0, 4.1, 4.0], [4.0, 4.4, 4.0], [4.3, 4.0, 4.0], [5.0, 5.0, 5.0]]
-    rounds = [{"sides": sides([n], [n]), "probe_ms": one} for n, one in enumerate(readings)]
+    rounds = [{"sides": sides([n], [n]), "speed_ms": one} for n, one in enumerate(readings)]
     assert [one["ours"]["samples_ms"] for one in against_loadgen.quiet(rounds)] == [[0], [2]], "within 8 % of the best"
 
 
@@ -65,7 +65,7 @@ def test_the_collector_rests_on_both_sides(
     (found,) = against_loadgen.compare({**job, "threads": 1})
     assert resting == [True, True]
     assert gc.isenabled()
-    assert len(found["probe_ms"]) == 5, "around each of the four"
+    assert len(found["speed_ms"]) == 5, "around each of the four"
     assert {side for side in found["sides"] if found["sides"][side]["images"] > 0} == {"ours", "loadgen"}
 
 
@@ -82,8 +82,8 @@ def test_the_collector_rests_on_both_sides(
 def test_the_verdict(
     toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch, rounds: list[Any], status: int, told: str
 ) -> None:
-    slow = {"sides": sides([9.0] * 64, [1.0] * 64), "probe_ms": [5.0]}
-    steady = [{"sides": one, "probe_ms": [4.0]} for one in rounds] or [{**slow, "probe_ms": [4.0, 5.0]}]
+    slow = {"sides": sides([9.0] * 64, [1.0] * 64), "speed_ms": [5.0]}
+    steady = [{"sides": one, "speed_ms": [4.0]} for one in rounds] or [{**slow, "speed_ms": [4.0, 5.0]}]
     monkeypatch.setattr(against_loadgen.loadgen, "require", lambda: None)
     monkeypatch.setattr(against_loadgen.cli, "artifacts", lambda *asked: {"fp32": toy_artifact})
     monkeypatch.setattr(against_loadgen.registry, "select", lambda chosen: [registry.get("ort-cpu")])

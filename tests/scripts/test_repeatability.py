@@ -33,12 +33,12 @@ def make(toy_artifact: Artifact, tmp_path: Path) -> Any:
     cost = Cost(1.0, 1.0, 10, 0, "rate")
     plan = Plan(cells, (), POLICY, Estimate((cost, cost), 0, 1, 10, 0, 1 << 30, None))
 
-    def made(name: str, slower: float = 0.0, probe_ms: tuple[float, float] = (4.0, 4.0)) -> None:
+    def made(name: str, slower: float = 0.0, speed_ms: tuple[float, float] = (4.0, 4.0)) -> None:
         def act(job: Job, visit: int) -> Outcome:
             chance = np.random.default_rng([*name.encode(), visit, CELLS.index(job.runtime)])
             level = 10 * (1 + slower) * np.exp(chance.normal(0, 0.005))
             return Outcome(
-                numbers(level * np.exp(chance.normal(0, 0.002, 6))), probe_ms=probe_ms, time_utc=name.partition("-")[2]
+                numbers(level * np.exp(chance.normal(0, 0.002, 6))), speed_ms=speed_ms, time_utc=name.partition("-")[2]
             )
 
         folder = tmp_path / name
@@ -97,7 +97,7 @@ def test_a_disturbed_run_is_made_again_or_told(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ["equal-0", "equal-1"]
-    make("equal-0", probe_ms=(4.0, 5.0))
+    make("equal-0", speed_ms=(4.0, 5.0))
     make("equal-1")
     with pytest.raises(CheckFailed, match="1 of 2 runs were disturbed"):
         repeatability.report(tmp_path, gathered(tmp_path, names))

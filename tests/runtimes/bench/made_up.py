@@ -15,6 +15,7 @@ from runtimes.bench import records, run, store
 from runtimes.bench.executor import Outcome
 from runtimes.bench.job import Job
 from runtimes.bench.plan import Cell, Plan, Policy
+from runtimes.bench.statistics import Noise
 
 NAMES = ("fake-a", "fake-b", "fake-c")
 FAKES = {
@@ -51,8 +52,11 @@ class Fake:
     def machine(self) -> str:
         return "m"
 
-    def slowdown(self, probe_ms: Sequence[float]) -> float:
-        return max((0.0, *(reading / 4.0 - 1 for reading in probe_ms)))
+    def slowdown(self, speed_ms: Sequence[float]) -> float:
+        return max((0.0, *(reading / 4.0 - 1 for reading in speed_ms)))
+
+    def between_runs(self) -> Noise:
+        return Noise()
 
     def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
         for job in jobs:
@@ -72,7 +76,7 @@ class Silent:
 
 def good(job: Job, visit: int) -> Outcome:
     rng = np.random.default_rng([visit, job.batch, NAMES.index(job.runtime)])
-    return Outcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), probe_ms=(4.0, 4.0))
+    return Outcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), speed_ms=(4.0, 4.0))
 
 
 def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], /, **fields: Any) -> None:

@@ -124,8 +124,8 @@ def test_a_real_visit(toy_artifact: Artifact, name: str) -> None:
     assert numbers["memory"]["peak_bytes"] >= numbers["memory"]["after_load_bytes"] > 10 << 20
     assert numbers["effective"]["precision"] == "fp32"
     assert numbers["discrepancies"] == []
-    assert found.probe_ms == tuple(speed.readings)
-    assert len(found.probe_ms) == 2
+    assert found.speed_ms == tuple(speed.readings)
+    assert len(found.speed_ms) == 2
 
 
 def test_a_damaged_artifact_ends_its_own_visit_only(toy_artifact: Artifact, tmp_path: Path) -> None:
@@ -142,14 +142,14 @@ def test_a_visit_on_a_slowed_down_machine_says_by_how_much(fakes: None, toy_arti
     readings = iter([4.0, 4.0, 4.0, 5.0])
     local = Local(Probe(read=lambda: next(readings)))
     first, second = local.run([Job(str(toy_artifact.path), "fake-crash", 1, effort=QUICK)] * 2)
-    assert (first.probe_ms, first.slowdown) == ((4.0, 4.0), 0.0)
-    assert (second.probe_ms, second.slowdown) == ((4.0, 5.0), pytest.approx(0.25))
+    assert (first.speed_ms, first.slowdown) == ((4.0, 4.0), 0.0)
+    assert (second.speed_ms, second.slowdown) == ((4.0, 5.0), pytest.approx(0.25))
     assert local.slowdown((6.0, 4.0)) == pytest.approx(0.5), "the worst counts"
     assert local.slowdown(()) == 0.0, "unknown"
 
 
 def test_outcomes_travel_as_json() -> None:
-    made = Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25, crashed=True)
+    made = Outcome({"samples_ms": [1.0]}, speed_ms=(4.0, 5.0), slowdown=0.25, crashed=True)
     assert Outcome.from_dict(json.loads(json.dumps(made.as_dict()))) == made
 
 

@@ -35,11 +35,11 @@ def in_mode(make_plan: Any) -> Callable[..., Plan]:
     return make
 
 
-def rated(images_per_s: float, probe_ms: tuple[float, float] = QUIET, **changes: Any) -> Outcome:
+def rated(images_per_s: float, speed_ms: tuple[float, float] = QUIET, **changes: Any) -> Outcome:
     fields = {"images_per_s": images_per_s, "duration_s": 2.0, "requests": 6, "streams": 1}
     found = {**numbers([10.0] * 6), **fields, **changes}
     del found["device_times_ms"]  # which only mode latency has
-    return Outcome(found, probe_ms=probe_ms)
+    return Outcome(found, speed_ms=speed_ms)
 
 
 def searching(chosen: list[Outcome], per_image: float = 10.0) -> Fake:
@@ -113,7 +113,7 @@ def test_the_noise_of_rates_is_that_of_undisturbed_latencies(in_mode: Any, folde
         if job.mode == "throughput":
             return rated(100.0 + 90.0 * (job.batch - 1))
         if (job.runtime, visit) == ("fake-b", 0):
-            return Outcome(numbers([14.0] * 6), probe_ms=SLOW)
+            return Outcome(numbers([14.0] * 6), speed_ms=SLOW)
         return good(job, visit)
 
     made = measure(in_mode("throughput", "fake-a", "fake-b", latencies=True, target=0.9), folder, Fake(act))
@@ -124,10 +124,10 @@ def test_the_noise_of_rates_is_that_of_undisturbed_latencies(in_mode: Any, folde
         assert record["interval"]["between_cv"] < 0.02
 
 
-def served(qps_max: float, probe_ms: tuple[float, float] = QUIET) -> Outcome:
+def served(qps_max: float, speed_ms: tuple[float, float] = QUIET) -> Outcome:
     fields = ("points", "percentile", "latency_bound_ms", "bound", "capacity_qps", "unloaded_ms", "loadgen")
     return Outcome(
-        {**numbers([10.0] * 6), **dict.fromkeys(fields), "qps_max": qps_max, "streams": 1}, probe_ms=probe_ms
+        {**numbers([10.0] * 6), **dict.fromkeys(fields), "qps_max": qps_max, "streams": 1}, speed_ms=speed_ms
     )
 
 

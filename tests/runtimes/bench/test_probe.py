@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtimes.bench import probe
 from runtimes.bench.probe import Probe
+from runtimes.bench.statistics import Noise
 
 
 def reading(*values: float) -> Probe:
@@ -63,11 +65,34 @@ def test_what_earlier_runs_saw_shows_that_a_whole_run_was_slow(tmp_path: Path) -
     assert later.slowdown(5.0) == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"a": 1}', '["x", -1, null]', "[]"])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a": 1}', '["x", -1, null]', "[]", "[[], [null, -1, true, NaN]]", "[4, 4]"]
+)
 def test_a_damaged_file_is_no_history(tmp_path: Path, text: str) -> None:
     file = tmp_path / "machine.json"
     file.write_text(text)
     speed = Probe(file, read=lambda: 4.0)
     speed.take()
     speed.keep()
-    assert json.loads(file.read_text()) == [4.0]
+    speed.keep()
+    assert json.loads(file.read_text()) == [[4.0]]
+
+
+def test_earlier_runs_tell_how_far_runs_lie_apart(tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    # The third run was in the slow state most of the time, the last is too short to count.
+    runs = [[4.0] * 8, [4.08] * 9, [5.0] * 9 + [4.16] * 8, [4.3] * 7]
+    file.write_text(json.dumps(runs))
+    speed = Probe(file, read=lambda: 4.0)
+    speed.take()
+    found = speed.between_runs()
+    assert found.dof == 2
+    assert found.between_cv == pytest.approx(np.std(np.log([4.0, 4.08, 4.16]), ddof=1))
+    assert Probe(read=lambda: 4.0).take() == 4.0
+
+
+def test_one_run_alone_says_nothing_of_others() -> None:
+    speed = Probe(read=lambda: 4.0)
+    for _ in range(20):
+        speed.take()
+    assert speed.between_runs() == Noise()

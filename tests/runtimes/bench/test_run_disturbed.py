@@ -14,7 +14,7 @@ from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, num
 def test_a_disturbed_visit_is_repeated_and_left_out(make_plan: Any, folder: Path) -> None:
     def slow_once(job: Job, visit: int) -> Outcome:
         if visit == 0:
-            return Outcome(numbers([20.0] * 6), probe_ms=(4.0, 5.0))
+            return Outcome(numbers([20.0] * 6), speed_ms=(4.0, 5.0))
         return good(job, visit)
 
     fake = Fake(slow_once)
@@ -28,7 +28,7 @@ def test_a_cell_that_stays_disturbed_is_flagged_and_kept(make_plan: Any, folder:
     busy = {"foreign_load": 0.4, "unmeasured": {}}
 
     def always(job: Job, visit: int) -> Outcome:
-        return Outcome(numbers([10.0, 10.1] * 3, disturbance=busy), probe_ms=(4.0, 4.0))
+        return Outcome(numbers([10.0, 10.1] * 3, disturbance=busy), speed_ms=(4.0, 4.0))
 
     fake = Fake(always)
     (record,) = measure(make_plan("fake-a"), folder, fake)
@@ -59,7 +59,7 @@ def test_patience_is_spent_once(make_plan: Any, folder: Path) -> None:
 def test_when_time_is_over_what_was_undisturbed_counts(make_plan: Any, folder: Path) -> None:
     def slow_at_first(job: Job, visit: int) -> Outcome:
         slow = visit == 0 and job.runtime == "fake-a"
-        return Outcome(numbers([20.0] * 6), probe_ms=(4.0, 5.0)) if slow else good(job, visit)
+        return Outcome(numbers([20.0] * 6), speed_ms=(4.0, 5.0)) if slow else good(job, visit)
 
     policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.2)
     fake = Fake(slow_at_first)
@@ -76,7 +76,7 @@ def test_every_cause_of_a_disturbance_is_told_once_and_at_its_worst(make_plan: A
     loads = [{"foreign_load": 0.4, "gpu": hot}, {"foreign_load": 0.2, "gpu": None}]
 
     def busy(job: Job, visit: int) -> Outcome:
-        return Outcome(numbers([10.0] * 6, disturbance={**loads[visit % 2], "unmeasured": {}}), probe_ms=(4.0, 5.0))
+        return Outcome(numbers([10.0] * 6, disturbance={**loads[visit % 2], "unmeasured": {}}), speed_ms=(4.0, 5.0))
 
     (record,) = measure(make_plan("fake-a", policy=replace(POLICY, repeats=0)), folder, Fake(busy))
     assert record["disturbed"].count("slower than at its best") == 1
@@ -90,7 +90,7 @@ def test_on_a_machine_that_is_hardly_ever_quiet_the_interval_is_known_all_the_sa
     make_plan: Any, folder: Path
 ) -> None:
     def slow_at_first(job: Job, visit: int) -> Outcome:
-        return Outcome(numbers([12.0] * 6), probe_ms=(4.0, 5.0)) if visit == 0 else good(job, visit)
+        return Outcome(numbers([12.0] * 6), speed_ms=(4.0, 5.0)) if visit == 0 else good(job, visit)
 
     policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.9)
     made = measure(make_plan(*NAMES, policy=policy), folder, Fake(slow_at_first))
@@ -105,7 +105,7 @@ def test_undisturbed_processes_tell_of_undisturbed_ones(make_plan: Any, folder: 
 
     def slow_at_first(job: Job, visit: int) -> Outcome:
         slow = visit == 0 and job.runtime == "fake-a"
-        return Outcome(numbers([14.0] * 6), probe_ms=(4.0, 5.0)) if slow else good(job, visit)
+        return Outcome(numbers([14.0] * 6), speed_ms=(4.0, 5.0)) if slow else good(job, visit)
 
     policy = replace(POLICY, minutes=1e-9, min_count=4, target=0.9)
     plan = make_plan(*NAMES, batches=(1, 2), policy=policy)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.bench.statistics import (
+    BEYOND_PROBE_CV,
     Noise,
     bootstrap_median,
     carries,
@@ -38,7 +39,7 @@ def test_by_hand() -> None:
     between = math.log(8 / 3) / math.sqrt(2)
     assert found["interval"]["between_cv"] == pytest.approx(between)
     assert (found["interval"]["dof"], found["interval"]["processes"]) == (1, 2)
-    assert found["ci95_ms"][1] == pytest.approx(5.5 * math.exp(12.706 * math.log(8 / 3) / 2), rel=1e-3)
+    assert found["run_ci95_ms"][1] == pytest.approx(5.5 * math.exp(12.706 * math.log(8 / 3) / 2), rel=1e-3)
     # Mean 3, standard deviation the root of 2; mean 8, the same: the median of both.
     assert found["cv"] == pytest.approx((math.sqrt(2) / 3 + math.sqrt(2) / 8) / 2)
     found = summarize([[1] * 63 + [2] * 7])
@@ -102,16 +103,35 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says(processes: int)
         medians = [[float(np.median(one)) for one in cell] for cell in run]
         for index, cell in enumerate(run):
             others = noise(medians[:index] + medians[index + 1 :])
-            low, high = summarize(cell, others)["ci95_ms"]
+            low, high = summarize(cell, others)["run_ci95_ms"]
             covered += low <= 1 <= high
             total += 1
     assert covered / total == pytest.approx(0.96, abs=0.025)
+
+
+@pytest.mark.parametrize(("machine", "known"), [(0.025, 10), (0.01, 0), (0.002, 10)])
+def test_the_interval_covers_what_all_runs_have_in_common(machine: float, known: int) -> None:
+    """The machine's speed differs by `machine` between runs, of which the probe of so many earlier runs tells."""
+    rng = np.random.default_rng(5)
+    covered = alone = 0
+    for _ in range(200):
+        earlier = noise([np.exp(rng.normal(0, machine, known)).tolist()])
+        level = math.exp(rng.normal(0, math.hypot(machine, BEYOND_PROBE_CV)))
+        run = [level * math.exp(rng.normal(0, 0.005)) * np.exp(rng.normal(0, 0.01, 20)) for _ in range(10)]
+        found = summarize(run, Noise(0.005, 20), earlier)
+        covered += found["ci95_ms"][0] <= 1 <= found["ci95_ms"][1]
+        alone += found["run_ci95_ms"][0] <= 1 <= found["run_ci95_ms"][1]
+    assert covered / 200 >= 0.93
+    assert alone / 200 < 0.85
+    narrow = [summarize([[1.0] * 9] * 4, Noise(), Noise(cv, 40))["ci95_ms"] for cv in (0.0, 0.01, 0.03)]
+    assert narrow[0][0] > narrow[1][0] > narrow[2][0]
+    assert narrow[0][1] == pytest.approx(math.exp(1.96 * BEYOND_PROBE_CV), abs=0.01)
 
 
 def test_intervals_of_one_process_alone_are_those_of_its_samples() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(200):
-        low, high = summarize([rng.exponential(size=31)])["ci95_ms"]
+        low, high = summarize([rng.exponential(size=31)])["run_ci95_ms"]
         covered += low <= np.log(2) <= high
     assert covered / 200 == pytest.approx(0.95, abs=0.04)

@@ -11,7 +11,7 @@ from runtimes.bench.visits import VISITS, Visits
 def test_what_was_added_is_stored(tmp_path: Path) -> None:
     visits = Visits(tmp_path)
     made = [
-        Outcome({"samples_ms": [1.0]}, probe_ms=(4.0, 5.0), slowdown=0.25, seconds=2.0, waited_s=1.0, time_utc="now"),
+        Outcome({"samples_ms": [1.0]}, speed_ms=(4.0, 5.0), slowdown=0.25, seconds=2.0, waited_s=1.0, time_utc="now"),
         Outcome(None, "ended by SIGKILL", "log"),
     ]
     for outcome in made:
