@@ -1,4 +1,4 @@
-"""Do runs of the same matrix agree, and is a model that is 5 % slower found? A quarter of an hour on two cores.
+"""Do runs of the same matrix agree, and is a model that is 5 % slower found? Half an hour on two cores at most.
 
     python scripts/repeatability.py
 
@@ -59,11 +59,10 @@ std = [0.5, 0.5, 0.5]
 # 5.2 % more multiply-accumulates: patches and head cost what a quarter of a block does.
 DEPTHS = {"equal": 19, "slower": 20}
 COVERED = 0.9
-# Processes are what counts (docs/measuring.md). At 2 % between them ten in each of two cells find 5 % in three runs of
-# three nineteen times in twenty, by simulation. The minutes keep a run short where the machine is disturbed.
+# Processes are what counts (docs/measuring.md). The minutes end a run that is disturbed all the time.
 EFFORT = (
     *("--batch", "1", "--processes", "10", "--min-seconds", "8", "--max-seconds", "20", "--target", "3%"),
-    *("--patience", "90", "--minutes", "3"),
+    *("--patience", "150", "--minutes", "4"),
 )
 SETTINGS, RECORDS, INTERRUPTED = "settings.json", "records.json", 130  # 128 + SIGINT, as shells have it
 
