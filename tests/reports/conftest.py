@@ -62,8 +62,8 @@ def make() -> Make:
 def folder(tmp_path: Path):
     """Write records, and the environment where one is given, into a new results folder."""
 
-    def write(*records: dict[str, Any], environment: dict[str, Any] | None = None) -> Path:
-        run = tmp_path / "run"
+    def write(*records: dict[str, Any], environment: dict[str, Any] | None = None, name: str = "run") -> Path:
+        run = tmp_path / name
         run.mkdir(exist_ok=True)
         (run / "results.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
         if environment is not None:

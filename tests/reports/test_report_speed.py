@@ -11,6 +11,7 @@ import pytest
 
 from reports import depth, quality, results, speed, tables
 from reports.answer import answer
+from tests.reports import synthetic
 from tests.reports.shown import BASE, TINY, bold, speeds, texts
 
 
@@ -56,6 +57,26 @@ def test_overlapping_intervals_are_a_tie_and_nothing_is_bold(make: Any, folder: 
     rows = texts(answer(found))
     assert [(row["Verdict"], row["Runtime"]) for row in rows] == [("tie", "ort-cpu fp32"), ("tie", "openvino fp32")]
     assert bold(answer(found)) == bold(speed.latency(found)) == []
+
+
+def test_cells_of_one_run_are_held_against_each_other_by_the_runs_own_intervals(make: Any, folder: Any) -> None:
+    """What runs differ in strikes both alike; of two runs it does not."""
+    cells = [
+        make.latency(median, 5.0, run_ci95_ms=[median - 1.0, median + 1.0], runtime=name)
+        for name, median in (("ort-cpu", 100.0), ("openvino", 103.0))
+    ]
+    proofs = [make.parity(runtime=name) for name in ("ort-cpu", "openvino")]
+    together = results.load(folder(*proofs, *cells))
+    (row,) = texts(answer(together))
+    assert (row["Verdict"], row["95 % interval (ms)"]) == ("fastest", "95.0–105.0")
+    assert any("another run on the same machine" in note for note in answer(together).notes)
+    days = zip(("monday", "tuesday"), cells, strict=True)
+    apart = results.load([folder(*proofs, cell, environment=synthetic.ENVIRONMENT, name=day) for day, cell in days])
+    assert {row["Verdict"] for row in texts(answer(apart))} == {"tie"}
+    before = [{name: cell[name] for name in cell if name != "run_ci95_ms"} for cell in cells]
+    found = results.load(folder(*proofs, *before))
+    assert {row["Verdict"] for row in texts(answer(found))} == {"tie"}
+    assert not any("another run on the same machine" in note for note in answer(found).notes)
 
 
 def test_without_an_interval_nothing_is_the_fastest(make: Any, folder: Any) -> None:

@@ -93,6 +93,15 @@ def test_intervals_that_cover_too_little_are_told() -> None:
     assert repeatability.shortcomings([], {"a": cell}, [], []) == ["8 of 10 intervals cover the common median"]
 
 
+def test_how_far_runs_differ_beyond_their_processes() -> None:
+    """By hand: logarithms 0, 0.02 and 0.04 have a variance of 0.0004, of which processes explain 0.0003."""
+    cell = repeatability.Cell({f"equal-{i}": 10 * np.exp(0.02 * i) for i in range(3)} | {"slower-0": 99.0})
+    cell.errors = dict.fromkeys(cell.medians, 3e-4**0.5) | {"slower-0": 1.0}
+    assert cell.runs_cv == pytest.approx(0.01)
+    cell.errors["equal-0"] = 0.1
+    assert cell.runs_cv == 0.0
+
+
 def test_a_disturbed_run_is_made_again_or_told(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
