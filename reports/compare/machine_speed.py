@@ -30,6 +30,10 @@ class Shift:
     log: float
     error: float
 
+    def differs(self, other: Shift) -> bool:
+        """Whether it is worth a word beside the other."""
+        return abs(self.log - other.log) >= _WORTH_SAYING
+
     @property
     def note(self) -> str:
         """What to say of it, in a clause; empty where it is hardly any."""

@@ -65,6 +65,8 @@ def compare(
             note = "measured in one process: 2 % between processes is assumed"
             cell = replace(cell, notes=(*cell.notes, note))
         machine = machine_speed.of_cell(pair, shift)
+        if machine.differs(shift):
+            cell = replace(cell, notes=(*cell.notes, machine.note or "the machine itself did not change"))
         found.append(Speed(cell, estimates[0], estimates[1], figure.more_is_better, machine, pair))
     singles = [one for one in found if isinstance(one, Speed)]
     verdicts = _verdicts([*singles, *_groups(singles)], smallest)
@@ -109,8 +111,7 @@ def _verdicts(speeds: Sequence[Speed], smallest: float) -> list[Compared]:
     adjusted = together([found.p for found in changes])
     verdicts = []
     for one, found, p in zip(speeds, changes, adjusted, strict=True):
-        notes = (*one.cell.notes, one.machine.note) if one.machine.note else one.cell.notes
-        cell = replace(one.cell, change=replace(found, p=p), notes=notes)
+        cell = replace(one.cell, change=replace(found, p=p))
         slower = (found.amount > 0) != one.more_is_better
         if p <= SIGNIFICANCE:
             cell = replace(cell, verdict=SLOWER if slower else FASTER)

@@ -96,8 +96,8 @@ def test_what_the_machine_changed_by_is_taken_out(compared: Any) -> None:
     found, status = compared(one(100.0), slow_machine)
     assert (only(found)["verdict"], status) == ("no change", 0)
     assert only(found)["change"] == pytest.approx(0.0, abs=0.01)
-    assert any("7.0% slower in NEW, which is taken out" in note for note in only(found)["notes"])
-    assert "7.0% slower in NEW" in found["notes"][0]
+    assert "7.0% slower in NEW, which is taken out of the change (speed probe)" in found["notes"][0]
+    assert only(found)["notes"] == [], "said once"
     found, status = compared(one(100.0), one(120.0, seed=2, speed_ms=4.25 * 1.07))
     assert (only(found)["verdict"], status) == ("slower", 1)  # by more than the machine
     found, status = compared(one(100.0), one(100.0, seed=2, speed_ms=4.25 * 0.93))
@@ -110,7 +110,17 @@ def test_a_product_on_the_processor_says_nothing_of_a_gpu(compared: Any) -> None
         record["device"] = "CUDA:0"
     found, _ = compared(base, new)
     assert only(found)["change"] == pytest.approx(0.0, abs=0.01)
-    assert only(found)["notes"] == found["notes"][:0]
+    assert not any("machine itself" in note for note in [*only(found)["notes"], *found["notes"]])
+
+
+def test_a_cell_whose_machine_differed_from_the_others_says_so(compared: Any) -> None:
+    base = [*one(100.0), one(100.0, seed=3, batch=4)[-1]]
+    new = [*one(100.0, seed=2), one(100.0, seed=4, batch=4, speed_ms=4.25 * 1.05)[-1]]
+    found, _ = compared(base, new)
+    notes = {cell["cell"]: " ".join(cell["notes"]) for cell in found["cells"] if cell["kind"] == "latency"}
+    ((_, quiet), (_, slow)) = sorted(notes.items(), key=lambda item: "batch 4" in item[0])
+    assert "the machine itself was 5.0% slower" in slow
+    assert "the machine itself did not change" in quiet
 
 
 def test_too_noisy_to_tell(compared: Any) -> None:
