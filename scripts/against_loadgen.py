@@ -4,7 +4,7 @@
 
 Modes latency and throughput measure as the bench does; LoadGen's SingleStream and Offline scenarios drive the same
 session. Each round has all four in random order, the garbage collector at rest in each. The machine's speed is probed
-around each of the four: a round in which it was more than 8 % slower than at its best is counted and left out.
+around each of the four: a round in which it changed by more than 8 % is counted and left out.
 
 Shown are medians and 90th percentiles of all samples that are left, images per second of all rounds that are left, and
 the ratio of ours to LoadGen's, the median of the rounds' with their quartiles: what changes from round to round does so
@@ -121,10 +121,9 @@ def _collector_at_rest() -> Iterator[None]:
         gc.enable()
 
 
-def quiet(rounds: Sequence[Mapping[str, Any]]) -> list[Sides]:
-    """The rounds in which the machine was not slowed down, against its best in all of them."""
-    probe = Probe(readings=[reading for one in rounds for reading in one["speed_ms"]])
-    return [one["sides"] for one in rounds if probe.slowdown(*one["speed_ms"]) <= TOLERABLE_SLOWDOWN]
+def steady(rounds: Sequence[Mapping[str, Any]]) -> list[Sides]:
+    """The rounds in which the machine did not change its speed: fast or slow, it was the same for both sides."""
+    return [one["sides"] for one in rounds if max(one["speed_ms"]) / min(one["speed_ms"]) - 1 <= TOLERABLE_SLOWDOWN]
 
 
 def carrying(rounds: Sequence[Sides], percentile: int) -> list[list[Sides]]:
@@ -196,7 +195,7 @@ def main(
         except isolate.JobError as error:
             wrong.append(f"{runtime.name}: {error}")
             continue
-        kept = quiet(found)
+        kept = steady(found)
         left_out = f"{len(found) - len(kept)} of {len(found)}"
         if not kept:
             wrong.append(f"{runtime.name}: the machine changed its speed in every round")

@@ -20,10 +20,10 @@ def sides(ours: list[float], theirs: list[float]) -> dict[str, Any]:
     return {"ours": {"samples_ms": ours, **more}, "loadgen": {"samples_ms": theirs, **more}}
 
 
-def test_rounds_in_which_the_machine_was_slowed_down_are_left_out() -> None:
+def test_rounds_in_which_the_machine_changed_its_speed_are_left_out() -> None:
     readings = [[4.0, 4.1, 4.0], [4.0, 4.4, 4.0], [4.3, 4.0, 4.0], [5.0, 5.0, 5.0]]
     rounds = [{"sides": sides([n], [n]), "speed_ms": one} for n, one in enumerate(readings)]
-    assert [one["ours"]["samples_ms"] for one in against_loadgen.quiet(rounds)] == [[0], [2]], "within 8 % of the best"
+    assert [one["ours"]["samples_ms"] for one in against_loadgen.steady(rounds)] == [[0], [2], [3]], "within 8 %"
 
 
 def test_rounds_are_put_together_until_both_sides_carry_a_p90() -> None:
@@ -82,12 +82,12 @@ def test_the_collector_rests_on_both_sides(
 def test_the_verdict(
     toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch, rounds: list[Any], status: int, told: str
 ) -> None:
-    slow = {"sides": sides([9.0] * 64, [1.0] * 64), "speed_ms": [5.0]}
-    steady = [{"sides": one, "speed_ms": [4.0]} for one in rounds] or [{**slow, "speed_ms": [4.0, 5.0]}]
+    changed = {"sides": sides([9.0] * 64, [1.0] * 64), "speed_ms": [4.0, 5.0]}
+    steady = [{"sides": one, "speed_ms": [4.0]} for one in rounds]
     monkeypatch.setattr(against_loadgen.loadgen, "require", lambda: None)
     monkeypatch.setattr(against_loadgen.cli, "artifacts", lambda *asked: {"fp32": toy_artifact})
     monkeypatch.setattr(against_loadgen.registry, "select", lambda chosen: [registry.get("ort-cpu")])
-    monkeypatch.setattr(against_loadgen.isolate, "call", lambda *asked, **options: [*steady, slow])
+    monkeypatch.setattr(against_loadgen.isolate, "call", lambda *asked, **options: [*steady, changed])
     result = CliRunner().invoke(against_loadgen.main, ["--runtime", "ort-cpu"])
     assert (result.exit_code, told in result.stderr) == (status, True), result.output
     assert f"1 of {len(steady) + 1}" in result.stdout or not rounds
