@@ -134,5 +134,5 @@ def _memory(peak: int | None, limit: int | None) -> str:
 
 
 def _probe_file() -> Path:
-    name = environment.machine_key(environment.describe())
+    name = environment.setting_key(environment.describe())  # the probe's threads follow the variables too
     return platformdirs.user_cache_path("vitbench") / "speed" / f"{name}.json"

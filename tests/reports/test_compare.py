@@ -232,6 +232,11 @@ def test_a_lower_throughput_is_slower(compared: Any) -> None:
     cell = only(found, "throughput")
     assert (cell["verdict"], status) == ("slower", 1)
     assert "best at batch 4, 2 streams, now at batch 8, 2 streams" in cell["notes"]
+    slowed = throughput(new)
+    for process in slowed["processes"]:
+        process["speed_ms"] = [4.25 * 1.1] * 2
+    found, _ = compared([proof, throughput(base)], [proof, slowed])
+    assert only(found, "throughput")["change"] == pytest.approx(1.1 * 45 / 50 - 1, abs=0.01), "a rate falls with it"
     found, status = compared([proof, throughput(new)], [proof, throughput(base)])
     assert (only(found, "throughput")["verdict"], status) == ("faster", 0)
 

@@ -9,6 +9,7 @@ import pytest
 
 from reports import cells, depth, html, results, speed, tables
 from reports.answer import answer
+from reports.cells import only_wide
 from reports.html import cards, rows
 from tests.reports import cases, shown
 
@@ -133,3 +134,11 @@ def test_a_wide_interval_is_called_wide_on_the_card(make: Any, folder: Any) -> N
     loaded = results.load(folder(make.parity(), wide))
     (card,) = cards.cards(tables.build(loaded), loaded, rows.facets(loaded))
     assert [bar.label for bar in card.bars] == ["ort-cpu fp32 (wide)"]
+
+
+def test_what_runs_differ_by_does_not_make_a_cell_wide(make: Any, folder: Any) -> None:
+    """Its own interval is within the target: it is unstable for another reason, and takes no part."""
+    cell = make.latency(50.0, 5.0, run_ci95_ms=[49.8, 50.2], status="unstable", reason="restless", target=0.01)
+    loaded = results.load(folder(make.parity(), cell))
+    assert not only_wide(loaded.records[1])
+    assert only_wide({**loaded.records[1], "run_ci95_ms": [49.0, 51.0]})

@@ -48,6 +48,7 @@ class Fake:
     act: Callable[[Job, int], Outcome]
     jobs: list[Job] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
+    runs: Noise = field(default_factory=Noise)
 
     def machine(self) -> str:
         return "m"
@@ -56,7 +57,7 @@ class Fake:
         return max((0.0, *(reading / 4.0 - 1 for reading in speed_ms)))
 
     def between_runs(self) -> Noise:
-        return Noise()
+        return self.runs
 
     def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
         for job in jobs:

@@ -25,6 +25,7 @@ from runtimes.bench import executor, visit
 from runtimes.bench.executor import Local, Outcome
 from runtimes.bench.job import Effort, Job
 from runtimes.bench.probe import Probe
+from runtimes.bench.statistics import Noise
 
 QUICK = Effort(min_s=0, min_count=7, max_s=20, warmup_max_s=1)
 
@@ -146,6 +147,17 @@ def test_a_visit_on_a_slowed_down_machine_says_by_how_much(fakes: None, toy_arti
     assert (second.speed_ms, second.slowdown) == ((4.0, 5.0), pytest.approx(0.25))
     assert local.slowdown((6.0, 4.0)) == pytest.approx(0.5), "the worst counts"
     assert local.slowdown(()) == 0.0, "unknown"
+
+
+def test_earlier_runs_of_the_machine_are_known(fakes: None, toy_artifact: Artifact, tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    file.write_text(json.dumps([[4.0] * 8, [4.1] * 8, [4.2] * 8]))
+    local = Local(Probe(file, read=lambda: 4.0))
+    assert local.between_runs() == Noise(), "nothing was read yet"
+    list(local.run([Job(str(toy_artifact.path), "fake-crash", 1, effort=QUICK)]))
+    assert local.between_runs().dof == 2
+    assert local.between_runs().between_cv == pytest.approx(0.0244, abs=1e-4)
+    assert Local(probe=None).between_runs() == Noise()
 
 
 def test_outcomes_travel_as_json() -> None:

@@ -15,6 +15,7 @@ from runtimes.bench import store
 from runtimes.bench.executor import Outcome
 from runtimes.bench.job import Job
 from runtimes.bench.plan import Plan
+from runtimes.bench.statistics import Noise
 from tests.runtimes.bench.made_up import POLICY, Fake, good, measure, numbers
 
 QUIET, SLOW = (4.0, 4.0), (4.0, 5.0)
@@ -56,9 +57,18 @@ def test_the_chosen_point_is_measured_anew(in_mode: Any, folder: Path) -> None:
     assert record["images_per_s"] == 182.0, "not what the search saw"
     assert [point["images_per_s"] for point in record["searched"]] == [100.0, 190.0]
     low, high = record["ci95_images_per_s"]
-    assert low < 182.0 < high
+    own_low, own_high = record["run_ci95_images_per_s"]
+    assert low < own_low < 182.0 < own_high < high
     assert record["duration_s"] == 4.0
     assert store.read(folder)[-1] == record
+
+
+def test_a_rate_knows_how_far_runs_lie_apart(in_mode: Any, folder: Path) -> None:
+    alone, apart = (searching([rated(180.0), rated(184.0)]) for _ in range(2))
+    apart.runs = Noise(0.2, 40)
+    (narrow,), (wide,) = (measure(in_mode("throughput", "fake-a"), folder, fake) for fake in (alone, apart))
+    assert wide["run_ci95_images_per_s"] == narrow["run_ci95_images_per_s"]
+    assert wide["ci95_images_per_s"][0] < 0.9 * narrow["ci95_images_per_s"][0]
 
 
 def test_a_disturbed_visit_to_it_is_repeated_and_left_out(in_mode: Any, folder: Path) -> None:

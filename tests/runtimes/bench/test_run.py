@@ -15,6 +15,7 @@ from convert.artifact import Artifact
 from runtimes.bench import lines, store
 from runtimes.bench.executor import Outcome
 from runtimes.bench.job import Job
+from runtimes.bench.statistics import Noise
 from runtimes.bench.visits import VISITS
 from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, numbers, proven
 
@@ -68,6 +69,16 @@ def test_a_cell_goes_on_until_its_interval_is_narrow_enough(make_plan: Any, fold
     assert "wider than asked" in record["reason"]
     assert record["median_ms"] > 0, "flagged and kept"
     assert len(limited.jobs) < len(fake.jobs)
+
+
+def test_a_record_knows_how_far_runs_lie_apart(make_plan: Any, folder: Path) -> None:
+    """The run goes on until its own interval is narrow enough, whatever runs differ in."""
+    fake = Fake(good, runs=Noise(0.05, 40))
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    low, high = (end / record["median_ms"] for end in record["ci95_ms"])
+    assert low < 0.93 < record["run_ci95_ms"][0] / record["median_ms"]
+    assert record["run_ci95_ms"][1] / record["median_ms"] < 1.07 < high
+    assert (record["status"], len(fake.jobs)) == ("ok", 2)
 
 
 def test_minima_of_time_and_count_are_both_reached(make_plan: Any, folder: Path) -> None:

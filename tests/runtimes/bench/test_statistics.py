@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from runtimes.bench.statistics import (
     BEYOND_PROBE_CV,
     Noise,
+    across_runs,
     bootstrap_median,
     carries,
     interval,
@@ -125,7 +126,9 @@ def test_the_interval_covers_what_all_runs_have_in_common(machine: float, known:
     assert alone / 200 < 0.85
     narrow = [summarize([[1.0] * 9] * 4, Noise(), Noise(cv, 40))["ci95_ms"] for cv in (0.0, 0.01, 0.03)]
     assert narrow[0][0] > narrow[1][0] > narrow[2][0]
-    assert narrow[0][1] == pytest.approx(math.exp(1.96 * BEYOND_PROBE_CV), abs=0.01)
+    steady = across_runs(5.0, [5.0, 5.0], Noise(0.0, 10**9))
+    assert steady == pytest.approx([5 * math.exp(side * 1.96 * BEYOND_PROBE_CV) for side in (-1, 1)], rel=1e-4)
+    assert across_runs(5.0, None, Noise()) is None
 
 
 def test_intervals_of_one_process_alone_are_those_of_its_samples() -> None:
