@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports.frames import Cell, Footnotes, ran_as, runtime_name, status_note
 from reports.language import mark, say
-from reports.numbers import NONE, measured, overlap, rivals
+from reports.numbers import NONE, measured, overlap, own_interval, rivals
 from reports.results import MEASURED, Results
 from runtimes.bench.store import Record
 
@@ -87,9 +87,7 @@ def only_wide(cell: Record) -> bool:
     Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it may be ranked by it.
     Records of format 1 have no target and never are.
     """
-    # The target is about what more processes narrow. Records made before that was told apart have one interval.
-    interval = cell.get("run_ci95_ms") or cell.get("ci95_ms")
-    target, median = cell.get("target"), cell.get("median_ms")
+    interval, target, median = own_interval(cell), cell.get("target"), cell.get("median_ms")
     if cell["status"] != "unstable" or cell.get("disturbed") or not (interval and target and median):
         return False
     steady = all(one.get("steady") is not False for one in cell.get("processes") or [])

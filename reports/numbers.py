@@ -49,16 +49,19 @@ def overlap(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
     return not one or not other or (one[0] <= other[1] and other[0] <= one[1])
 
 
+def own_interval(latency: Mapping[str, Any]) -> Sequence[float] | None:
+    """The 95 % interval (ms) of a run alone; records made before it was told apart have one interval."""
+    return latency.get("run_ci95_ms") or latency.get("ci95_ms")
+
+
 def rivals(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
     """The intervals (ms) by which two latencies are held against each other.
 
-    What runs differ in strikes all cells of a run alike, so there each run's own interval counts. Records made before
-    those were told apart have one interval.
+    What runs differ in strikes all cells of a run alike, so there the run's own intervals count.
     """
-    own = "run_ci95_ms"
-    same = (one.get("machine"), one.get("run")) == (other.get("machine"), other.get("run"))
-    name = own if same and one.get(own) and other.get(own) else "ci95_ms"
-    return one.get(name), other.get(name)
+    if (one.get("machine"), one.get("run")) == (other.get("machine"), other.get("run")):
+        return own_interval(one), own_interval(other)
+    return one.get("ci95_ms"), other.get("ci95_ms")
 
 
 def tiny(value: float | None) -> str:

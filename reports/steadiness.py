@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.cells import shown_status, why
 from reports.frames import Cell, Footnotes, Table, commands, frame, identity, machine_column
 from reports.language import names, say
-from reports.numbers import NONE
+from reports.numbers import NONE, own_interval
 from reports.results import Results
 from runtimes.bench.store import Record
 
@@ -26,8 +26,8 @@ def steadiness(results: Results) -> Table:
         names(
             "CV: coefficient of variation, inside the processes (their median) and between the processes' medians. "
             "Outliers: samples further than 3 scaled median absolute deviations from their process' median. Half "
-            "interval: half of the 95 % interval against the median. Slow-down: how much slower than the run's fastest "
-            "the machine's speed probe was around the worst visit. -: not recorded.",
+            "interval: half of the run's own 95 % interval against the median. Slow-down: how much slower than at its "
+            "best the machine's speed probe was around the worst visit. -: not recorded.",
         ),
         tuple(notes.texts),
         commands(cells),
@@ -38,7 +38,7 @@ def _row(results: Results, cell: Record, notes: Footnotes) -> list[object]:
     status = shown_status(results, cell)
     processes = cell.get("processes")
     warmups = [one["warmup_count"] for one in processes or [] if one.get("warmup_count") is not None]
-    interval, median = cell.get("ci95_ms"), cell.get("median_ms")
+    interval, median = own_interval(cell), cell.get("median_ms")
     half = 100 * (interval[1] - interval[0]) / 2 / median if interval and median else None
     counts = Cell(warmups or None, _range(warmups))
     return [

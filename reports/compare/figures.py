@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from reports.compare.change import Estimate, estimate, of_one_process
+from reports.numbers import own_interval
 from reports.results import MEASURED, is_number
 from runtimes.bench.statistics import Noise, bootstrap_median, noise
 from runtimes.bench.store import Record
@@ -82,12 +83,7 @@ class Noises:
             return known
         samples = record.get("samples_ms") or []
         sound = len(samples) > 5 and all(map(_above_zero, samples))
-        return of_one_process(figure, bootstrap_median(samples) if sound else _own(record))
-
-
-def _own(record: Record) -> Any:
-    """The interval of a run alone; records made before it was told apart have no other."""
-    return record.get("run_ci95_ms") or record.get("ci95_ms")
+        return of_one_process(figure, bootstrap_median(samples) if sound else own_interval(record))
 
 
 def _as_stored(record: Record, figure: float) -> Estimate | None:
