@@ -102,9 +102,9 @@ class Run:
         return self.visits.of[_crashed(course)]
 
     def retry(self, course: Course) -> None:
-        """Forget that a cell failed: it gets another chance from the start."""
-        for name in (course.key, _crashed(course)):
-            self.visits.of.pop(name, None)
+        """Forget that a cell failed or was disturbed: it gets another chance from the start."""
+        for name in [name for name in self.visits.of if name.split()[0] == course.key]:
+            del self.visits.of[name]
 
     def outcomes(self, name: str) -> list[Outcome]:
         """The visits with numbers, their slow-down by what is known now."""

@@ -91,7 +91,7 @@ def plan(
     free = free or room.look()
     stored = _records(folder)
     old = earlier(folder.parent) | _by_key(stored)
-    done = {k for k, r in _by_key(stored).items() if r["status"] in ("ok", "unstable")} if resume else set()
+    done = store.done(stored, {key(cell, machine) for cell in cells}) if resume else {}
     fitting: list[tuple[Cell, Cost]] = []
     refused: list[tuple[Cell, str]] = []
     written: dict[Path, int] = {}

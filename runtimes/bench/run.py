@@ -30,9 +30,10 @@ _MEMORY_SHARE = 0.9
 def run(plan: Plan, folder: Path, resume: bool, watch: Watch, executor: Executor | None = None) -> Iterator[Record]:
     """Measure a plan's cells and append a record for each; yields them as they are done.
 
-    resume: cells that the folder has a number for are not measured again, and their stored record is yielded; visits to
-    the others that it has are taken up. A cell that the plan refused, or whose runtime failed parity, is refused with
-    the reason; one that crashes twice, hangs or runs out of memory is recorded as failed, and the rest goes on.
+    resume: cells that are done (`store.done`) are not measured again, and their stored record is yielded; visits to the
+    others that the folder has are taken up, but not those of a cell that has a record already. A cell that the plan
+    refused, or whose runtime failed parity, is refused with the reason; one that crashes twice, hangs or runs out of
+    memory is recorded as failed, and the rest goes on.
     """
     executor = executor or Local()
     machine = executor.machine()
@@ -43,13 +44,16 @@ def run(plan: Plan, folder: Path, resume: bool, watch: Watch, executor: Executor
     state.order.seed(plan.seed)
     for cell, reason in plan.refused:
         yield state.finish(_course(plan, cell, machine, 0.0), {"status": "refused", "reason": reason})
+    courses = [
+        _course(plan, cell, machine, cost.visit_s(plan.effort.processes))
+        for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True)
+    ]
+    done = store.done(known, {course.key for course in courses}) if resume else {}
     pending = []
-    for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True):
-        course = _course(plan, cell, machine, cost.visit_s(plan.effort.processes))
-        stored = _stored(course, known) if resume else None
-        if stored:
-            watch.record(stored)
-            yield stored
+    for course in courses:
+        if course.key in done:
+            watch.record(done[course.key])
+            yield done[course.key]
         else:
             if any(record.get("key") == course.key for record in known):
                 state.retry(course)
@@ -77,12 +81,6 @@ def _course(plan: Plan, cell: Cell, machine: str, visit_s: float) -> Course:
     limit = int(free * _MEMORY_SHARE) if free and cell.options.device == "CPU" else None
     timeout = max(_SURELY_NOT_HANGING_S, _HANGS * visit_s)
     return Course(cell, name, compose.blank(cell, name, plan.effort), timeout, limit)
-
-
-def _stored(course: Course, known: Sequence[Record]) -> Record | None:
-    """The newest record with a number for a cell."""
-    found = [r for r in known if r.get("key") == course.key and r["status"] in ("ok", "unstable")]
-    return found[-1] if found else None
 
 
 def _proven(

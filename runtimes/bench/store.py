@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,18 @@ def newest_run(root: Path = Path("results")) -> Path:
     if not runs:
         raise InputError(f"{root}: no results yet; make some with `make bench`")
     return runs[-1].parent
+
+
+def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, Record]:
+    """The cells that `--resume` leaves as they are, by their keys, with their newest record: those that have a number.
+
+    Where every cell was tried, so that nothing is left to go on with, a number that was disturbed does not count.
+    """
+    newest = {record["key"]: record for record in records if record.get("key") in keys}
+    numbers = {key: record for key, record in newest.items() if record["status"] in ("ok", "unstable")}
+    if len(newest) < len(set(keys)):
+        return numbers
+    return {key: record for key, record in numbers.items() if not record.get("disturbed")}
 
 
 def append(folder: Path, record: Record) -> None:

@@ -44,6 +44,35 @@ def test_a_cell_that_stays_disturbed_is_flagged_and_kept(make_plan: Any, folder:
     assert record["count"] == 12
 
 
+def test_resume_measures_again_what_was_disturbed(make_plan: Any, folder: Path) -> None:
+    """And nothing else: what is only wide, or did not get steady, is as good as it was asked for."""
+
+    def slow_machine(job: Job, visit: int) -> Outcome:
+        unsteady = replace(good(job, visit), numbers=numbers([10.0] * 6, steady=False))
+        return replace(good(job, visit), speed_ms=(4.0, 5.0)) if job.runtime == "fake-a" else unsteady
+
+    names = ("fake-a", "fake-b")
+    first = measure(make_plan(*names), folder, Fake(slow_machine))
+    assert {record["runtime"] for record in first if record["disturbed"]} == {"fake-a"}
+    again = Fake(good)
+    found = measure(make_plan(*names), folder, again, resume=True)
+    assert {job.runtime for job in again.jobs} == {"fake-a"}
+    assert len(again.jobs) == POLICY.processes
+    assert {record["runtime"]: record["status"] for record in found} == {"fake-a": "ok", "fake-b": "unstable"}
+    nothing = Fake(good)
+    assert len(measure(make_plan(*names), folder, nothing, resume=True)) == 2
+    assert nothing.jobs == []
+
+
+def test_resume_goes_on_before_it_measures_anything_again(make_plan: Any, folder: Path) -> None:
+    disturbed = Fake(lambda job, visit: replace(good(job, visit), speed_ms=(4.0, 5.0)))
+    measure(make_plan("fake-a"), folder, disturbed)
+    for expected in ({"fake-b"}, {"fake-a"}, set()):
+        fake = Fake(good)
+        measure(make_plan("fake-a", "fake-b"), folder, fake, resume=True)
+        assert {job.runtime for job in fake.jobs} == expected
+
+
 def test_times_that_never_got_steady_are_flagged(make_plan: Any, folder: Path) -> None:
     fake = Fake(lambda job, visit: replace(good(job, visit), numbers=numbers([10.0] * 6, steady=False)))
     (record,) = measure(make_plan("fake-a"), folder, fake)
