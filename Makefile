@@ -21,7 +21,7 @@ export OUT ?=
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
 # the interval of each median is within 1 %, or a minute of measuring per cell.
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
-# RESUME=1 with OUT=: measure only what that results folder lacks.
+# RESUME=1 with OUT=: measure only what that results folder lacks; where it lacks nothing, what was disturbed.
 RESUME ?=
 
 PY := $(VENV)/bin/python

@@ -80,7 +80,7 @@ def latency(results: Results) -> Table:
         "latency",
         say("Latency"),
         frame(columns, rows),
-        names(*(_LATENCY_NOTES if cells else (_NOTHING,))),
+        names(*((*_LATENCY_NOTES, spread_note(results)) if cells else (_NOTHING,))),
         tuple(notes.texts),
         commands(cells),
         short={_heading(batch): say("bs={batch}", batch=batch) for batch in batches},

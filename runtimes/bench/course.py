@@ -103,7 +103,7 @@ class Run:
 
     def retry(self, course: Course) -> None:
         """Forget that a cell failed or was disturbed: it gets another chance from the start."""
-        for name in [name for name in self.visits.of if name.split()[0] == course.key]:
+        for name in [name for name in self.visits.of if name.partition(" ")[0] == course.key]:
             del self.visits.of[name]
 
     def outcomes(self, name: str) -> list[Outcome]:

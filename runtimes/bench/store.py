@@ -50,7 +50,7 @@ def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, Record]:
 
     Where every cell was tried, so that nothing is left to go on with, a number that was disturbed does not count.
     """
-    newest = {record["key"]: record for record in records if record.get("key") in keys}
+    newest = {str(record["key"]): record for record in records if str(record.get("key")) in keys}
     numbers = {key: record for key, record in newest.items() if record["status"] in ("ok", "unstable")}
     if len(newest) < len(set(keys)):
         return numbers

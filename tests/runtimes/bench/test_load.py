@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_a_disturbed_visit_to_it_is_repeated_and_left_out(in_mode: Any, folder: 
     assert len(fake.jobs) == 5
     assert (record["images_per_s"], record["status"], record["disturbed"]) == (182.0, "ok", None)
     assert [process["images_per_s"] for process in record["processes"]] == [180.0, 184.0]
+
+
+def test_resume_measures_a_disturbed_rate_again(in_mode: Any, folder: Path) -> None:
+    measure(in_mode("throughput", "fake-a"), folder, searching([rated(150.0 + n, SLOW) for n in range(4)]))
+    with (folder / "visits.jsonl").open("a") as file:  # a damaged line is no reason to stop
+        file.write('{"key": "", "outcome": ' + json.dumps(rated(1.0).as_dict()) + "}\n")
+    again = searching([rated(180.0), rated(184.0)])
+    (record,) = measure(in_mode("throughput", "fake-a"), folder, again, resume=True)
+    assert (record["images_per_s"], record["status"]) == (182.0, "ok")
 
 
 def test_what_stays_disturbed_is_kept_and_flagged(in_mode: Any, folder: Path) -> None:
