@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.errors import InputError
-from convert.files import sha256_files, sha256_json
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.common.files import sha256_files, sha256_json
+from convert.families.spec import Preprocessing
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"

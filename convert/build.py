@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convert import artifact as artifacts
-from convert import isolate
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, GraphError, InputError
-from convert.files import new_folder, sha256_file, sha256_files, sha256_json, write_json
+from convert.common import isolate
+from convert.common.errors import CheckFailed, GraphError, InputError
+from convert.common.files import new_folder, sha256_file, sha256_files, sha256_json, write_json
+from convert.families.spec import ModelSpec
 from convert.models import InferenceFolder, find
-from convert.spec import ModelSpec
-from convert.variants import obtain as variants
-from convert.variants.recipe import INT8, PRECISIONS, Recipe
+from convert.precision import obtain as variants
+from convert.precision.recipe import INT8, PRECISIONS, Recipe
 from convert.weights.resolve import Fingerprint, fingerprint, resolve
 
 DEFAULT_OPSET = 17
@@ -155,7 +155,7 @@ def _tools() -> dict[str, str]:
 
 
 def _make(request: Request, model: ModelSpec | InferenceFolder, target: Path, say: Say) -> Artifact:
-    from convert import assemble  # with onnx and onnxscript, which finding an artifact can do without
+    from convert.export import assemble
 
     weights, opset = request.weights or "auto", request.opset or DEFAULT_OPSET
     with new_folder(target) as folder:

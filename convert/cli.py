@@ -11,7 +11,7 @@ from rich.console import Console
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
-from convert.errors import InputError
+from convert.common.errors import InputError
 from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.errors import InputError
-from convert.spec import ModelSpec, load_spec
+from convert.common.errors import InputError
+from convert.families.spec import ModelSpec, load_spec
 from convert.zoo import MODELS
 
 

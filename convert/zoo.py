@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from convert.spec import ModelSpec, Preprocessing
+from convert.families.spec import ModelSpec, Preprocessing
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
-from convert.errors import InputError, listing
-from convert.files import write_json, write_text
-from reports import language, latex, markdown, plain, results, tables, terminal
-from reports.results import Results
-from runtimes.bench import store
+from convert.common.errors import InputError, listing
+from convert.common.files import write_json, write_text
+from reports import language
+from reports.load import results
+from reports.load.results import Results
+from reports.render import latex, markdown, plain, terminal
+from reports.tables import report as tables
+from runtimes.records import store
 
 FORMATS = ("md", "html", "csv", "json", "latex")
 

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
-from convert.errors import CheckFailed
-from runtimes import conflicts, registry
+from convert.common.errors import CheckFailed
+from runtimes import registry
+from runtimes.system import conflicts
 
 
 @click.command()

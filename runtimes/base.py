@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.files import sha256_json
-from runtimes import conflicts
+from convert.common.files import sha256_json
 from runtimes.quiet import stdout_to
+from runtimes.system import conflicts
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
 
@@ -141,7 +141,7 @@ def _numbered(device: str) -> str:
 def cache_folder(artifact: Artifact, options: Options, runtime: str, *key: str) -> Path:
     """Where a runtime keeps what it made of an artifact. key: whatever else it depends on (versions, device, options).
 
-    The folder is not made. What goes into it must be written whole (convert/files.py): others may read it meanwhile.
+    The folder is not made. What goes into it must be written whole (convert/common/files.py), as others may read it.
     """
     root = Path(options.cache) if options.cache else artifact.path / "cache"
     return root / runtime / f"{artifact.model}-{sha256_json([artifact.sha256, *key])[:16]}"

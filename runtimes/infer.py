@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from convert import artifact as artifacts
-from convert import isolate
 from convert.artifact import Artifact
+from convert.common import isolate
 from runtimes import registry
 from runtimes.base import Options
 

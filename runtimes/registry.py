@@ -8,11 +8,11 @@ import importlib.metadata
 import pkgutil
 from typing import Any
 
-from convert import isolate
-from convert.errors import InputError
+from convert.common import isolate
+from convert.common.errors import InputError
 from runtimes import adapters
 from runtimes.base import Runtime, UnavailableError, finds
-from runtimes.values import words
+from runtimes.option_lists import words
 
 ENTRY_POINTS = "vitbench.runtimes"
 

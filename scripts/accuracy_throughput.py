@@ -23,11 +23,11 @@ from rich.table import Table
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.errors import CheckFailed
-from runtimes.asked import Asked, session_options
+from convert.common.errors import CheckFailed
 from runtimes.base import Runtime
-from runtimes.bench.executor import Local
-from runtimes.bench.job import Effort, Job
+from runtimes.bench.schedule.executor import Local
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.options import Asked, session_options
 from validate.accuracy import passes
 from validate.accuracy.cells import Cell, Settings, make
 from validate.accuracy.crops import CropCache

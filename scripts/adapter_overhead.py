@@ -21,10 +21,11 @@ import numpy as np
 from rich.table import Table
 
 from convert import artifact as artifacts
-from convert import cli, isolate
+from convert import cli
 from convert.build import Request, obtain
-from convert.errors import CheckFailed
-from convert.progress import bar
+from convert.common import isolate
+from convert.common.errors import CheckFailed
+from convert.common.progress import bar
 from runtimes import registry
 from runtimes.base import Options
 

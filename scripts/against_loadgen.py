@@ -30,16 +30,17 @@ import numpy as np
 from rich.table import Table
 
 from convert import artifact as artifacts
-from convert import cli, isolate
-from convert.errors import CheckFailed
-from convert.progress import bar
+from convert import cli
+from convert.common import isolate
+from convert.common.errors import CheckFailed
+from convert.common.progress import bar
 from runtimes import registry
+from runtimes import statistics as bench_statistics
 from runtimes.base import Options, Session
-from runtimes.bench import latency, loadgen, throughput, visit
-from runtimes.bench import statistics as bench_statistics
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
-from runtimes.bench.visit import Opened
+from runtimes.bench.worker import latency, loadgen, throughput, visit
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.visit import Opened
+from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
 LOWEST, HIGHEST = 0.98, 1.02
 SIDES = ("ours", "loadgen")

@@ -26,14 +26,15 @@ import click
 import numpy as np
 from rich.table import Table
 
-from convert import cli, isolate
+from convert import cli
 from convert.artifact import Artifact
-from convert.errors import CheckFailed
-from convert.progress import bar
+from convert.common import isolate
+from convert.common.errors import CheckFailed
+from convert.common.progress import bar
 from runtimes.base import Options, usable_cores
-from runtimes.bench.executor import Local
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
+from runtimes.bench.schedule.executor import Local
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
 LOWEST, HIGHEST = 0.98, 1.02
 

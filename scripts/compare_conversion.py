@@ -30,7 +30,7 @@ _JIT_SAVE = """
 import sys
 import paddle
 from convert.weights import seeded
-from convert.vit import VisionTransformer
+from convert.families.vit_layer import VisionTransformer
 from convert.zoo import MODELS
 
 spec = MODELS[sys.argv[1]]

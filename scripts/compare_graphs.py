@@ -4,7 +4,7 @@
 
 Both graphs hold the same weights: ours is the artifact's, the other one is `paddle2onnx.export` of the artifact's
 Paddle program with `optimize_tool=None`. In bf16 both are FP32 files, and the runtime's own switch lowers them. In int8
-the other graph goes through the recipe that made ours (`convert.variants`), once its weights are initializers and not
+the other graph goes through the recipe that made ours (`convert.precision`), once its weights are initializers and not
 Constant nodes, where the recipe finds none: the same operators become int8, smoothed and calibrated on the same images,
 and the same ones stay FP32, so that the ratio is one of graphs alone. `--int8-by onnxruntime` takes what a Paddle user
 has today instead: onnxruntime's own static quantizer on the graph as it comes (QDQ, per channel, symmetric, the same
@@ -32,19 +32,20 @@ import onnx
 from rich.table import Table
 
 from convert import artifact as artifacts
-from convert import cli, isolate
+from convert import cli
 from convert.artifact import MANIFEST, ONNX_FILE, Artifact
-from convert.errors import CheckFailed, InputError, listing
-from convert.files import sha256_file, write_json
-from convert.progress import bar
-from convert.variants import obtain as variants
-from convert.variants.recipe import INT8, Recipe, images_of
+from convert.common import isolate
+from convert.common.errors import CheckFailed, InputError, listing
+from convert.common.files import sha256_file, write_json
+from convert.common.progress import bar
+from convert.precision import obtain as variants
+from convert.precision.recipe import INT8, Recipe, images_of
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.bench.interleaved import LEAST_ROUNDS, Rounds, measure, refusals, visit_ms
-from runtimes.bench.plan import Cell, models
-from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
-from runtimes.values import precisions, words
+from runtimes.bench.plan.matrix import Cell, models
+from runtimes.option_lists import precisions, words
+from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
 PRECISIONS = ("fp32", "bf16", INT8)
 

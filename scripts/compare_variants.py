@@ -24,16 +24,17 @@ from rich.table import Table
 
 from convert import cli
 from convert.build import ARTIFACTS
-from convert.errors import CheckFailed, InputError
-from convert.progress import bar
+from convert.common.errors import CheckFailed, InputError
+from convert.common.progress import bar
 from convert.zoo import DEFAULT_MODEL
-from reports.machines import label
-from runtimes import environment, registry
+from reports.load.machines import label
+from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.bench.interleaved import LEAST_ROUNDS, Ratio, Rounds, measure, refusals, visit_ms
-from runtimes.bench.plan import Cell, models
-from runtimes.bench.probe import TOLERABLE_SLOWDOWN, Probe
-from runtimes.values import precisions, words
+from runtimes.bench.plan.matrix import Cell, models
+from runtimes.option_lists import precisions, words
+from runtimes.system import environment
+from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
 BASELINE = "paddle:fp32"
 CELLS = "openvino:int8,openvino:bf16,openvino:fp32,ort-cpu:int8,ort-cpu:fp32,mnn:fp32,paddle:bf16"

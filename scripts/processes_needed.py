@@ -15,7 +15,7 @@ import numpy as np
 
 from reports.compare import machine_speed
 from reports.compare.change import SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
-from runtimes.bench.statistics import ASSUMED_RUNS_CV, BEYOND_PROBE_CV, noise
+from runtimes.statistics import ASSUMED_RUNS_CV, BEYOND_PROBE_CV, noise
 
 SMALLEST, THRESHOLD = 0.01, 0.05
 CELLS = 12

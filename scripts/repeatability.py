@@ -34,10 +34,10 @@ import click
 from rich.table import Table
 
 from convert import cli
-from convert.errors import CheckFailed, InputError
-from convert.files import write_json
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_json
 from reports.compare.compared import SAME, SLOWER
-from runtimes import environment
+from runtimes.system import environment
 
 SPEC = """
 name = "vit_repeated"

@@ -16,7 +16,7 @@ import click
 from PIL import Image
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 PICTURE = (1280, 1180)  # of the README: what is asked first, and its answer

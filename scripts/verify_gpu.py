@@ -22,11 +22,11 @@ from typing import Any
 import click
 
 from convert import cli
-from convert.errors import CheckFailed
-from convert.files import write_text
+from convert.common.errors import CheckFailed
+from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
-from runtimes.values import numbers
+from runtimes.option_lists import numbers
 
 TIMEOUT_S = 3600
 # TF32 keeps 10 bits of the significand where FP32 keeps 23: its error has to show.

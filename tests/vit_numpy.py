@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import erf
 
-from convert.spec import ModelSpec
+from convert.families.spec import ModelSpec
 
 
 def forward(spec: ModelSpec, state: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:

@@ -15,9 +15,10 @@ from typing import IO, Any, cast
 import numpy as np
 from safetensors import safe_open
 
-from convert.errors import InputError
-from convert.spec import ModelSpec
-from convert.weights import layouts, torch_file, unpickle
+from convert.common.errors import InputError
+from convert.families import layouts
+from convert.families.spec import ModelSpec
+from convert.weights import torch_file, unpickle
 from convert.weights.tensors import Array, Stored, widen_bfloat16
 
 # What PaddleClas' files hold beside tensors. The second one says how tensors too large for an old pickle were cut up

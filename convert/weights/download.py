@@ -17,8 +17,8 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from convert.errors import InputError
-from convert.files import sha256_file, write_text
+from convert.common.errors import InputError
+from convert.common.files import sha256_file, write_text
 
 if sys.platform == "win32":
     import msvcrt

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.errors import InputError, listing
-from convert.files import sha256_file
-from convert.spec import ModelSpec
+from convert.common.errors import InputError, listing
+from convert.common.files import sha256_file
+from convert.families.layouts import Layout, Piece
+from convert.families.spec import ModelSpec
 from convert.weights import checkpoints, download, seeded
-from convert.weights.layouts import Layout, Piece
 from convert.weights.tensors import Array, Shape, StateDict, Stored, Tensor
 from convert.zoo import MODELS
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from convert.files import sha256_json
+from convert.common.files import sha256_json
 from convert.weights.tensors import Array, Shape, Tensor
 
 RECIPE = 1  # counts up whenever the same seed gives other weights than before

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from convert import cli
-from convert.errors import CheckFailed, InputError
-from convert.files import write_text
-from reports import results
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_text
 from reports.compare import judge, writers
 from reports.compare.thresholds import DEFAULT, parse_all, parse_share
+from reports.load import results
 
 
 @click.command()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from runtimes.bench.statistics import BEYOND_PROBE_CV, Noise, moderated, noise
+from runtimes.statistics import BEYOND_PROBE_CV, Noise, moderated, noise
 
 SIGNIFICANCE = 0.05
 # Between processes that do the same, where nothing tells it. Measured of ViTs on two cores (docs/comparing.md).

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reports.compare.change import Change
 from reports.compare.figures import FIGURES
-from reports.results import MEASURED
-from runtimes.bench.store import Record
+from reports.load.results import MEASURED
+from runtimes.records.store import Record
 
 FASTER, SLOWER, SAME, UNKNOWN, APART = "faster", "slower", "no change", "cannot tell", "not comparable"
 BETTER, WORSE = "better", "worse"

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from reports.compare.change import Estimate, estimate, of_one_process
+from reports.load.results import MEASURED, is_number
 from reports.numbers import own_interval
-from reports.results import MEASURED, is_number
-from runtimes.bench.statistics import Noise, bootstrap_median, noise
-from runtimes.bench.store import Record
+from runtimes.records.store import Record
+from runtimes.statistics import Noise, bootstrap_median, noise
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amo
 from reports.compare.figures import FIGURES
 from reports.compare.machine_speed import Shift
 from reports.compare.thresholds import Threshold
-from reports.results import Results
+from reports.load.results import Results
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from reports.compare.match import Pair
-from reports.results import is_number
-from runtimes.bench.store import Record
+from reports.load.results import is_number
+from runtimes.records.store import Record
 
 # Inference follows the probe about one to one; ten runs gave a slope of 1.2 (docs/measuring.md). So a part of what is
 # taken out is uncertain.

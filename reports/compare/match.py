@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports import machines
-from reports.frames import runtime_name
-from reports.results import Results
-from runtimes.bench.store import Record
+from reports.load import machines
+from reports.load.results import Results
+from reports.tables.frames import runtime_name
+from runtimes.records.store import Record
 
 # What has to be the same; the artifact and the versions are what one compares, and are only told.
 SAME = {

@@ -9,8 +9,8 @@ from reports.compare import match
 from reports.compare.change import SIGNIFICANCE, paired, together
 from reports.compare.compared import APART, BETTER, SAME, UNKNOWN, WORSE, Compared, not_measured
 from reports.compare.match import Pair
-from reports.results import MEASURED
-from runtimes.bench.store import Record
+from reports.load.results import MEASURED
+from runtimes.records.store import Record
 from validate.accuracy.outcomes import FIRST, UNREADABLE, Predictions, mcnemar
 
 

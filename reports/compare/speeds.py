@@ -12,8 +12,8 @@ from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compare
 from reports.compare.figures import FIGURES, Noises, value
 from reports.compare.machine_speed import Shift
 from reports.compare.match import Pair
-from reports.frames import runtime_name
-from reports.results import MEASURED, Results
+from reports.load.results import MEASURED, Results
+from reports.tables.frames import runtime_name
 
 # A wider interval (half of it) says nothing that one would call no change.
 _WIDEST = 0.10

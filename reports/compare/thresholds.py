@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from reports.compare.figures import FIGURES
 
 DEFAULT = ("median:5%", "throughput:5%", "accuracy:1%")

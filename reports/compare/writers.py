@@ -23,8 +23,8 @@ from reports.compare.compared import (
     amount,
 )
 from reports.compare.judge import Comparison
-from reports.markdown import escape
 from reports.numbers import NONE, measured, tiny
+from reports.render.markdown import escape
 
 _STYLES = {FASTER: "green", BETTER: "green", SLOWER: "red", WORSE: "red", UNKNOWN: "yellow", APART: "dim", SAME: ""}
 _COLUMNS = ("Cell", "Figure", "Base", "New", "Change [95 %]", "Verdict", "Notes")

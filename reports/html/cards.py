@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reports.answer import BASELINE, BATCH
-from reports.cells import accuracy, label, only_wide, ranking
 from reports.html.rows import Facets, Tags, machine
 from reports.language import say
+from reports.load.results import MEASURED, Results
 from reports.numbers import measured
-from reports.results import MEASURED, Results
-from reports.tables import Report
-from runtimes.bench.store import Record
+from reports.tables.answer import BASELINE, BATCH
+from reports.tables.cells import accuracy, label, only_wide, ranking
+from reports.tables.report import Report
+from runtimes.records.store import Record
 
 MOST_BARS = 6
 

@@ -8,8 +8,8 @@ from typing import Any
 from reports.html.points import Drawn, Row, accuracies, distributions, drawn, latencies, rates, roofline
 from reports.html.specs import OTHER_SHAPE, SHAPES, Charts, Spec, colours
 from reports.language import mark, say
+from reports.load.results import Results, runtime_order
 from reports.numbers import measured
-from reports.results import Results, runtime_order
 from runtimes.base import PRECISIONS
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reports.cells import shown_status
-from reports.frames import runtime_name
 from reports.html.rows import machine
 from reports.language import say
+from reports.load.results import MEASURED, Results
 from reports.numbers import closeness, measured, tiny
-from reports.results import MEASURED, Results
-from runtimes.bench.store import Record
+from reports.tables.cells import shown_status
+from reports.tables.frames import runtime_name
+from runtimes.records.store import Record
 
 # Shown by other means (the line, the command, the charts, the tables), or one entry per image.
 _ELSEWHERE = (

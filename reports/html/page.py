@@ -18,15 +18,15 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from reports.frames import SEEDED_MARK, Cell, Table
 from reports.html.cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
 from reports.html.rows import FACETS, Column, Facets, Tags, blocks, facets, key
 from reports.html.texts import in_script
 from reports.language import html_lang, say
-from reports.results import Results
-from reports.tables import Report
+from reports.load.results import Results
+from reports.tables.frames import SEEDED_MARK, Cell, Table
+from reports.tables.report import Report
 
 # Characters above which a cell is a sentence, or a name of several parts: such columns are never as narrow as others.
 LONG, NAME = 40, 14

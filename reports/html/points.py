@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.frames import runtime_name
 from reports.html.rows import machines
+from reports.load.results import MEASURED, Results, is_number
 from reports.numbers import NONE, measured, spread
-from reports.results import MEASURED, Results, is_number
-from runtimes.bench.store import Record
+from reports.tables.frames import runtime_name
+from runtimes.records.store import Record
 
 MOST_SAMPLES = 200  # drawn per cell; of more, those at evenly spaced ranks, smallest and largest among them
 ELEMENT_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 1}

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.cells import label
-from reports.frames import Cell, Table, runtime_name
-from reports.results import Results, is_number
-from runtimes.bench.store import STATUSES, Record
+from reports.load.results import Results, is_number
+from reports.tables.cells import label
+from reports.tables.frames import Cell, Table, runtime_name
+from runtimes.records.store import STATUSES, Record
 
 WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 SHOWN_STATUSES = (*STATUSES, "unproven")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes import mnn_file, significand
 from runtimes.base import (
     Effective,
     Options,
@@ -21,6 +20,8 @@ from runtimes.base import (
     UnavailableError,
     lowest_precision,
 )
+from runtimes.mnn import model_file as mnn_file
+from runtimes.mnn import precision_probe as significand
 from runtimes.quiet import stdout_to
 
 _CONFIG = {"backend": "CPU", "precision": 1}  # BackendConfig::Precision_High; as a word it would be printed

@@ -14,16 +14,21 @@ import click
 from click.core import ParameterSource
 
 from convert import cli
-from convert.errors import CheckFailed, InputError
-from convert.files import write_json
-from runtimes import environment
-from runtimes.asked import Asked, ask, resume_option, session_flags
-from runtimes.bench import ceiling, display, estimate, overview, planfile, records, run, store
-from runtimes.bench.job import MODES
-from runtimes.bench.plan import PERCENTILES, Matrix, Plan, Policy, cells, models
-from runtimes.bench.planfile import PlanFile
-from runtimes.bench.store import Record
-from runtimes.values import numbers, precisions, words
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_json
+from runtimes.bench.ceiling import __main__ as ceiling
+from runtimes.bench.plan import estimate, overview
+from runtimes.bench.plan import toml_file as planfile
+from runtimes.bench.plan.matrix import PERCENTILES, Matrix, Plan, Policy, cells, models
+from runtimes.bench.plan.toml_file import PlanFile
+from runtimes.bench.schedule import display, run
+from runtimes.bench.worker.job import MODES
+from runtimes.option_lists import numbers, precisions, words
+from runtimes.options import Asked, ask, resume_option, session_flags
+from runtimes.records import blank as records
+from runtimes.records import store
+from runtimes.records.store import Record
+from runtimes.system import environment
 
 PLAN = "plan.json"  # in the results folder: what the last command planned, and the seed of its order
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

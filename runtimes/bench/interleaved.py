@@ -11,15 +11,15 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convert.errors import CheckFailed
+from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
-from runtimes.bench import compose
-from runtimes.bench.executor import Local
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.plan import Cell
-from runtimes.bench.probe import Probe
-from runtimes.bench.statistics import Noise, interval
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.schedule import aggregate as compose
+from runtimes.bench.schedule.executor import Local
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.statistics import Noise, interval
+from runtimes.system.speed_probe import Probe
 
 LEAST_ROUNDS = 2  # that carry an interval
 _LEAST_SAMPLES = 5

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.errors import listing
+from convert.common.errors import listing
 from runtimes.base import DeviceTimes, Effective, Options, Session, TensorInfo, UnavailableError, lowest_precision
 from runtimes.gpu import cuda
 from runtimes.gpu import io as gpu_io

@@ -8,7 +8,7 @@ import io
 import sys
 from pathlib import Path
 
-from convert.errors import listing
+from convert.common.errors import listing
 from runtimes import shared_libraries
 from runtimes.base import UnavailableError
 from runtimes.ort.session import CUDA, TENSORRT

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from convert.artifact import Artifact
-from convert.errors import listing
-from convert.files import new_folder
+from convert.common.errors import listing
+from convert.common.files import new_folder
 from runtimes import onnx_types
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.gpu.cuda import DeviceInfo

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from convert import isolate
-from convert.files import new_folder, write_json
+from convert.common import isolate
+from convert.common.files import new_folder, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import cuda
 from runtimes.tensorrt.engine import Log, Plan, build, log_of

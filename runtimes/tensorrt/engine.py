@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convert.errors import listing
+from convert.common.errors import listing
 from runtimes.base import UnavailableError
 
 RTX = "tensorrt_rtx"

@@ -18,11 +18,12 @@ import pytest
 import safetensors.numpy
 
 from convert import artifact as artifacts
-from convert import build, isolate
+from convert import build
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.errors import CheckFailed, GraphError, InputError
-from convert.spec import load_spec
+from convert.common import isolate
+from convert.common.errors import CheckFailed, GraphError, InputError
+from convert.families.spec import load_spec
 from convert.weights import seeded
 from tests.conftest import TOY_TOML
 from tests.vit_numpy import forward
@@ -197,7 +198,7 @@ def test_a_graph_that_is_not_the_model_is_no_artifact(
     def differ(*_: object) -> None:
         raise GraphError("toy: 1 Softmax instead of 2")
 
-    monkeypatch.setattr("convert.graph.check_spec", differ)
+    monkeypatch.setattr("convert.export.graph.check_spec", differ)
     with pytest.raises(CheckFailed, match="1 Softmax instead of 2"):
         obtain(Request(str(toy_toml), "seeded", root=tmp_path), print)
     assert not (tmp_path / "toy").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convert import files
+from convert.common import files
 
 
 def test_hashes_are_those_of_the_content(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from convert import graph
 from convert.artifact import Artifact
-from convert.errors import GraphError
-from convert.spec import ModelSpec, Preprocessing
+from convert.common.errors import GraphError
+from convert.export import graph
+from convert.families.spec import ModelSpec, Preprocessing
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from convert import inputs
-from convert.errors import InputError
-from convert.inputs import Inputs
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
+from convert.images import inputs
+from convert.images.inputs import Inputs
 
 
 def test_seeded_images_look_like_images() -> None:

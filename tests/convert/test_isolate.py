@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from convert import isolate
-from convert.errors import InputError
+from convert.common import isolate
+from convert.common.errors import InputError
 
 HERE = "tests.convert.test_isolate"
 

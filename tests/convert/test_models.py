@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from convert import cli
-from convert.errors import InputError
+from convert.common.errors import InputError
 from convert.models import InferenceFolder, find, find_all
 from convert.zoo import MODELS
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from convert import onnxfile, protobuf
+from convert.export import onnx_file as onnxfile
+from convert.export import protobuf
 
 WEIGHTS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),

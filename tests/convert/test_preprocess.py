@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.preprocess import UnreadableImage, crop, decode, normalise, preprocess
-from convert.spec import Preprocessing
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import UnreadableImage, crop, decode, normalise, preprocess
 
 # With this mean and std the output is the pixel's value in [0, 1]: value/255 * 1.0.
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}

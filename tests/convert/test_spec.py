@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.errors import InputError
-from convert.spec import ModelSpec, Preprocessing, load_spec
+from convert.common.errors import InputError
+from convert.families.spec import ModelSpec, Preprocessing, load_spec
 from convert.zoo import MODELS, PUBLISHED
 from tests.conftest import TOY_TOML
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports import results
+from reports.load import results
 from tests.reports import synthetic
 
 

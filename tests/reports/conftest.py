@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from reports import html, results, tables
+from reports import html
+from reports.load import results
+from reports.tables import report as tables
 
 EXAMPLE = Path(__file__).parent / "data" / "example"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.frames import Table
+from reports.tables.frames import Table
 
 TINY, BASE, SMALL = "vit_tiny_patch16_224", "ViT_base_patch32_384", "ViT_small_patch16_224"
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from reports.compare import change
 from reports.compare.change import Estimate
-from runtimes.bench.statistics import Noise, noise
+from runtimes.statistics import Noise, noise
 from scripts import processes_needed as simulation
 
 ERRORS = st.floats(1e-4, 0.2)

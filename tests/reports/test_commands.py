@@ -9,7 +9,7 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.commands import together
+from reports.tables.commands import together
 
 BENCH, ACCURACY = "python -m runtimes.bench", "python -m validate.accuracy"
 

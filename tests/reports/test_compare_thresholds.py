@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from reports.compare import thresholds
 
 

@@ -10,9 +10,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from reports import anonymous, export, reading, results
-from reports.anonymous import Cleaner
+from convert.common.errors import InputError
+from reports.export import __main__ as export
+from reports.export import anonymous
+from reports.export.anonymous import Cleaner
+from reports.load import reading, results
 from tests.reports import runs
 
 SECRETS = ("alice", "asmith", "buildbox7", "corp.example", "secret", "holiday", "mallory", "192.168.7.12")

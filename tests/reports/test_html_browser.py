@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports import results
+from reports.load import results
 from tests.reports import synthetic
 from tests.reports.browsing import column, drawn, small
 

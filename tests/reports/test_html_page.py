@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import html, results, tables
+from reports import html
 from reports.html import cards, page, rows
-from reports.results import Results
+from reports.load import results
+from reports.load.results import Results
+from reports.tables import report as tables
 from tests.reports import synthetic
 from tests.reports.shown import BASE, TINY
 
@@ -72,7 +74,7 @@ def test_every_table_and_record_is_there(text: str, example: Path) -> None:
 
 def test_the_same_results_give_the_same_page(example: Path) -> None:
     script = (
-        "import hashlib, pathlib, sys; from reports import html, results, tables; "
+        "import hashlib, pathlib, sys; from reports import html; from reports.load import results; from reports.tables import report as tables; "
         "found = results.load(pathlib.Path(sys.argv[1])); "
         "print(hashlib.sha256(html.render(tables.build(found), found).encode()).hexdigest())"
     )

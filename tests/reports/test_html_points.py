@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import results
 from reports.html import charts, points
+from reports.load import results
 from tests.reports import synthetic
 from tests.reports.shown import BASE, TINY
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports import results
+from reports.load import results
 from tests.reports import cases, synthetic
 from tests.reports.browsing import column, drawn
 from tests.reports.shown import BASE, TINY

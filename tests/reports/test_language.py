@@ -15,8 +15,11 @@ from babel.messages.pofile import read_po
 from click.testing import CliRunner
 from jinja2 import nodes
 
-from reports import language, latex, markdown, plain, results, tables
+from reports import language
 from reports.__main__ import main
+from reports.load import results
+from reports.render import latex, markdown, plain
+from reports.tables import report as tables
 
 PACKAGE = Path(language.__file__).parent
 # Names, units and what records hold: they stay as they are in any language.
@@ -54,7 +57,7 @@ def in_template(file: Path) -> Iterator[str]:
 
 
 def source_texts() -> set[str]:
-    files = [*PACKAGE.iterdir(), *(PACKAGE / "html").iterdir()]
+    files = list(PACKAGE.rglob("*"))
     found = {text for file in files if file.suffix == ".py" for text in in_python(file)}
     return found | {text for file in files if file.suffix == ".jinja" for text in in_template(file)}
 

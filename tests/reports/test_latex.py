@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import latex, results, tables
+from reports.load import results
+from reports.render import latex
+from reports.tables import report as tables
 
 COMMANDS = (
     r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textquotedbl|textasciigrave|dag)\{\}"

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from reports import cells, depth, html, results, speed, tables
-from reports.answer import answer
-from reports.cells import only_wide
+from reports import html
 from reports.html import cards, rows
+from reports.load import results
+from reports.tables import cells, depth, speed
+from reports.tables import report as tables
+from reports.tables.answer import answer
+from reports.tables.cells import only_wide
 from tests.reports import cases, shown
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from reports import results, tables, terminal
 from reports.__main__ import main
+from reports.load import results
+from reports.render import terminal
+from reports.tables import report as tables
 
 CSVS = (
     *("answer", "latency", "throughput", "server", "precision", "cost", "compute", "accuracy", "size", "parity"),

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from reports import cells, depth, latex, markdown, results, speed, tables
-from reports.answer import answer
+from reports.load import results
+from reports.render import latex, markdown
+from reports.tables import cells, depth, speed
+from reports.tables import report as tables
+from reports.tables.answer import answer
 from tests.reports import shown
 
 ENVIRONMENT = {"machine": {"cpu": "AMD EPYC", "cores_usable": 2}, "ceiling": {"gflops": {"fp32": 200.0, "bf16": None}}}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reports import markdown, results, tables
+from reports.load import results
+from reports.render import markdown
+from reports.tables import report as tables
 from tests.reports import cases
 from tests.reports.golden import DATA, UPDATE, check
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import markdown, results, tables
+from reports.load import results
+from reports.render import markdown
+from reports.tables import report as tables
 
 
 def report_of(folder: Path) -> str:

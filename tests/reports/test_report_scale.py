@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from reports import latex, markdown, paging, results, tables
-from reports.answer import answer
+from reports.load import results
+from reports.render import latex, markdown, paging
+from reports.tables import report as tables
+from reports.tables.answer import answer
 from tests.reports import shown, synthetic
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from reports import depth, quality, results, speed, tables
-from reports.answer import answer
+from reports.load import results
+from reports.tables import depth, quality, speed
+from reports.tables import report as tables
+from reports.tables.answer import answer
 from tests.reports import synthetic
 from tests.reports.shown import BASE, TINY, bold, speeds, texts
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from convert.errors import InputError
-from reports import quality, results, speed, tables
+from convert.common.errors import InputError
+from reports.load import results
+from reports.tables import quality, speed
+from reports.tables import report as tables
 from tests.reports.shown import BASE, TINY, texts
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from reports import results, tables
-from reports.frames import Table
+from reports.load import results
+from reports.tables import report as tables
+from reports.tables.frames import Table
 from tests.reports.recomputed import EXPECTED, Raw, missing
 
 

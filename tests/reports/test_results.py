@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from convert.errors import InputError
-from reports import machines, results
+from convert.common.errors import InputError
+from reports.load import machines, results
 from tests.reports import runs, synthetic
 
 OTHER = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"cores_usable": 4}}  # type: ignore[operator]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import isolate
 from convert.artifact import Artifact
-from convert.spec import ModelSpec, Preprocessing
+from convert.common import isolate
+from convert.families.spec import ModelSpec, Preprocessing
 from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision

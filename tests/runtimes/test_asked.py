@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtimes import registry
-from runtimes.asked import Asked, session_options
 from runtimes.base import Options
+from runtimes.options import Asked, session_options
 
 
 def ask(*arguments: str) -> tuple[Result, Asked | None]:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes import conflicts, registry
-from runtimes.conflicts import Problem, problems
+from runtimes import registry
+from runtimes.system import conflicts
+from runtimes.system.conflicts import Problem, problems
 
 
 def test_here_is_no_conflict() -> None:

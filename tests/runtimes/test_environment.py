@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtimes import environment
 from runtimes.gpu import nvml_library
+from runtimes.system import environment
 from tests.runtimes.fake_nvml import FakeNvml, Gpu
 
 

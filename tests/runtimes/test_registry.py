@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from runtimes import __main__ as doctor
-from runtimes import base, conflicts, registry
+from runtimes import base, registry
 from runtimes.base import Runtime
+from runtimes.system import conflicts
 
 SEVEN = ["paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn"]
 

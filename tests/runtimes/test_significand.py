@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtimes import significand
+from runtimes.mnn import precision_probe as significand
 
 
 def _rounded(values: np.ndarray, fraction_bits: int) -> np.ndarray:

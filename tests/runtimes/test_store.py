@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from runtimes.bench import store
+from convert.common.errors import InputError
+from runtimes.records import store
 
 
 def record(**fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from convert.artifact import Artifact
 from runtimes import registry
-from runtimes.bench import loadgen
+from runtimes.bench.worker import loadgen
 from scripts import against_loadgen
 from scripts.against_loadgen import IMAGES, P90
 

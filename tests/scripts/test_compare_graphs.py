@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from runtimes.base import UnavailableError
-from runtimes.bench.plan import Cell
-from runtimes.bench.probe import Probe
+from runtimes.bench.plan.matrix import Cell
+from runtimes.system.speed_probe import Probe
 from scripts import compare_graphs
 
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import UnavailableError
-from runtimes.bench.plan import Cell
-from runtimes.bench.probe import Probe
+from runtimes.bench.plan.matrix import Cell
+from runtimes.system.speed_probe import Probe
 from scripts import compare_variants
 
 MS = {"paddle fp32": 40.0, "openvino int8": 10.0, "openvino fp32": 32.0, "ort-cpu int8": 12.5, "mnn fp32": 50.0}

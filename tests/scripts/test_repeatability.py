@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, InputError
-from convert.files import write_json
-from runtimes import environment
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_json
 from runtimes.base import Options
-from runtimes.bench.executor import Outcome
-from runtimes.bench.job import Job
-from runtimes.bench.plan import Cell, Cost, Estimate, Plan, Policy
+from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.worker.job import Job
+from runtimes.system import environment
 from scripts import repeatability
 from scripts.repeatability import Judged, Run
 from tests.runtimes.bench.made_up import FAKES, NAMES, Fake, measure, numbers, proven

@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from reports import html, results, tables
+from reports import html
+from reports.load import results
+from reports.tables import report as tables
 from scripts import screenshot_report
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "data" / "example"

@@ -15,21 +15,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from convert import cli, inputs
+from convert import cli
 from convert.artifact import Artifact
-from convert.errors import InputError
-from convert.files import write_json
+from convert.common.errors import InputError
+from convert.common.files import write_json
+from convert.images import inputs
 from convert.models import find_all
 from runtimes import registry
-from runtimes.asked import Asked
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from validate import reference
+from runtimes.options import Asked
 from validate.accuracy import __main__ as command
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Cell, Settings, make
 from validate.accuracy.passes import Listener, Run
-from validate.check import Case
 from validate.datasets import load
+from validate.parity import reference
+from validate.parity.check import Case
 
 CLASSES = 10
 SIDE = 8

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from convert.zoo import MODELS
-from runtimes.bench import store
+from runtimes.records import store
 
 Best = Callable[[int], np.ndarray]
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from convert.errors import InputError
-from convert.preprocess import crop, decode, normalise, preprocess
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import crop, decode, normalise, preprocess
 from validate.accuracy.crops import CropCache, digest
 
 PLAIN = Preprocessing(12, 8)

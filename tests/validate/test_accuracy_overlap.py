@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage
 from validate.accuracy import overlap
 from validate.datasets import LabelledSet
 

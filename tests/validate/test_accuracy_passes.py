@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage, decode
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage, decode
 from validate.accuracy import feed as pipeline
 from validate.accuracy import passes
 from validate.accuracy.passes import Run

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from convert.preprocess import decode
-from convert.spec import Preprocessing
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import decode
 from validate.accuracy import feed as pipeline
 from validate.accuracy.crops import CropCache
 

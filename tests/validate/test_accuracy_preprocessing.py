@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
 from convert.zoo import MODELS
 from validate.accuracy.preprocessing import changed, choose
 

@@ -19,8 +19,8 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes import registry
-from runtimes.asked import Asked
-from runtimes.bench import store
+from runtimes.options import Asked
+from runtimes.records import store
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Settings, make
 from validate.accuracy.passes import Listener, Run

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.accuracy import ranked as module
 from validate.accuracy.ranked import NONE, Ranked, rank
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from runtimes.base import Options
-from runtimes.bench import store
+from runtimes.records import store
 
 Best = Callable[[int], np.ndarray]
 

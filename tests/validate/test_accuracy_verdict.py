@@ -14,7 +14,7 @@ import pytest
 
 from convert.zoo import PUBLISHED
 from runtimes import registry
-from runtimes.asked import Asked
+from runtimes.options import Asked
 from validate.accuracy.cells import Settings, blank, make
 from validate.accuracy.verdict import below, compare, counted
 from validate.datasets import LabelledSet

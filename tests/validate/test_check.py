@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import isolate
 from convert.artifact import Artifact
+from convert.common import isolate
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.infer import Pass
-from validate import check as checks
-from validate import parity, reference
-from validate.check import Case, check, passes
+from validate.parity import __main__ as parity
+from validate.parity import check as checks
+from validate.parity import reference
+from validate.parity.check import Case, check, passes
 
 FP32_ON_CPU = {"precision": "fp32", "device": "CPU", "details": {}}
 

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert import params
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.errors import InputError
-from convert.spec import ModelSpec, Preprocessing
+from convert.common.errors import InputError
+from convert.export import pdiparams_file as params
+from convert.families.spec import ModelSpec, Preprocessing
 from convert.weights import seeded
 from tests.vit_numpy import forward
-from validate import double, reference
+from validate.parity import float64 as double
+from validate.parity import reference
 
 CONVERTED = Path(__file__).parents[1] / "convert" / "data"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import rel_entr, softmax
 
-from validate.metrics import Difference, Flip, compare, worst
+from validate.parity.metrics import Difference, Flip, compare, worst
 
 LOGITS = hnp.arrays(np.float32, (4, 9), elements=st.floats(-100, 100, width=32))
 

@@ -16,9 +16,10 @@ from onnx import numpy_helper
 
 from convert.artifact import MANIFEST, Artifact
 from convert.build import Request, obtain
-from convert.files import sha256_file
-from validate import parity, reference
-from validate.check import Case, Checked, check
+from convert.common.files import sha256_file
+from validate.parity import __main__ as parity
+from validate.parity import reference
+from validate.parity.check import Case, Checked, check
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert import inputs
 from convert.artifact import Artifact
+from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options
-from validate import reference
-from validate.check import Case, check
-from validate.metrics import compare
-from validate.tolerances import tolerance
+from validate.parity import reference
+from validate.parity.check import Case, check
+from validate.parity.metrics import compare
+from validate.parity.tolerances import tolerance
 
 
 def test_without_the_hint_parity_is_missed_and_with_it_passed(toy_artifact: Artifact) -> None:

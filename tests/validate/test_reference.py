@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import inputs, isolate
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, InputError
-from convert.inputs import Inputs
-from convert.spec import ModelSpec, Preprocessing
+from convert.common import isolate
+from convert.common.errors import CheckFailed, InputError
+from convert.families.spec import ModelSpec, Preprocessing
+from convert.images import inputs
+from convert.images.inputs import Inputs
 from convert.weights import seeded
 from tests.vit_numpy import forward
-from validate import reference
+from validate.parity import reference
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def fake(logits: np.ndarray, paddle: np.ndarray) -> Any:
     """Stands for the process that computes: writes these logits."""
 
     def call(target: str, job: dict[str, str]) -> None:
-        assert target == "validate.reference:run_job"
+        assert target == "validate.parity.reference:run_job"
         logits.astype(np.float64).tofile(Path(job["folder"], "float64"))
         paddle.astype(np.float32).tofile(Path(job["folder"], "float32"))
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import inputs
 from convert.artifact import Artifact
-from convert.errors import InputError
+from convert.common.errors import InputError
+from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.infer import Pass
-from validate import repro
-from validate.check import Case, Checked
-from validate.reference import Reference
+from validate.parity import repro
+from validate.parity.check import Case, Checked
+from validate.parity.reference import Reference
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.base import PRECISIONS
-from validate.metrics import Difference, compare
-from validate.reference import Reference
-from validate.tolerances import (
+from validate.parity.metrics import Difference, compare
+from validate.parity.reference import Reference
+from validate.parity.tolerances import (
     EXCEPTIONS,
     FLOOR,
     FP32,

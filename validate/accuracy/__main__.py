@@ -9,12 +9,12 @@ import click
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, InputError
-from convert.variants.recipe import INT8
-from runtimes.asked import Asked, resume_option, session_options
-from runtimes.bench import store
-from runtimes.bench.store import Record
-from runtimes.values import precisions
+from convert.common.errors import CheckFailed, InputError
+from convert.precision.recipe import INT8
+from runtimes.option_lists import precisions
+from runtimes.options import Asked, resume_option, session_options
+from runtimes.records import store
+from runtimes.records.store import Record
 from validate.accuracy import beside, overlap, preprocessing, run
 from validate.accuracy.cells import KEEP, REFERENCE, REFERENCE_PRECISION, Cell, Settings, make
 from validate.accuracy.console import Reporter

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.files import sha256_json
-from runtimes.bench.store import Record
+from convert.common.files import sha256_json
+from runtimes.records.store import Record
 from validate.accuracy import ranked as ranks
 from validate.accuracy import tables
 from validate.accuracy.cells import FOLDER, Cell, subject

@@ -8,12 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.errors import InputError
-from convert.files import sha256_json
-from runtimes.asked import Asked
+from convert.common.errors import InputError
+from convert.common.files import sha256_json
 from runtimes.base import Options, Runtime
-from runtimes.bench import records
-from runtimes.bench.store import Record
+from runtimes.options import Asked
+from runtimes.records import blank as records
+from runtimes.records.store import Record
 from validate.accuracy import preprocessing as preprocessings
 from validate.accuracy.preprocessing import Chosen
 from validate.datasets import LabelledSet, load

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from runtimes.bench.store import Record
+from runtimes.records.store import Record
 
 PLAIN_EVERY_S = 10.0  # between two lines of progress where standard error is no terminal
 _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "-"}

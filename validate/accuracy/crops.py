@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from convert.errors import InputError
-from convert.files import sha256_json, write_json
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.common.files import sha256_json, write_json
+from convert.families.spec import Preprocessing
 
 _ENTRY = np.dtype([("source", "V16"), ("checksum", "<u4"), ("there", "<u4")])
 

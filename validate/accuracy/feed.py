@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from convert.preprocess import UnreadableImage, crop, decode, normalise
-from convert.spec import Preprocessing
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import UnreadableImage, crop, decode, normalise
 from runtimes.base import usable_cores
 from validate.accuracy.crops import CropCache, digest
 from validate.accuracy.shared import SharedBatches

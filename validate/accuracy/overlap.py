@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable
 
 from convert.artifact import Artifact
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
-from convert.progress import bar
+from convert.common.errors import InputError
+from convert.common.progress import bar
+from convert.images.preprocess import UnreadableImage
 from validate.datasets import LabelledSet
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
-from convert.spec import Preprocessing
+from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import UnreadableImage
 from runtimes.base import UnavailableError, usable_cores
 from validate.accuracy.cells import Cell
 from validate.accuracy.crops import CropCache

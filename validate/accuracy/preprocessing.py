@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.errors import InputError
-from convert.spec import INTERPOLATIONS, Preprocessing
+from convert.common.errors import InputError
+from convert.families.spec import INTERPOLATIONS, Preprocessing
 from convert.zoo import MODELS
 
 # Sets of values by name. imagenet: what PaddleClas' deploy configs normalise with, and most models but ViTs do;

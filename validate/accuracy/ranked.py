@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import InputError
-from convert.files import sha256_json, write_text
+from convert.common.errors import InputError
+from convert.common.files import sha256_json, write_text
 from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE, WRONG
 
 PLACES = 5

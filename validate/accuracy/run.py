@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psutil
 
-from convert.spec import Preprocessing
-from runtimes import environment
-from runtimes.bench import store
-from runtimes.bench.store import Record
+from convert.families.spec import Preprocessing
+from runtimes.records import store
+from runtimes.records.store import Record
+from runtimes.system import environment
 from validate.accuracy import passes
 from validate.accuracy.cells import FOLDER, Cell, Settings, blank, images_key, stored
 from validate.accuracy.console import Reporter

@@ -8,7 +8,7 @@ from fractions import Fraction
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.base import discrepancy
-from runtimes.bench.store import Record
+from runtimes.records.store import Record
 from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Cell, Settings, command, subject
 from validate.accuracy.outcomes import Predictions, holds, mcnemar, reaches, wilson
 

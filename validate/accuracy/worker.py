@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from convert import artifact as artifacts
-from convert import isolate
+from convert.common import isolate
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 from validate.accuracy.ranked import rank

@@ -14,15 +14,15 @@ from rich.table import Table
 
 from convert import artifact as artifacts
 from convert import cli
-from convert import inputs as input_sets
 from convert.artifact import Artifact
-from convert.errors import CheckFailed, InputError
-from convert.files import write_json
-from convert.inputs import Inputs
-from convert.progress import bar
-from runtimes.asked import Asked, session_options
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_json
+from convert.common.progress import bar
+from convert.images import inputs as input_sets
+from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
-from runtimes.values import precisions
+from runtimes.option_lists import precisions
+from runtimes.options import Asked, session_options
 from validate.bisect import align, graph, paddle_taps, places, program
 from validate.bisect.search import Found, Row, Say, Search
 from validate.bisect.taps import Taps

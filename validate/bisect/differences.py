@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert import params
 from convert.artifact import Artifact
+from convert.export import pdiparams_file as params
 from validate.bisect.align import Alignment
 from validate.bisect.graph import Graph, Node
 from validate.bisect.program import Operator

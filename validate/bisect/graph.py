@@ -16,8 +16,8 @@ import onnx
 from onnx import TensorProto, external_data_helper, helper, numpy_helper, shape_inference
 
 from convert.artifact import ONNX_FILE
-from convert.errors import InputError
-from convert.files import sha256_file
+from convert.common.errors import InputError
+from convert.common.files import sha256_file
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _INLINE_BYTES = 1024  # smaller constants stay in the graph, where shape inference sees them

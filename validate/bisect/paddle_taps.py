@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from convert import isolate
 from convert.artifact import Artifact
-from convert.errors import CheckFailed
-from validate import double
+from convert.common import isolate
+from convert.common.errors import CheckFailed
 from validate.bisect import program as programs
+from validate.parity import float64 as double
 
 _DOUBLE, _SINGLE = "float64", "float32"
 _ENDS = ("data", "feed", "fetch", "shadow_output")

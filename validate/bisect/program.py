@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 
 _FLOATS = ("0.t_f16", "0.t_bf16", "0.t_f32", "0.t_f64")
 _COMBINE, _SPLIT, _PARAMETER = "combine", "split", "p"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.bisect import differences, paddle_taps
 from validate.bisect.align import Alignment
 from validate.bisect.compare import Judgement, judge

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert import artifact as artifacts
 from convert.artifact import MANIFEST, ONNX_FILE, Artifact
-from convert.errors import CheckFailed
-from convert.files import sha256_file, write_json
-from convert.isolate import JobError
+from convert.common.errors import CheckFailed
+from convert.common.files import sha256_file, write_json
+from convert.common.isolate import JobError
 from runtimes.base import Options, Runtime
 from runtimes.infer import infer_all
 from validate.bisect.graph import Graph

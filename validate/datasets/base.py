@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from convert.errors import InputError
-from convert.files import sha256_json
+from convert.common.errors import InputError
+from convert.common.files import sha256_json
 
 COMPLETE = 50_000  # images in the validation set of ILSVRC 2012
 
@@ -17,7 +17,7 @@ class LabelledSet:
     """Images in use, in their order, and their 0-based labels.
 
     name: folder and file name, never an absolute path. names: of the images, relative, for messages and CSVs. read: the
-    encoded bytes of image i of `labels`, callable from any thread; raises `convert.preprocess.UnreadableImage`.
+    encoded bytes of image i of `labels`, callable from any thread; raises `convert.images.preprocess.UnreadableImage`.
     listed: images in the whole set. sha256: of what says which images and labels the whole set has; the images
     themselves are not hashed. format: list, image folder, flat, tar or parquet. selection: how the images in use were
     taken from the whole set, in words.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from convert.errors import InputError, listing
+from convert.common.errors import InputError, listing
 from validate.datasets.files import decode, read_bytes
 from validate.datasets.meta import META_BYTES, WORDNET_ID, parse_meta
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.classes import class_labels
 from validate.datasets.files import is_file, read_bytes
 from validate.datasets.meta import META_BYTES, META_FILE, parse_meta

@@ -7,9 +7,9 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from convert.errors import InputError
-from convert.inputs import IMAGE_SUFFIXES
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.inputs import IMAGE_SUFFIXES
+from convert.images.preprocess import UnreadableImage
 
 # What git leaves in a checkout where Git LFS has not fetched the file itself, and the size that it stays below.
 # Source: the specification of Git LFS, docs/spec.md.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.base import check_labels
 from validate.datasets.devkit import (
     DEVKIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.base import LabelledSet, index_sha256, limited
 from validate.datasets.classes import class_labels
 from validate.datasets.files import check_images, is_image_name, read_image, scan, short_name

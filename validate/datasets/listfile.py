@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.base import LabelledSet, check_labels, limited
 from validate.datasets.devkit import Meta, find_meta, first_id, numbered, refuse_synsets, to_labels
 from validate.datasets.files import check_images, decode, is_folder, read_bytes, read_image, short_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.base import LabelledSet
 from validate.datasets.devkit import image_number
 from validate.datasets.files import head, is_file, is_folder, is_image_name, refuse_pointer, scan, stat_of

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from convert import isolate
-from convert.errors import InputError
+from convert.common import isolate
+from convert.common.errors import InputError
 
 META_FILE = "meta.mat"
 META_BYTES = 16 << 20  # the original has less than a megabyte

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from convert.cli import Command
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.datasets.load import KNOWN
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
-from convert.errors import InputError, listing
+from convert.common.errors import InputError, listing
 from validate.datasets.base import LabelledSet, by_class, check_labels, index_sha256, limited
 from validate.datasets.classes import class_labels
 from validate.datasets.files import head, refuse_pointer

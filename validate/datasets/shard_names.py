@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.errors import InputError, listing
+from convert.common.errors import InputError, listing
 from validate.datasets.files import is_folder, scan, short_name
 
 SUFFIX = ".parquet"

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from convert.preprocess import UnreadableImage
+from convert.images.preprocess import UnreadableImage
 
 PIECE = 32  # rows that are decoded together
 PIECES = 8  # pieces that are kept: threads that read ahead are never so far apart

@@ -6,8 +6,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage
 from validate.datasets.base import LabelledSet, index_sha256, limited
 from validate.datasets.files import head, is_image_name, refuse_pointer, short_name
 from validate.datasets.ground_truth import find_truth, pair

@@ -14,13 +14,13 @@ from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request
-from convert.errors import CheckFailed, InputError
-from convert.files import sha256_json
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import sha256_json
 from convert.models import find_all
-from convert.variants.make import LEAST_DB
-from convert.variants.recipe import INT8
-from runtimes.asked import Asked, resume_option, session_options
-from runtimes.bench import store
+from convert.precision.make import LEAST_DB
+from convert.precision.recipe import INT8
+from runtimes.options import Asked, resume_option, session_options
+from runtimes.records import store
 from validate.accuracy import overlap
 from validate.accuracy.cells import KEEP, Settings, images_key
 from validate.accuracy.console import Reporter

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from convert.errors import listing
+from convert.common.errors import listing
 from validate.search.ladder import Ladder, Rung
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convert.errors import InputError
-from convert.files import write_json
+from convert.common.errors import InputError
+from convert.common.files import write_json
 
 LADDER = "ladder.json"
 _FORMAT = 1

@@ -9,11 +9,11 @@ from pathlib import Path
 from convert.artifact import Artifact
 from convert.build import Request, variant
 from convert.cli import say
-from convert.errors import CheckFailed, InputError
+from convert.common.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import Runtime
-from runtimes.bench import store
-from runtimes.bench.store import Record
+from runtimes.records import store
+from runtimes.records.store import Record
 from validate.accuracy import run
 from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Settings, make
 from validate.accuracy.console import Reporter

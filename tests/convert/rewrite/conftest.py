@@ -12,8 +12,9 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from convert import graph, isolate
-from convert.spec import ModelSpec, load_spec
+from convert.common import isolate
+from convert.export import graph
+from convert.families.spec import ModelSpec, load_spec
 from convert.weights import seeded
 
 Run = Callable[[onnx.ModelProto, np.ndarray], np.ndarray]
@@ -26,7 +27,7 @@ def spec(toy_toml: Path) -> ModelSpec:
 
 def _plain(spec: ModelSpec, folder: Path, opset: int) -> onnx.ModelProto:
     job = {"spec": dataclasses.asdict(spec), "folder": str(folder), "onnx": str(folder / "g.onnx"), "opset": opset}
-    isolate.call("convert.program:export_spec", job)
+    isolate.call("convert.export.program:export_spec", job)
     return graph.tidy(onnx.load(folder / "g.onnx"), spec.state_shapes())
 
 

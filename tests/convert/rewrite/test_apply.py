@@ -10,10 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from convert import flops, graph
-from convert.errors import GraphError
-from convert.rewrite import apply
-from convert.spec import ModelSpec
+from convert.common.errors import GraphError
+from convert.export import counts as flops
+from convert.export import graph
+from convert.export.rewrite import apply
+from convert.families.spec import ModelSpec
 from tests.convert.rewrite.conftest import Run
 
 OPSETS = ["at_17", "at_20"]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.variants import half
+from convert.precision import half
 
 
 def convolution(opset: int) -> onnx.ModelProto:

@@ -8,8 +8,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.variants import calibrate, int8
-from convert.variants.operators import Operator, operators, weights
+from convert.precision import calibrate, int8
+from convert.precision.operators import Operator, operators, weights
 
 CHANNELS, CLASSES = 32, 16
 

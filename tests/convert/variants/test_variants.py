@@ -13,10 +13,10 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.errors import CheckFailed, InputError
-from convert.inputs import seeded
-from convert.variants import make
-from convert.variants.recipe import Recipe, images_of
+from convert.common.errors import CheckFailed, InputError
+from convert.images.inputs import seeded
+from convert.precision import make
+from convert.precision.recipe import Recipe, images_of
 
 
 def _variant(toy_toml: Path, root: Path, precision: str, **more: object) -> Artifact:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from convert.weights import checkpoints
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from convert.weights import download
 
 CONTENT = bytes(range(256)) * 40

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from convert import zoo
-from convert.errors import InputError
-from convert.spec import ModelSpec, Preprocessing, load_spec
-from convert.weights import download, layouts, seeded
+from convert.common.errors import InputError
+from convert.families import layouts
+from convert.families.spec import ModelSpec, Preprocessing, load_spec
+from convert.weights import download, seeded
 from convert.weights import resolve as weights
 
 TOY = ModelSpec(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from convert.weights import checkpoints, torch_file, unpickle
 
 DATA = Path(__file__).parent / "data"

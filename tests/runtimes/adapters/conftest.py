@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runtimes import conflicts
 from runtimes.gpu import cuda
 from runtimes.ort import tensorrt as ort_tensorrt
+from runtimes.system import conflicts
 from tests.runtimes.fake_cuda import FakeCuda
 from tests.runtimes.fake_onnxruntime import Pretence, loader
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.spec import ModelSpec, Preprocessing
+from convert.families.spec import ModelSpec, Preprocessing
 from convert.weights import seeded
-from runtimes import mnn_file, registry
+from runtimes import registry
 from runtimes.base import Options, UnavailableError
+from runtimes.mnn import model_file as mnn_file
 from tests.vit_numpy import forward
 
 pytest.importorskip("MNN")
@@ -118,7 +119,7 @@ def test_a_conversion_is_used_again_and_made_again_when_damaged(
     logits()
     (weights,) = tmp_path.rglob("model.mnn.weight")
     with monkeypatch.context() as patched:
-        patched.setattr("convert.isolate.call", lambda *_: pytest.fail("converted again"))
+        patched.setattr("convert.common.isolate.call", lambda *_: pytest.fail("converted again"))
         logits()
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-4000])  # MNN itself takes what is missing for zeros and says nothing
@@ -214,7 +215,7 @@ toy = artifact.load(Path(sys.argv[1]))
 with registry.get("mnn").open(toy, Options(cache=sys.argv[2])) as session:
     session.run(np.zeros((2, 3, 32, 32), np.float32))
     session.effective()
-from runtimes import mnn_file
+from runtimes.mnn import model_file as mnn_file
 mnn_file.convert({"onnx": str(toy.onnx), "folder": sys.argv[3], "arguments": ["--saveExternalData"]})
 print({"started": started, "tools": sorted(name for name in sys.modules if name.startswith("MNN.tools"))})
 """

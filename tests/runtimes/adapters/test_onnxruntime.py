@@ -12,12 +12,13 @@ import onnxruntime
 import pytest
 
 from convert.artifact import Artifact
-from runtimes import conflicts, registry, shared_libraries
+from runtimes import registry, shared_libraries
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import precision as gpu_precision
 from runtimes.ort import libraries as ort_libraries
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, placement, types_computed
+from runtimes.system import conflicts
 from tests.runtimes.fake_onnxruntime import Pretence, loader
 
 BOTH = pytest.mark.parametrize("runtime", [ORT_CUDA, ORT_TENSORRT], ids=lambda runtime: runtime.name)

@@ -12,15 +12,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from convert import isolate
 from convert.artifact import Artifact
-from runtimes import conflicts, shared_libraries
+from convert.common import isolate
+from runtimes import shared_libraries
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import cuda
 from runtimes.infer import Pass, infer
 from runtimes.ort import libraries as ort_libraries
 from runtimes.ort.session import CUDA, TENSORRT, OrtSession
+from runtimes.system import conflicts
 from tests.runtimes.fake_onnxruntime import DEFAULTS
 
 if "onnxruntime-gpu" not in conflicts.installed():

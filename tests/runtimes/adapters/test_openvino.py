@@ -9,7 +9,7 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.inputs import seeded
+from convert.images.inputs import seeded
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 

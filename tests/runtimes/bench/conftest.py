@@ -11,7 +11,7 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes.base import Options
-from runtimes.bench.plan import Cell, Cost, Estimate, Plan, Policy
+from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
 from tests.runtimes.bench.made_up import FAKES, NAMES, POLICY, proven
 
 

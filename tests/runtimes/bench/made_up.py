@@ -11,11 +11,13 @@ import numpy as np
 
 from convert.artifact import Artifact
 from runtimes.base import Runtime
-from runtimes.bench import records, run, store
-from runtimes.bench.executor import Outcome
-from runtimes.bench.job import Job
-from runtimes.bench.plan import Cell, Plan, Policy
-from runtimes.bench.statistics import Noise
+from runtimes.bench.plan.matrix import Cell, Plan, Policy
+from runtimes.bench.schedule import run
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.worker.job import Job
+from runtimes.records import blank as records
+from runtimes.records import store
+from runtimes.statistics import Noise
 
 NAMES = ("fake-a", "fake-b", "fake-c")
 FAKES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from runtimes.base import Options, Runtime, Setting
-from runtimes.bench.plan import Cell, Cost, Estimate, Plan, Policy
+from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
 
 NATURE: dict[str, Any] = {"package": "json", "distributions": ("numpy",), "devices": lambda: ["CPU"]}
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert import isolate
-from runtimes.bench import bandwidth
+from convert.common import isolate
+from runtimes.bench.ceiling import bandwidth
 from runtimes.gpu import cuda
 from tests.runtimes.fake_cuda import FakeCuda
 
@@ -38,7 +38,7 @@ def test_arrays_never_take_more_than_half_the_memory(last_cache: int | None, fre
 
 
 def test_every_kernel_runs_on_all_threads() -> None:
-    told = isolate.call("runtimes.bench.bandwidth:run_job", {"threads": 3, "bytes": 1 << 16})
+    told = isolate.call("runtimes.bench.ceiling.bandwidth:run_job", {"threads": 3, "bytes": 1 << 16})
     assert set(told) == {"read", "copy", "scale", "add"}
     assert all(speed > 0 for speed in told.values())
 

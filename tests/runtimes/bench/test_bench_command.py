@@ -13,11 +13,14 @@ from click.testing import CliRunner, Result
 
 from convert import cli
 from convert.artifact import Artifact
-from runtimes.asked import Asked
 from runtimes.bench import __main__ as command
-from runtimes.bench import planfile, records, run, store
-from runtimes.bench.job import MODES
-from runtimes.bench.plan import Cell, Plan, Policy
+from runtimes.bench.plan import toml_file as planfile
+from runtimes.bench.plan.matrix import Cell, Plan, Policy
+from runtimes.bench.schedule import run
+from runtimes.bench.worker.job import MODES
+from runtimes.options import Asked
+from runtimes.records import blank as records
+from runtimes.records import store
 from tests.runtimes.bench import on_paper
 
 
@@ -164,7 +167,7 @@ def test_the_exit_status_says_whether_every_cell_has_numbers(fake: Fake, status:
 
 
 def test_what_does_not_fit_is_refused_before_anything_starts(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtimes.bench.room.container_memory", lambda: 100 << 20)
+    monkeypatch.setattr("runtimes.system.capacity.container_memory", lambda: 100 << 20)
     result = bench("--runtime", "ort-cpu", "--batch", "1")
     assert result.exit_code == 1
     assert fake.plans[0].cells == ()

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.isolate import JobError
+from convert.common.isolate import JobError
 from runtimes.base import UnavailableError
-from runtimes.bench import ceiling
+from runtimes.bench.ceiling import __main__ as ceiling
 from runtimes.gpu import cuda
 
 _MEASURE = ceiling.measure  # as it is, also where a test replaces it

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runtimes.bench import display, overview
-from runtimes.bench.display import Clock
-from runtimes.bench.plan import Cell, Cost, key
+from runtimes.bench.plan import overview
+from runtimes.bench.plan.matrix import Cell, Cost, key
+from runtimes.bench.schedule import display
+from runtimes.bench.schedule.display import Clock
 from tests.runtimes.bench import on_paper
 
 MACHINE = "m"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtimes.bench import disturbance
-from runtimes.bench.disturbance import Reading, difference, disturbed, read
+from runtimes.system import disturbance
+from runtimes.system.disturbance import Reading, difference, disturbed, read
 
 BEFORE = Reading(clock_s=10, busy_s=100, steal_s=1, own_s=5, cores=4, counts={"throttled_count": 3}, pressure_s=7)
 

@@ -16,7 +16,7 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes import registry
-from runtimes.bench import store
+from runtimes.records import store
 
 LITTLE = ("--min-seconds", "0.1", "--min-count", "4", "--max-seconds", "0.2", "--patience", "0", "--repeats", "0")
 

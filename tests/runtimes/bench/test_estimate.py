@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.base import Options, usable_cores
-from runtimes.bench import estimate, proven, records, store
-from runtimes.bench.plan import Cell, Plan, Policy, key
-from runtimes.bench.room import Room
+from runtimes.bench.plan import estimate
+from runtimes.bench.plan.matrix import Cell, Plan, Policy, key
+from runtimes.bench.schedule import kept_parity as proven
+from runtimes.records import blank as records
+from runtimes.records import store
+from runtimes.system.capacity import Room
 from tests.runtimes.bench import on_paper
 
 MACHINE = "m"

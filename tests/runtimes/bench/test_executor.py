@@ -17,15 +17,16 @@ import numpy as np
 import psutil
 import pytest
 
-from convert import isolate
 from convert.artifact import Artifact
+from convert.common import isolate
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from runtimes.bench import executor, visit
-from runtimes.bench.executor import Local, Outcome
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.probe import Probe
-from runtimes.bench.statistics import Noise
+from runtimes.bench.schedule import executor
+from runtimes.bench.schedule.executor import Local, Outcome
+from runtimes.bench.worker import visit
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.statistics import Noise
+from runtimes.system.speed_probe import Probe
 
 QUICK = Effort(min_s=0, min_count=7, max_s=20, warmup_max_s=1)
 

@@ -13,14 +13,14 @@ import pytest
 from scipy import stats
 
 from convert.artifact import Artifact
-from convert.errors import CheckFailed
+from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 from runtimes.bench import interleaved
-from runtimes.bench.executor import Outcome
 from runtimes.bench.interleaved import Rounds, measure, refusals, visit_ms
-from runtimes.bench.plan import Cell
-from runtimes.bench.probe import Probe
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.system.speed_probe import Probe
 from tests.runtimes.bench.made_up import numbers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from runtimes.base import Options
-from runtimes.bench.job import Job
+from runtimes.bench.worker.job import Job
 
 
 def test_a_session_is_told_its_own_batch_first_and_that_the_others_come() -> None:

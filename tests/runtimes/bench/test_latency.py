@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from runtimes.base import DeviceTimes, Effective, Session
-from runtimes.bench import latency
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.visit import Opened
+from runtimes.bench.worker import latency
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.visit import Opened
 
 
 class Scripted(Session):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtimes.bench import lines
+from convert.common import json_lines as lines
 
 TABLES = st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.floats(0, 1))))
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from runtimes.bench import store
-from runtimes.bench.executor import Outcome
-from runtimes.bench.job import Job
-from runtimes.bench.plan import Plan
-from runtimes.bench.statistics import Noise
+from runtimes.bench.plan.matrix import Plan
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.worker.job import Job
+from runtimes.records import store
+from runtimes.statistics import Noise
 from tests.runtimes.bench.made_up import POLICY, Fake, good, measure, numbers
 
 QUIET, SLOW = (4.0, 4.0), (4.0, 5.0)

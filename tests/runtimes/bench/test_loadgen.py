@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.errors import CheckFailed, InputError
-from runtimes.bench import loadgen
+from convert.common.errors import CheckFailed, InputError
+from runtimes.bench.worker import loadgen
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +139,6 @@ def test_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_missing_it_does_not_keep_the_other_modes_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     for name in ("latency", "throughput", "loadgen", "server", "visit"):
-        monkeypatch.delitem(sys.modules, f"runtimes.bench.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"runtimes.bench.worker.{name}", raising=False)
     for name in ("latency", "throughput", "server"):
-        assert callable(importlib.import_module(f"runtimes.bench.{name}").measure)
+        assert callable(importlib.import_module(f"runtimes.bench.worker.{name}").measure)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from convert import isolate
-from runtimes.bench import memory
+from convert.common import isolate
+from runtimes.system import memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA and oom_score_adj are Linux'")
 MIB = 1 << 20

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runtimes import environment
-from runtimes.bench import peak
+from runtimes.bench.ceiling import peak
+from runtimes.system import environment
 
 
 def _machine(

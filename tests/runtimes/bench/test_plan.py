@@ -11,11 +11,11 @@ import pytest
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.errors import InputError
-from runtimes.asked import Asked
+from convert.common.errors import InputError
 from runtimes.base import Options
-from runtimes.bench import records
-from runtimes.bench.plan import Cell, Matrix, Policy, cells, key
+from runtimes.bench.plan.matrix import Cell, Matrix, Policy, cells, key
+from runtimes.options import Asked
+from runtimes.records import blank as records
 from tests.runtimes.bench import on_paper
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from runtimes.asked import Asked
-from runtimes.bench import planfile
-from runtimes.bench.plan import Policy
+from convert.common.errors import InputError
+from runtimes.bench.plan import toml_file as planfile
+from runtimes.bench.plan.matrix import Policy
+from runtimes.options import Asked
 from tests.runtimes.bench import on_paper
 
 if sys.version_info >= (3, 11):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtimes.bench import probe
-from runtimes.bench.probe import Probe
-from runtimes.bench.statistics import Noise
+from runtimes.statistics import Noise
+from runtimes.system import speed_probe as probe
+from runtimes.system.speed_probe import Probe
 
 
 def reading(*values: float) -> Probe:

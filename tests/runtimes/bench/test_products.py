@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from convert import isolate
+from convert.common import isolate
 from runtimes.base import UnavailableError
-from runtimes.bench import ort_product, products
+from runtimes.bench.ceiling import ort_product, products
 
 _SHAPE = (24, 64, 32)
 _PACKAGES = {"numpy": "numpy", "openvino": "openvino", "onnxruntime": "onnxruntime"}
@@ -27,7 +27,7 @@ def _job(library: str, **more: Any) -> dict[str, Any]:
 def test_every_library_multiplies(library: str) -> None:
     pytest.importorskip(_PACKAGES[library], reason=f"no {library} here")
     precisions = ["fp32"] if library == "numpy" else ["fp32", "bf16", "int8"]
-    told = isolate.call("runtimes.bench.products:run_job", _job(library, precisions=precisions))
+    told = isolate.call("runtimes.bench.ceiling.products:run_job", _job(library, precisions=precisions))
     found = {one["precision"]: one for one in told["found"]}
     assert set(found) | set(told["unmeasured"]) == set(precisions)
     assert "fp32" in found
@@ -43,7 +43,7 @@ def test_every_library_multiplies(library: str) -> None:
 def test_a_variable_that_slows_a_library_down_does_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    told = isolate.call("runtimes.bench.products:run_job", _job("numpy"))
+    told = isolate.call("runtimes.bench.ceiling.products:run_job", _job("numpy"))
     how = told["found"][0]["how"]
     if "openblas" not in how:
         pytest.skip("NumPy does not use OpenBLAS here")

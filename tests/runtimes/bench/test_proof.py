@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
-from runtimes import environment
-from runtimes.bench import compose, lines, proven, run, store
-from runtimes.bench.proof import proof
+from convert.common import json_lines as lines
+from runtimes.bench.schedule import aggregate as compose
+from runtimes.bench.schedule import kept_parity as proven
+from runtimes.bench.schedule import run
+from runtimes.records import store
+from runtimes.records.parity_gate import proof
+from runtimes.system import environment
 from tests.runtimes.bench.made_up import FAKES, POLICY, Fake, good, measure
 from tests.runtimes.bench.made_up import proven as parity
 

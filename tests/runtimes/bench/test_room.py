@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runtimes.bench import room
+from runtimes.system import capacity as room
 
 GIB = 1 << 30
 

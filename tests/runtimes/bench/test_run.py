@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from runtimes.bench import lines, store
-from runtimes.bench.executor import Outcome
-from runtimes.bench.job import Job
-from runtimes.bench.statistics import Noise
-from runtimes.bench.visits import VISITS
+from convert.common import json_lines as lines
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.schedule.visits import VISITS
+from runtimes.bench.worker.job import Job
+from runtimes.records import store
+from runtimes.statistics import Noise
 from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, numbers, proven
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtimes.bench.executor import Outcome
-from runtimes.bench.job import Job
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.worker.job import Job
 from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, numbers
 
 

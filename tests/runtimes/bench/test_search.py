@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.bench import search
-from runtimes.bench.search import GAIN, Found, Rate
+from runtimes.bench.schedule import climb as search
+from runtimes.bench.schedule.climb import GAIN, Found, Rate
 
 BATCHES, STREAMS = (1, 2, 4, 8), (1, 2, 4)
 Surface = Callable[[int, int], float | None]

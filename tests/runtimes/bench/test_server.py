@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
+from runtimes import statistics
 from runtimes.base import Effective, Options, Runtime, Session
-from runtimes.bench import loadgen, server, statistics
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.loadgen import Trial
-from runtimes.bench.visit import Opened
+from runtimes.bench.worker import loadgen, server
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.loadgen import Trial
+from runtimes.bench.worker.visit import Opened
 
 LOG = {"result_completed_samples_per_sec": 9.5, "result_scheduled_samples_per_sec": 10.5}
 

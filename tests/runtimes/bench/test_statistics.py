@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.bench.statistics import (
+from runtimes.statistics import (
     BEYOND_PROBE_CV,
     Noise,
     across_runs,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.bench import steady
+from runtimes.bench.worker import warmup as steady
 
 
 def online(series: list[float], stride: int = 1) -> tuple[int, int] | None:

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
-from convert.isolate import JobError
+from convert.common.isolate import JobError
 from runtimes import registry
 from runtimes.base import Options
-from runtimes.bench import disturbance, streams, throughput, visit
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.streams import Apart
+from runtimes.bench.worker import streams, throughput, visit
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.streams import Apart
+from runtimes.system import disturbance
 
 LITTLE = Effort(0.2, 3, 2.0, 0.3)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, UnavailableError
-from runtimes.bench import streams, throughput
-from runtimes.bench.job import Effort, Job
-from runtimes.bench.throughput import Window
-from runtimes.bench.visit import Opened, example
+from runtimes.bench.worker import streams, throughput
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.throughput import Window
+from runtimes.bench.worker.visit import Opened, example
 
 IMAGES = np.zeros((4, 3, 2, 2), np.float32)
 

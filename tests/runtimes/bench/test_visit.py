@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import isolate
 from convert.artifact import Artifact
+from convert.common import isolate
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from runtimes.bench import visit
-from runtimes.bench.job import Effort, Job
+from runtimes.bench.worker import visit
+from runtimes.bench.worker.job import Effort, Job
 
 QUICK = Effort(min_s=0.0, min_count=5, max_s=5.0, warmup_max_s=0.05)
-VISIT = "runtimes.bench.visit:run_job"
+VISIT = "runtimes.bench.worker.visit:run_job"
 
 
 class FakeSession(Session):
@@ -81,6 +81,9 @@ def test_images_are_the_same_each_time(toy_artifact: Artifact) -> None:
 
 
 def test_the_child_imports_no_statistics() -> None:
-    code = "import runtimes.bench.visit, runtimes.bench.latency, sys; print([m for m in sys.modules if m == 'scipy'])"
+    code = (
+        "import runtimes.bench.worker.visit, runtimes.bench.worker.latency, sys; "
+        "print([m for m in sys.modules if m == 'scipy'])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

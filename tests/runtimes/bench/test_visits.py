@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes.bench.executor import Outcome
-from runtimes.bench.visits import VISITS, Visits
+from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.schedule.visits import VISITS, Visits
 
 
 def test_what_was_added_is_stored(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtimes.machine import container
+from runtimes.system import container
 
 _V2 = "sys/fs/cgroup"
 _NOTHING = {"kind": None, "cgroup": None, "cpu_quota": None, "cpuset_cores": None, "memory_limit_bytes": None}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.machine import processor
+from runtimes.system import processor
 
 _CPU = "sys/devices/system/cpu"
 

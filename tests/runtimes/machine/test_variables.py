@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.machine import variables
+from runtimes.system import variables
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from typing import Any
 import onnx
 import pytest
 
-from convert import inputs, isolate
 from convert.artifact import Artifact
+from convert.common import isolate
+from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
 from validate.bisect.__main__ import bisect

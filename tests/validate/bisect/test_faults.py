@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.errors import CheckFailed
-from convert.isolate import JobError
+from convert.common.errors import CheckFailed
+from convert.common.isolate import JobError
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.infer import infer_all

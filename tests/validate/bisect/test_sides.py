@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from convert import inputs
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.errors import InputError
+from convert.common.errors import InputError
+from convert.images import inputs
 from tests.convert.test_build import DATA
 from tests.validate.bisect import planted
 from validate.bisect import align, graph, paddle_taps, places, program

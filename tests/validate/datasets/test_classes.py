@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from tests.validate.datasets.formats import IDS, SYNSETS, write_meta
 from validate.datasets.classes import class_labels, parse_class_index, parse_synsets, read_synsets
 

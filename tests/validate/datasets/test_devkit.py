@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from tests.validate.datasets.formats import CLASSES, IDS, SYNSETS, write_folder, write_list, write_meta
 from validate.datasets import load
 from validate.datasets.devkit import first_id, image_number, in_synset_order, to_labels

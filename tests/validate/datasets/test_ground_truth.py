@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from tests.validate.datasets.formats import CLASSES, Photos, write_devkit, write_folder, write_list, write_meta
 from validate.datasets import load
 from validate.datasets.ground_truth import parse_numbers

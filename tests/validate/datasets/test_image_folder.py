@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from tests.validate.datasets.formats import CLASSES, SYNSETS, make_photos, write_folder, write_set
 from validate.datasets import load
 

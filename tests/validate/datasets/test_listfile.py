@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage
 from validate.datasets import LabelledSet, load
 from validate.datasets.listfile import parse_list
 

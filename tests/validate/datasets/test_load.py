@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from tests.validate.datasets.formats import CLASSES, Photos, write_folder, write_list, write_set
 from validate.datasets import load
 from validate.datasets.load import recognise

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage
 from tests.validate.datasets.formats import CLASSES, SYNSETS, Photos, write_parquet, write_set
 from validate.datasets import load
 from validate.datasets.shards import PIECE, PIECES, RowGroup, ShardReader

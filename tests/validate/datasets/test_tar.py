@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.errors import InputError
-from convert.preprocess import UnreadableImage
+from convert.common.errors import InputError
+from convert.images.preprocess import UnreadableImage
 from tests.validate.datasets.formats import CLASSES, Photos, make_photos, write_list, write_tar
 from validate.datasets import load
 from validate.datasets.tar import index

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convert.errors import InputError
+from convert.common.errors import InputError
 from validate.search.ladder import LADDER, Ladder, Rung, begin
 
 RUNGS = [Rung(("a", "b"), 8, "1" * 64, {"ort-cpu": 0.5}, False), Rung((), 10, "2" * 64, {"ort-cpu": 0.75}, True)]

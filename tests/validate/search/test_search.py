@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request
-from runtimes.bench import store
+from runtimes.records import store
 from validate.search.__main__ import main
 from validate.search.ladder import LADDER, Rung
 from validate.search.trial import Trials

@@ -1,0 +1,140 @@
+"""Fill an artifact's folder: the Paddle program, the ONNX graph and one set of weights for both.
+
+The graph and the weights come apart and stay apart as long as possible. Paddle and Paddle2ONNX see an architecture
+without numbers, in a process of their own; meanwhile the weights are written for Paddle one by one, and then, read
+from there, into the ONNX file. So converting takes no more memory than its largest tensor and Paddle's import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from convert import zoo
+from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
+from convert.common import isolate
+from convert.common.progress import bar
+from convert.export import counts as flops
+from convert.export import graph
+from convert.export import onnx_file as onnxfile
+from convert.export import pdiparams_file as params
+from convert.export.rewrite import apply
+from convert.families.spec import ModelSpec, Preprocessing
+from convert.models import InferenceFolder
+from convert.weights.resolve import Fingerprint, StateDict
+
+Shapes = dict[str, tuple[int, ...]]
+_GRAPH = "graph.onnx"
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembled:
+    """What was made. facts: the manifest's fields that follow from the model."""
+
+    weights: Fingerprint
+    facts: dict[str, Any]
+
+
+def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> Assembled:
+    """Export a spec and attach its weights. GraphError, JobError or InputError (weights) when that fails."""
+    # Paddle reads the parameter file in the order of sorted names.
+    shapes: Shapes = {name: state.tensors[name].shape for name in sorted(state.tensors)}
+    job = {"spec": dataclasses.asdict(spec), **_paths(folder), "opset": opset}
+    with ThreadPoolExecutor(1) as pool, bar("writing weights", 2 * _bytes(shapes), unit="bytes") as advance:
+        export = pool.submit(isolate.call, "convert.export.program:export_spec", job)
+        written = params.write(
+            folder / PADDLE_PARAMS, shapes, _counted(lambda name: state.tensors[name].read(), advance)
+        )
+        export.result()
+        plain = graph.tidy(_take(folder), shapes)
+        graph.check_spec(plain, spec)
+        model, counts = apply.rewrite(plain)
+        apply.check_counts(counts, spec)
+        graph.check_spec(model, spec)
+        graph.check_form(model, spec)
+        _write(folder, model, shapes, _counted(written.read, advance))
+    facts = _facts(plain, model, shapes, spec.preprocessing, [state.note] if state.note else [])
+    facts["spec"] = dataclasses.asdict(spec)
+    return Assembled(Fingerprint(state.kind, state.source, state.sha256, state.note), facts)
+
+
+def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, opset: int) -> Assembled:
+    """Export a Paddle inference model. GraphError, JobError or InputError (its files) when that fails."""
+    job = {"program": str(source.program.resolve()), **_paths(folder), "opset": opset}
+    with bar("converting", None):
+        exported = isolate.call("convert.export.program:export_folder", job)
+        model = _take(folder)
+        arrays = graph.detach_weights(model, set(exported["parameters"]))
+        shapes: Shapes = {name: array.shape for name, array in arrays.items()}
+        plain = graph.tidy(model, shapes)
+        graph.check_interface(plain)
+        model, _ = apply.rewrite(plain)
+        # What was folded away or never used is not written.
+        shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
+        _write(folder, model, shapes, lambda name: arrays[name])
+    notes: list[str] = exported["notes"]
+    size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
+    known = next((spec for name, spec in zoo.MODELS.items() if source.name.startswith(name)), None)
+    if known and known.img_size == size:
+        preprocessing = known.preprocessing
+        notes.append(f"preprocessing taken from {known.name}, which the folder is named after")
+    else:
+        preprocessing = Preprocessing(256 if size == 224 else size, size)
+        notes.append("preprocessing assumed to be that of PaddleClas' ViTs: an inference model does not carry its own")
+    return Assembled(weights, {**_facts(plain, model, shapes, preprocessing, notes), "spec": None})
+
+
+def _paths(folder: Path) -> dict[str, str]:
+    program = folder / PADDLE_PROGRAM
+    program.parent.mkdir()
+    return {"folder": str(program.parent.resolve()), "onnx": str((folder / _GRAPH).resolve())}
+
+
+def _take(folder: Path) -> onnx.ModelProto:
+    file = folder / _GRAPH
+    model = onnx.load(file)
+    file.unlink()
+    return model
+
+
+def _write(folder: Path, model: onnx.ModelProto, shapes: Shapes, read: Callable[[str], np.ndarray]) -> None:
+    onnxfile.write(folder / ONNX_FILE, graph.without_declared(model), shapes, read)
+
+
+def _counted(read: Callable[[str], np.ndarray], advance: Callable[[int], None]) -> Callable[[str], np.ndarray]:
+    def counted(name: str) -> np.ndarray:
+        array = read(name)
+        advance(array.nbytes)
+        return array
+
+    return counted
+
+
+def _bytes(shapes: Shapes) -> int:
+    return sum(4 * int(np.prod(shape)) for shape in shapes.values())
+
+
+def _facts(
+    plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]
+) -> dict[str, Any]:
+    """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
+    macs = flops.count_macs(plain, shapes)
+    return {
+        "inputs": [_port(model.graph.input[0])],
+        "outputs": [_port(model.graph.output[0])],
+        "preprocessing": dataclasses.asdict(preprocessing),
+        "macs": {**dataclasses.asdict(macs), "computed": flops.count_macs(model, shapes).total},
+        "parameters": dataclasses.asdict(flops.count_parameters(shapes)),
+        "notes": notes,
+    }
+
+
+def _port(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    dims = value.type.tensor_type.shape.dim
+    return {"name": value.name, "dtype": "float32", "shape": [dim.dim_param or dim.dim_value for dim in dims]}

@@ -1,0 +1,58 @@
+"""Multiply-accumulates and parameters, counted from the graph, in the published convention and in full.
+
+FLOP = 2 x MAC. PaddleClas' column "FLOPs (G)" holds MACs of convolutions and linear layers only, and its "Params (M)"
+leave out pos_embed and cls_token: counted that way, all seven models agree with its page to the last digit printed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import onnx
+
+from convert.common.errors import GraphError
+from convert.export.graph import shapes_at_batch_one
+
+
+@dataclass(frozen=True)
+class Counts:
+    """published: the convention of PaddleClas' page; total: everything."""
+
+    published: int
+    total: int
+
+
+def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> Counts:
+    """Multiply-accumulates for one image. GraphError when a shape that is needed cannot be inferred.
+
+    total adds the products of two activations (query x key, attention x value) to the convolutions and linear layers.
+    Additions, normalisations, Softmax and GELU count in neither, as is the custom.
+    """
+    shapes = shapes_at_batch_one(model)
+    layers = products = 0
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "MatMul", "Gemm"):
+            continue
+        output, second = shapes[node.output[0]], shapes[node.input[1]]
+        if -1 in output or -1 in second:
+            raise GraphError(f"{node.op_type} {node.output[0]}: its shape {output} is not fixed for one image")
+        if node.op_type == "Conv":
+            per_output = prod(second[1:])  # (out, in / groups, height, width)
+        elif node.op_type == "MatMul":
+            per_output = second[-2]
+        else:
+            transposed = any(a.name == "transB" and a.i for a in node.attribute)
+            per_output = second[1] if transposed else second[0]
+        if node.input[1] in weights:
+            layers += prod(output) * per_output
+        else:
+            products += prod(output) * per_output
+    return Counts(layers, layers + products)
+
+
+def count_parameters(weights: dict[str, tuple[int, ...]]) -> Counts:
+    """Parameters. pos_embed and cls_token, left out of `published`, are known by their shape (1, tokens, dim)."""
+    total = sum(prod(shape) for shape in weights.values())
+    embeddings = sum(prod(shape) for shape in weights.values() if len(shape) == 3 and shape[0] == 1)
+    return Counts(total - embeddings, total)

@@ -1,0 +1,116 @@
+"""The vision transformer as a Paddle layer: the architecture of PaddleClas' ViTs, inference only.
+
+Parameters carry the names of PaddleClas' state dict in the program too, not only in `state_dict()`, so that a tensor
+has one name in the checkpoint, in the Paddle program and in the ONNX graph.
+"""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn.functional as F  # noqa: N812 - the field's customary name
+from paddle import ParamAttr, Tensor, nn
+from paddle.nn.initializer import Constant
+
+from convert.families.spec import ModelSpec
+
+# Every parameter is filled from a state dict: drawing initial values would only cost time.
+_ZERO = Constant(0.0)
+
+
+def _named(name: str) -> ParamAttr:
+    return ParamAttr(name=name, initializer=_ZERO)
+
+
+def _linear(name: str, inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    return nn.Linear(inputs, outputs, _named(f"{name}.weight"), _named(f"{name}.bias") if bias else False)
+
+
+def _layer_norm(name: str, dim: int, epsilon: float) -> nn.LayerNorm:
+    return nn.LayerNorm(dim, epsilon=epsilon, weight_attr=_named(f"{name}.weight"), bias_attr=_named(f"{name}.bias"))
+
+
+class PatchEmbed(nn.Layer):
+    """(batch, 3, size, size) -> (batch, patches, dim)."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.shape = (-1, spec.embed_dim, spec.tokens - 1)
+        self.proj = nn.Conv2D(
+            3,
+            spec.embed_dim,
+            spec.patch_size,
+            spec.patch_size,
+            weight_attr=_named("patch_embed.proj.weight"),
+            bias_attr=_named("patch_embed.proj.bias"),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).reshape(self.shape).transpose((0, 2, 1))
+
+
+class Attention(nn.Layer):
+    """Multi-head self-attention with q, k and v packed into one projection."""
+
+    def __init__(self, name: str, spec: ModelSpec) -> None:
+        super().__init__()
+        dim = spec.embed_dim
+        self.packed = (-1, spec.tokens, 3, spec.num_heads, dim // spec.num_heads)
+        self.joined = (-1, spec.tokens, dim)
+        self.scale = spec.attention_scale
+        self.qkv = _linear(f"{name}.qkv", dim, 3 * dim, spec.qkv_bias)
+        self.proj = _linear(f"{name}.proj", dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # (3, batch, heads, tokens, dim / heads)
+        q, k, v = self.qkv(x).reshape(self.packed).transpose((2, 0, 3, 1, 4)).unbind(0)
+        attention = F.softmax(paddle.matmul(q, k, transpose_y=True) * self.scale, axis=-1)
+        return self.proj(paddle.matmul(attention, v).transpose((0, 2, 1, 3)).reshape(self.joined))
+
+
+class Mlp(nn.Layer):
+    def __init__(self, name: str, spec: ModelSpec) -> None:
+        super().__init__()
+        self.fc1 = _linear(f"{name}.fc1", spec.embed_dim, spec.mlp_dim)
+        self.fc2 = _linear(f"{name}.fc2", spec.mlp_dim, spec.embed_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Layer):
+    def __init__(self, name: str, spec: ModelSpec) -> None:
+        super().__init__()
+        self.norm1 = _layer_norm(f"{name}.norm1", spec.embed_dim, spec.epsilon)
+        self.attn = Attention(f"{name}.attn", spec)
+        self.norm2 = _layer_norm(f"{name}.norm2", spec.embed_dim, spec.epsilon)
+        self.mlp = Mlp(f"{name}.mlp", spec)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class VisionTransformer(nn.Layer):
+    """(batch, 3, img_size, img_size) float32 -> logits (batch, class_num) float32.
+
+    Source: PaddleClas, `ppcls/arch/backbone/model_zoo/vision_transformer.py`; `state_dict()` has the same keys and
+    shapes. All parameters are zero until they are set.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        dim = spec.embed_dim
+        self.patch_embed = PatchEmbed(spec)
+        self.pos_embed = self.create_parameter((1, spec.tokens, dim), attr=_named("pos_embed"))
+        self.cls_token = self.create_parameter((1, 1, dim), attr=_named("cls_token"))
+        self.blocks = nn.LayerList([Block(f"blocks.{i}", spec) for i in range(spec.depth)])
+        self.norm = _layer_norm("norm", dim, spec.epsilon)
+        self.head = _linear("head", dim, spec.class_num)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch_embed(x)
+        cls_token = self.cls_token.expand((paddle.shape(x)[0], -1, -1))
+        x = paddle.concat((cls_token, x), axis=1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x)[:, 0])

@@ -1,0 +1,125 @@
+"""The images that parity is checked on: the user's photos, or seeded ones like them; and edge cases, as no photo is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
+from convert.images.preprocess import UnreadableImage, preprocess
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
+COUNT = 8
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """images: (count, 3, size, size) float32, preprocessed. source: what they are, in words. names: one for each."""
+
+    images: np.ndarray
+    source: str
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.images):
+            raise ValueError(f"{len(self.names)} names for {len(self.images)} images")
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self.images, dtype="<f4").tobytes()).hexdigest()
+
+    def __add__(self, other: Inputs) -> Inputs:
+        """These and then the others. ValueError when the images have other sizes."""
+        images = np.concatenate([self.images, other.images])
+        return Inputs(images, f"{self.source} and {other.source}", self.names + other.names)
+
+
+def seeded(preprocessing: Preprocessing, count: int = COUNT, seed: int = 0) -> Inputs:
+    """Images with the 1/f amplitude spectrum (Field 1987) and the correlated channels of natural ones.
+
+    White noise would not do: it has next to nothing in the low frequencies that a patch embedding looks for.
+    """
+    rng = np.random.default_rng(seed)
+    size = preprocessing.crop
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    frequency[0, 0] = 1 / size
+    layers = rng.standard_normal((count, 4, size, size))
+    layers = np.fft.irfft2(np.fft.rfft2(layers) / frequency, s=(size, size))
+    layers /= layers.std(axis=(2, 3), keepdims=True)
+    luminance, chroma = layers[:, :1], layers[:, 1:]
+    rgb = np.clip(0.45 + 0.22 * luminance + 0.08 * chroma, 0, 1)
+    return Inputs(_normalised(rgb, preprocessing), f"{count} seeded images", tuple(f"seeded {i}" for i in range(count)))
+
+
+def edge_cases(preprocessing: Preprocessing) -> Inputs:
+    """Images at the ends of what pixels can be, where overflow and vanishing variance show first.
+
+    Nothing but the lowest and the highest value of each channel occurs in them. The hot pixel is white on black, off
+    the centre, so that no symmetry hides it; the checkerboard changes with every pixel; random extremes are drawn for
+    each value apart.
+    """
+    size = preprocessing.crop
+    hot = np.zeros((3, size, size))
+    hot[:, size // 3, size // 2] = 1
+    rows, columns = np.indices((size, size))
+    cases = {
+        "all black": np.zeros((3, size, size)),
+        "all white": np.ones((3, size, size)),
+        "one hot pixel": hot,
+        "checkerboard": np.broadcast_to((rows + columns) % 2, (3, size, size)),
+        "random extremes": np.random.default_rng(0).integers(0, 2, (3, size, size)),
+    }
+    images = _normalised(np.stack(list(cases.values())).astype(np.float64), preprocessing)
+    return Inputs(images, f"{len(cases)} edge cases", tuple(cases))
+
+
+def photos(path: Path, preprocessing: Preprocessing, count: int, option: str = "--inputs") -> Inputs:
+    """The first `count` images of a folder (by name), of a list file (`path` or `path label` lines), or one image file.
+
+    option: what the user called them. InputError: there are none, or one of them cannot be read.
+    """
+    named = files(path, option)[:count]
+    try:
+        images = np.stack([preprocess(file, preprocessing) for _, file in named])
+    except UnreadableImage as error:
+        raise InputError(f"{option} {path}: {error}; replace it or leave it out") from None
+    noun = "photo" if len(named) == 1 else "photos"
+    return Inputs(images, f"{len(named)} {noun} of {path.resolve().name}", tuple(name for name, _ in named))
+
+
+def _normalised(rgb: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Pixels (count, 3, size, size) from 0 to 1 as the model's input."""
+    mean, std = (np.array(v, np.float64).reshape(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    return np.ascontiguousarray((rgb - mean) / std, dtype=np.float32)
+
+
+def files(path: Path, option: str = "--inputs") -> list[tuple[str, Path]]:
+    """The images' names, without the folder that they are in, and paths."""
+    try:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+            named = [(file.relative_to(path).as_posix(), file) for file in found]
+        elif path.suffix.lower() == ".txt" and path.is_file():
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+            named = [(name, path.parent / name) for line in lines if (name := _without_label(line.strip()))]
+        elif path.is_file():
+            named = [(path.name, path)]
+        else:
+            raise InputError(f"{option} {path}: there is no such file or folder")
+    except UnicodeDecodeError:
+        raise InputError(f"{option} {path}: a list of images is expected, and this is no UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{option} {path}: cannot be read ({reason})") from None
+    if not named:
+        raise InputError(f"{option} {path}: no images in it ({', '.join(IMAGE_SUFFIXES)})")
+    return named
+
+
+def _without_label(line: str) -> str:
+    name, _, label = line.rpartition(" ")
+    return name if name and label.isdigit() else line

@@ -1,0 +1,97 @@
+"""`python -m reports.export RESULTS... --out FILE`: results as one file for others, without names and paths."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convert import cli
+from convert.common.errors import InputError
+from convert.common.files import sha256_json
+from reports.export import anonymous
+from reports.load import machines, reading
+from reports.load.reading import EXPORT_FORMAT, Stored
+
+
+@click.command()
+@click.argument("paths", metavar="RESULTS...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The file to write, as run.vitbench.json.gz."
+)
+def main(paths: tuple[Path, ...], out: Path) -> None:
+    """Write results as one file that others give to `python -m reports` or `reports.compare` beside their own.
+
+    RESULTS are folders, or files that were exported before. Records, samples and the machine are in it; names of users
+    and hosts, paths, the names of data sets and images, and the environment's variables are not. Read it before you
+    publish it: `zcat FILE`.
+    """
+    document = export([run for path in dict.fromkeys(paths) for run in reading.read(path)])
+    if out.is_dir():
+        raise InputError(f"--out {out}: a folder; name the file, as {out / 'run.vitbench.json.gz'}")
+    try:
+        _write(out, pack(document))
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error})") from None
+    count = sum(len(run["records"]) for run in document["runs"])
+    cli.say(f"records: {count}, runs: {len(document['runs'])}")
+    click.echo(out)
+
+
+def export(stored: Sequence[Stored], names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Runs as the exported file holds them. names: what to replace wherever it stands; None: this machine's and its
+    users'. All records are kept: what is stale or replaced is found again by whoever reads it."""
+    known = anonymous.names_here() if names is None else names
+    runs = [{"environment": one.environment, "records": list(one.records)} for one in stored]
+    cleaner = anonymous.Cleaner.of(runs, known)
+    datasets = _datasets(stored)
+    exported = []
+    for one in stored:
+        records = [cleaner.record(record, datasets.get(str(record.get("dataset")))) for record in one.records]
+        environment = cleaner.environment(one.environment)
+        # A run's name may be anything. What it holds names it the same wherever it is exported again.
+        name = f"{machines.label(environment)}, {sha256_json({'records': records})[:8]}"
+        exported.append({"name": name, "environment": environment, "records": records})
+    return {"vitbench_export": EXPORT_FORMAT, "runs": exported}
+
+
+def _datasets(stored: Sequence[Stored]) -> dict[str, str]:
+    """What stands for each data set's name: the hash of what it holds, by which others with the same set find it."""
+    found: dict[str, str] = {}
+    for one in stored:
+        for record in one.records:
+            if record.get("dataset") is not None:
+                digest = record.get("dataset_sha256")
+                known = str(digest)[:8] if isinstance(digest, str) and digest else ""
+                found[record["dataset"]] = f"data set {known}" if known else found.get(record["dataset"], "")
+    unnamed = [name for name, text in found.items() if not text]
+    return found | {name: f"data set {place}" for place, name in enumerate(unnamed, start=1)}
+
+
+def pack(document: dict[str, Any]) -> bytes:
+    """The same bytes for the same document: neither the time nor a name is in the gzip header."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    stream = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as packed:
+        packed.write(text.encode("utf-8"))
+    return stream.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m reports.export")

@@ -1,0 +1,218 @@
+"""Results without names of users, hosts and paths.
+
+Two nets, one behind the other. Only fields that reports use are taken, all others stay behind; and in every text that
+is taken, paths, addresses and the names of this machine and its users are replaced. The second net is coarse on
+purpose: it would rather replace the name of an operator (`/blocks.0/attn`) than leave the name of a folder.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import pwd
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtimes.records.store import Record
+
+PATH, NAME, ADDRESS = "PATH", "NAME", "ADDRESS"
+
+# Vocabularies of vitbench, numbers as text and hashes: nothing in them was named by a user.
+_VERBATIM = ("kind", "status", "precision", "artifact", "time_utc", "key", "outcomes")
+_HASHES = re.compile(r"[0-9a-f]{12,64}")
+_FIELDS = (
+    *("format", "model", "runtime", "runtime_version", "device", "streams", "settings", "reason", "effective"),
+    *("command", "model_info", "batch", "threads", "samples_ms", "count", "median_ms", "ci95_ms", "run_ci95_ms"),
+    *("p90_ms", "p95_ms", "p99_ms", "load_ms", "first_ms", "peak_memory_bytes", "device_times_ms", "foreign_load"),
+    *(
+        "processes",
+        "interval",
+        "cv",
+        "outliers",
+        "target",
+        "disturbance",
+        "disturbed",
+        "memory",
+        "threads_readback",
+        "crashes",
+    ),
+    *("images_per_s", "ci95_images_per_s", "run_ci95_images_per_s", "duration_s", "searched"),
+    *("percentile", "latency_bound_ms", "bound", "qps_max", "points", "loadgen"),
+    *("reference", "inputs", "batches", "max_abs", "mean_abs", "p50_abs", "p99_abs", "p999_abs", "max_rel", "mean_rel"),
+    *("p50_rel", "p99_rel", "p999_rel", "cosine", "snr_db", "kl", "top1_agreement", "top5_agreement", "top1_flips"),
+    *("top1_ties", "nonfinite", "nan", "inf", "worst_image", "batch_invariant", "batch_max_abs", "passed", "tolerance"),
+    *("dataset", "images", "unreadable", "top1", "top5", "top1_ci95", "top5_ci95", "reference_top1", "mcnemar_p"),
+    *("subset", "keep", "limit", "preprocessing", "preprocessing_is_models", "published_top1", "published_difference"),
+    *("dataset_sha256", "selection_sha256"),
+)
+_ENVIRONMENT = ("time_utc", "machine", "gpus", "unmeasured", "os", "python", "packages", "vitbench", "ceiling", "probe")
+# Where numbers with dots are versions, not addresses.
+_VERSIONS = ("packages", "runtime_version", "python", "os", "vitbench", "loadgen")
+# Inside what is taken, these name somebody by their very meaning.
+_LEFT_OUT = {
+    "host",
+    "hostname",
+    "node_name",
+    "user",
+    "username",
+    "login",
+    "owner",
+    "home",
+    "cwd",
+    "path",
+    "folder",
+    "file",
+}
+# Options whose values are vitbench's own words or numbers.
+_OPTIONS = (
+    *("--model", "--runtime", "--precision", "--batch", "--threads", "--streams", "--device", "--mode", "--processes"),
+    *(
+        "--min-seconds",
+        "--min-count",
+        "--max-seconds",
+        "--target",
+        "--patience",
+        "--repeats",
+        "--limit",
+        "--percentile",
+    ),
+    *("--latency-bound", "--format", "--seed", "--factor", "--keep", "--option", "--weights", "--count", "--images"),
+)
+_FLAGS = re.compile(r"--[a-z][a-z0-9-]*")
+_PUBLIC = re.compile(r"https://paddle-imagenet-models-name\.bj\.bcebos\.com/[\w./-]+")
+_UNITS = re.compile(r"\d*(?:images|[GM]i?B|queries|G?FLOP|MAC|B)/(?:s|byte)|[Ii]/[Oo]|and/or|n/a", re.ASCII)
+# A path ends at a blank or a quotation mark; inside quotation marks it may have blanks.
+_QUOTED = re.compile(r"""(["'`])(?=[^"'`\n]*[/\\])([^"'`\n]+)\1""")
+_WORD = re.compile(r"""[^\s"'`,;()\[\]{}<>=|]*[/\\][^\s"'`,;()\[\]{}<>=|]*|~\w*""")
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*")
+_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\d.])")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])")
+# Names inside paths: whoever has a home folder has a name that may stand elsewhere too.
+_HOME = re.compile(r"(?:[/\\](?:home|Users)[/\\]+|(?<![\w/])~)([^\s/\\\"'`:,;]+)")
+_PROGRAM = re.compile(r"python|-m|(?:validate|runtimes|convert|reports)(?:\.\w+)*")
+# As user or host names these say nothing, and as words they mean something else.
+_COMMON = {
+    "root",
+    "user",
+    "users",
+    "admin",
+    "ubuntu",
+    "debian",
+    "localhost",
+    "runner",
+    "home",
+    "vitbench",
+    "linux",
+    "cpu",
+}
+
+
+def names_here() -> set[str]:
+    """Names of this machine and of the people who use it."""
+    found = {platform.node(), socket.gethostname(), platform.node().split(".")[0], Path.home().name}
+    found |= {os.environ.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER", "HOSTNAME")}
+    with suppress(OSError, KeyError):
+        found.add(getpass.getuser())
+    found |= {entry.pw_name for entry in pwd.getpwall() if 1000 <= entry.pw_uid < 65534}
+    return _worth_hiding(found)
+
+
+def _worth_hiding(names: Iterable[str]) -> set[str]:
+    return {name for name in names if len(name) > 1 and name.lower() not in _COMMON}
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """Replaces what names somebody. names: words to replace wherever they stand, in any case."""
+
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, everything: Any, names: Iterable[str]) -> Cleaner:
+        """One that knows these names, and those of the home folders that are mentioned anywhere."""
+        homes = {home for text in _texts(everything) for home in _HOME.findall(text)}
+        return cls(frozenset(_worth_hiding({*names, *homes})))
+
+    def record(self, record: Record, dataset: str | None) -> Record:
+        """The fields that reports use. dataset: what stands for the name of its data set."""
+        kept = {name: record[name] for name in (*_VERBATIM, *_FIELDS) if name in record}
+        cleaned = {name: self.field(name, value) for name, value in kept.items()}
+        cleaned["command"] = self.command(record["command"] or "")
+        if record.get("dataset") is not None:
+            cleaned["dataset"] = dataset
+        return {name: cleaned[name] for name in sorted(cleaned)}
+
+    def environment(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """The sections that reports use. Variables of the environment are left out: most are paths."""
+        return {name: self.field(name, environment[name]) for name in _ENVIRONMENT if name in environment}
+
+    def field(self, name: str, value: Any) -> Any:
+        """A value of a field of this name."""
+        if name in _VERBATIM and isinstance(value, (str, type(None))):
+            return value if value is None or self.names.isdisjoint(re.split(r"\W+", value)) else NAME
+        if isinstance(value, str):
+            return self.text(value, versions=name in _VERSIONS or name.endswith("version"))
+        if isinstance(value, list):
+            return [self.field(name, one) for one in value]
+        if isinstance(value, dict):
+            inside = name if name in _VERSIONS else ""
+            return {
+                self.text(str(key), versions=True): self.field(inside or str(key), one)
+                for key, one in value.items()
+                if str(key).lower() not in _LEFT_OUT or key in (PATH, NAME, ADDRESS)
+            }
+        return value
+
+    def text(self, text: str, versions: bool = False) -> str:
+        """A text without paths, addresses and names."""
+        if _PUBLIC.fullmatch(text) or _HASHES.fullmatch(text):
+            return text
+        text = _QUOTED.sub(lambda found: found[0] if _is_unit(found[2]) else f"{found[1]}{PATH}{found[1]}", text)
+        text = _MAIL.sub(ADDRESS, text)
+        text = _WORD.sub(lambda found: found[0] if _is_unit(found[0]) else PATH, text)
+        if not versions:
+            text = _IPV6.sub(lambda found: found[0] if _is_time(found[0]) else ADDRESS, _IPV4.sub(ADDRESS, text))
+        for name in sorted(self.names, key=lambda name: (-len(name), name)):
+            text = re.sub(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", NAME, text, flags=re.IGNORECASE)
+        return text
+
+    def command(self, text: str) -> str:
+        """A command with the values of the options that are known to name nobody; other values are replaced."""
+        words, cleaned, option = text.split(" "), [], ""
+        for place, word in enumerate(words):
+            if place < 3 and _PROGRAM.fullmatch(word):
+                cleaned.append(word)
+            elif _FLAGS.fullmatch(word):
+                option = word
+                cleaned.append(self.text(word))
+            elif option in _OPTIONS and not re.search(r"[/\\~'\"@]|\.(toml|pd\w+|npz|pth|safetensors)$", word):
+                cleaned.append(self.text(word))
+            elif cleaned[-1:] != [PATH]:  # a quoted path with blanks is several words
+                cleaned.append(PATH)
+        return " ".join(cleaned)
+
+
+def _is_unit(text: str) -> bool:
+    return bool(_UNITS.fullmatch(text.strip(".")))
+
+
+def _is_time(text: str) -> bool:
+    return bool(re.fullmatch(r"\d\d?:\d\d:\d\d(:\d\d)?", text))
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield str(key)
+            yield from _texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)

@@ -1,0 +1,61 @@
+"""A report as Markdown, for GitHub and for a terminal's pager."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jinja2
+
+from reports.language import say
+from reports.render.paging import agreed, pages
+from reports.tables.frames import Cell, Table
+from reports.tables.report import Report
+
+TEMPLATE = "report.md.jinja"
+
+
+def render(report: Report) -> str:
+    """The whole report as one Markdown text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - Markdown is written, and `escape` below is what guards it
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"md": escape, "cell": _cell, "fence": fence}
+    environment.globals |= {"blocks": pages, "agreed": _agreed, "say": say}
+    text = environment.get_template(TEMPLATE).render(report=report)
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+def escape(text: object) -> str:
+    """Text that stays text in a table cell or a sentence: one line, and nothing in it is Markdown or HTML."""
+    line = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\`*\[\]|~$])", r"\\\1", line)
+    # Inside a word an underscore is just that: model names stay legible in the source.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+
+
+def fence(lines: tuple[str, ...]) -> str:
+    """A code block around lines; its fence is longer than any row of backticks in them."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return "\n".join([f"{ticks}sh", *map(_one_line, lines), ticks])
+
+
+def _one_line(text: object) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    notes = f"<sup>{', '.join(map(str, cell.notes))}</sup>" if cell.notes else ""
+    return f"**{text}**{notes}" if cell.best else f"{text}{notes}"
+
+
+def _agreed(table: Table) -> dict[str, str]:
+    """Name and text of the columns that need saying only once."""
+    return {name: _cell(cell) for name, cell in agreed(table).items()}

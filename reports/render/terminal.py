@@ -1,0 +1,36 @@
+"""The latencies of a report for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from reports.language import say
+from reports.tables.frames import Cell
+from reports.tables.report import SEEDED_NOTE, Report
+
+
+def latencies(report: Report) -> Group:
+    """A table per batch: median latencies in ms, the fastest in bold green."""
+    table = next(table for table in report.tables if table.name == "latency")
+    parts: list[RichTable | Text] = []
+    for heading, block in table.blocks():
+        rich = RichTable(title=heading, title_justify="left")
+        for position, name in enumerate(block.columns):
+            rich.add_column(Text(name), justify="left" if position == 0 else "right", overflow="fold")
+        for row in block.itertuples(index=False, name=None):
+            rich.add_row(*map(_text, row))
+        parts.append(rich)
+    if report.seeded:
+        parts.append(Text(say(SEEDED_NOTE)))
+    return Group(*parts)
+
+
+def console(tty: bool) -> Console:
+    """Coloured on a terminal only; elsewhere wide enough for any table, since nobody resizes a pipe."""
+    return Console(force_terminal=tty, width=None if tty else 200, highlight=False)
+
+
+def _text(cell: Cell) -> Text:
+    return Text(cell.text, style="bold green" if cell.best else "")

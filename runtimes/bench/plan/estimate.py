@@ -1,0 +1,293 @@
+"""What a plan will take, before anything runs: time, memory and disk; and what does not fit and so is left out.
+
+Times are those of an earlier record of the same cell where there is one, else they come from multiply-accumulates and
+the rates below: right within a factor of two or so on an x86 server, and of ten on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.artifact import Artifact
+from convert.common.errors import InputError
+from runtimes.base import usable_cores
+from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy, key
+from runtimes.bench.schedule.climb import stream_counts
+from runtimes.bench.schedule.kept_parity import recall
+from runtimes.bench.schedule.rounds import share
+from runtimes.bench.worker import server
+from runtimes.bench.worker.job import Effort
+from runtimes.records import store
+from runtimes.records.blank import blank
+from runtimes.records.parity_gate import proof
+from runtimes.records.store import Record
+from runtimes.system import capacity as room
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What a runtime takes, measured once on two cores of a Xeon with AVX-512 (a fresh process each for
+    ViT_base_patch32_384 and vit_tiny_patch16_224 at batch 1 and 8: /proc/self/status, getrusage, perf_counter).
+
+    start_s: a process and its imports. load_s: loading and first inference, per GB of model. base_bytes: of the process
+    before the model. copies: of the model in memory at the peak. activations: multiples of `_activations`. rate:
+    multiply-accumulates per second and core, or of a whole device that is no CPU (an order of magnitude only).
+    """
+
+    start_s: float
+    load_s: float
+    base_bytes: int
+    copies: float
+    activations: float
+    rate: float
+
+
+_NATURES = {
+    "paddle": Nature(1.5, 5.0, 350 << 20, 2.1, 5.0, 38e9),
+    "ort-cpu": Nature(0.5, 3.5, 75 << 20, 1.5, 2.0, 38e9),
+    "openvino": Nature(0.7, 5.5, 125 << 20, 2.1, 1.5, 42e9),
+    "mnn": Nature(0.5, 2.5, 50 << 20, 1.1, 1.3, 28e9),
+}
+# Of a runtime that was not measured: the largest of those that were, and a GPU's rate.
+_UNKNOWN = Nature(1.5, 5.5, 350 << 20, 2.1, 5.0, 38e9)
+_DEVICE_RATE = 3e12
+# Runtimes that write the model in a form of their own, of about its size; OpenVINO does where it is given a folder.
+_WRITES = ("mnn", "tensorrt", "ort-tensorrt")
+_WRITES_INTO_CACHE = ("openvino",)
+# MNN's converter, beside the process that waits for it: 769 MiB for a model of 337.
+_CONVERTER_COPIES = {"mnn": 2.3}
+# Runtimes whose streams have processes of their own (streams.py).
+_HOLD_THE_LOCK = ("paddle",)
+# Inferences of a warm-up that are not kept (the times that show that it is over are): few on a CPU.
+_WARMUP_COUNT = 2
+# A parity check: images per batch size on each runtime, and images of the reference in float64 with its rate on two
+# cores (measured: 13 s a runtime at three batch sizes and 18 s for the reference, ViT_base_patch32_384).
+_PARITY_IMAGES, _REFERENCE_IMAGES, _REFERENCE_RATE, _PARITY_START_S = 24, 14, 5e9, 2.0
+# Of what a model without a spec may need: that of the seven which needs the most for the pixels it has.
+_ACTIVATIONS_PER_IMAGE_BYTE = 24
+# Mode server halves the gap around the highest rate that meets the bound: about here, as a share of what it answers
+# back to back, where the bound is three medians.
+_NEAR_THE_BOUND = 0.7
+# Results folders in which earlier records are looked for, the newest first.
+_FOLDERS = 20
+
+
+def plan(
+    cells: Sequence[Cell],
+    policy: Policy,
+    machine: str,
+    folder: Path,
+    seed: int = 0,
+    resume: bool = False,
+    free: room.Room | None = None,
+) -> Plan:
+    """The plan for some cells: those that fit, with what they cost, and those that do not, with the reason.
+
+    machine: as in keys. folder: for the results; with `resume` cells that have a number there cost nothing.
+    """
+    free = free or room.look()
+    stored = _records(folder)
+    old = earlier(folder.parent) | _by_key(stored)
+    done = store.done(stored, {key(cell, machine) for cell in cells}) if resume else {}
+    fitting: list[tuple[Cell, Cost]] = []
+    refused: list[tuple[Cell, str]] = []
+    written: dict[Path, int] = {}
+    for cell in cells:
+        name = key(cell, machine)
+        found = Cost(0.0, 0.0, 0, 0, "stored") if name in done else cost(cell, policy, old.get(name))
+        target = kept_in(cell)
+        disk = 0 if target in written else found.disk_bytes
+        # A search does without the points that turn out to be too large.
+        least = _at(cell, 1, 1) if cell.mode == "throughput" else found.memory_bytes
+        reason = _too_large(least, disk, sum(written.values()), target, free)
+        if reason:
+            refused.append((cell, reason))
+            continue
+        if disk:
+            written[target] = disk
+        fitting.append((cell, found))
+    pending = [cell for cell, found in fitting if found.source != "stored"]
+    parity_s = _parity_s(pending, stored, machine)
+    costs = tuple(found for _, found in fitting)
+    estimate = Estimate(
+        costs,
+        parity_s,
+        parity_s + sum(one.visit_s(policy.processes) * policy.processes for one in costs),
+        max((one.memory_bytes for one in costs), default=0),
+        sum(written.values()),
+        free.memory_bytes,
+        free.disk_bytes(cells[0].artifact.path) if cells else None,
+    )
+    return Plan(tuple(cell for cell, _ in fitting), tuple(refused), policy, estimate, seed)
+
+
+def cost(cell: Cell, policy: Policy, old: Record | None = None) -> Cost:
+    """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess."""
+    nature, gigabytes = _nature(cell), model_bytes(cell.artifact) / 1e9
+    latency_s, source = _latency_s(cell, nature), "rate"
+    fixed_s = nature.load_s * gigabytes + latency_s
+    if old and old.get("median_ms"):
+        latency_s, source = float(old["median_ms"]) / 1e3, "record"
+        fixed_s = (float(old.get("load_ms") or 0) + float(old.get("first_ms") or 0)) / 1e3
+    measured_s = max(policy.min_s, policy.min_count * latency_s)
+    if source == "record" and old and old.get("target") == policy.target:
+        measured_s = max(measured_s, sum(old.get("samples_ms") or ()) / 1e3)
+    measured_s = min(measured_s, max(policy.max_s, policy.processes * latency_s))
+    if cell.mode == "throughput":
+        # Each point of the search takes a visit, and then the best is measured as in mode latency.
+        visits = len(cell.mode_options["batches"]) + len(stream_counts(cell.options.thread_count())) - 1
+        more = 1 + visits / policy.processes
+        measured_s, fixed_s = more * policy.min_s, more * (nature.start_s + fixed_s) - nature.start_s
+    elif cell.mode == "server":
+        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, share(policy))
+    guess = memory_bytes(cell)
+    disk = 0 if _is_kept(cell) else _written_bytes(cell)
+    known = int(old.get("peak_memory_bytes") or 0) if old else 0
+    converting = int(_CONVERTER_COPIES.get(cell.runtime.name, 0) * model_bytes(cell.artifact)) if disk else 0
+    return Cost(
+        nature.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
+    )
+
+
+def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
+    """Seconds of all rates of mode server (server.py) on a cell that answers `capacity` requests per second.
+
+    Few requests come at a low rate, so that what a percentile needs takes long there; above the capacity as many take
+    as long as they take to be answered.
+    """
+    carried = server.choose(percentile, capacity, effort.max_s)
+    seconds = 0.0
+    for load in (*server.LOADS, *[_NEAR_THE_BOUND] * server.HALVINGS):
+        least_s, count = server.extent(load * capacity, carried, effort)
+        seconds += max(least_s, count / (load * capacity)) * max(1.0, load)
+    return seconds
+
+
+def model_bytes(artifact: Artifact) -> int:
+    """Size of the model on disk: of the ONNX file with what lies beside it."""
+    files = artifact.manifest["files"]
+    return sum(int(entry["bytes"]) for name, entry in files.items() if name.startswith(artifact.onnx.name))
+
+
+def memory_bytes(cell: Cell) -> int:
+    """Peak of the memory of a cell's process, its images included; in mode throughput at the largest of what it may
+    try, where each stream of a runtime without streams is a session of its own."""
+    if cell.mode != "throughput":
+        return _at(cell, cell.batch, 1)
+    streams = cell.options.streams or cell.options.thread_count()
+    return _at(cell, streams * max(cell.mode_options["batches"]), 1 if cell.runtime.streams else streams)
+
+
+def _at(cell: Cell, images: int, sessions: int) -> int:
+    nature = _nature(cell)
+    model = nature.copies * model_bytes(cell.artifact)
+    processes = sessions if cell.runtime.name in _HOLD_THE_LOCK else 1
+    return int(
+        processes * nature.base_bytes + sessions * model + nature.activations * _activations(cell.artifact) * images
+    )
+
+
+def _activations(artifact: Artifact) -> int:
+    """Bytes of one image and of the widest block that it goes through, in FP32: the input of a block, query, key and
+    value, the hidden layer of the MLP, and every head's attention."""
+    image = 3 * artifact.image_size**2
+    spec = artifact.manifest["spec"]
+    if spec is None:
+        return 4 * image * _ACTIVATIONS_PER_IMAGE_BYTE
+    tokens = (int(spec["img_size"]) // int(spec["patch_size"])) ** 2 + 1
+    hidden = float(spec["mlp_ratio"]) * spec["embed_dim"]
+    return int(4 * (image + tokens * (4 * spec["embed_dim"] + hidden) + spec["num_heads"] * tokens**2))
+
+
+def _nature(cell: Cell) -> Nature:
+    return _NATURES.get(cell.runtime.name, _UNKNOWN)
+
+
+def _latency_s(cell: Cell, nature: Nature) -> float:
+    macs = float(cell.artifact.manifest["macs"]["total"])
+    if cell.options.device == "CPU":
+        rate = nature.rate * min(cell.options.thread_count(), usable_cores())
+    else:
+        rate = _DEVICE_RATE
+    return macs * cell.batch / rate
+
+
+def _written_bytes(cell: Cell) -> int:
+    writes = cell.runtime.name in _WRITES or (cell.runtime.name in _WRITES_INTO_CACHE and cell.options.cache)
+    return model_bytes(cell.artifact) if writes else 0
+
+
+def kept_in(cell: Cell) -> Path:
+    """The folder that a runtime keeps its form of an artifact in (base.cache_folder), without the hash in its name."""
+    root = Path(cell.options.cache) if cell.options.cache else cell.artifact.path / "cache"
+    return root / cell.runtime.name / cell.artifact.model
+
+
+def _is_kept(cell: Cell) -> bool:
+    """Whether a form that is no older than the artifact is there. Its exact name takes the runtime's import."""
+    target, manifest = kept_in(cell), cell.artifact.path / "manifest.json"
+    found = target.parent.glob(f"{target.name}-*") if target.parent.is_dir() else ()
+    made = manifest.stat().st_mtime if manifest.exists() else 0.0
+    return any(folder.stat().st_mtime >= made for folder in found)
+
+
+def _too_large(memory: int, disk: int, written: int, target: Path, free: room.Room) -> str | None:
+    """Why a cell does not fit, in a sentence; None when it does. written: what others before it will have written."""
+    if free.memory_bytes is not None and memory > free.memory_bytes:
+        return f"it needs about {memory / GIB:.1f} GiB of memory, and {free.memory_bytes / GIB:.1f} GiB are free here"
+    left = free.disk_bytes(target)
+    if disk and left is not None and written + disk > left:
+        return (
+            f"its runtime writes about {disk / GIB:.1f} GiB, and {max(0, left - written) / GIB:.1f} GiB are free there:"
+            f" make room, or take another folder with --cache"
+        )
+    return None
+
+
+def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> float:
+    """Seconds of the parity checks that are neither in the results folder nor kept beside the artifact."""
+    seconds, references = 0.0, set()
+    checked = set()
+    for cell in cells:
+        one = (cell.artifact.sha256, cell.runtime.name, cell.precision, cell.options.device)
+        if one in checked:
+            continue
+        record = blank("latency", cell.artifact, cell.runtime, cell.precision, cell.options) | {"batch": cell.batch}
+        if proof(record, stored).passed is not None or recall(cell, record, machine):
+            continue
+        checked.add(one)
+        nature, macs = _nature(cell), float(cell.artifact.manifest["macs"]["total"])
+        gigabytes, passes = model_bytes(cell.artifact) / 1e9, len(cell.options.batches)
+        per_image_s = _latency_s(cell, nature) / cell.batch
+        seconds += nature.start_s + nature.load_s * gigabytes + _PARITY_IMAGES * passes * per_image_s
+        if cell.artifact.sha256 not in references:
+            references.add(cell.artifact.sha256)
+            seconds += _PARITY_START_S
+            if not (cell.artifact.path / "reference").is_dir():
+                seconds += _REFERENCE_IMAGES * macs / (_REFERENCE_RATE * usable_cores())
+    return seconds
+
+
+def earlier(root: Path) -> dict[str, Record]:
+    """Records with numbers in the newest results folders under `root`, the newest of each key. Damaged ones count for
+    nothing here."""
+    files = sorted(root.glob(f"*/{store.RESULTS}"), key=lambda file: file.stat().st_mtime)[-_FOLDERS:]
+    return {k: r for file in files for k, r in _by_key(_records(file.parent)).items()}
+
+
+def _records(folder: Path) -> list[Record]:
+    if not (folder / store.RESULTS).exists():
+        return []
+    try:
+        return store.read(folder)
+    except InputError:
+        return []
+
+
+def _by_key(records: Iterable[Mapping[str, Any]]) -> dict[str, Record]:
+    return {str(r["key"]): dict(r) for r in records if r.get("key") and r["status"] in ("ok", "unstable")}

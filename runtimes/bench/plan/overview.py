@@ -1,0 +1,97 @@
+"""A plan as people and programs read it before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from runtimes.bench.plan.matrix import Cell, Cost, Plan
+from runtimes.bench.schedule.display import duration
+
+GIB = 1 << 30
+
+
+def table(plan: Plan) -> Table:
+    """A row for each model, runtime, precision, device, threads and mode, with the batches that it has."""
+    rows: dict[tuple[str, ...], list[tuple[Cell, Cost]]] = {}
+    for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True):
+        rows.setdefault(_row(cell), []).append((cell, cost))
+    shown = Table("model", "runtime", "precision", "device", "threads", "mode", "batch", "time", "memory")
+    for row, found in rows.items():
+        seconds = sum(cost.visit_s(plan.effort.processes) * plan.effort.processes for _, cost in found)
+        batches = ", ".join(_batches(cell) for cell, _ in found)
+        memory = max(cost.memory_bytes for _, cost in found)
+        if all(cost.source == "stored" for _, cost in found):
+            shown.add_row(*row, batches, "stored", "-")
+        else:
+            shown.add_row(*row, batches, duration(seconds), size(memory))
+    return shown
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    options = cell.options
+    settings = "".join(f", {name}={value}" for name, value in sorted(options.extra.items()))
+    streams = f", {options.streams} streams" if options.streams else ""
+    threads = str(options.threads or f"all ({options.thread_count()})")
+    runtime = f"{cell.runtime.name}{streams}{settings}"
+    return (cell.artifact.model, runtime, cell.precision, options.device, threads, cell.mode)
+
+
+def _batches(cell: Cell) -> str:
+    if cell.mode == "throughput":
+        return "among " + ", ".join(map(str, cell.mode_options["batches"]))
+    return str(cell.batch)
+
+
+def totals(plan: Plan) -> list[str]:
+    """The sums under the table, and a line for each cell that does not fit."""
+    estimate, effort = plan.estimate, plan.effort
+    free = f" of {size(estimate.free_memory_bytes)} free" if estimate.free_memory_bytes is not None else ""
+    parity = f", {duration(estimate.parity_s)} of it for parity" if estimate.parity_s else ""
+    disk = f"; {size(estimate.disk_bytes)} more on disk" if estimate.disk_bytes else ""
+    known = sum(cost.source != "rate" for cost in estimate.costs)
+    count = len(plan.cells)
+    how = f" ({known} of {count} known from earlier records)" if known else ""
+    return [
+        f"{count} cell{'s' * (count != 1)}, {effort.processes} process{'es' * (effort.processes != 1)} each at least:"
+        f" about {duration(estimate.seconds)}{parity}{how};"
+        f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}",
+        *(f"refused: {cell.name}: {reason}" for cell, reason in plan.refused),
+    ]
+
+
+def as_dict(plan: Plan) -> dict[str, Any]:
+    """The plan for programs: JSON's types only."""
+    estimate = {name: value for name, value in asdict(plan.estimate).items() if name != "costs"}
+    costs = zip(plan.cells, plan.estimate.costs, strict=True)
+    return {
+        "cells": [{**_cell(cell), "estimate": asdict(cost)} for cell, cost in costs],
+        "refused": [{**_cell(cell), "reason": reason} for cell, reason in plan.refused],
+        "effort": asdict(plan.effort),
+        "estimate": estimate,
+        "seed": plan.seed,
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    options = cell.options
+    return {
+        "model": cell.artifact.model,
+        "artifact": cell.artifact.sha256,
+        "runtime": cell.runtime.name,
+        "precision": cell.precision,
+        "device": options.device,
+        "threads": options.thread_count(),
+        "streams": options.streams,
+        "settings": dict(options.extra),
+        "mode": cell.mode,
+        "mode_options": dict(cell.mode_options),
+        "batch": cell.batch,
+    }
+
+
+def size(count: int) -> str:
+    """`350 MiB`, `1.2 GiB`."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / (1 << 20):.0f} MiB"

@@ -1,0 +1,188 @@
+"""Mode throughput: requests back to back on several streams, counted in a window in which all of them are busy."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtimes.base import Options, Runtime
+from runtimes.bench.worker import streams
+from runtimes.bench.worker import warmup as steady
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.streams import Apart, Request, Stream
+from runtimes.bench.worker.visit import Opened
+
+_START_S = 600.0  # a stream that is not ready by then never will be
+
+
+def changes(runtime: Runtime, options: Options, batch: int, count: int) -> dict[str, Any]:
+    """What makes a cell's job measure one point: its batch, options and mode_options. count: of streams.
+
+    A runtime with streams of its own divides its threads among them; on others each stream is a session of its own with
+    its share of the threads, rounded down.
+    """
+    if runtime.streams:
+        divided = dataclasses.replace(options, streams=count)
+    else:
+        divided = dataclasses.replace(options, threads=max(1, options.thread_count() // count))
+    return {"batch": batch, "options": divided, "mode_options": {"streams": count}}
+
+
+def measure(opened: Opened, job: Job) -> dict[str, Any]:
+    """Images per second of the job's batch on `mode_options["streams"]` streams (1 where it does not say).
+
+    images_per_s: images completed in the window of duration_s; requests: those that ended in it; samples_ms: the
+    latency of each, which waits for its turn on the cores. warmup_ms, steady: of the first stream, as in mode latency.
+    stream_processes: streams that have a process of their own, because the runtime holds Python's lock while it
+    computes; other_peak_bytes: the most that these had in memory.
+    """
+    count = int(job.mode_options.get("streams") or job.options.streams or 1)
+    others: list[Apart] = []
+
+    def run() -> object:
+        return opened.session.run(opened.images)
+
+    with ExitStack() as stack:
+        lock = threading.Lock()
+        # A GPU runs one process at a time: there they would gain nothing either.
+        held = count > 1 and not opened.runtime.streams and job.options.device == "CPU" and streams.holds_lock(run)
+
+        def another() -> Stream:
+            if held:
+                apart = Apart.start(job, count)
+                stack.callback(apart.close)
+                others.append(apart)
+                return apart
+            with lock:  # in the thread that will use it: a GPU's context belongs to one
+                session = opened.session.twin() or opened.runtime.open(opened.artifact, job.session_options)
+                stack.callback(session.close)
+            return streams.here(lambda: session.run(opened.images))
+
+        found = drive(run, [another] * (count - 1), job.effort)
+    return {
+        "images_per_s": found.per_second() * job.batch,
+        "batch": job.batch,
+        "streams": count,
+        "stream_processes": len(others),
+        "other_peak_bytes": sum(apart.peak_bytes for apart in others),
+        "duration_s": found.end - found.begin,
+        "requests": len(found.inside()),
+        "samples_ms": [1e3 * (end - start) for start, end in found.inside()],
+        "warmup_ms": found.warmup_ms,
+        "steady": found.steady,
+    }
+
+
+@dataclass(frozen=True)
+class Window:
+    """Requests of all streams as (start, end) in seconds, and the window in which every stream was busy."""
+
+    begin: float
+    end: float
+    requests: Sequence[Request]
+    warmup_ms: list[float] = field(default_factory=list)
+    steady: bool = True
+
+    def inside(self) -> list[Request]:
+        """Those that ended in the window, in the order of their ends."""
+        return sorted((r for r in self.requests if self.begin < r[1] <= self.end), key=lambda r: r[1])
+
+    def per_second(self) -> float:
+        """Requests done per second. One across an edge counts with the share of its time that lies inside.
+
+        Counting ends would be right on average too, but off by up to one request a stream.
+        """
+        done = 0.0
+        for start, end in self.requests:
+            overlap = min(end, self.end) - max(start, self.begin)
+            if overlap > 0:
+                done += overlap / (end - start)
+        return done / (self.end - self.begin)
+
+
+def drive(
+    run: Callable[[], object],
+    others: Sequence[Callable[[], Stream]],
+    effort: Effort,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Window:
+    """Keep one stream in this thread and one for each of `others` busy; each is made and waited for in a thread.
+
+    Warm-up until this thread's times are steady with all streams at work, then min_s and min_count, or max_s. The
+    window begins and ends with a request of this thread; the others go on beyond it. Raises what any stream raised.
+    """
+    gate, stop = threading.Barrier(1 + len(others)), threading.Event()
+    failures: list[BaseException] = []
+    records: list[list[Request]] = [[] for _ in others]
+
+    def keep(make: Callable[[], Stream], record: list[Request]) -> None:
+        try:
+            mine = make()
+            gate.wait(_START_S)
+            record += mine(stop)
+        except threading.BrokenBarrierError:
+            pass  # another stream failed, and says why
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+            gate.abort()
+
+    threads = [threading.Thread(target=keep, args=pair) for pair in zip(others, records, strict=True)]
+    gc.collect()
+    gc.disable()
+    try:
+        for thread in threads:
+            thread.start()
+        gate.wait(_START_S)
+        own, warm, settled = _first(run, effort, stop, clock)
+    except threading.BrokenBarrierError:
+        own, warm, settled = [], 0, False
+    finally:
+        stop.set()
+        gate.abort()
+        for thread in threads:
+            thread.join()
+        gc.enable()
+    if failures:
+        raise failures[0]
+    if not own:
+        raise TimeoutError(f"a stream did not start within {_START_S:.0f} s")
+    requests = [request for record in (own, *records) for request in record]
+    return Window(own[warm][0], own[-1][1], requests, [1e3 * (end - start) for start, end in own[:warm]], settled)
+
+
+def _first(
+    run: Callable[[], object], effort: Effort, stop: threading.Event, clock: Callable[[], float]
+) -> tuple[list[Request], int, bool]:
+    """The stream that decides: its requests, how many of them are warm-up, and whether they were steady by then."""
+    requests: list[Request] = []
+    samples: list[float] = []
+    warm, settled, checked = 0, False, clock()  # the first request is warm-up always: the others start beside it
+    begin = checked
+    while True:
+        start = clock()
+        run()
+        end = clock()
+        requests.append((start, end))
+        if stop.is_set():  # another stream failed
+            return requests, 0, False
+        if not warm:
+            samples.append(1e3 * (end - start))
+            if end - checked < steady.WINDOW_S / 4:
+                continue
+            checked = end
+            index = steady.begins(samples)
+            if index is None and end - begin < effort.warmup_max_s:
+                continue
+            settled = index is not None
+            warm = len(requests) if index is None else max(1, index)
+        count = len(requests) - warm
+        kept = end - requests[warm][0] if count else 0.0
+        if count and (kept >= effort.max_s or (kept >= effort.min_s and count >= effort.min_count)):
+            return requests, warm, settled

@@ -1,0 +1,113 @@
+"""An artifact in MNN's own format, made by MNN's converter and kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from convert.artifact import Artifact
+from convert.common import isolate
+from convert.common.files import new_folder, sha256_file, write_json
+from runtimes.base import Options, UnavailableError, cache_folder
+from runtimes.mnn import precision_probe as significand
+from runtimes.quiet import stdout_to
+
+MODEL, PROBE, MADE = "model.mnn", "probe.mnn", "made.json"
+# What --useGeluApproximation is. The converter's own default is the tanh formula, which moves logits by 1e-4 to 3e-3.
+GELU = {"erf": "0", "tanh": "1"}
+# Weights in a file of their own: one MNN file holds 2 GiB at most, and what is left of it is quick to look into.
+_ARGUMENTS = ("--bizCode", "vitbench", "--saveExternalData")
+# The converter's names for what numbers are stored as -> ours.
+_TYPES = {
+    "DT_FLOAT": "float32",
+    "DT_HALF": "float16",
+    "DT_BFLOAT16": "bfloat16",
+    "DT_INT8": "int8",
+    "DT_UINT8": "uint8",
+}
+_HALF = 3  # IDSTQuan.type of weights that are stored as FP16; the other types are integers
+
+
+def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
+    """The folder with the artifact (MODEL), a probe converted alike (PROBE), and what was found in MODEL (MADE, JSON:
+    `outputs` in the model's order, `weights` counted by the type that they are stored as, `operators` counted).
+
+    Made once per artifact, version of MNN, arguments of the converter and state of this code. gelu: a key of GELU.
+    UnavailableError with the converter's own words when it fails.
+    """
+    with stdout_to(2):
+        import MNN
+
+    arguments = [*_ARGUMENTS, "--useGeluApproximation", GELU[gelu]]
+    code = [sha256_file(Path(file)) for file in (__file__, significand.__file__)]
+    folder = cache_folder(artifact, options, "mnn", MNN.version(), *arguments, *code)
+    if not _whole(folder):
+        try:
+            with new_folder(folder) as work:
+                job = {"onnx": str(artifact.onnx), "folder": str(work), "arguments": arguments}
+                isolate.call("runtimes.mnn.model_file:convert", job)
+        except isolate.JobError as error:
+            raise UnavailableError(f"MNN's converter failed: {error}") from None
+        except OSError as error:
+            raise UnavailableError(f"the model as MNN needs it cannot be written: {error}") from None
+    return folder
+
+
+def _whole(folder: Path) -> bool:
+    """Whether every file is there to the last byte: where weights are missing MNN computes with zeros."""
+    try:
+        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in made["bytes"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def convert(job: dict[str, Any]) -> None:
+    """The other side of `converted`: what the converter takes, prints or breaks stays in this process."""
+    folder = Path(job["folder"])
+    with tempfile.TemporaryDirectory(prefix="vitbench-") as scratch:
+        probe, listing = Path(scratch, "probe.onnx"), Path(scratch, "model.json")
+        significand.write_probe(probe)
+        _convert("ONNX", Path(job["onnx"]), "--MNNModel", folder / MODEL, *job["arguments"])
+        _convert("ONNX", probe, "--MNNModel", folder / PROBE, *job["arguments"])
+        _convert("MNN", folder / MODEL, "--JsonFile", listing)
+        network = json.loads(listing.read_text(encoding="utf-8"))
+    layers = network["oplists"]
+    made = {
+        "bytes": {file.name: file.stat().st_size for file in folder.iterdir()},
+        "outputs": network["outputName"],
+        "weights": Counter(filter(None, map(_weight_type, layers))),
+        "operators": Counter(map(_operator, layers)),
+    }
+    write_json(folder / MADE, made)
+
+
+def _convert(form: str, source: Path, option: str, target: Path, *arguments: str) -> None:
+    """One run of the converter. RuntimeError with its own words when no file came: it returns quietly then, too."""
+    import _tools  # the compiled half of MNN.tools, which itself installs packages and sends usage logs when imported
+
+    command = ["mnnconvert", "-f", form, "--modelFile", str(source), option, str(target), *arguments]
+    with tempfile.TemporaryFile() as log:
+        with stdout_to(log.fileno()):
+            _tools.mnnconvert(command)
+        log.seek(0)
+        said = log.read().decode(errors="replace").splitlines()
+    if not target.is_file():
+        raise RuntimeError(" ".join(re.sub(r"^\[[\d:]+] :\d+: ", "", line).strip() for line in said[-2:]))
+
+
+def _weight_type(layer: dict[str, Any]) -> str | None:
+    """What a layer's weights or a constant are stored as; None where there are none, or only indices and shapes."""
+    main = layer.get("main", {})
+    if layer["type"] == "Convolution":  # which is what linear layers become, too
+        quantized = main.get("quanParameter")
+        return "float32" if quantized is None else "float16" if quantized["type"] == _HALF else "int8"
+    return _TYPES.get(main.get("dataType", "")) if layer["type"] == "Const" else None
+
+
+def _operator(layer: dict[str, Any]) -> str:
+    return str(layer["main"]["opType"] if layer["type"] == "UnaryOp" else layer["type"])

@@ -1,0 +1,168 @@
+"""The command-line options of whatever runs models, and what they came to."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convert.cli import Command
+from convert.common.errors import InputError
+from runtimes import registry
+from runtimes.base import Options, Runtime, UnavailableError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options of a command that runs models came to.
+
+    settings: `--option runtime.key=value` by runtime. named: whether the user named the runtimes.
+    """
+
+    runtimes: list[Runtime]
+    named: bool
+    device: str | None = None
+    threads: int | None = None
+    streams: int | None = None
+    cache: Path | None = None
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def having(self, precision: str) -> list[Runtime]:
+        """The runtimes to run in a precision: those that have it, and whatever was asked for by name."""
+        return [runtime for runtime in self.runtimes if self.named or precision in runtime.precisions]
+
+    def options(self, runtime: Runtime, precision: str, batches: Iterable[int] = ()) -> Options:
+        """What a session of one of the runtimes is asked for."""
+        return Options(
+            precision,
+            self.device or runtime.default_device,
+            self.threads,
+            self.streams,
+            tuple(batches),
+            str(self.cache) if self.cache else None,
+            self.settings.get(runtime.name, {}),
+        )
+
+    def arguments(self, runtimes: Iterable[Runtime]) -> dict[str, Any]:
+        """The command-line options that ask for the same on some of the runtimes, for `records.command`."""
+        chosen = [runtime.name for runtime in runtimes]
+        pairs = [
+            f"{name}.{key}={value}" for name in chosen for key, value in sorted(self.settings.get(name, {}).items())
+        ]
+        return {
+            "runtime": ",".join(chosen),
+            "device": self.device,
+            "threads": self.threads,
+            "streams": self.streams,
+            "cache": self.cache,
+            "option": pairs,
+        }
+
+
+def ask(
+    chosen: str | None,
+    device: str | None = None,
+    threads: int | None = None,
+    streams: int | None = None,
+    cache: Path | None = None,
+    pairs: Iterable[str] = (),
+) -> Asked:
+    """What the values of the options come to. chosen: `--runtime`; pairs: each `--option`. InputError as they say."""
+    device = _device(device)
+    settings = _settings(pairs)
+    runtimes = registry.select(chosen, device)
+    stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
+    if stray:
+        raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
+    return Asked(runtimes, chosen is not None, device, threads, streams, cache, settings)
+
+
+_THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
+
+
+def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) -> Command:
+    """`--runtime`, `--device`, `--threads`, `--streams`, `--cache`, `--option`, `--out`, as they were typed.
+
+    The command gets `ask`'s arguments, and `out`. threads: the option, for a command that takes several values.
+    """
+    options = [
+        click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]"),
+        click.option("--device", help="CPU, GPU (the first), GPU.1, NPU. [default: each runtime's own]"),
+        threads,
+        click.option("--streams", type=click.IntRange(min=1), help="Inferences at once, where a runtime can."),
+        click.option(
+            "--cache",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder for engines and compiled models. [default: in the artifact's folder]",
+        ),
+        click.option(
+            "--option",
+            "pairs",
+            metavar="RUNTIME.KEY=VALUE",
+            multiple=True,
+            help="A setting of one runtime alone, repeatable; `python -m runtimes` lists them.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help="Results folder. [default: where records are made, a new one under results/]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def session_options(command: Command) -> Command:
+    """`session_flags` for commands that run models: the command gets what they came to as `asked`, and `out`."""
+
+    @functools.wraps(command)
+    def collected(
+        chosen: str | None,
+        device: str | None,
+        threads: int | None,
+        streams: int | None,
+        cache: Path | None,
+        pairs: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        return command(asked=ask(chosen, device, threads, streams, cache, pairs), **rest)
+
+    return session_flags(collected)  # type: ignore[return-value]
+
+
+def resume_option(command: Command) -> Command:
+    """`--resume`, for commands whose work is long."""
+    text = "Only what the folder lacks; without --out, in the newest under results/."
+    return click.option("--resume", is_flag=True, help=text)(command)
+
+
+def _device(text: str | None) -> str | None:
+    if text is None:
+        return None
+    device = text.strip().upper()
+    if not re.fullmatch(r"(CPU|GPU|NPU)(\.[0-9]+)?", device):
+        raise InputError(f"--device {text!r}: CPU, GPU, NPU, or with a number as in GPU.1")
+    return device
+
+
+def _settings(pairs: Iterable[str]) -> dict[str, dict[str, str]]:
+    """`runtime.key=value` pairs by runtime. InputError for what no runtime knows or takes."""
+    found: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        left, equals, value = pair.partition("=")
+        name, dot, key = left.rpartition(".")
+        if not (equals and dot and name and key):
+            raise InputError(f"--option {pair!r}: RUNTIME.KEY=VALUE is needed, as in paddle.kernels=plain")
+        runtime = registry.get(name)
+        try:
+            runtime.check(Options(runtime.precisions[0], extra={key: value}))
+        except UnavailableError as error:
+            raise InputError(f"--option {pair!r}: {error}") from None
+        found.setdefault(name, {})[key] = value
+    return found

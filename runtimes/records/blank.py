@@ -1,0 +1,60 @@
+"""What every record has, whatever it measures."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from convert.artifact import Artifact
+from runtimes.base import Options, Runtime
+from runtimes.records.store import FORMAT, Record
+
+
+def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
+    """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
+    options = options or Options(precision, runtime.default_device)
+    manifest = artifact.manifest
+    return {
+        "format": FORMAT,
+        "kind": kind,
+        "model": artifact.model,
+        "precision": precision,
+        "runtime": runtime.name,
+        "runtime_version": runtime.version(),
+        "device": options.device,
+        "streams": options.streams,
+        "settings": dict(options.extra),
+        "artifact": artifact.sha256,
+        "status": "ok",
+        "reason": None,
+        "effective": None,
+        "command": "",
+        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "model_info": {
+            **{name: manifest[name] for name in ("macs", "parameters", "preprocessing", "opset", "notes")},
+            "weights": {name: manifest["weights"][name] for name in ("kind", "source", "sha256", "note")},
+        },
+    }
+
+
+def command(module: str, argument: str, artifact: Artifact, weights: str | None, **options: Any) -> str:
+    """The command line that gives a record again.
+
+    argument: how the user named the model; weights: the `--weights` that was given. options: `batch=4` becomes
+    `--batch 4` (see `words`).
+    """
+    return shlex.join(
+        ["python", "-m", module, *words({"model": argument, "weights": artifact.weights_option(weights), **options})]
+    )
+
+
+def words(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line takes them: one that is None is left out, a list is repeated."""
+    return [
+        word
+        for name, value in options.items()
+        for one in (value if isinstance(value, list) else [] if value is None else [value])
+        for word in (f"--{name.replace('_', '-')}", str(one))
+    ]

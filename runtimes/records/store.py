@@ -1,0 +1,119 @@
+"""The results folder: `results.jsonl`, one record a line, appended and never rewritten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from convert.common import json_lines as lines
+from convert.common.errors import InputError
+
+RESULTS = "results.jsonl"
+ENVIRONMENT = "environment.json"
+STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
+KINDS = ("latency", "throughput", "server", "parity", "accuracy")
+# Of a record; one without a number is of format 1. 2: latencies of several processes, `processes` and `interval`.
+FORMAT = 2
+COMMON_FIELDS = (
+    "kind",
+    "model",
+    "precision",
+    "runtime",
+    "device",
+    "artifact",
+    "status",
+    "reason",
+    "effective",
+    "command",
+)
+
+Record = dict[str, Any]
+
+
+def new_run(root: Path = Path("results")) -> Path:
+    """The path of a new results folder, named by the time (UTC). It is made when the first record is written."""
+    return root / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+
+
+def newest_run(root: Path = Path("results")) -> Path:
+    """The results folder written last. InputError when there is none."""
+    runs = sorted(root.glob(f"*/{RESULTS}"), key=lambda file: file.stat().st_mtime)
+    if not runs:
+        raise InputError(f"{root}: no results yet; make some with `make bench`")
+    return runs[-1].parent
+
+
+def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, Record]:
+    """The cells that `--resume` leaves as they are, by their keys, with their newest record: those that have a number.
+
+    Where every cell was tried, so that nothing is left to go on with, a number that was disturbed does not count.
+    """
+    newest = {str(record["key"]): record for record in records if str(record.get("key")) in keys}
+    numbers = {key: record for key, record in newest.items() if record["status"] in ("ok", "unstable")}
+    if len(newest) < len(set(keys)):
+        return numbers
+    return {key: record for key, record in numbers.items() if not record.get("disturbed")}
+
+
+def append(folder: Path, record: Record) -> None:
+    """Add one record. The line reaches the disk in one write, so that a kill leaves it whole or absent.
+
+    ValueError when it is no record: a field is missing, or its kind, status or format is not known here.
+    """
+    missing = [name for name in COMMON_FIELDS if name not in record]
+    if missing or record["status"] not in STATUSES or record["kind"] not in KINDS:
+        raise ValueError(f"not a record: missing {missing}, kind {record.get('kind')}, status {record.get('status')}")
+    if problem := newer_format(record):
+        raise ValueError(problem)
+    lines.append(folder / RESULTS, record)
+
+
+def _record(line: str) -> Record | None:
+    """The record on a line, None when there is none."""
+    record = lines.parse(line)
+    return record if record is not None and all(name in record for name in COMMON_FIELDS) else None
+
+
+def read(folder: Path) -> list[Record]:
+    """All records, oldest first. A cut last line is left out; any other damage, and a record of a newer format, is an
+    InputError that names the line."""
+    file = folder / RESULTS
+    try:
+        texts = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder}: no results folder ({error})") from None
+    records = []
+    for number, line in enumerate(texts, start=1):
+        if not line.strip():
+            continue
+        _refuse_newer(lines.parse(line), f"{file}, line {number}")
+        record = _record(line)
+        if record:
+            records.append(record)
+        elif number < len(texts):  # the last one has no line end: a crash cut it
+            raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
+    return records
+
+
+def _refuse_newer(table: Record | None, where: str) -> None:
+    """InputError for a line that a later version wrote: what it means is not known here, nor which fields it has."""
+    problem = newer_format(table) if table else None
+    if problem:
+        raise InputError(f"{where}: {problem}")
+
+
+def newer_format(table: Record) -> str | None:
+    """What is wrong with the format that a record names, in a clause; None where it is read here."""
+    version = table.get("format", 1)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        return f"a record of format {version!r}: there is none"
+    if version > FORMAT:
+        return f"a record of format {version}; this vitbench reads up to {FORMAT}: update it"
+    return None
+
+
+def latest(records: Iterable[Record], *keys: str) -> dict[tuple[Any, ...], Record]:
+    """The last record for each combination of the named fields."""
+    return {tuple(record.get(key) for key in keys): record for record in records}

@@ -1,0 +1,140 @@
+"""One runtime held against the reference: its logits, whatever they share a batch with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from convert.artifact import Artifact
+from convert.common.isolate import JobError
+from convert.images.inputs import Inputs
+from runtimes.base import Options, Runtime, discrepancy
+from runtimes.infer import Pass, infer
+from runtimes.records import blank as records
+from runtimes.records.store import Record
+from validate.parity import reference as references
+from validate.parity.metrics import Difference, compare, worst
+from validate.parity.reference import Reference
+from validate.parity.tolerances import Tolerance, tolerance
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is checked, and against what."""
+
+    artifact: Artifact
+    runtime: Runtime
+    options: Options
+    inputs: Inputs
+    batches: tuple[int, ...]
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Checked:
+    """record: of kind parity, its command still empty. outputs: the logits of each pass; none when it did not run."""
+
+    record: Record
+    passes: tuple[Pass, ...]
+    outputs: tuple[np.ndarray, ...]
+
+
+def passes(count: int, batches: Sequence[int]) -> tuple[Pass, ...]:
+    """Every image alone; at each batch size; in reverse order at the largest; and one image in all rows of a batch.
+
+    The last one because identical rows have come out differently (TensorRT#4813).
+    """
+    order, largest = range(count), max(batches)
+    together = [Pass(batch, order) for batch in batches if batch > 1]
+    identical = [Pass(largest, [0] * largest)] if largest > 1 else []
+    return (Pass(1, order), *together, Pass(largest, order[::-1]), *identical)
+
+
+def check(case: Case) -> Checked:
+    """Run a case and judge it."""
+    inputs, runtime, options = case.inputs, case.runtime, case.options
+    bounds = tolerance(options.precision, runtime.name, case.reference)
+    ways = passes(len(inputs.images), case.batches)
+    record = records.blank("parity", case.artifact, runtime, options.precision, options) | {
+        "reference": references.NAME,
+        "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
+        "batches": list(case.batches),
+        "tolerance": bounds.as_dict(None),
+        **dict.fromkeys(asdict(Difference(0))),
+        "batch_invariant": None,
+        "batch_max_abs": None,
+        "failure_folder": None,
+    }
+    try:
+        outputs, effective = infer(case.artifact, runtime.name, options, inputs.images, ways)
+    except JobError as failure:
+        died = f"{runtime.name} did not run it: {failure}"
+        return Checked(record | {"status": "failed", "reason": died, "passed": False}, ways, ())
+    difference = _difference(outputs, ways, case.reference, bounds)
+    mixing, spread = (None, None) if difference.nonfinite else _mixing(outputs, ways, bounds, inputs.names)
+    violation = bounds.violation(difference)
+    name = None if difference.worst_image is None else inputs.names[difference.worst_image]
+    reasons = [
+        f"{violation} (worst: {name})" if violation else None,
+        mixing,
+        discrepancy(runtime.name, effective, options),
+    ]
+    reason = "; ".join(filter(None, reasons)) or None
+    error = None if difference.max_abs is None or spread is None else max(difference.max_abs, spread)
+    return Checked(
+        record
+        | {
+            **asdict(difference),
+            "worst_image": name,
+            "flips": [asdict(flip) | {"image": inputs.names[flip.image]} for flip in difference.flips],
+            "batch_invariant": None if difference.nonfinite else mixing is None,
+            "batch_max_abs": spread,
+            "tolerance": bounds.as_dict(error),
+            "effective": effective,
+            "status": "failed" if reason else "ok",
+            "reason": reason,
+            "passed": reason is None,
+        },
+        ways,
+        tuple(outputs),
+    )
+
+
+def _difference(
+    outputs: Sequence[np.ndarray], ways: Sequence[Pass], reference: Reference, bounds: Tolerance
+) -> Difference:
+    """The worst of each statistic over the passes that hold every image; values not finite are counted in all."""
+    found = []
+    for logits, way in zip(outputs, ways, strict=True):
+        difference = compare(logits, reference.logits[list(way.order)], bounds.max_abs)
+        if difference.nonfinite or set(way.order) == set(range(len(reference.logits))):
+            row = difference.worst_image
+            flips = tuple(replace(flip, image=way.order[flip.image]) for flip in difference.flips)
+            found.append(replace(difference, worst_image=None if row is None else way.order[row], flips=flips))
+    return worst(found)
+
+
+def _mixing(
+    outputs: Sequence[np.ndarray], ways: Sequence[Pass], bounds: Tolerance, names: Sequence[str]
+) -> tuple[str | None, float]:
+    """Why an image's logits depend on its batch, in a sentence, None when they do not; and by how much at most.
+
+    They do when a row is further from its image alone than an error is allowed to be, or nearer to another image that
+    is not the same within FP32: so a swap is found among images that are alike, and in a precision that allows much.
+    """
+    alone = outputs[0].astype(np.float64)
+    largest, reason = 0.0, None
+    for found, way in zip(outputs[1:], ways[1:], strict=True):
+        for row, image in zip(found.astype(np.float64), way.order, strict=True):
+            distances = np.abs(alone - row).max(1)
+            own = float(distances[image])
+            like = int(distances.argmin())
+            apart = np.abs(alone[like] - alone[image]).max() > bounds.resolution
+            taken = apart and 2 * distances[like] < own
+            if own > largest and (own > bounds.max_abs or taken):
+                reason = f"{names[image]} at batch {way.batch} differs from itself alone by {bounds.measure(own)}"
+                reason += f" (it has the logits of {names[like]})" if taken else ""
+            largest = max(largest, own)
+    return (f"an image's logits depend on what it shares a batch with: {reason}" if reason else None), largest

@@ -1,0 +1,165 @@
+"""The truth that every runtime is held against: the artifact's own Paddle program, computed in float64."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from concurrent import futures
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert import artifact as artifacts
+from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
+from convert.common import isolate
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import sha256_json
+from convert.common.isolate import JobError
+from convert.common.progress import bar
+from convert.images.inputs import Inputs
+from runtimes.base import usable_cores
+from validate.parity import float64 as double
+
+NAME = "paddle float64, plain kernels, batch 1"
+
+_PRECISIONS = ("float32", "float64")
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """logits: (count, classes) float64, the truth. paddle: the same by Paddle's own FP32, float32.
+
+    Both come from Paddle's plain kernels (no oneDNN, no graph passes), one image at a time: the forward pass that the
+    model was trained with.
+    """
+
+    logits: np.ndarray
+    paddle: np.ndarray
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute logit."""
+        return float(np.abs(self.logits).max())
+
+    @property
+    def paddle_max_abs(self) -> float:
+        """Paddle's own FP32 error: what its rounding does to a logit at most, on these images."""
+        return float(np.abs(self.paddle - self.logits).max())
+
+
+def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
+    """The reference of an artifact for these inputs, computed once and kept in the artifact's folder.
+
+    CheckFailed when Paddle cannot run the model or gives values that are not finite; InputError when there is no room
+    beside the artifact.
+    """
+    artifact = artifact.base  # a lower precision is held against the same truth
+    file = artifact.path / "reference" / f"{_key(artifact, inputs)}.npz"
+    found = _load(file, (len(inputs.images), artifact.classes))
+    if found is None:
+        try:
+            file.parent.mkdir(exist_ok=True)
+            found = _compute(artifact, inputs, file.parent)
+            _save(file, found)
+        except JobError as error:
+            raise CheckFailed(f"{artifact.model}: no reference, since Paddle itself cannot run it: {error}") from None
+        except OSError as error:
+            raise InputError(f"{file.parent}: the reference cannot be kept there ({error.strerror})") from None
+    return found
+
+
+def _key(artifact: Artifact, inputs: Inputs) -> str:
+    """How a reference was computed and from what: another method, program or image is another file."""
+    files = artifact.manifest["files"]
+    paddle = [files[name]["sha256"] for name in (PADDLE_PROGRAM, PADDLE_PARAMS)]
+    return sha256_json({"method": NAME, "paddle": paddle, "inputs": inputs.sha256})
+
+
+def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
+    count, classes = len(inputs.images), artifact.classes
+    # Beside the artifact: the float64 parameters have up to 2.4 GB, and the system's temporary folder may be memory.
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".computing-") as name:
+        folder = Path(name)
+        np.save(folder / "images.npy", inputs.images)
+        job = {"artifact": str(artifact.path), "folder": name}
+        with bar(f"reference of {artifact.model}", 2 * count) as advance, futures.ThreadPoolExecutor(1) as pool:
+            running, done = pool.submit(isolate.call, "validate.parity.reference:run_job", job), 0
+            while not running.done():
+                futures.wait([running], _POLL_S)
+                now = _images_done(folder, classes)
+                advance(now - done)
+                done = now
+            running.result()
+        paddle, logits = (np.fromfile(folder / name, name).reshape(count, classes) for name in _PRECISIONS)
+    if not (np.isfinite(paddle).all() and np.isfinite(logits).all()):
+        raise CheckFailed(f"{artifact.model}: Paddle's own logits are not finite; the weights are no usable model")
+    return Reference(logits, paddle)
+
+
+def _images_done(folder: Path, classes: int) -> int:
+    done = 0
+    for name in _PRECISIONS:
+        with suppress(OSError):
+            done += (folder / name).stat().st_size // (classes * np.dtype(name).itemsize)
+    return done
+
+
+def run_job(job: dict[str, Any]) -> None:
+    """The other side of `_compute`: writes the logits of `images.npy` image by image, in FP32 and in float64."""
+    artifact, folder = artifacts.load(Path(job["artifact"])), Path(job["folder"])
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    _forward(artifact.paddle_program, artifact.paddle_params, images, "float32", folder)
+    program, params = double.write(artifact, folder)
+    _forward(program, params, images, "float64", folder)
+
+
+def _forward(program: Path, params: Path, images: np.ndarray, precision: str, folder: Path) -> None:
+    import paddle.inference as paddle
+
+    config = paddle.Config(str(program), str(params))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.disable_mkldnn()
+    config.switch_ir_optim(False)
+    config.set_cpu_math_library_num_threads(usable_cores())
+    predictor = paddle.create_predictor(config)
+    if params.parent == folder:
+        params.unlink()  # they are in memory now, and large
+    (input_name,), (output_name,) = predictor.get_input_names(), predictor.get_output_names()
+    source, output = predictor.get_input_handle(input_name), predictor.get_output_handle(output_name)
+    with (folder / precision).open("wb") as stream:
+        for i in range(len(images)):
+            source.copy_from_cpu(np.ascontiguousarray(images[i : i + 1], dtype=precision))
+            predictor.run()
+            logits = output.copy_to_cpu()
+            if logits.dtype != precision:
+                raise TypeError(f"Paddle computed in {logits.dtype} instead of {precision}")
+            stream.write(logits.data)
+            stream.flush()
+
+
+def _load(file: Path, shape: tuple[int, int]) -> Reference | None:
+    """What is kept in a file; None when there is none, or when it is not whole."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            found = Reference(kept["logits"], kept["paddle"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return found if found.logits.shape == found.paddle.shape == shape else None
+
+
+def _save(file: Path, reference: Reference) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            np.savez(stream, logits=reference.logits, paddle=reference.paddle)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
