@@ -5,11 +5,40 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from convert.artifact import Artifact
+from convert.common import typed
 from runtimes.base import Options, Runtime
+from runtimes.records import kinds
+from runtimes.records.parts import ModelInfo
 from runtimes.records.store import FORMAT, Record
+
+R = TypeVar("R", bound=kinds.Record)
+
+
+def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options, **fields: Any) -> R:
+    """A record of a kind before anything was measured. fields: what is known of it besides."""
+    manifest = artifact.manifest
+    info = {name: manifest[name] for name in ("macs", "parameters", "preprocessing", "opset", "notes", "weights")}
+    common: dict[str, Any] = {
+        "format": kinds.FORMAT,
+        "model": artifact.model,
+        "precision": options.precision,
+        "runtime": runtime.name,
+        "runtime_version": runtime.version(),
+        "device": options.device,
+        "streams": options.streams,
+        "settings": dict(options.extra),
+        "artifact": artifact.sha256,
+        "status": "refused",
+        "reason": "not measured yet",
+        "effective": None,
+        "command": "",
+        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "model_info": typed.read(ModelInfo, info),
+    }
+    return kind(**{**common, **fields})
 
 
 def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:

@@ -9,6 +9,8 @@ from typing import Any
 
 from convert.common import json_lines as lines
 from convert.common.errors import InputError
+from runtimes.records import reading
+from runtimes.records.kinds import Record as TypedRecord
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
@@ -55,6 +57,33 @@ def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, Record]:
     if len(newest) < len(set(keys)):
         return numbers
     return {key: record for key, record in numbers.items() if not record.get("disturbed")}
+
+
+def add(folder: Path, record: TypedRecord) -> None:
+    """Append one record. The line reaches the disk in one write, so that a kill leaves it whole or absent."""
+    lines.append(folder / RESULTS, reading.to_table(record))
+
+
+def records(folder: Path) -> list[TypedRecord]:
+    """All records, oldest first. A cut last line is left out; any other damage, and a record of a newer format, is an
+    InputError that names the line."""
+    file = folder / RESULTS
+    try:
+        texts = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder}: no results folder ({error})") from None
+    found = []
+    for number, line in enumerate(texts, start=1):
+        table = lines.parse(line)
+        if table is not None:
+            try:
+                found.append(reading.from_table(table))
+            except ValueError as error:
+                hint = "" if reading.newer_format(table) else "; remove that line to use the rest"
+                raise InputError(f"{file}, line {number}: {error}{hint}") from None
+        elif line.strip() and number < len(texts):  # the last one has no line end: a crash cut it
+            raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
+    return found
 
 
 def append(folder: Path, record: Record) -> None:

@@ -74,7 +74,8 @@ def test_every_table_and_record_is_there(text: str, example: Path) -> None:
 
 def test_the_same_results_give_the_same_page(example: Path) -> None:
     script = (
-        "import hashlib, pathlib, sys; from reports import html; from reports.load import results; from reports.tables import report as tables; "
+        "import hashlib, pathlib, sys; from reports import html; from reports.load import results; "
+        "from reports.tables import report as tables; "
         "found = results.load(pathlib.Path(sys.argv[1])); "
         "print(hashlib.sha256(html.render(tables.build(found), found).encode()).hexdigest())"
     )

@@ -1,0 +1,250 @@
+"""Records: what each kind holds, and which fields make two of them the same cell. The only place that knows a field.
+
+A field that is null was not measured, is not known, or means nothing for this record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+from convert.common.typed import about
+from runtimes.records.parts import (
+    DeviceMedians,
+    Disturbance,
+    Effective,
+    FlipInfo,
+    ImagePreprocessing,
+    InputsInfo,
+    Interval,
+    IntervalMethod,
+    LoadGenInfo,
+    Memory,
+    ModelInfo,
+    Process,
+    SearchPoint,
+    ServerPoint,
+    ToleranceInfo,
+)
+
+# 2: latencies of several processes. A record without a number is of format 1; one of a newer format is refused.
+FORMAT = 2
+Status = Literal["ok", "failed", "refused", "unavailable", "unstable"]
+MEASURED = ("ok", "unstable")  # a record of such a status has numbers
+_SUBJECT = ("model", "runtime", "precision", "device", "settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record has, whatever it measures."""
+
+    # The later record of a cell replaces the earlier one.
+    CELL: ClassVar[tuple[str, ...]]
+    # What must be equal for two records, of two runs, to be held against each other.
+    COMPARED: ClassVar[tuple[str, ...]]
+
+    kind: str = ""
+    model: str
+    precision: Annotated[str, about("asked for")]
+    runtime: str
+    device: Annotated[str | None, about("asked for")]
+    artifact: Annotated[str | None, about("sha256 over the hashes of the artifact's files")]
+    status: Status
+    reason: Annotated[str | None, about("a sentence where the status is not ok")]
+    effective: Annotated[Effective | None, about("as read back from the runtime")]
+    command: Annotated[str, about("makes the record again")]
+    format: Annotated[int, about("of the record")] = 1
+    runtime_version: str | None = None
+    streams: Annotated[int | None, about("inferences at once; mode throughput: as found")] = None
+    settings: Annotated[Mapping[str, str], about("`--option`s of the runtime")] = field(default_factory=dict)
+    time_utc: str | None = None
+    model_info: ModelInfo | None = None
+    machine: Annotated[
+        str | None, about("label of the machine, once records of several are together", private=True)
+    ] = None
+    run: Annotated[str | None, about("name of the run, likewise", private=True)] = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has numbers."""
+        return self.status in MEASURED
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedRecord(Record):
+    """What latency, throughput and server have in common: a speed, measured in processes of their own."""
+
+    key: Annotated[str | None, about("hash of all that can change the number")] = None
+    batch: Annotated[int | None, about("images in one request; mode throughput: as found")] = None
+    threads: Annotated[int | None, about("asked for")] = None
+    threads_readback: Annotated[int | None, about("as the runtime tells them")] = None
+    cores: Annotated[tuple[int, ...] | None, about("that the process might run on", private=True)] = None
+    load_ms: Annotated[float | None, about("median over the processes")] = None
+    first_ms: Annotated[float | None, about("the first inference, median over the processes")] = None
+    peak_memory_bytes: int | None = None
+    memory: Memory | None = None
+    disturbance: Disturbance | None = None
+    disturbed: Annotated[str | None, about("what makes the number doubtful; then the status is unstable")] = None
+    foreign_load: Annotated[float | None, about("the worst over the processes")] = None
+    processes: Annotated[tuple[Process, ...] | None, about("in the order of their samples")] = None
+    interval: IntervalMethod | None = None
+    crashes: Annotated[tuple[str, ...], about("why a process ended that another one replaced")] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency(TimedRecord):
+    """One request at a time, from images in memory to logits in memory; milliseconds of the whole batch."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "batch", "threads", "streams")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["latency"] = "latency"
+    samples_ms: Annotated[tuple[float, ...], about("all processes, one after another")] = ()
+    count: int | None = None
+    median_ms: float | None = None
+    ci95_ms: Annotated[Interval | None, about("where another run would find the median")] = None
+    run_ci95_ms: Annotated[Interval | None, about("of this run alone")] = None
+    p90_ms: Annotated[float | None, about("null where the count does not carry it")] = None
+    p95_ms: Annotated[float | None, about("likewise")] = None
+    p99_ms: Annotated[float | None, about("likewise")] = None
+    cv: Annotated[float | None, about("coefficient of variation inside a process, median over the processes")] = None
+    outliers: int | None = None
+    target: Annotated[float | None, about("half of run_ci95_ms over the median that was asked for")] = None
+    device_times_ms: DeviceMedians | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError for a record that says it was measured and has no median."""
+        _check_interval(self, "ci95_ms", "run_ci95_ms")
+        if self.measured and not (self.median_ms and self.median_ms > 0):
+            raise ValueError(f"status {self.status} with median_ms = {self.median_ms!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput(TimedRecord):
+    """Requests back to back on as many streams, and of as large a batch, as pay."""
+
+    # What a search chose is a result; it does not make another cell (see `identity.cell`).
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "threads", "batch", "streams")
+    COMPARED: ClassVar[tuple[str, ...]] = (*_SUBJECT, "threads")
+
+    kind: Literal["throughput"] = "throughput"
+    images_per_s: float | None = None
+    ci95_images_per_s: Annotated[Interval | None, about("where another run would find it")] = None
+    run_ci95_images_per_s: Annotated[Interval | None, about("of this run alone")] = None
+    duration_s: Annotated[float | None, about("measured time over all processes")] = None
+    searched: Annotated[tuple[SearchPoint, ...] | None, about("each point that was looked at")] = None
+
+    def __post_init__(self) -> None:
+        _check_interval(self, "ci95_images_per_s", "run_ci95_images_per_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server(TimedRecord):
+    """Requests of one image at random moments: the highest rate whose latency keeps a bound."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "threads", "streams", "bound", "percentile")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["server"] = "server"
+    points: tuple[ServerPoint, ...] | None = None
+    qps_max: Annotated[float | None, about("the highest completed rate that kept the bound; null where none did")] = (
+        None
+    )
+    percentile: Annotated[float | None, about("of the latencies that is bound")] = None
+    latency_bound_ms: float | None = None
+    bound: Annotated[str | None, about("where the bound is from")] = None
+    capacity_qps: Annotated[float | None, about("what it answers back to back", private=True)] = None
+    unloaded_ms: Annotated[float | None, about("median of one request at a time", private=True)] = None
+    loadgen: LoadGenInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity(Record):
+    """Logits of a runtime held against the Paddle model in float64."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "runtime_version", "inputs", "batches")
+    COMPARED: ClassVar[tuple[str, ...]] = (*_SUBJECT, "inputs", "batches")
+
+    kind: Literal["parity"] = "parity"
+    reference: str | None = None
+    inputs: InputsInfo | None = None
+    batches: Annotated[tuple[int, ...] | None, about("batch sizes that were checked; null: not told, so all")] = None
+    max_abs: Annotated[float | None, about("the largest difference of a logit")] = None
+    mean_abs: float | None = None
+    p50_abs: float | None = None
+    p99_abs: float | None = None
+    p999_abs: float | None = None
+    max_rel: Annotated[float | None, about("relative to the reference's logit")] = None
+    mean_rel: float | None = None
+    p50_rel: float | None = None
+    p99_rel: float | None = None
+    p999_rel: float | None = None
+    cosine: Annotated[float | None, about("the lowest over the images")] = None
+    snr_db: Annotated[float | None, about("signal to noise, the lowest over the images")] = None
+    kl: Annotated[float | None, about("Kullback-Leibler divergence of the softmax in nats, the highest")] = None
+    top1_agreement: Annotated[float | None, about("share of images with the same first class")] = None
+    top5_agreement: Annotated[float | None, about("mean share of the first five classes that are the same")] = None
+    top1_flips: Annotated[int | None, about("images with another first class")] = None
+    top1_ties: Annotated[int | None, about("... that are ties")] = None
+    flips: Annotated[tuple[FlipInfo, ...] | None, about("each of them", private=True)] = None
+    nonfinite: Annotated[int | None, about("logits that are NaN or infinite")] = None
+    nan: int | None = None
+    inf: int | None = None
+    worst_image: str | None = None
+    batch_invariant: Annotated[bool | None, about("an image's logits do not depend on its batch")] = None
+    batch_max_abs: Annotated[float | None, about("how far they move with it")] = None
+    passed: bool | None = None
+    failure_folder: Annotated[str | None, about("reproduces a failure; relative to the results", private=True)] = None
+    tolerance: ToleranceInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Record):
+    """Top-1 and top-5 over labelled images, as fractions."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "dataset", "limit", "preprocessing")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["accuracy"] = "accuracy"
+    dataset: str | None = None
+    dataset_sha256: Annotated[str | None, about("of the list file, else of names and labels")] = None
+    selection_sha256: Annotated[str | None, about("of the images in use")] = None
+    limit: Annotated[int | None, about("`--limit`")] = None
+    subset: Annotated[bool | None, about("not all images of the data set were in use")] = None
+    images: Annotated[int | None, about("counted")] = None
+    unreadable: int | None = None
+    unreadable_images: Annotated[tuple[str, ...], about("their names", private=True)] = ()
+    nonfinite: Annotated[int | None, about("images whose logits are not finite")] = None
+    top1: float | None = None
+    top5: float | None = None
+    top1_ci95: Annotated[Interval | None, about("Wilson's")] = None
+    top5_ci95: Interval | None = None
+    reference_top1: Annotated[float | None, about("Paddle's in FP32, on the same images")] = None
+    mcnemar_p: Annotated[float | None, about("of the difference to it")] = None
+    keep: Annotated[float | None, about("the part of the reference's top-1 that was asked for")] = None
+    published_top1: Annotated[float | None, about("only with pretrained weights on all 50,000 images")] = None
+    published_difference: Annotated[float | None, about("likewise")] = None
+    passed: bool | None = None
+    batch: int | None = None
+    threads: int | None = None
+    preprocessing: ImagePreprocessing | None = None
+    preprocessing_is_models: Annotated[bool | None, about("false: `--preprocessing` took another")] = None
+    outcomes: Annotated[
+        str | None,
+        about("a letter per image: 1 first, 5 among the first five, 0 wrong, x not finite, - unreadable"),
+    ] = None
+    ranked: Annotated[str | None, about("the file with each image's first five classes", private=True)] = None
+
+    def __post_init__(self) -> None:
+        _check_interval(self, "top1_ci95", "top5_ci95")
+
+
+KINDS: dict[str, type[Record]] = {one.kind: one for one in (Latency, Throughput, Server, Parity, Accuracy)}
+
+
+def _check_interval(record: Record, *names: str) -> None:
+    for name in names:
+        found: Interval | None = getattr(record, name)
+        if found and not 0 <= found[0] <= found[1]:
+            raise ValueError(f"{name} = {list(found)} is no interval")
