@@ -33,12 +33,12 @@ calibration = $(if $(CALIBRATION),--calibration '$(CALIBRATION)')
 runtime = $(if $(RUNTIME),--runtime '$(RUNTIME)')
 out = $(if $(OUT),--out '$(OUT)')
 
-.PHONY: help bench bisect verify-gpu test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect verify-gpu check-claims test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' '$(MODEL)' '$(PRECISION)' '$(BATCH)'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
@@ -69,13 +69,17 @@ verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu
 	@$(MAKE) --no-print-directory setup EXTRA=cuda
 	@$(PY) scripts/verify_gpu.py --model '$(MODEL)' $(runtime) --batch '$(BATCH)' $(out)
 
-test: $(DEV_READY) ## the tests
-	@$(PY) -m pytest
+check-claims: $(READY) ## the scripts that prove the README's figures, one after the other (a quiet machine, hours)
+	@$(PY) -m scripts.check_claims
 
-lint: $(DEV_READY) ## ruff (lint and format) and mypy
+test: $(DEV_READY) ## the tests, and how much of the source they cover
+	@$(PY) -m pytest --cov --cov-report=
+
+lint: $(DEV_READY) ## ruff (lint and format), mypy, deptry (dependencies)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/deptry .
 
 format: $(DEV_READY) ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix .
@@ -106,4 +110,4 @@ lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
 	done
 
 clean: ## remove the environment and caches; artifacts/ and results/ stay
-	@rm -rf '$(VENV)' build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(VENV)' build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,110 @@
+"""The command `vitbench`: one name for every command of the project.
+
+`vitbench bench` is `python -m runtimes.bench`, and so on: the same click command, with the same options and exit
+statuses. A command is imported when it is called, so `vitbench --help` starts at once whatever else is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+import click
+
+# What a user wants to do -> command -> (the module whose `main` it is, what it does).
+COMMANDS = {
+    "Make a model": {
+        "convert": ("convert", "Convert a Paddle model to ONNX: FP32, fp16, bf16 or int8."),
+        "search": ("validate.search", "Find what must stay FP32 so that int8 keeps its accuracy."),
+    },
+    "Hold it against Paddle": {
+        "parity": ("validate.parity", "Compare each runtime's logits with Paddle's in float64."),
+        "bisect": ("validate.bisect", "Find the block and the operator that make the difference."),
+        "accuracy": ("validate.accuracy", "Measure top-1 and top-5 on labelled images."),
+    },
+    "Measure its speed": {
+        "bench": ("runtimes.bench", "Measure latency, throughput and servers after parity."),
+        "ceiling": ("runtimes.bench.ceiling", "Measure what this machine reaches at its best."),
+    },
+    "Read, compare and share results": {
+        "report": ("reports", "Write the report of one or several results folders."),
+        "compare": ("reports.compare", "Tell what changed between two results, with a verdict."),
+        "export": ("reports.export", "Write results as one file, without names and paths."),
+    },
+    "Look at this machine": {
+        "doctor": ("runtimes", "Show which runtimes are available, or why they are not."),
+    },
+}
+_MODULES = {name: module for group in COMMANDS.values() for name, (module, _) in group.items()}
+
+
+class WrongCommandError(click.ClickException):
+    """No such command, or not ours. It is no `convert.common.errors.InputError`: `convert` may be a stranger's here."""
+
+    exit_code = 2
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is called, and lists the commands by what they are for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        return load(_MODULES[cmd_name])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            message = error.format_message().rstrip(".")
+            raise WrongCommandError(f"{message}: `vitbench --help` lists the commands") from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+def load(module: str) -> click.Command:
+    """Return the click command of a module, `main` of its `__main__`.
+
+    Raises WrongCommandError when the module's top-level package is not the one beside this file: `convert`, `runtimes`,
+    `validate` and `reports` are names that another distribution may have, and what Python finds first wins.
+    """
+    package = module.partition(".")[0]
+    spec = importlib.util.find_spec(package)
+    found = Path(spec.origin) if spec and spec.origin else Path(package)
+    ours = Path(__file__).resolve().parent / package / "__init__.py"
+    if found.resolve() != ours:
+        raise WrongCommandError(
+            f"{found} is found before vitbench's own {ours}: remove one of the two packages, or install vitbench into"
+            " an environment of its own"
+        )
+    command = importlib.import_module(f"{module}.__main__").main
+    assert isinstance(command, click.Command), module
+    return command
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(package_name="vitbench")
+def main() -> None:
+    """Convert Paddle vision transformers to ONNX, prove that they are the same model, and measure them.
+
+    \b
+    vitbench convert ViT_base_patch32_384
+    vitbench bench --runtime ort-cpu,openvino --batch 1,8
+    vitbench report results/<run> --format md,html
+
+    Each command is also there as `python -m ...`, and `vitbench COMMAND --help` says more of it. Exit status: 0 it
+    holds, 1 a check failed, 2 the input or the usage is wrong.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="vitbench")
