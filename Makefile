@@ -24,6 +24,10 @@ EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.
 # RESUME=1 with OUT=: measure only what that results folder lacks; where it lacks nothing, what was disturbed.
 RESUME ?=
 
+# Of `make check-claims`: some claims only, comma-separated; QUICK=1 for a look of minutes.
+ONLY ?=
+QUICK ?=
+
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
 DEV_READY := $(VENV)/.ready-dev
@@ -69,8 +73,8 @@ verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu
 	@$(MAKE) --no-print-directory setup EXTRA=cuda
 	@$(PY) scripts/verify_gpu.py --model '$(MODEL)' $(runtime) --batch '$(BATCH)' $(out)
 
-check-claims: $(READY) ## the scripts that prove the README's figures, one after the other (a quiet machine, hours)
-	@$(PY) -m scripts.check_claims
+check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a quiet machine, some hours)
+	@$(PY) -m scripts.check_claims $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 test: $(DEV_READY) ## the tests, and how much of the source they cover
 	@$(PY) -m pytest --cov --cov-report=
