@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -106,6 +107,18 @@ def test_exit_status_2_where_the_input_or_the_usage_is_wrong(arguments: list[str
     assert result.exit_code == 2
     assert result.stderr.startswith(line), result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_exit_status_of_a_command_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As 130, with which a bench ends after Ctrl-C."""
+
+    @click.command()
+    @click.pass_context
+    def interrupted(ctx: click.Context) -> None:
+        ctx.exit(130)
+
+    monkeypatch.setattr(vitbench, "load", lambda module: interrupted)
+    assert called("bench").exit_code == 130
 
 
 def test_without_a_command_it_shows_its_help() -> None:
