@@ -1,10 +1,8 @@
-"""What an adapter costs: its `run` against the runtime's own call on the same session, in turn, in one process.
+"""The claim that an adapter costs next to nothing: its `run` against the runtime's own call on the same session.
 
-    python scripts/adapter_overhead.py
-
-Each pair of calls, one right after the other, gives a ratio and a difference, and the medians of these are shown: what
-else the machine does falls on both. For a toy of some microseconds the difference counts (at most 20 microseconds), for
-ViT_base_patch32_384 the ratio (at most 1.01). Prints a table; exit status 1 when one is above.
+Each pair of calls, one right after the other in one process, gives a ratio: what else the machine does falls on both.
+A figure is the geometric mean over blocks of pairs, each block with the median of its ratios. For a toy of some
+microseconds the difference counts (at most 20 microseconds), for ViT_base_patch32_384 the ratio (at most 1.01).
 """
 
 from __future__ import annotations
@@ -12,42 +10,26 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
-from rich.table import Table
 
 from convert import artifact as artifacts
 from convert import cli
+from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common import isolate
-from convert.common.errors import CheckFailed
 from convert.common.progress import bar
 from runtimes import registry
 from runtimes.base import Options
+from scripts.common import Finding, spread, vit_toml, within
+from scripts.interleaved import Ratio
 
-MODEL = "ViT_base_patch32_384"
-TOY = """
-name = "toy"
-img_size = 32
-patch_size = 16
-class_num = 10
-embed_dim = 16
-depth = 1
-num_heads = 2
-mlp_ratio = 2
-qkv_bias = true
-epsilon = 1e-6
-[preprocessing]
-resize_short = 32
-crop = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
-"""
 MAX_RATIO, MAX_MICROSECONDS = 1.01, 20.0
+BLOCKS = 10
+_WARMUP = 10  # calls of each
 
 Call = Callable[[np.ndarray], Any]
 
@@ -79,68 +61,59 @@ RAW: dict[str, Callable[[Any], Call]] = {
 }
 
 
-def compare(job: dict[str, Any]) -> dict[str, float]:
-    """Medians of both calls in ms, and of their ratios and differences in pairs; each is made `count` times.
+def compare(job: dict[str, Any]) -> list[dict[str, float]]:
+    """Of each block: the medians of both calls in ms, and that of the ratios of pairs. Runs in a process of its own.
 
-    The order within a pair is random. Runs in a process of its own.
+    The order within a pair is random.
     """
     artifact = artifacts.load(Path(job["artifact"]))
     size = artifact.image_size
     images = np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32)
     rng = np.random.default_rng(1)
+    blocks = []
     with registry.get(job["runtime"]).open(artifact, Options()) as session:
         calls = {"adapter": session.run, "raw": RAW[job["runtime"]](session)}
-        times: dict[str, list[float]] = {name: [] for name in calls}
-        for call in list(calls.values()) * 10:
+        for call in list(calls.values()) * _WARMUP:
             call(images)
-        for _ in range(job["count"]):
-            for name in rng.permutation(list(calls)):
-                start = time.perf_counter()
-                calls[name](images)
-                times[name].append(1e3 * (time.perf_counter() - start))
-    pairs = list(zip(times["adapter"], times["raw"], strict=True))
-    return {
-        **{name: statistics.median(values) for name, values in times.items()},
-        "ratio": statistics.median(adapter / raw for adapter, raw in pairs),
-        "difference": statistics.median(adapter - raw for adapter, raw in pairs),
-    }
+        for _ in range(BLOCKS):
+            times: dict[str, list[float]] = {name: [] for name in calls}
+            end = time.perf_counter() + job["seconds"] / BLOCKS
+            while not times["raw"] or time.perf_counter() < end:
+                for name in rng.permutation(list(calls)):
+                    start = time.perf_counter()
+                    calls[name](images)
+                    times[name].append(1e3 * (time.perf_counter() - start))
+            ratios = [adapter / raw for adapter, raw in zip(times["adapter"], times["raw"], strict=True)]
+            medians = {name: statistics.median(values) for name, values in times.items()}
+            blocks.append({**medians, "ratio": statistics.median(ratios)})
+    return blocks
 
 
-@click.command()
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="For each runtime and model, about.")
-@click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here that has a raw call]")
-def main(seconds: float, chosen: str | None) -> None:
-    """The adapter's `run` against the runtime's own call, interleaved, on a toy and on ViT_base_patch32_384."""
-    runtimes = [runtime.name for runtime in registry.select(chosen) if runtime.name in RAW]
-    table = Table("model", "runtime", "raw, ms", "adapter, ms", "ratio", "difference, microseconds")
-    above = []
-    with tempfile.TemporaryDirectory() as folder:
+def find(artifact: Artifact, seconds: float) -> Iterator[Finding]:
+    """What the adapters cost on a toy and on an artifact; seconds: of each runtime and model."""
+    runtimes = [runtime.name for runtime in registry.select(None) if runtime.name in RAW]
+    with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
         toml = Path(folder, "toy.toml")
-        toml.write_text(TOY, encoding="utf-8")
+        toml.write_text(vit_toml("toy", size=32, width=16, blocks=1, heads=2), encoding="utf-8")
         toy, _ = obtain(Request(str(toml), "seeded", root=Path(folder)), cli.say)
-        vit, _ = obtain(Request(MODEL), cli.say)
-        for artifact in (toy, vit):
+        for model in (toy, artifact):
             for name in runtimes:
-                with bar(f"{artifact.model} on {name}", None):
-                    job = {"artifact": str(artifact.path), "runtime": name, "count": 20}
-                    pilot = isolate.call("scripts.adapter_overhead:compare", job)
-                    job["count"] = max(20, int(1e3 * seconds / (pilot["raw"] + pilot["adapter"])))
-                    found = isolate.call("scripts.adapter_overhead:compare", job)
-                ratio, more = found["ratio"], 1e3 * found["difference"]
-                table.add_row(
-                    artifact.model,
-                    name,
-                    f"{found['raw']:.4f}",
-                    f"{found['adapter']:.4f}",
-                    f"{ratio:.4f}",
-                    f"{more:.1f}",
-                )
-                if (more > MAX_MICROSECONDS) if artifact is toy else (ratio > MAX_RATIO):
-                    above.append(f"{artifact.model} on {name}")
-    cli.console(stderr=False).print(table)
-    if above:
-        raise CheckFailed(f"the adapter costs too much: {', '.join(above)}")
+                with bar(f"the adapter of {name}, {model.model}", None):
+                    job = {"artifact": str(model.path), "runtime": name, "seconds": seconds}
+                    blocks = isolate.call("scripts.adapter_overhead:compare", job)
+                yield judge(f"{model.model} on {name}", blocks, in_microseconds=model is toy)
 
 
-if __name__ == "__main__":
-    main()
+def judge(subject: str, blocks: list[dict[str, float]], in_microseconds: bool) -> Finding:
+    """The finding of what `compare` gave."""
+    ratio = Ratio.over([block["ratio"] for block in blocks])
+    raw, adapter = (statistics.median(block[side] for block in blocks) for side in ("raw", "adapter"))
+    details = f"{adapter:.4f} / {raw:.4f} ms, {len(blocks)} blocks"
+    if not in_microseconds:
+        holds = within(ratio, 0.0, MAX_RATIO)
+        found = f"{ratio.value:.4f}"
+        return Finding("overhead", subject, f"at most {MAX_RATIO}", found, spread(ratio, 4), details, holds)
+    more, low, high = (1e3 * raw * (one - 1) for one in (ratio.value, ratio.low, ratio.high))
+    holds = within(ratio, 0.0, 1 + 1e-3 * MAX_MICROSECONDS / raw)
+    stated = f"at most {MAX_MICROSECONDS:g} µs"
+    return Finding("overhead", subject, stated, f"{more:.1f} µs", f"{low:.1f} to {high:.1f} µs", details, holds)

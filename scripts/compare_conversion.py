@@ -5,27 +5,31 @@
 The baseline is `paddle.jit.save` of the loaded layer and then the `paddle2onnx` command line, on the same seeded
 weights. The command line gets `--optimize_tool None`, which spares it seconds and memory: its default, polygraphy,
 installs a package into this environment while it runs (`--baseline-tool polygraphy` lets it). Ours is all of
-`python -m convert`: weights, export, checks, hashes and the manifest.
+`python -m convert`: weights, export, checks, hashes and the manifest. Exit status 1 when ours takes more of one.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, which is not installed
 
 from convert import cli
-from convert.models import find_all
+from convert.common.errors import CheckFailed
+from scripts.common import Finding, conclude, named, show, spread, within
+from scripts.interleaved import LEAST_ROUNDS, Ratio
 
+MODELS = "ViT_base_patch32_384,ViT_large_patch16_384"
 _JIT_SAVE = """
 import sys
 import paddle
@@ -44,14 +48,14 @@ paddle.jit.save(layer, sys.argv[2] + "/inference", input_spec=[x])
 
 
 @dataclass(frozen=True)
-class Cost:
+class ConversionCost:
     """Wall-clock seconds, and the peak resident memory in GB of the largest single process."""
 
     seconds: float
     gigabytes: float
 
 
-def run(*command: str) -> Cost:
+def run(*command: str) -> ConversionCost:
     """Run a command to its end; what it prints is shown only when it fails."""
     with tempfile.TemporaryFile() as log:
         start = time.perf_counter()
@@ -61,11 +65,11 @@ def run(*command: str) -> Cost:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
-            raise click.ClickException(f"{command[:3]} failed:\n{log.read().decode(errors='replace')[-2000:]}")
-    return Cost(seconds, usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6))
+            raise CheckFailed(f"{command[:3]} failed:\n{log.read().decode(errors='replace')[-2000:]}")
+    return ConversionCost(seconds, usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6))
 
 
-def baseline(model: str, folder: Path, tool: str) -> Cost:
+def baseline(model: str, folder: Path, tool: str) -> ConversionCost:
     """`paddle.jit.save`, then the `paddle2onnx` command line: seconds add up, memory is the larger."""
     saved = run(sys.executable, "-c", _JIT_SAVE, model, str(folder))
     program = next(path.name for path in folder.iterdir() if path.suffix in (".json", ".pdmodel"))
@@ -75,43 +79,49 @@ def baseline(model: str, folder: Path, tool: str) -> Cost:
         *("--save_file", str(folder / "model.onnx"), "--opset_version", "17", "--optimize_tool", tool),
     )
     if not (folder / "model.onnx").is_file():
-        raise click.ClickException("paddle2onnx ended well and wrote nothing")
-    return Cost(saved.seconds + exported.seconds, max(saved.gigabytes, exported.gigabytes))
+        raise CheckFailed("paddle2onnx ended well and wrote nothing")
+    return ConversionCost(saved.seconds + exported.seconds, max(saved.gigabytes, exported.gigabytes))
 
 
-def ours(model: str, folder: Path, tool: str) -> Cost:
+def ours(model: str, folder: Path) -> ConversionCost:
     """All of `python -m convert`, from nothing."""
     return run(sys.executable, "-m", "convert", model, "--weights", "seeded", "--out", str(folder))
 
 
-@click.command(help=__doc__)
-@click.option("--model", default="ViT_base_patch32_384,ViT_large_patch16_384", show_default=True)
-@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each, in turn.")
-@click.option("--baseline-tool", type=click.Choice(["None", "polygraphy"]), default="None", show_default=True)
-def main(model: str, runs: int, baseline_tool: str) -> None:
-    table = Table("model", "", "baseline", "ours", "ours / baseline", "of each run")
-    for name in find_all(model):
+def find(models: Sequence[str], runs: int, tool: str = "None") -> Iterator[Finding]:
+    """What our conversion takes over what the baseline takes, of each model. tool: of the paddle2onnx command line."""
+    for model in models:
         pairs = []
         for number in range(runs):
-            costs = []
-            for convert in (ours, baseline) if number % 2 else (baseline, ours):
-                folder = Path(tempfile.mkdtemp(prefix="vitbench-"))
-                cli.say(f"{name}, run {number + 1} of {runs}: {convert.__name__}")
-                costs.append((convert.__name__, convert(name, folder, baseline_tool)))
-                shutil.rmtree(folder)
-            pairs.append(dict(costs))
-        for what, unit, value in (("wall time", "s", "seconds"), ("peak memory", "GB", "gigabytes")):
-            theirs, mine = ([getattr(pair[side], value) for pair in pairs] for side in ("baseline", "ours"))
-            ratios = [m / t for m, t in zip(mine, theirs, strict=True)]
-            table.add_row(
-                name,
-                what,
-                f"{statistics.median(theirs):.1f} {unit}",
-                f"{statistics.median(mine):.2f} {unit}",
-                f"{statistics.median(ratios):.3f}",
-                ", ".join(f"{ratio:.3f}" for ratio in ratios),
-            )
-    cli.console(stderr=False).print(table)
+            cli.say(f"{model}: conversion {number + 1} of {runs}, ours and the baseline")
+            costs: dict[str, ConversionCost] = {}
+            for side in ("ours", "baseline") if number % 2 else ("baseline", "ours"):
+                with tempfile.TemporaryDirectory(prefix="vitbench-") as name:
+                    folder = Path(name)
+                    costs[side] = ours(model, folder) if side == "ours" else baseline(model, folder, tool)
+            pairs.append(costs)
+        yield from judge(model, pairs)
+
+
+def judge(model: str, pairs: Sequence[Mapping[str, ConversionCost]]) -> Iterator[Finding]:
+    """Wall time and peak memory of some runs. Ours has to take less than the baseline of each."""
+    for what, unit, attribute in (("wall time", "s", "seconds"), ("peak memory", "GB", "gigabytes")):
+        theirs, mine = ([getattr(pair[side], attribute) for pair in pairs] for side in ("baseline", "ours"))
+        ratio = Ratio.over([m / t for m, t in zip(mine, theirs, strict=True)])
+        details = f"{statistics.median(mine):.2f} / {statistics.median(theirs):.1f} {unit}, {len(pairs)} runs"
+        holds = within(ratio, 0.0, 1.0)
+        subject = f"{model}, {what}"
+        yield Finding("conversion", subject, "below 1", f"{ratio.value:.3f}", spread(ratio, 3), details, holds)
+
+
+@click.command(help=__doc__)
+@click.option("--model", default=MODELS, show_default=True)
+@click.option("--runs", type=click.IntRange(min=LEAST_ROUNDS), default=3, show_default=True, help="Of each, in turn.")
+@click.option("--baseline-tool", type=click.Choice(["None", "polygraphy"]), default="None", show_default=True)
+def main(model: str, runs: int, baseline_tool: str) -> None:
+    findings = list(find(named(model), runs, baseline_tool))
+    show(findings)
+    conclude(findings)
 
 
 if __name__ == "__main__":

@@ -15,34 +15,59 @@ This is about speed alone: whether a variant is as good, `validate.parity` and `
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, which is not installed
 
 from convert import cli
-from convert.build import ARTIFACTS
-from convert.common.errors import CheckFailed, InputError
+from convert.artifact import Artifact
+from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.zoo import DEFAULT_MODEL
-from reports.load.machines import label
 from runtimes import registry
-from runtimes.base import Options, Runtime, UnavailableError
-from runtimes.bench.interleaved import LEAST_ROUNDS, Ratio, Rounds, measure, refusals, visit_ms
-from runtimes.bench.plan.matrix import Cell, models
+from runtimes.base import Runtime, UnavailableError
 from runtimes.option_lists import precisions, words
-from runtimes.system import environment
-from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
+from scripts.common import Finding, Verdict, compared, conclude, named, rounds_options, show, verdict
+from scripts.interleaved import Ratio, Repetition, Rounds, measure, refusals, visit_ms
 
 BASELINE = "paddle:fp32"
 CELLS = "openvino:int8,openvino:bf16,openvino:fp32,ort-cpu:int8,ort-cpu:fp32,mnn:fp32,paddle:bf16"
+# README's, of ViT_base_patch32_384 at batch 1 on two cores of an AMD EPYC.
+STATED = {
+    "openvino:int8": 4.35,
+    "ort-cpu:int8": 3.28,
+    "openvino:bf16": 2.50,
+    "paddle:bf16": 1.72,
+    "openvino:fp32": 1.39,
+    "ort-cpu:fp32": 1.28,
+    "mnn:fp32": 0.57,
+}
+AT_LEAST = 3.0  # times as fast: the fastest of these cells, on a processor with VNNI or AMX
 _FIRST_S = 0.2  # of measuring in the first visit, which shows whether a cell runs at all
-_ARITHMETIC = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm")
-
 
 Wanted = Mapping[str, tuple[Runtime, str]]
+
+
+@dataclass(frozen=True)
+class VariantClaim:
+    """What is held against Paddle Inference, and what is said of it.
+
+    cells, baseline: RUNTIME:PRECISION.
+    at_least: how many times as fast the fastest cell has to be; None asks for nothing.
+    stated: how many times as fast cells are said to be. Another machine has other figures: a cell holds unless it is
+    faster than the baseline where it is said to be slower, or the other way round, beyond its interval.
+    """
+
+    cells: str = CELLS
+    baseline: str = BASELINE
+    batch: int = 1
+    at_least: float | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
 
 
 def parse(option: str, text: str) -> dict[str, tuple[Runtime, str]]:
@@ -59,36 +84,25 @@ def parse(option: str, text: str) -> dict[str, tuple[Runtime, str]]:
     return found
 
 
-def cells(model: str, weights: str | None, root: Path, batch: int, wanted: Wanted) -> dict[str, Cell]:
-    """What is to be measured of a model, by the cells' names; it is converted where it is not yet."""
-    stored = dict.fromkeys(precision for _, precision in wanted.values())
-    artifacts = {precision: cli.artifacts(model, weights, precision, root)[model] for precision in stored}
-    found = {}
-    for name, (runtime, precision) in wanted.items():
-        options = Options(precision, runtime.default_device, batches=(batch,))
-        found[name] = Cell(model, artifacts[precision], runtime, precision, options, batch, weights=weights)
-    return found
-
-
-def refused(found: Mapping[str, Cell]) -> dict[str, str]:
+def refused(artifacts: Mapping[str, Artifact], wanted: Wanted, batch: int) -> dict[str, str]:
     """Why this machine does not run some cells, by their names, from a visit to each. CheckFailed when one fails.
 
     What a runtime compiles and keeps is there from now on: rounds are spared that.
     """
     reasons = {}
-    with bar("first visits", len(found)) as advance:
-        for name, cell in found.items():
+    with bar("first visits", len(wanted)) as advance:
+        for name, (runtime, precision) in wanted.items():
             try:
-                visit_ms(cell, _FIRST_S)
+                visit_ms(artifacts[precision], runtime, precision, batch, _FIRST_S)
             except UnavailableError as error:
                 reasons[name] = str(error)
             advance(1)
     return reasons
 
 
-def without(named: Mapping[str, Any], reasons: Mapping[str, str], baseline: str) -> dict[str, Any]:
+def without(wanted: Wanted, reasons: Mapping[str, str], baseline: str) -> dict[str, tuple[Runtime, str]]:
     """The cells that are left. InputError when the baseline is not, or nothing beside it."""
-    left = {name: one for name, one in named.items() if name not in reasons}
+    left = {name: one for name, one in wanted.items() if name not in reasons}
     told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     if baseline not in left:
         raise InputError(f"--against {baseline} cannot be measured here: {reasons[baseline]}")
@@ -97,101 +111,82 @@ def without(named: Mapping[str, Any], reasons: Mapping[str, str], baseline: str)
     return left
 
 
-def ascending(rounds: Rounds, baseline: str) -> dict[str, Ratio]:
-    """How many times as fast as the baseline all that was measured is, by name, the slowest first."""
-    ratios = {name: rounds.ratio(baseline, name) for name in rounds.times_ms[0]}
-    return dict(sorted(ratios.items(), key=lambda one: one[1].value))
+def find(
+    models: Iterable[str], weights: str | None, root: Path, claim: VariantClaim, repetition: Repetition
+) -> list[Finding]:
+    """How many times as fast as the baseline each cell of each model is, the slowest first, and then the fastest."""
+    baselines = parse("--against", claim.baseline)
+    if len(baselines) > 1:
+        raise InputError(f"--against {claim.baseline}: one cell is needed")
+    (baseline,) = baselines
+    wanted = {**baselines, **parse("--cells", claim.cells)}
+    unknown = refusals(wanted)
+    able = without(wanted, unknown, baseline)
+    findings = []
+    for model in models:
+        stored = dict.fromkeys(precision for _, precision in able.values())
+        artifacts = {precision: cli.artifacts(model, weights, precision, root)[model] for precision in stored}
+        reasons = {**unknown, **refused(artifacts, able, claim.batch)}
+        for name, reason in reasons.items():
+            cli.say(f"not measured: {name}: {reason}")
+        sides = {
+            name: functools.partial(visit_ms, artifacts[precision], runtime, precision, claim.batch, repetition.seconds)
+            for name, (runtime, precision) in without(wanted, reasons, baseline).items()
+        }
+        title = f"{next(iter(artifacts.values())).model}, batch {claim.batch}"
+        findings += judge(title, measure(sides, repetition, title), sorted({*sides} - {baseline}), baseline, claim)
+    return findings
 
 
-def table(title: str, rounds: Rounds, baseline: str) -> Table:
-    """A row for each cell, the slowest first."""
-    made = Table("cell", "median, ms", "times as fast", "95 % interval", "rounds", "left out", title=title)
-    for name, ratio in ascending(rounds, baseline).items():
-        figures = (
-            ("1", "baseline") if name == baseline else (f"{ratio.value:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}")
+def judge(title: str, rounds: Rounds, names: list[str], baseline: str, claim: VariantClaim) -> list[Finding]:
+    """The findings of one model's rounds, of these cells. title: the model and the batch."""
+
+    def finding(name: str) -> Finding:
+        stated = claim.stated.get(name)
+
+        def judge(ratio: Ratio) -> Verdict:
+            assert stated is not None
+            return verdict(ratio.high > 1 if stated > 1 else ratio.low < 1)
+
+        text = f"{stated:.2f}" if stated else ""
+        return compared(
+            "variants", f"{title}, {name}", text, rounds, (baseline, name), judge if stated else None, digits=2
         )
-        made.add_row(name, f"{rounds.median_ms(name):.2f}", *figures, str(len(rounds.times_ms)), str(rounds.left_out))
-    return made
 
-
-def fastest(model: str, rounds: Rounds, baseline: str) -> tuple[str, float]:
-    """Which cell is the fastest, in a sentence, and how many times as fast. The baseline itself is none."""
-    name, ratio = [one for one in ascending(rounds, baseline).items() if one[0] != baseline][-1]
-    interval = f"{ratio.low:.2f} to {ratio.high:.2f}"
-    return f"{model}: fastest {name}, {ratio.value:.2f} times as fast as {baseline} ({interval})", ratio.value
-
-
-def machine(runtimes: Iterable[Runtime]) -> str:
-    """In a line: processor, cores, what decides how fast a lower precision is, and the runtimes' versions."""
-    described = environment.describe()
-    sets = [name for name in described["machine"]["instruction_sets"] or () if name in _ARITHMETIC]
-    versions = {runtime.name: f"{runtime.name} {runtime.version()}" for runtime in runtimes}
-    return "; ".join([label(described), " ".join(sets), ", ".join(versions.values())])
+    if not rounds.enough:
+        return [compared("variants", title, "", rounds, (baseline, baseline))]
+    ascending = sorted(names, key=lambda name: rounds.ratio(baseline, name).value)
+    subject = f"{title}, fastest: {ascending[-1]}"
+    at_least = claim.at_least
+    text = f"at least {at_least:g}" if at_least else ""
+    enough = (lambda ratio: verdict(ratio.value >= at_least)) if at_least else None
+    best = compared("variants", subject, text, rounds, (baseline, ascending[-1]), enough, digits=2)
+    return [*map(finding, ascending), best]
 
 
 @click.command(help=__doc__)
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Comma-separated, or all.")
-@click.option("--weights")
-@click.option("--cells", "chosen", default=CELLS, show_default=True, help="RUNTIME:PRECISION, comma-separated.")
+@click.option("--cells", default=CELLS, show_default=True, help="RUNTIME:PRECISION, comma-separated.")
 @click.option("--against", "baseline", default=BASELINE, show_default=True, help="The baseline, a cell too.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=10, show_default=True)
-@click.option(
-    "--slowdown", default=TOLERABLE_SLOWDOWN, show_default=True, help="Of the machine, in a round that counts."
-)
-@click.option("--seconds", default=2.0, show_default=True, help="Of measuring, per cell and round.")
 @click.option("--at-least", type=click.FloatRange(min=0), help="How many times as fast the fastest cell has to be.")
-@click.option(
-    "--artifacts",
-    "root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=ARTIFACTS,
-    show_default=True,
-)
+@rounds_options(rounds=10, seconds=2.0)
 def main(
     model: str,
-    weights: str | None,
-    chosen: str,
+    cells: str,
     baseline: str,
     batch: int,
-    rounds: int,
-    slowdown: float,
-    seconds: float,
     at_least: float | None,
+    weights: str | None,
+    rounds: int,
+    seconds: float,
+    slowdown: float,
     root: Path,
 ) -> None:
-    """Variants of models against Paddle Inference, interleaved."""
-    against = parse("--against", baseline)
-    if len(against) > 1:
-        raise InputError(f"--against {baseline}: one cell is needed")
-    (baseline,) = against
-    wanted = {**against, **parse("--cells", chosen)}
-    unknown = refusals(wanted)
-    able = without(wanted, unknown, baseline)
-    console, below, undecided = cli.console(stderr=False), list[str](), list[str]()
-    for one in models(model):
-        found = cells(one, weights, root, batch, able)
-        reasons = {**unknown, **refused(found)}
-        found = without(found, reasons, baseline)
-        called = found[baseline].artifact.model
-        sides = {name: functools.partial(visit_ms, cell, seconds) for name, cell in found.items()}
-        with bar(called, rounds * len(sides)) as advance:
-            made = measure(sides, rounds, slowdown, Probe(), f"{called} {batch}", advance)
-        lines = [machine(cell.runtime for cell in found.values())]
-        lines += [f"not measured: {name}: {reason}" for name, reason in reasons.items()]
-        if made.enough:
-            console.print(table(f"{called}, batch {batch}", made, baseline))
-            told, value = fastest(called, made, baseline)
-            lines.append(told)
-            below += [told] if at_least and value < at_least else []
-        else:
-            undecided.append(called)
-        for line in lines:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if below:
-        raise CheckFailed(f"less than {at_least:g} times as fast: {'; '.join(below)}")
-    if undecided:
-        raise InputError(f"the machine changed its speed in nearly every round of {', '.join(undecided)}: try again")
+    claim = VariantClaim(cells, baseline, batch, at_least)
+    findings = find(named(model), weights, root, claim, Repetition(rounds, seconds, slowdown))
+    show(findings)
+    conclude(findings)
 
 
 if __name__ == "__main__":

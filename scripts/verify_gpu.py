@@ -26,6 +26,7 @@ from convert.common.errors import CheckFailed
 from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
+from runtimes.base import Runtime
 from runtimes.option_lists import numbers
 
 TIMEOUT_S = 3600
@@ -35,7 +36,7 @@ NOT_CUDA = ("openvino", "mnn")  # CUDA_VISIBLE_DEVICES hides nothing from these
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ended:
     """What a command came to. document: the JSON that it printed, None where it printed none."""
 
     status: int | None
@@ -54,72 +55,82 @@ class Step:
 
     name: str
     arguments: list[str]
-    shows: Callable[[Outcome], str | None]
+    shows: Callable[[Ended], str | None]
     environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is verified. device: where; cuda_graph: runtimes that have that setting; minutes: of each measurement."""
+class GpuCheck:
+    """What is verified, and where. batches: comma-separated. root: of the artifacts. minutes: of each measurement."""
 
     model: str
-    runtimes: list[str]
-    precisions: dict[str, tuple[str, ...]]
-    cuda_graph: list[str]
+    runtimes: list[Runtime]
     device: str
     batches: str
     out: Path
     root: Path
     minutes: float
 
-    def common(self, runtime: str, precision: str, **options: str) -> list[str]:
-        words = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "runtime": runtime}
+    def parity(self, runtime: Runtime, precision: str) -> list[str]:
+        return ["validate.parity", *self._options(runtime, precision)]
+
+    def bench(self, runtime: Runtime, precision: str, **options: str) -> list[str]:
+        return ["runtimes.bench", *self._options(runtime, precision, minutes=f"{self.minutes:g}", **options)]
+
+    def _options(self, runtime: Runtime, precision: str, **options: str) -> list[str]:
+        words = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "runtime": runtime.name}
         words |= {"precision": precision, "batch": self.batches, "device": self.device, **options}
         return [*(word for name, value in words.items() for word in (f"--{name}", str(value))), "--json"]
 
-    def bench(self, runtime: str, precision: str, **options: str) -> list[str]:
-        return ["runtimes.bench", *self.common(runtime, precision, minutes=f"{self.minutes:g}", **options)]
 
-
-def steps(plan: Plan) -> Iterator[Step]:
+def steps(check: GpuCheck) -> Iterator[Step]:
     """All of it, in the order of what matters most should the machine go away."""
     yield Step("doctor", ["runtimes", "--json"], _succeeds)
-    yield Step("convert", ["convert", plan.model, "--out", str(plan.root), "--json"], _succeeds)
-    for runtime in plan.runtimes:
-        errors: dict[str, float] = {}
-        for precision in ("fp32", "tf32"):
-            if precision in plan.precisions[runtime]:
-                arguments = ["validate.parity", *plan.common(runtime, precision)]
-                yield Step(f"parity {precision} on {runtime}", arguments, _proves(precision, plan.device, errors))
-        for options in ([], ["--option", f"{runtime}.cuda_graph=on"] if runtime in plan.cuda_graph else None):
-            if options is None:
-                continue
-            suffix = " with CUDA graphs" if options else ""
-            arguments = [*plan.bench(runtime, "fp32"), *options]
-            yield Step(f"latency fp32 on {runtime}{suffix}", arguments, _times(plan.device))
-        elsewhere = plan.bench(runtime, "fp32", out=str(plan.out / "refused"))
-        if plan.device.startswith("GPU") and runtime not in NOT_CUDA:
-            hidden = {"CUDA_VISIBLE_DEVICES": "-1"}
-            yield Step(f"no fallback on {runtime} with the GPU hidden", elsewhere, _refuses, hidden)
-        absent = [*elsewhere, "--device", f"{plan.device.partition('.')[0]}.99"]
-        yield Step(f"no fallback on {runtime} for a device that is not there", absent, _refuses)
-    for runtime in plan.runtimes:
-        if "tf32" in plan.precisions[runtime]:
-            yield Step(f"latency tf32 on {runtime}", plan.bench(runtime, "tf32"), _times(plan.device))
-    yield Step("report", ["reports", str(plan.out / "results")], _succeeds)
+    yield Step("convert", ["convert", check.model, "--out", str(check.root), "--json"], _succeeds)
+    for runtime in check.runtimes:
+        yield from _of(runtime, check)
+    for runtime in check.runtimes:
+        if "tf32" in runtime.precisions:
+            yield Step(f"latency tf32 on {runtime.name}", check.bench(runtime, "tf32"), _times(check.device))
+    yield Step("report", ["reports", str(check.out / "results")], _succeeds)
 
 
-def _succeeds(outcome: Outcome) -> str | None:
+def _of(runtime: Runtime, check: GpuCheck) -> Iterator[Step]:
+    """Parity in each precision, latency in FP32, and that nothing else stands in where the GPU is hidden or absent."""
+    name, errors = runtime.name, dict[str, float]()
+    for precision in ("fp32", "tf32"):
+        if precision in runtime.precisions:
+            shows = _proves(precision, check.device, errors)
+            yield Step(f"parity {precision} on {name}", check.parity(runtime, precision), shows)
+    bench = check.bench(runtime, "fp32")
+    yield Step(f"latency fp32 on {name}", bench, _times(check.device))
+    if "cuda_graph" in runtime.settings:
+        graphs = [*bench, "--option", f"{name}.cuda_graph=on"]
+        yield Step(f"latency fp32 on {name} with CUDA graphs", graphs, _times(check.device))
+    elsewhere = check.bench(runtime, "fp32", out=str(check.out / "refused"))
+    if check.device.startswith("GPU") and name not in NOT_CUDA:
+        hidden = {"CUDA_VISIBLE_DEVICES": "-1"}
+        yield Step(f"no fallback on {name} with the GPU hidden", elsewhere, _refuses, hidden)
+    absent = [*elsewhere, "--device", f"{_kind(check.device)}.99"]
+    yield Step(f"no fallback on {name} for a device that is not there", absent, _refuses)
+
+
+def _kind(device: str) -> str:
+    """GPU, of GPU.1."""
+    return device.partition(".")[0]
+
+
+def _succeeds(outcome: Ended) -> str | None:
     return None if outcome.status == 0 else f"exit status {outcome.status}"
 
 
-def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[Outcome], str | None]:
+def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[Ended], str | None]:
     """Parity passed, and what ran was that precision: read back, and to be seen in the size of the error.
 
     errors: those of this runtime so far, by precision.
     """
 
-    def shows(outcome: Outcome) -> str | None:
+    def shows(outcome: Ended) -> str | None:
         if not outcome.records:
             return f"no record, exit status {outcome.status}"
         record = outcome.records[0]
@@ -127,7 +138,7 @@ def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[
             return str(record["reason"])
         errors[precision] = record["max_abs"]
         effective = record["effective"]
-        if (effective["precision"], effective["device"].split(".")[0]) != (precision, device.split(".")[0]):
+        if (effective["precision"], _kind(effective["device"])) != (precision, _kind(device)):
             return f"it ran as {effective['precision']} on {effective['device']}"
         if precision == "tf32" and "fp32" in errors and errors["tf32"] < TF32_ABOVE_FP32 * errors["fp32"]:
             return f"TF32 errs by {errors['tf32']:.2g}, FP32 by {errors['fp32']:.2g}: they look like one and the same"
@@ -136,8 +147,8 @@ def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[
     return shows
 
 
-def _times(device: str) -> Callable[[Outcome], str | None]:
-    def shows(outcome: Outcome) -> str | None:
+def _times(device: str) -> Callable[[Ended], str | None]:
+    def shows(outcome: Ended) -> str | None:
         if not outcome.records:
             return f"no record, exit status {outcome.status}"
         for record in outcome.records:
@@ -153,7 +164,7 @@ def _times(device: str) -> Callable[[Outcome], str | None]:
     return shows
 
 
-def _refuses(outcome: Outcome) -> str | None:
+def _refuses(outcome: Ended) -> str | None:
     """Without the GPU there must be a reason and no number."""
     numbers = [record for record in outcome.records if record.get("median_ms") is not None]
     if numbers or outcome.status == 0:
@@ -162,7 +173,7 @@ def _refuses(outcome: Outcome) -> str | None:
     return None if "not available" in reason[0] else f"no clear reason: {reason[0]!r}"
 
 
-def perform(step: Step, folder: Path) -> Outcome:
+def perform(step: Step, folder: Path) -> Ended:
     """Run a step; its output goes to files named after it."""
     name = "-".join(step.name.split())
     start = time.perf_counter()
@@ -181,7 +192,7 @@ def perform(step: Step, folder: Path) -> Outcome:
         document = json.loads(out)
     except ValueError:
         document = None
-    return Outcome(status, time.perf_counter() - start, document if isinstance(document, dict) else None, err)
+    return Ended(status, time.perf_counter() - start, document if isinstance(document, dict) else None, err)
 
 
 def _text(output: bytes | str | None) -> str:
@@ -221,23 +232,12 @@ def main(model: str, chosen: str | None, device: str, batch: str, out: Path, roo
     logs = out / "logs"
     _machine(logs)
     states = registry.examine(registry.names() if chosen is None else chosen.split(","))
-    kind = device.upper()
-    runtimes = [name for name, s in states.items() if any(d.split(".")[0] == kind.split(".")[0] for d in s["devices"])]
-    missing = {name: s["reason"] for name, s in states.items() if name not in runtimes}
-    settings = {name: registry.get(name).settings for name in runtimes}
-    plan = Plan(
-        model,
-        runtimes,
-        {name: registry.get(name).precisions for name in runtimes},
-        [name for name, known in settings.items() if "cuda_graph" in known],
-        kind,
-        batch,
-        out,
-        root,
-        minutes,
-    )
+    device = device.upper()
+    there = [name for name, s in states.items() if _kind(device) in map(_kind, s["devices"])]
+    missing = {name: s["reason"] for name, s in states.items() if name not in there}
+    check = GpuCheck(model, [registry.get(name) for name in there], device, batch, out, root, minutes)
     lines, faults = [], []
-    for step in steps(plan):
+    for step in steps(check):
         cli.say(f"{step.name} ...")
         outcome = perform(step, logs)
         fault = step.shows(outcome)
@@ -247,27 +247,27 @@ def main(model: str, chosen: str | None, device: str, batch: str, out: Path, roo
         lines.append(f"| {step.name} | {verdict} | {outcome.seconds:.0f} | `{command}` |")
         if fault:
             faults.append(f"{step.name}: {fault}")
-        _summary(out, plan, lines, missing)
+        _summary(check, lines, missing)
     shutil.make_archive(str(out), "gztar", root_dir=out)
     cli.say(f"bring back: {out}.tar.gz (or the folder {out})")
-    if not runtimes:
+    if not there:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items() if reason)
-        raise CheckFailed(f"no runtime finds a {kind} here ({reasons})")
+        raise CheckFailed(f"no runtime finds a {device} here ({reasons})")
     if faults:
         raise CheckFailed(f"{len(faults)} of {len(lines)} steps did not show what they had to: {faults[0]}")
 
 
-def _summary(out: Path, plan: Plan, lines: list[str], missing: dict[str, str | None]) -> None:
+def _summary(check: GpuCheck, lines: list[str], missing: dict[str, str | None]) -> None:
     """Written after each step, so that what was seen is there even if the machine goes away."""
     head = [
-        f"# {plan.model} on {plan.device}",
+        f"# {check.model} on {check.device}",
         "",
         "| step | verdict | seconds | command |",
         "| --- | --- | ---: | --- |",
     ]
-    tail = ["", f"Not on {plan.device} here:", ""]
-    tail += [f"- {name}: {reason or f'finds no {plan.device}'}" for name, reason in missing.items()]
-    write_text(out / "SUMMARY.md", "\n".join([*head, *lines, *tail]) + "\n")
+    tail = ["", f"Not on {check.device} here:", ""]
+    tail += [f"- {name}: {reason or f'finds no {check.device}'}" for name, reason in missing.items()]
+    write_text(check.out / "SUMMARY.md", "\n".join([*head, *lines, *tail]) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.verify_gpu import Outcome, _proves, _refuses, _times
+from scripts.verify_gpu import Ended, _proves, _refuses, _times
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,8 +86,8 @@ def test_the_whole_of_it(toy_toml: Path, tmp_path: Path) -> None:
         assert {"./SUMMARY.md", "./logs/packages.txt", "./results/results.jsonl"} <= set(archive.getnames())
 
 
-def outcome(*records: dict[str, Any], status: int = 0, stderr: str = "") -> Outcome:
-    return Outcome(status, 1.0, {"records": list(records)}, stderr)
+def outcome(*records: dict[str, Any], status: int = 0, stderr: str = "") -> Ended:
+    return Ended(status, 1.0, {"records": list(records)}, stderr)
 
 
 def parity(max_abs: float, precision: str = "fp32", device: str = "GPU.0", passed: bool = True) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_a_precision_is_proven_by_what_ran_and_by_its_error() -> None:
     assert fp32(outcome(parity(1e-6, device="CPU"))) == "it ran as fp32 on CPU"
     assert fp32(outcome(parity(1e-6, "tf32"))) == "it ran as tf32 on GPU.0"
     assert fp32(outcome(parity(1.0, passed=False))) == "far off"
-    assert fp32(Outcome(None, 3600, None, "")) == "no record, exit status None"
+    assert fp32(Ended(None, 3600, None, "")) == "no record, exit status None"
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,23 @@ from scipy import stats
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed
 from runtimes import registry
-from runtimes.base import Options, UnavailableError
-from runtimes.bench import interleaved
-from runtimes.bench.interleaved import Rounds, measure, refusals, visit_ms
-from runtimes.bench.plan.matrix import Cell
+from runtimes.base import UnavailableError
 from runtimes.bench.schedule.executor import Outcome
 from runtimes.system.speed_probe import Probe
+from scripts import interleaved
+from scripts.interleaved import Ratio, Repetition, Rounds, measure, refusals, visit_ms
 from tests.runtimes.bench.made_up import numbers
 
 
-def probe(*readings: float) -> Probe:
-    """A machine whose probe gives these readings, again and again."""
-    again = itertools.cycle(readings)
-    return Probe(read=lambda: next(again))
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the machine one whose probe gives some readings, again and again."""
+
+    def gives(*readings: float) -> None:
+        again = itertools.cycle(readings)
+        monkeypatch.setattr(interleaved, "Probe", lambda: Probe(read=lambda: next(again)))
+
+    return gives
 
 
 def test_the_ratio_and_its_interval() -> None:
@@ -41,7 +45,13 @@ def test_the_ratio_and_its_interval() -> None:
     assert (rounds.median_ms("a"), rounds.median_ms("b")) == pytest.approx((12.6, 15.0))
 
 
-def test_each_round_measures_every_side_once_in_an_order_of_its_own() -> None:
+def test_blocks_have_a_ratio_as_rounds_have() -> None:
+    rounds = Rounds([{"a": 9.0, "b": 10.0}, {"a": 16.2, "b": 20.0}], 0)
+    assert Ratio.over([9.0 / 10.0, 16.2 / 20.0]) == rounds.ratio("a", "b")
+
+
+def test_each_round_measures_every_side_once_in_an_order_of_its_own(probe: Callable[..., None]) -> None:
+    probe(1.0)
     visited: list[str] = []
 
     def side(name: str) -> Callable[[], float]:
@@ -51,33 +61,28 @@ def test_each_round_measures_every_side_once_in_an_order_of_its_own() -> None:
 
         return visit
 
-    told: list[int] = []
-    made = measure({name: side(name) for name in "abc"}, 8, 0.08, probe(1.0), "seed", told.append)
+    made = measure({name: side(name) for name in "abc"}, Repetition(8, 1.0), "seed")
     orders = ["".join(visited[i : i + 3]) for i in range(0, 24, 3)]
     assert all(sorted(order) == ["a", "b", "c"] for order in orders)
     assert len(set(orders)) > 2
-    assert sum(told) == 24
     assert [times[name] for times in made.times_ms for name in times] == list(range(1, 25))
 
 
-def test_a_round_in_which_the_machine_changed_its_speed_does_not_count() -> None:
+def test_a_round_in_which_the_machine_changed_its_speed_does_not_count(probe: Callable[..., None]) -> None:
     times = iter(range(1, 9))
     sides = {name: lambda: float(next(times)) for name in "ab"}
     # Three readings a round: the second round begins fast and ends slow, the fourth the other way round.
-    readings = (1.0, 1.0, 1.07, 1.0, 1.0, 1.09, 1.2, 1.2, 1.2, 1.2, 1.1, 1.0)
-    made = measure(sides, 4, 0.08, probe(*readings), "seed", lambda _: None)
+    probe(1.0, 1.0, 1.07, 1.0, 1.0, 1.09, 1.2, 1.2, 1.2, 1.2, 1.1, 1.0)
+    made = measure(sides, Repetition(4, 1.0, 0.08), "seed")
     assert made.left_out == 2
     assert [sorted(one.values()) for one in made.times_ms] == [[1, 2], [5, 6]]
     assert made.enough
-    assert not measure({"a": lambda: 1.0}, 4, 0.08, probe(1.0, 1.5), "seed", lambda _: None).enough
-
-
-def cell(artifact: Artifact, precision: str = "fp32") -> Cell:
-    return Cell("toy", artifact, registry.get("openvino"), precision, Options(precision), 3)
+    probe(1.0, 1.5)
+    assert not measure({"a": lambda: 1.0}, Repetition(4, 1.0, 0.08), "seed").enough
 
 
 def test_a_visit_is_a_process_and_its_median(toy_artifact: Artifact) -> None:
-    assert 0 < visit_ms(cell(toy_artifact), 0.02) < 1000
+    assert 0 < visit_ms(toy_artifact, registry.get("openvino"), "fp32", 3, 0.02) < 1000
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,7 @@ def test_a_visit_that_is_none_of_its_cell(
 
     monkeypatch.setattr(interleaved, "Local", Executor)
     with pytest.raises(error, match=reason):
-        visit_ms(cell(toy_artifact, "bf16"), 1.5)
+        visit_ms(toy_artifact, registry.get("openvino"), "bf16", 3, 1.5)
     (job,) = jobs
     assert (job.batch, job.options.precision, job.effort.min_s) == (3, "bf16", 1.5)
     assert Path(job.artifact) == toy_artifact.path
