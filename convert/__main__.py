@@ -9,6 +9,7 @@ import click
 
 from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import WEIGHTS_HELP, obtain_loudly
+from convert.manifest import to_table
 from convert.models import find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 
@@ -38,7 +39,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     help="Folder of the artifacts: the model is written to OUT/<model>/<precision>/.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON document on standard output.")
-@click.option("--list", "listing", is_flag=True, help="The seven models, their input and published figures.")
+@click.option("--list", "listing", is_flag=True, help="The models by name, their input and published figures.")
 def main(
     model: str,
     weights: str,
@@ -50,9 +51,9 @@ def main(
     as_json: bool,
     listing: bool,
 ) -> None:
-    """Convert MODEL to ONNX: one of the seven, all, a .toml model spec, or a folder with a Paddle inference model.
+    """Convert MODEL to ONNX: a name, all (the seven ViTs), a .toml spec, or a folder with a Paddle inference model.
 
-    The artifact is found again by its hash: a second call with the same inputs takes a second.
+    The artifact is found again by what it was made of: a second call with the same inputs takes a second.
 
     \b
     python -m convert ViT_base_patch32_384
@@ -64,23 +65,23 @@ def main(
         for name, spec in MODELS.items():
             row = PUBLISHED[name]
             click.echo(
-                f"{name:24}{spec.img_size} px {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  top-1 {row.top1}"
+                f"{name:34}{spec.img_size} px {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  top-1 {row.top1}"
             )
         return
     keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
-    manifests = []
+    tables = []
     for name in find_all(model):
         artifact, reused = obtain_loudly(Request(name, weights, precision, opset, out, calibration, keep))
-        manifests.append({**artifact.manifest, "path": str(artifact.path)})
+        tables.append({**to_table(artifact.manifest), "path": str(artifact.path)})
         if not as_json:
-            macs, parameters = artifact.manifest["macs"], artifact.manifest["parameters"]
+            macs, parameters = artifact.manifest.macs, artifact.manifest.parameters
             click.echo(
-                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {artifact.manifest['opset']}, "
-                f"{macs['published'] / 1e9:.2f} GMACs as published ({macs['total'] / 1e9:.2f} in all), "
-                f"{parameters['published'] / 1e6:.2f} M parameters ({parameters['total'] / 1e6:.2f} M in all)"
+                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {artifact.manifest.opset}, "
+                f"{macs.published / 1e9:.2f} GMACs as published ({macs.total / 1e9:.2f} in all), "
+                f"{parameters.published / 1e6:.2f} M parameters ({parameters.total / 1e6:.2f} M in all)"
             )
     if as_json:
-        click.echo(json.dumps(manifests[0] if len(manifests) == 1 else manifests, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(tables[0] if len(tables) == 1 else tables, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

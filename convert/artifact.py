@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from convert import manifest as manifests
 from convert.common.errors import InputError
-from convert.common.files import sha256_files, sha256_json
+from convert.common.files import sha256_files, sha256_json, write_json
+from convert.families.base import ModelSpec, from_spec_table
 from convert.families.spec import Preprocessing
+from convert.manifest import FileEntry, Manifest
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
@@ -19,21 +21,18 @@ PADDLE_PARAMS = "paddle/inference.pdiparams"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A converted model on disk.
-
-    path: its folder. manifest: see docs/formats.md; `files` there holds size and sha256 of every other file.
-    """
+    """A converted model on disk. path: its folder."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def model(self) -> str:
-        return str(self.manifest["model"])
+        return self.manifest.model
 
     @property
     def precision(self) -> str:
-        return str(self.manifest["precision"])
+        return self.manifest.precision
 
     @property
     def onnx(self) -> Path:
@@ -50,7 +49,7 @@ class Artifact:
     @property
     def sha256(self) -> str:
         """What records carry as `artifact`: one hash over the hashes of the artifact's files."""
-        return sha256_json({name: entry["sha256"] for name, entry in self.manifest["files"].items()})
+        return sha256_json({name: entry.sha256 for name, entry in self.manifest.files.items()})
 
     @property
     def base(self) -> Artifact:
@@ -58,26 +57,31 @@ class Artifact:
 
         InputError when it is gone, or another one by now.
         """
-        made_from = self.manifest.get("base")
+        made_from = self.manifest.base
         if made_from is None:
             return self
-        found = load(self.path / made_from["path"])
-        if found.sha256 != made_from["sha256"]:
+        found = load(self.path / made_from.path)
+        if found.sha256 != made_from.sha256:
             raise InputError(f"{self.path}: {found.path} is not what it was made from any more; convert it again")
         return found
 
     @property
+    def spec(self) -> ModelSpec | None:
+        """The architecture; None for a Paddle inference model, which says nothing of it."""
+        return None if self.manifest.spec is None else from_spec_table(self.manifest.spec)
+
+    @property
     def classes(self) -> int:
-        return int(self.manifest["outputs"][0]["shape"][-1])
+        return int(self.manifest.outputs[0].shape[-1])
 
     @property
     def image_size(self) -> int:
         """Height and width of the input in pixels."""
-        return int(self.manifest["inputs"][0]["shape"][-1])
+        return int(self.manifest.inputs[0].shape[-1])
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return Preprocessing(**self.manifest["preprocessing"])
+        return self.manifest.preprocessing
 
     def weights_option(self, asked: str | None = None) -> str | None:
         """The `--weights` that mean these weights anywhere: what `auto` came to, or the file.
@@ -85,39 +89,39 @@ class Artifact:
         asked: the `--weights` of a command, which names a file better than an earlier one did. None for an inference
         model, which brings its own.
         """
-        weights = self.manifest["weights"]
-        if self.manifest["spec"] is None:
+        weights = self.manifest.weights
+        if self.manifest.spec is None:
             return None
-        if weights["kind"] == "file":
-            return str(asked or weights["requested"])
-        return str(weights["source"]) if weights["kind"] == "seeded" else "pretrained"
+        if weights.kind == "file":
+            return asked or weights.requested
+        return weights.source if weights.kind == "seeded" else "pretrained"
 
     @property
     def seeded(self) -> bool:
         """True when the weights were drawn, not trained: speed and parity mean something, accuracy does not."""
-        return bool(self.manifest["weights"]["kind"] == "seeded")
+        return self.manifest.weights.kind == "seeded"
 
     def damage(self) -> str | None:
         """What is wrong with the files, in a sentence; None when every byte is as it was written."""
-        entries = self.manifest["files"]
+        entries = self.manifest.files
         for name, entry in entries.items():
             file = self.path / name
             if not file.is_file():
                 return f"{name} is missing"
-            if file.stat().st_size != entry["bytes"]:
-                return f"{name} has {file.stat().st_size} bytes instead of {entry['bytes']}"
+            if file.stat().st_size != entry.bytes:
+                return f"{name} has {file.stat().st_size} bytes instead of {entry.bytes}"
         hashes = sha256_files([self.path / name for name in entries])
         for (name, entry), found in zip(entries.items(), hashes, strict=True):
-            if found != entry["sha256"]:
+            if found != entry.sha256:
                 return f"{name} is not what was written (its sha256 differs)"
         return None
 
 
-def entries(folder: Path) -> dict[str, dict[str, Any]]:
+def entries(folder: Path) -> dict[str, FileEntry]:
     """What a manifest says of the files in a folder: size and sha256 by name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest}
+        path.relative_to(folder).as_posix(): FileEntry(path.stat().st_size, digest)
         for path, digest in zip(files, sha256_files(files), strict=True)
     }
 
@@ -125,13 +129,19 @@ def entries(folder: Path) -> dict[str, dict[str, Any]]:
 def load(path: Path) -> Artifact:
     """Open an artifact folder. InputError when it is none."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        artifact = Artifact(path, manifest)
-        _ = artifact.sha256, artifact.model, artifact.precision, artifact.preprocessing, artifact.classes
+        table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        artifact = Artifact(path, manifests.from_table(table))
+        _ = artifact.classes, artifact.image_size, artifact.spec
     except FileNotFoundError:
         raise InputError(f"{path}: no artifact ({MANIFEST} is missing); make one with `python -m convert`") from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, IndexError) as error:
         raise InputError(
             f"{path / MANIFEST}: damaged ({type(error).__name__}: {error}); convert the model again"
         ) from None
     return artifact
+
+
+def save(folder: Path, manifest: Manifest) -> Artifact:
+    """Write the manifest of the files in a folder, which is an artifact then."""
+    write_json(folder / MANIFEST, manifests.to_table(manifest))
+    return Artifact(folder, manifest)

@@ -1,4 +1,4 @@
-"""What the commands share: options that mean the same everywhere, and messages on standard error."""
+"""What the commands that work on artifacts share: their options, and how an artifact is had and spoken of."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
+from convert.common.console import console as console
+from convert.common.console import say as say
 from convert.common.errors import InputError
 from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
@@ -21,18 +22,6 @@ WEIGHTS_HELP = (
     "auto (the pretrained file, else seeded weights, said loudly), pretrained, seeded or seeded:N, or a .pdparams,"
     " .safetensors, .pth or .npz file."
 )
-
-
-def say(text: str) -> None:
-    """A line for the user, on standard error: standard output is for results."""
-    if text:
-        click.echo(text, err=True)
-
-
-def console(stderr: bool = True) -> Console:
-    """Where tables are printed: as wide as the terminal, and wide enough for a log where there is none."""
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=160)
 
 
 def model_options(command: Command, precision: str = "fp32") -> Command:
@@ -46,7 +35,7 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
             "models",
             default=DEFAULT_MODEL,
             show_default=True,
-            help="Comma-separated: any of the seven, all, a .toml model spec, a folder with a Paddle inference model.",
+            help="Comma-separated: a name, all (the seven), a .toml spec, a folder with a Paddle inference model.",
         ),
         click.option(
             "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
@@ -90,7 +79,7 @@ def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     artifact, reused = obtain(request, say)
     if not reused:
         say(f"{artifact.model}: converted, in {artifact.path}")
-    for note in artifact.manifest["notes"]:
+    for note in artifact.manifest.notes:
         say(f"{artifact.model}: NOTE: {note}")
     return artifact, reused
 
@@ -99,6 +88,5 @@ def drawn_weights_warning(artifact: Artifact) -> str:
     """The warning that goes wherever numbers of drawn weights are shown; empty for trained ones."""
     if not artifact.seeded:
         return ""
-    source = artifact.manifest["weights"]["source"]
     meaning = "speed and parity hold, accuracy means nothing"
-    return f"{artifact.model}: WARNING: {source} weights are drawn, not trained: {meaning}"
+    return f"{artifact.model}: WARNING: {artifact.manifest.weights.source} weights are drawn, not trained: {meaning}"

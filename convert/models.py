@@ -1,4 +1,4 @@
-"""What the user means by MODEL: one of the seven, a `.toml` model spec, or a folder with a Paddle inference model."""
+"""What the user means by MODEL: a name of the zoo, a `.toml` model spec, or a folder with a Paddle inference model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.common.errors import InputError
-from convert.families.spec import ModelSpec, load_spec
-from convert.zoo import MODELS
+from convert.families.base import ModelSpec, load_spec
+from convert.zoo import MODELS, SEVEN
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def find_all(models: str) -> list[str]:
     names = [name.strip() for name in models.split(",") if name.strip()]
     if not names:
         raise InputError("no model given: `python -m convert --list` shows the names")
-    return list(dict.fromkeys(one for name in names for one in (MODELS if name == "all" else [name])))
+    return list(dict.fromkeys(one for name in names for one in (SEVEN if name == "all" else [name])))
 
 
 def _inference_folder(path: Path) -> InferenceFolder:

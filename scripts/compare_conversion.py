@@ -34,12 +34,11 @@ _JIT_SAVE = """
 import sys
 import paddle
 from convert.weights import seeded
-from convert.families.vit_layer import VisionTransformer
 from convert.zoo import MODELS
 
 spec = MODELS[sys.argv[1]]
-layer = VisionTransformer(spec)
-tensors = seeded.tensors(0, spec.state_shapes())
+layer = spec.paddle_layer()
+tensors = seeded.tensors(0, spec)
 layer.set_state_dict({name: tensor.read() for name, tensor in tensors.items()})
 layer.eval()
 x = paddle.static.InputSpec([None, 3, spec.img_size, spec.img_size], "float32", "x")

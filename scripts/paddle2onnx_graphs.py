@@ -7,6 +7,7 @@ images, and the same ones stay FP32.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import onnx
 
 from convert import artifact as artifacts
 from convert import cli
-from convert.artifact import MANIFEST, ONNX_FILE, Artifact
+from convert.artifact import ONNX_FILE, Artifact
+from convert.build import lower
 from convert.common import isolate
 from convert.common.errors import CheckFailed
-from convert.common.files import sha256_file, write_json
-from convert.precision import obtain as variants
+from convert.common.files import sha256_file
+from convert.manifest import FileEntry
 from convert.precision.recipe import INT8, Recipe
 
 
@@ -31,7 +33,7 @@ def plain(artifact: Artifact, folder: Path) -> Artifact:
         "program": str(artifact.paddle_program),
         "params": str(artifact.paddle_params),
         "onnx": str(folder / ONNX_FILE),
-        "opset": artifact.manifest["opset"],
+        "opset": artifact.manifest.opset,
     }
     _apart("export", job, f"{artifact.model}: Paddle2ONNX gave no model")
     return _stored(artifact, folder)
@@ -64,10 +66,10 @@ def lowered(theirs: Artifact, ours: Artifact, folder: Path) -> Artifact:
     job = {"onnx": str(theirs.onnx), "lifted": str(lifted / ONNX_FILE)}
     _apart("lift", job, f"{theirs.model}: Paddle2ONNX's graph to int8")
     base = _stored(theirs, lifted)
-    images = ours.manifest["recipe"]["calibration"]
-    kept = tuple(entry["operator"] for entry in ours.manifest["kept_fp32"])
+    images = ours.manifest.recipe.calibration if ours.manifest.recipe else None
+    kept = tuple(entry.operator for entry in ours.manifest.kept_fp32 or ())
     recipe = Recipe(INT8, Path(images) if images else None, kept)
-    return variants.obtain(base, recipe, None, folder / INT8, lambda *_: "", cli.say)[0]
+    return lower(base, recipe, folder / INT8, cli.say, base.model)[0]
 
 
 def lift(job: dict[str, Any]) -> None:
@@ -96,6 +98,5 @@ def _apart(function: str, job: dict[str, Any], failed: str) -> None:
 def _stored(artifact: Artifact, folder: Path) -> Artifact:
     """The artifact of the ONNX file in a folder, with another's manifest but for the files."""
     file = folder / ONNX_FILE
-    entries = {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}
-    write_json(folder / MANIFEST, {**artifact.manifest, "files": entries})
-    return artifacts.load(folder)
+    entries = {file.name: FileEntry(file.stat().st_size, sha256_file(file))}
+    return artifacts.save(folder, replace(artifact.manifest, files=entries))

@@ -13,7 +13,7 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.zoo import MODELS, PUBLISHED
+from convert.zoo import PUBLISHED, SEVEN
 from runtimes.tensorrt.cache import Cache, build_apart
 from runtimes.tensorrt.engine import Plan
 
@@ -30,7 +30,7 @@ TOTALS = {
 _BUILDER_NEEDS = 5 << 30  # the large models take 4.0 GB
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=SEVEN)
 def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
     """One of the seven, converted with seeded weights; gone before the next one is made."""
     root = tmp_path_factory.mktemp("seven")
@@ -39,11 +39,11 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_model_converts_and_counts_as_published(artifact: Artifact) -> None:
-    macs, parameters = artifact.manifest["macs"], artifact.manifest["parameters"]
+    macs, parameters = artifact.manifest.macs, artifact.manifest.parameters
     published = PUBLISHED[artifact.model]
-    assert f"{macs['published'] / 1e9:.2f}" == f"{published.gmacs:.2f}"
-    assert f"{parameters['published'] / 1e6:.2f}" == f"{published.mparams:.2f}"
-    assert (f"{macs['total'] / 1e9:.2f}", f"{parameters['total'] / 1e6:.2f}") == tuple(
+    assert f"{macs.published / 1e9:.2f}" == f"{published.gmacs:.2f}"
+    assert f"{parameters.published / 1e6:.2f}" == f"{published.mparams:.2f}"
+    assert (f"{macs.total / 1e9:.2f}", f"{parameters.total / 1e6:.2f}") == tuple(
         f"{value:.2f}" for value in TOTALS[artifact.model]
     )
 
@@ -57,7 +57,7 @@ def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> Non
     facts = json.loads((cache.engine / "engine.json").read_text())
     assert set(facts["network_outputs_by_type"]) == {"FLOAT", "INT64"}
     assert facts["tf32_flag"] is False
-    weights = 4 * artifact.manifest["parameters"]["total"]
+    weights = 4 * artifact.manifest.parameters.total
     assert (cache.engine / "engine.plan").stat().st_size > 0.9 * weights
     shutil.rmtree(tmp_path)  # up to 2 GB
 
@@ -75,6 +75,7 @@ def test_a_lower_precision_is_built_by_tensorrt(precision: str, artifact: Artifa
     build_apart("tensorrt_rtx", variant.onnx, Plan(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
     types = json.loads((cache.engine / "engine.json").read_text())["network_outputs_by_type"]
     lowered = types[{"fp16": "HALF", "bf16": "BF16", "int8": "INT8"}[precision]]
-    assert lowered >= variant.manifest["multiplying"]["lowered"]
+    assert variant.manifest.multiplying
+    assert lowered >= variant.manifest.multiplying.lowered
     shutil.rmtree(tmp_path)
     shutil.rmtree(variant.path)

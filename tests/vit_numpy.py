@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import erf
 
-from convert.families.spec import ModelSpec
+from convert.families.vit import VisionTransformerSpec
 
 
-def forward(spec: ModelSpec, state: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
+def forward(spec: VisionTransformerSpec, state: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
     """images (batch, 3, size, size) -> logits (batch, class_num), all float64. state: Linear weights (in, out)."""
     w = {name: array.astype(np.float64) for name, array in state.items()}
     patch, dim, heads = spec.patch_size, spec.embed_dim, spec.num_heads
@@ -27,7 +27,8 @@ def forward(spec: ModelSpec, state: Mapping[str, np.ndarray], images: np.ndarray
     tiles = images.astype(np.float64).reshape(-1, 3, side, patch, side, patch).transpose(0, 2, 4, 1, 3, 5)
     kernel = w["patch_embed.proj.weight"].reshape(dim, -1).T
     x = tiles.reshape(len(images), side * side, -1) @ kernel + w["patch_embed.proj.bias"]
-    x = np.concatenate([np.repeat(w["cls_token"], len(images), 0), x], 1) + w["pos_embed"]
+    before = [np.repeat(w[name], len(images), 0) for name in spec.class_tokens]
+    x = np.concatenate([*before, x], 1) + w["pos_embed"]
     for i in range(spec.depth):
         packed = linear(norm(x, f"blocks.{i}.norm1"), f"blocks.{i}.attn.qkv")
         q, k, v = packed.reshape(len(images), spec.tokens, 3, heads, dim // heads).transpose(2, 0, 3, 1, 4)
@@ -37,4 +38,5 @@ def forward(spec: ModelSpec, state: Mapping[str, np.ndarray], images: np.ndarray
         x = x + linear(mixed.transpose(0, 2, 1, 3).reshape(len(images), spec.tokens, dim), f"blocks.{i}.attn.proj")
         hidden = linear(norm(x, f"blocks.{i}.norm2"), f"blocks.{i}.mlp.fc1")
         x = x + linear(hidden * 0.5 * (1 + erf(hidden / np.sqrt(2))), f"blocks.{i}.mlp.fc2")
-    return linear(norm(x, "norm")[:, 0], "head")
+    tokens = norm(x, "norm")
+    return np.mean([linear(tokens[:, i], head) for i, head in enumerate(spec.heads)], axis=0)

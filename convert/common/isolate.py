@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.common.errors import InputError
+from convert.common.files import write_text
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -141,9 +142,7 @@ def _main(target: str, result_file: str) -> None:
         traceback.print_exc()
         first_line = (str(error).strip() or "no message").splitlines()[0]
         outcome = {"failure": f"{type(error).__name__}: {first_line}"}
-    temporary = Path(result_file + ".part")
-    temporary.write_text(json.dumps(outcome), encoding="utf-8")
-    temporary.replace(result_file)
+    write_text(Path(result_file), json.dumps(outcome))
     sys.stdout.flush()
     sys.stderr.flush()
     # The result is safe: do not give native libraries the chance to crash while they are torn down.

@@ -16,21 +16,24 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 
 @contextmanager
-def bar(text: str, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
+def bar(text: str, total: int | None, unit: str = "", shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show progress while the block runs; the callable that it gets says how much more is done.
 
-    total: None when the end is not known. unit: `bytes` shows sizes, anything else counts.
+    total: None when the end is not known. unit: `bytes` shows sizes, anything else counts. shown: False keeps quiet.
     """
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
-    if total is None:
+    if unit == "bytes":
+        columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
+    elif total is None:
         columns.append(TimeElapsedColumn())
     else:
-        columns += [BarColumn(), DownloadColumn() if unit == "bytes" else MofNCompleteColumn(), TimeRemainingColumn()]
+        columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
         task = progress.add_task(text, total=total)
         yield lambda amount: progress.advance(task, amount)

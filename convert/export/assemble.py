@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,14 +19,13 @@ from convert import zoo
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
 from convert.common import isolate
 from convert.common.progress import bar
-from convert.export import counts as flops
-from convert.export import graph
-from convert.export import onnx_file as onnxfile
-from convert.export import pdiparams_file as params
+from convert.export import counts, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.base import ModelSpec
+from convert.families.spec import Preprocessing
+from convert.manifest import Counts, MacCounts, Port
 from convert.models import InferenceFolder
-from convert.weights.resolve import Fingerprint, StateDict
+from convert.weights.tensors import StateDict
 
 Shapes = dict[str, tuple[int, ...]]
 _GRAPH = "graph.onnx"
@@ -35,36 +33,39 @@ _GRAPH = "graph.onnx"
 
 @dataclasses.dataclass(frozen=True)
 class Assembled:
-    """What was made. facts: the manifest's fields that follow from the model."""
+    """What was made: the fields of a manifest that follow from the model."""
 
-    weights: Fingerprint
-    facts: dict[str, Any]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    preprocessing: Preprocessing
+    macs: MacCounts
+    parameters: Counts
+    notes: tuple[str, ...]
 
 
 def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> Assembled:
     """Export a spec and attach its weights. GraphError, JobError or InputError (weights) when that fails."""
     # Paddle reads the parameter file in the order of sorted names.
     shapes: Shapes = {name: state.tensors[name].shape for name in sorted(state.tensors)}
-    job = {"spec": dataclasses.asdict(spec), **_paths(folder), "opset": opset}
+    job = {"spec": spec.table(), **_paths(folder), "opset": opset}
     with ThreadPoolExecutor(1) as pool, bar("writing weights", 2 * _bytes(shapes), unit="bytes") as advance:
         export = pool.submit(isolate.call, "convert.export.program:export_spec", job)
-        written = params.write(
+        written = pdiparams_file.write(
             folder / PADDLE_PARAMS, shapes, _counted(lambda name: state.tensors[name].read(), advance)
         )
         export.result()
         plain = graph.tidy(_take(folder), shapes)
         graph.check_spec(plain, spec)
-        model, counts = apply.rewrite(plain)
-        apply.check_counts(counts, spec)
+        model, made = apply.rewrite(plain)
+        apply.check_counts(made, spec)
         graph.check_spec(model, spec)
         graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
-    facts = _facts(plain, model, shapes, spec.preprocessing, [state.note] if state.note else [])
-    facts["spec"] = dataclasses.asdict(spec)
-    return Assembled(Fingerprint(state.kind, state.source, state.sha256, state.note), facts)
+    note = state.origin.note
+    return _assembled(plain, model, shapes, spec.preprocessing, [note] if note else [])
 
 
-def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, opset: int) -> Assembled:
+def from_folder(source: InferenceFolder, folder: Path, opset: int) -> Assembled:
     """Export a Paddle inference model. GraphError, JobError or InputError (its files) when that fails."""
     job = {"program": str(source.program.resolve()), **_paths(folder), "opset": opset}
     with bar("converting", None):
@@ -87,7 +88,7 @@ def from_folder(source: InferenceFolder, weights: Fingerprint, folder: Path, ops
     else:
         preprocessing = Preprocessing(256 if size == 224 else size, size)
         notes.append("preprocessing assumed to be that of PaddleClas' ViTs: an inference model does not carry its own")
-    return Assembled(weights, {**_facts(plain, model, shapes, preprocessing, notes), "spec": None})
+    return _assembled(plain, model, shapes, preprocessing, notes)
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -104,7 +105,7 @@ def _take(folder: Path) -> onnx.ModelProto:
 
 
 def _write(folder: Path, model: onnx.ModelProto, shapes: Shapes, read: Callable[[str], np.ndarray]) -> None:
-    onnxfile.write(folder / ONNX_FILE, graph.without_declared(model), shapes, read)
+    onnx_file.write(folder / ONNX_FILE, graph.without_declared(model), shapes, read)
 
 
 def _counted(read: Callable[[str], np.ndarray], advance: Callable[[int], None]) -> Callable[[str], np.ndarray]:
@@ -120,21 +121,22 @@ def _bytes(shapes: Shapes) -> int:
     return sum(4 * int(np.prod(shape)) for shape in shapes.values())
 
 
-def _facts(
+def _assembled(
     plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]
-) -> dict[str, Any]:
+) -> Assembled:
     """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
-    macs = flops.count_macs(plain, shapes)
-    return {
-        "inputs": [_port(model.graph.input[0])],
-        "outputs": [_port(model.graph.output[0])],
-        "preprocessing": dataclasses.asdict(preprocessing),
-        "macs": {**dataclasses.asdict(macs), "computed": flops.count_macs(model, shapes).total},
-        "parameters": dataclasses.asdict(flops.count_parameters(shapes)),
-        "notes": notes,
-    }
+    macs = counts.count_macs(plain, shapes)
+    computed = counts.count_macs(model, shapes).total
+    return Assembled(
+        inputs=(_port(model.graph.input[0]),),
+        outputs=(_port(model.graph.output[0]),),
+        preprocessing=preprocessing,
+        macs=MacCounts(published=macs.published, total=macs.total, computed=computed),
+        parameters=counts.count_parameters(shapes),
+        notes=tuple(notes),
+    )
 
 
-def _port(value: onnx.ValueInfoProto) -> dict[str, Any]:
+def _port(value: onnx.ValueInfoProto) -> Port:
     dims = value.type.tensor_type.shape.dim
-    return {"name": value.name, "dtype": "float32", "shape": [dim.dim_param or dim.dim_value for dim in dims]}
+    return Port(value.name, "float32", tuple(dim.dim_param or dim.dim_value for dim in dims))

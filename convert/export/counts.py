@@ -6,21 +6,13 @@ leave out pos_embed and cls_token: counted that way, all seven models agree with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import onnx
 
 from convert.common.errors import GraphError
 from convert.export.graph import shapes_at_batch_one
-
-
-@dataclass(frozen=True)
-class Counts:
-    """published: the convention of PaddleClas' page; total: everything."""
-
-    published: int
-    total: int
+from convert.manifest import Counts
 
 
 def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> Counts:
@@ -48,11 +40,11 @@ def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> C
             layers += prod(output) * per_output
         else:
             products += prod(output) * per_output
-    return Counts(layers, layers + products)
+    return Counts(published=layers, total=layers + products)
 
 
 def count_parameters(weights: dict[str, tuple[int, ...]]) -> Counts:
     """Parameters. pos_embed and cls_token, left out of `published`, are known by their shape (1, tokens, dim)."""
     total = sum(prod(shape) for shape in weights.values())
     embeddings = sum(prod(shape) for shape in weights.values() if len(shape) == 3 and shape[0] == 1)
-    return Counts(total - embeddings, total)
+    return Counts(published=total - embeddings, total=total)

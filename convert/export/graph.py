@@ -11,7 +11,7 @@ import onnxscript.optimizer
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from convert.common.errors import GraphError, listing
-from convert.families.spec import ModelSpec
+from convert.families.base import GraphFacts, ModelSpec
 
 INPUT, OUTPUT, BATCH = "x", "logits", "batch"
 
@@ -88,18 +88,18 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 def check_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Assert that the graph is the spec's architecture. GraphError names the first thing that is not as it must be."""
-    nodes = model.graph.node
+    facts, nodes = spec.graph_facts(), model.graph.node
     count = Counter(node.op_type for node in nodes)
     weights = {value.name for value in model.graph.input[1:]}
     matmuls = [node for node in nodes if node.op_type == "MatMul"]
     linear = sum(node.input[1] in weights for node in matmuls)
     expected = {
-        "Conv": (count["Conv"], 1),
-        "LayerNormalization": (count["LayerNormalization"], 2 * spec.depth + 1),
-        "Softmax": (count["Softmax"], spec.depth),
-        "Erf (exact GELU)": (count["Erf"] + count["Gelu"], spec.depth),
-        "MatMul with a weight": (linear, 4 * spec.depth + 1),
-        "MatMul of attention": (len(matmuls) - linear, 2 * spec.depth),
+        "Conv": (count["Conv"], facts.convolutions),
+        "LayerNormalization": (count["LayerNormalization"], facts.norms),
+        "Softmax": (count["Softmax"], facts.softmaxes),
+        "Erf (exact GELU)": (count["Erf"] + count["Gelu"], facts.gelus),
+        "MatMul with a weight": (linear, facts.linear),
+        "MatMul of attention": (len(matmuls) - linear, facts.products),
     }
     for what, (found, wanted) in expected.items():
         if found != wanted:
@@ -109,9 +109,9 @@ def check_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:
             raise GraphError(f"{spec.name}: {node.op_type} of the non-standard domain {node.domain}")
         if node.op_type == "LayerNormalization":
             epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-            if np.float32(epsilon) != np.float32(spec.epsilon):
-                raise GraphError(f"{spec.name}: {node.output[0]} has epsilon {epsilon:g} instead of {spec.epsilon:g}")
-    _check_scales(model, spec)
+            if np.float32(epsilon) != np.float32(facts.epsilon):
+                raise GraphError(f"{spec.name}: {node.output[0]} has epsilon {epsilon:g} instead of {facts.epsilon:g}")
+    _check_scales(model, spec.name, facts)
     unused = weights - {name for node in nodes for name in node.input}
     wrong = unused | weights ^ set(spec.state_shapes())
     if wrong:
@@ -123,25 +123,26 @@ def check_form(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Assert the form that `rewrite` gives a spec's graph. GraphError names the first thing that is not as it must be.
 
     q, k and v from one Split in each block, every LayerNormalization over axis -1, GELU with erf, no class token's
-    shape from a Max, and the last block's queries for the class token alone.
+    shape from a Max, and the queries of each block for the tokens that the family says.
     """
+    facts = spec.graph_facts()
     count = Counter(node.op_type for node in model.graph.node)
-    for kind, wanted in {"Split": spec.depth, "Squeeze": 1, "Max": 0, "Erf": spec.depth}.items():
+    wanted_counts = {"Split": facts.softmaxes, "Squeeze": facts.squeezes, "Max": 0, "Erf": facts.gelus}
+    for kind, wanted in wanted_counts.items():
         if count[kind] != wanted:
             raise GraphError(f"{spec.name}: {count[kind]} {kind} instead of {wanted}")
     for node in model.graph.node:
         axis = next((a.i for a in node.attribute if a.name == "axis"), -1)
         if node.op_type == "LayerNormalization" and axis != -1:
             raise GraphError(f"{spec.name}: {node.output[0]} is over axis {axis} instead of -1")
-    shapes, heads, tokens = shapes_at_batch_one(model), spec.num_heads, spec.tokens
+    shapes = shapes_at_batch_one(model)
     found = [shapes[node.output[0]] for node in model.graph.node if node.op_type == "Softmax"]
-    expected = [(1, heads, tokens, tokens)] * (spec.depth - 1) + [(1, heads, 1, tokens)]
-    for block, (one, other) in enumerate(zip(found, expected, strict=True)):
+    for block, (one, other) in enumerate(zip(found, facts.attention, strict=True)):
         if one != other:
             raise GraphError(f"{spec.name}: attention of block {block} is {one} instead of {other}")
 
 
-def _check_scales(model: onnx.ModelProto, spec: ModelSpec) -> None:
+def _check_scales(model: onnx.ModelProto, name: str, facts: GraphFacts) -> None:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     constants |= {
         node.output[0]: numpy_helper.to_array(node.attribute[0].t)
@@ -150,13 +151,12 @@ def _check_scales(model: onnx.ModelProto, spec: ModelSpec) -> None:
     }
     scalars = {name: float(array.reshape(())) for name, array in constants.items() if array.size == 1}
     maker = {output: node for node in model.graph.node for output in node.output}
-    for softmax in (node for node in model.graph.node if node.op_type == "Softmax"):
+    softmaxes = [node for node in model.graph.node if node.op_type == "Softmax"]
+    for softmax, wanted in zip(softmaxes, facts.scales, strict=True):
         scaling = maker[softmax.input[0]]
         scale = next((scalars[name] for name in scaling.input if name in scalars), None)
-        if scaling.op_type != "Mul" or scale is None or not np.isclose(scale, spec.attention_scale, rtol=1e-6):
-            raise GraphError(
-                f"{spec.name}: {softmax.output[0]} is scaled by {scale} instead of {spec.attention_scale:.8g}"
-            )
+        if scaling.op_type != "Mul" or scale is None or not np.isclose(scale, wanted, rtol=1e-6):
+            raise GraphError(f"{name}: {softmax.output[0]} is scaled by {scale} instead of {wanted:.8g}")
 
 
 def check_interface(model: onnx.ModelProto, image_size: int | None = None, classes: int | None = None) -> None:

@@ -12,8 +12,7 @@ import paddle
 import paddle2onnx
 
 from convert.common.errors import InputError
-from convert.families.spec import ModelSpec, Preprocessing
-from convert.families.vit_layer import VisionTransformer
+from convert.families.base import from_spec_table
 
 PROGRAM, PARAMS = "inference.json", "inference.pdiparams"
 # Operators that pass their input on: old programs end in one (`save_infer_model/scale_0`).
@@ -26,13 +25,12 @@ def export_spec(job: dict[str, Any]) -> dict[str, Any]:
     job: {spec, folder, onnx, opset}. The weights are attached later under their state-dict names, which the graph
     refers to: so no weight is held in memory here, and none is initialised in vain.
     """
-    table = dict(job["spec"])
-    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+    spec = from_spec_table(job["spec"])
     paddle.enable_static()
     program = paddle.static.Program()
     with paddle.static.program_guard(program, paddle.static.Program()):
         x = paddle.static.data("x", [-1, 3, spec.img_size, spec.img_size], "float32")
-        layer = VisionTransformer(spec)
+        layer = spec.paddle_layer()
         layer.eval()
         program = paddle.static.normalize_program(program, [x], [layer(x)])
     path = Path(job["folder"]) / PROGRAM

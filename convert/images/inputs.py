@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from convert.common.errors import InputError
 from convert.families.spec import Preprocessing
+from convert.images import sources
 from convert.images.preprocess import UnreadableImage, preprocess
+from convert.images.sources import ImageFile
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 COUNT = 8
 
 
@@ -82,44 +84,22 @@ def photos(path: Path, preprocessing: Preprocessing, count: int, option: str = "
 
     option: what the user called them. InputError: there are none, or one of them cannot be read.
     """
-    named = files(path, option)[:count]
+    chosen = sources.read(path, option)[:count]
+    noun = "photo" if len(chosen) == 1 else "photos"
+    return of_files(chosen, f"{len(chosen)} {noun} of {path.resolve().name}", preprocessing, f"{option} {path}")
+
+
+def of_files(files: Sequence[ImageFile], source: str, preprocessing: Preprocessing, place: str) -> Inputs:
+    """Image files, preprocessed. source: what they are, in words. InputError, beginning with `place`, when one of them
+    cannot be read."""
     try:
-        images = np.stack([preprocess(file, preprocessing) for _, file in named])
+        images = np.stack([preprocess(file.path, preprocessing) for file in files])
     except UnreadableImage as error:
-        raise InputError(f"{option} {path}: {error}; replace it or leave it out") from None
-    noun = "photo" if len(named) == 1 else "photos"
-    return Inputs(images, f"{len(named)} {noun} of {path.resolve().name}", tuple(name for name, _ in named))
+        raise InputError(f"{place}: {error}; replace it or leave it out") from None
+    return Inputs(images, source, tuple(file.name for file in files))
 
 
 def _normalised(rgb: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Pixels (count, 3, size, size) from 0 to 1 as the model's input."""
     mean, std = (np.array(v, np.float64).reshape(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
     return np.ascontiguousarray((rgb - mean) / std, dtype=np.float32)
-
-
-def files(path: Path, option: str = "--inputs") -> list[tuple[str, Path]]:
-    """The images' names, without the folder that they are in, and paths."""
-    try:
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-            named = [(file.relative_to(path).as_posix(), file) for file in found]
-        elif path.suffix.lower() == ".txt" and path.is_file():
-            lines = path.read_text(encoding="utf-8-sig").split("\n")
-            named = [(name, path.parent / name) for line in lines if (name := _without_label(line.strip()))]
-        elif path.is_file():
-            named = [(path.name, path)]
-        else:
-            raise InputError(f"{option} {path}: there is no such file or folder")
-    except UnicodeDecodeError:
-        raise InputError(f"{option} {path}: a list of images is expected, and this is no UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{option} {path}: cannot be read ({reason})") from None
-    if not named:
-        raise InputError(f"{option} {path}: no images in it ({', '.join(IMAGE_SUFFIXES)})")
-    return named
-
-
-def _without_label(line: str) -> str:
-    name, _, label = line.rpartition(" ")
-    return name if name and label.isdigit() else line

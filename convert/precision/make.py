@@ -10,7 +10,9 @@ import onnx
 
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
+from convert.common import typed
 from convert.common.errors import InputError, listing
+from convert.manifest import CalibrationSet, KeptOperator, Lowering, OperatorCounts
 from convert.precision import calibrate, half, int8
 from convert.precision.operators import Operator, operators, weights
 from convert.precision.recipe import INT8, Recipe, images_of
@@ -21,13 +23,13 @@ LEAST_DB = 15.0
 
 
 def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Write model.onnx into a folder. job: base, folder (paths), precision, calibration, keep as in `Recipe`.
+    """Write model.onnx into a folder. job: base, folder (paths), precision, calibration, keep_fp32 as in a manifest.
 
-    Returns what the manifest says of it: operators by precision, which stay FP32 and why, the calibration.
+    Returns what the manifest says of it, a `Lowering` as JSON types.
     InputError: the calibration images, an unknown operator. GraphError: the graph cannot be lowered.
     """
     base = artifacts.load(Path(job["base"]))
-    calibration, keep = job["calibration"], job["keep"]
+    calibration, keep = job["calibration"], job["keep_fp32"]
     recipe = Recipe(job["precision"], Path(calibration) if calibration else None, None if keep is None else tuple(keep))
     model = onnx.load(base.onnx)
     found = {operator.name: operator for operator in operators(model, weights(model))}
@@ -37,18 +39,18 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
             f"--keep-fp32 {listing(unknown)}: no such operator; there are {', '.join(list(found)[:7])}, ..."
         )
     if recipe.precision == INT8:
-        facts = _to_int8(model, found, recipe, base)
+        lowering = _to_int8(model, found, recipe, base)
     else:
         kept = recipe.keep or ()
         lowered = half.lower(model, recipe.precision, {found[name].output for name in kept})
-        facts = {"kept_fp32": [{"operator": name, "reason": "asked for"} for name in kept]}
-        facts["multiplying"] = _counts(lowered, found)
+        lowering = Lowering(multiplying=_counts(lowered, found), kept_fp32=_kept(dict.fromkeys(kept, "asked for")))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, Path(job["folder"], ONNX_FILE))
-    return facts
+    table: dict[str, Any] = typed.table(lowering)
+    return table
 
 
-def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Recipe, base: Artifact) -> dict[str, Any]:
+def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Recipe, base: Artifact) -> Lowering:
     # The products of attention stay FP32: they are a few percent of the multiplications, and softmax's output rounded
     # to 127 levels alone cost the trained tiny ViT 7 of 438 right answers, where qkv, proj or fc1 alone cost none.
     linear = [operator for operator in found.values() if operator.weight is not None]
@@ -70,19 +72,18 @@ def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Reci
         kept = dict.fromkeys(recipe.keep, "asked for")
     lowered = [operator for operator in linear if operator.name not in kept]
     int8.quantize(model, lowered, ranges)
-    return {
-        "multiplying": _counts(lowered, found),
-        "kept_fp32": [{"operator": name, "reason": reason} for name, reason in kept.items()],
-        "signal_to_noise_db": {name: round(value, 2) for name, value in sorted(noise.items(), key=lambda one: one[1])},
-        "smoothed": sorted(smoothed),
-        "calibration": {
-            "source": inputs.source,
-            "images": len(inputs.images),
-            "sha256": inputs.sha256,
-            "files_sha256": hashes,
-        },
-    }
+    return Lowering(
+        multiplying=_counts(lowered, found),
+        kept_fp32=_kept(kept),
+        signal_to_noise_db={name: round(value, 2) for name, value in sorted(noise.items(), key=lambda one: one[1])},
+        smoothed=tuple(sorted(smoothed)),
+        calibration=CalibrationSet(inputs.source, len(inputs.images), inputs.sha256, tuple(hashes)),
+    )
 
 
-def _counts(lowered: Sized, found: Sized) -> dict[str, int]:
-    return {"lowered": len(lowered), "fp32": len(found) - len(lowered)}
+def _kept(reasons: Mapping[str, str]) -> tuple[KeptOperator, ...]:
+    return tuple(KeptOperator(name, reason) for name, reason in reasons.items())
+
+
+def _counts(lowered: Sized, found: Sized) -> OperatorCounts:
+    return OperatorCounts(len(lowered), len(found) - len(lowered))

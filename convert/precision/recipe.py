@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.common.files import sha256_files
-from convert.images.inputs import Inputs, files, photos, seeded
+from convert.images import sources
+from convert.images.inputs import Inputs, of_files, seeded
+from convert.images.sources import ImageFile
 
 HALF, INT8 = ("fp16", "bf16"), "int8"
 PRECISIONS = (*HALF, INT8)
@@ -30,13 +30,18 @@ class Recipe:
     calibration: Path | None = None
     keep: tuple[str, ...] | None = None
 
+    def words(self) -> list[str]:
+        """The options of `python -m convert` that say it."""
+        words = ["--calibration", str(self.calibration)] if self.calibration else []
+        return words + (["--keep-fp32", ",".join(self.keep) or "none"] if self.keep is not None else [])
 
-def calibration_files(path: Path) -> list[tuple[str, Path]]:
-    """Names and paths of the images that a calibration set stands for: all, or IMAGES evenly spread over it.
+
+def calibration_files(path: Path) -> list[ImageFile]:
+    """The images that a calibration set stands for: all, or IMAGES evenly spread over it.
 
     InputError: there are none, or too few.
     """
-    found = files(path, _OPTION)
+    found = sources.read(path, _OPTION)
     if len(found) < FEWEST:
         raise InputError(
             f"{_OPTION} {path}: {len(found)} image{'s' * (len(found) > 1)} cannot show what activations reach: "
@@ -59,7 +64,6 @@ def images_of(recipe: Recipe, base: Artifact) -> tuple[Inputs, list[str]]:
             )
         return seeded(base.preprocessing, FEWEST), []
     chosen = calibration_files(recipe.calibration)
-    inputs = [photos(path, base.preprocessing, 1, _OPTION) for _, path in chosen]
-    images = np.concatenate([one.images for one in inputs])
     source = f"{len(chosen)} images of {recipe.calibration.resolve().name}"
-    return Inputs(images, source, tuple(name for name, _ in chosen)), sha256_files([path for _, path in chosen])
+    inputs = of_files(chosen, source, base.preprocessing, f"{_OPTION} {recipe.calibration}")
+    return inputs, sha256_files([image.path for image in chosen])

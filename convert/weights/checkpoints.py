@@ -16,8 +16,7 @@ import numpy as np
 from safetensors import safe_open
 
 from convert.common.errors import InputError
-from convert.families import layouts
-from convert.families.spec import ModelSpec
+from convert.families.base import Layout, ModelSpec
 from convert.weights import torch_file, unpickle
 from convert.weights.tensors import Array, Stored, widen_bfloat16
 
@@ -34,7 +33,7 @@ class Format:
     """A kind of file: how its tensors are found, and which layout they have."""
 
     read: Callable[[Path], dict[str, Stored]]
-    layout: Callable[[ModelSpec], layouts.Layout]
+    layout: Callable[[ModelSpec], Layout | None]
 
 
 def read(path: Path) -> Mapping[str, Stored]:
@@ -145,9 +144,9 @@ def _load_npy(path: Path, member: str) -> Array:
 
 
 FORMATS: dict[str, Format] = {
-    ".pdparams": Format(read_pdparams, layouts.paddle),
-    ".safetensors": Format(read_safetensors, layouts.pytorch),
-    ".pth": Format(torch_file.read, layouts.pytorch),
-    ".pt": Format(torch_file.read, layouts.pytorch),
-    ".npz": Format(read_npz, layouts.jax),
+    ".pdparams": Format(read_pdparams, lambda spec: spec.paddle_layout()),
+    ".safetensors": Format(read_safetensors, lambda spec: spec.pytorch_layout()),
+    ".pth": Format(torch_file.read, lambda spec: spec.pytorch_layout()),
+    ".pt": Format(torch_file.read, lambda spec: spec.pytorch_layout()),
+    ".npz": Format(read_npz, lambda spec: spec.jax_layout()),
 }

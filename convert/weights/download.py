@@ -5,25 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import platformdirs
 import requests
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from filelock import FileLock, Timeout
 
+from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.files import sha256_file, write_text
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from convert.common.progress import bar
 
 _PADDLECLAS = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
 _CONNECT_S, _READ_S = 5, 30
@@ -189,14 +182,14 @@ def _keep_tag(response: requests.Response, tag: Path) -> None:
 
 
 def _receive(response: requests.Response, part: Path, start: int, total: int | None, progress: bool) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not progress)
-    with bar, part.open("ab" if start else "wb") as stream:
-        task = bar.add_task(part.stem, total=total, completed=start)
+    if progress:
+        say(f"downloading {part.stem}")
+    with bar(part.stem, total, "bytes", progress) as advance, part.open("ab" if start else "wb") as stream:
+        advance(start)
         try:
             for chunk in response.iter_content(_CHUNK):
                 stream.write(chunk)
-                bar.advance(task, len(chunk))
+                advance(len(chunk))
         except requests.RequestException:
             raise _broke_off(response.url, stream.tell(), total) from None
 
@@ -220,21 +213,14 @@ def _reason(error: requests.RequestException) -> str:
 
 @contextlib.contextmanager
 def _alone(path: Path, message: str) -> Iterator[None]:
-    """Held by one process at a time, and let go by the system when that process dies."""
-    with path.open("ab") as stream:
-        if not _locked(stream.fileno()):
-            click.echo(message, err=True)
-            while not _locked(stream.fileno()):
-                time.sleep(0.2)
-        yield
-
-
-def _locked(descriptor: int) -> bool:
+    """Held by one process at a time, and let go by the system when that process dies. message: said while waiting."""
+    lock = FileLock(path)
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # how POSIX and Windows say that another holds it
-        return False
-    return True
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(message)
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        lock.release()

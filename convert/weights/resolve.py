@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from convert.common.errors import InputError, listing
 from convert.common.files import sha256_file
-from convert.families.layouts import Layout, Piece
-from convert.families.spec import ModelSpec
+from convert.families.base import Layout, ModelSpec, Piece
+from convert.manifest import WeightsOrigin
 from convert.weights import checkpoints, download, seeded
 from convert.weights.tensors import Array, Shape, StateDict, Stored, Tensor
 from convert.zoo import MODELS
@@ -23,17 +22,7 @@ _CHOICES = (
 )
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What identifies weights without their tensors: the fields of StateDict that a manifest has."""
-
-    kind: str
-    source: str
-    sha256: str
-    note: str = ""
-
-
-def fingerprint(weights: str, spec: ModelSpec) -> Fingerprint | None:
+def fingerprint(weights: str, spec: ModelSpec) -> WeightsOrigin | None:
     """What `resolve` would give, known without reading tensors and without network; None when only a download can tell.
 
     A file given by path is hashed; of a downloaded one the size is checked and the recorded hash taken. InputError as
@@ -42,7 +31,7 @@ def fingerprint(weights: str, spec: ModelSpec) -> Fingerprint | None:
     if not _downloads(weights, spec):
         return _without_download(weights, spec)
     cached = download.cached(download.pretrained_url(spec.name), download.cache_folder())
-    return Fingerprint("pretrained", cached.url, cached.sha256) if cached else None
+    return WeightsOrigin(kind="pretrained", source=cached.url, sha256=cached.sha256) if cached else None
 
 
 def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDict:
@@ -58,27 +47,29 @@ def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDic
     if _downloads(weights, spec):
         try:
             file = download.fetch(download.pretrained_url(spec.name), download.cache_folder(), progress=progress)
-            path, known = file.path, Fingerprint("pretrained", file.url, file.sha256)
+            path, known = file.path, WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256)
         except download.UnavailableError as error:
             known = _fallback(weights, spec, error.message)
     else:
         known = _without_download(weights, spec)
     if known.kind == "seeded":
-        tensors = seeded.tensors(int(known.source.removeprefix("seeded:")), spec.state_shapes())
+        tensors = seeded.tensors(int(known.source.removeprefix("seeded:")), spec)
     else:
         tensors = _from_file(path, spec)
-    return StateDict(known.kind, known.source, known.sha256, tensors, known.note)
+    return StateDict(known, tensors)
 
 
 def _downloads(weights: str, spec: ModelSpec) -> bool:
     return weights in ("auto", "pretrained") and not _not_published(spec)
 
 
-def _without_download(weights: str, spec: ModelSpec) -> Fingerprint:
+def _without_download(weights: str, spec: ModelSpec) -> WeightsOrigin:
     if weights in ("auto", "pretrained"):
         return _fallback(weights, spec, _not_published(spec))
     seed = _seed(weights)
-    return _seeded(seed, spec) if seed is not None else Fingerprint("file", weights, _hash(_path(weights)))
+    if seed is not None:
+        return _seeded(seed, spec)
+    return WeightsOrigin(kind="file", source=weights, sha256=_hash(_path(weights)))
 
 
 def _seed(weights: str) -> int | None:
@@ -93,11 +84,12 @@ def _seed(weights: str) -> int | None:
     return int(number)
 
 
-def _seeded(seed: int, spec: ModelSpec, note: str = "") -> Fingerprint:
-    return Fingerprint("seeded", f"seeded:{seed}", seeded.recipe_sha256(seed, spec.state_shapes()), note)
+def _seeded(seed: int, spec: ModelSpec, note: str = "") -> WeightsOrigin:
+    digest = seeded.recipe_sha256(seed, spec.state_shapes())
+    return WeightsOrigin(kind="seeded", source=f"seeded:{seed}", sha256=digest, note=note)
 
 
-def _fallback(weights: str, spec: ModelSpec, reason: str) -> Fingerprint:
+def _fallback(weights: str, spec: ModelSpec, reason: str) -> WeightsOrigin:
     """Seeded weights for `auto`, with the reason as a note; the reason as an error for `pretrained`."""
     if weights == "pretrained":
         raise InputError(f"--weights pretrained: {reason}; give a file, or seeded weights")
@@ -136,6 +128,8 @@ def _hash(path: Path) -> str:
 def _from_file(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
     stored = checkpoints.read(path)
     layout = checkpoints.FORMATS[path.suffix.lower()].layout(spec)
+    if layout is None:
+        raise InputError(f"{path}: no {path.suffix} files of the family {spec.family} are known; give another kind")
     _check(stored, layout, path, spec)
     shapes = spec.state_shapes()
     return {name: _tensor(path, shapes[name], piece, stored) for name, piece in layout.items()}

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from convert.common.files import sha256_json
+from convert.families.base import ModelSpec
 from convert.weights.tensors import Array, Shape, Tensor
 
 RECIPE = 1  # counts up whenever the same seed gives other weights than before
@@ -26,9 +27,14 @@ _DEVIATION = math.sqrt(4 * (2**32 - 1) / 12)
 _CHUNK = 1 << 15  # values at once: their 64-bit integers stay in the processor's cache
 
 
-def tensors(seed: int, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
-    """Each tensor of `shapes`, drawn when it is read, in any order: it depends on seed, name and shape alone."""
-    return {name: Tensor(shape, partial(draw, seed, name, shape)) for name, shape in shapes.items()}
+def tensors(seed: int, spec: ModelSpec) -> dict[str, Tensor]:
+    """Each tensor of a spec's state dict, drawn when it is read, in any order: it depends on seed, name, shape and
+    the spread that the family says."""
+    shapes = spec.state_shapes()
+    return {
+        name: Tensor(shape, partial(draw, seed, name, shape, *spec.spread(name, shape)))
+        for name, shape in shapes.items()
+    }
 
 
 def recipe_sha256(seed: int, shapes: Mapping[str, Shape]) -> str:
@@ -37,9 +43,8 @@ def recipe_sha256(seed: int, shapes: Mapping[str, Shape]) -> str:
     return sha256_json({"recipe": RECIPE, "seed": seed, "tensors": named})
 
 
-def draw(seed: int, name: str, shape: Shape) -> Array:
-    """One tensor of PaddleClas' state dict, float32."""
-    mean, std = _spread(name, shape)
+def draw(seed: int, name: str, shape: Shape, mean: float, std: float) -> Array:
+    """One tensor, float32, with this mean and standard deviation."""
     digest = hashlib.sha256(f"{RECIPE}:{seed}:{name}".encode()).digest()
     stream = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
     values = np.empty(math.prod(shape), np.float32)
@@ -60,18 +65,3 @@ def _sums_of_four(words: Array) -> Array:
     words += words >> np.uint64(32)
     words &= np.uint64(0xFFFFFFFF)
     return words.astype(np.int32)
-
-
-def _spread(name: str, shape: Shape) -> tuple[float, float]:
-    """(mean, standard deviation), rounded from a trained ViT-Tiny; its mlp.fc2 alone is wider, by a factor of two."""
-    if name == "pos_embed":
-        return 0.0, 0.47
-    if name == "cls_token":
-        return 0.0, 0.56
-    if name.endswith(".bias"):
-        return 0.0, 0.004 if name == "head.bias" else 0.3
-    if len(shape) == 1:  # LayerNorm weights
-        return (4.0, 0.6) if name == "norm.weight" else (1.2, 0.3)
-    if len(shape) == 4:  # the patch convolution: (out, channels, height, width)
-        return 0.0, 1.36 / math.sqrt(math.prod(shape[1:]))
-    return 0.0, (0.49 if name == "head.weight" else 0.8) / math.sqrt(shape[0])

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from convert.manifest import WeightsOrigin
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 
@@ -28,15 +30,12 @@ class Tensor:
 class StateDict:
     """PaddleClas' names to float32 tensors, Linear weights (in, out), and where they come from.
 
-    sha256: of the file; for seeded weights that of the recipe (its version, N, the tensors' names and shapes).
-    note: a sentence for the console, the manifest and the report when other weights than the best were taken.
+    origin.sha256: of the file; for seeded weights that of the recipe (its version, N, the tensors' names and shapes).
+    origin.note: a sentence for the console, the manifest and the report when other weights than the best were taken.
     """
 
-    kind: str  # pretrained, file or seeded
-    source: str  # URL, path or seeded:N
-    sha256: str
+    origin: WeightsOrigin
     tensors: Mapping[str, Tensor]
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class GpuSession(Session):
     def _start(self, options: Mapping[str, str], batch: int | None) -> OrtSession:
         """A session with these options of the provider, on our device and stream."""
         ours = {"device_id": str(self._number), "user_compute_stream": str(self._exchange.stream.handle)}
-        static = {str(self._artifact.manifest["inputs"][0]["shape"][0]): batch} if batch else None
+        static = {str(self._artifact.manifest.inputs[0].shape[0]): batch} if batch else None
         threads = self._options.thread_count()
         session = OrtSession(self._artifact.onnx, self._provider, threads, {**ours, **options}, static)
         if not is_on({"has_user_compute_stream": "1", **session.options()}, "has_user_compute_stream"):

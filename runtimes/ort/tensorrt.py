@@ -91,8 +91,8 @@ def open_cached(
     own = json.dumps({"tf32": options.precision == "tf32", **asdict(plan)})
     engine = cache_folder(artifact, options, "ort-tensorrt", *machine, own)
     timing = cache_folder(artifact, options, "ort-tensorrt", *machine, _TIMING)
-    entry = artifact.manifest["inputs"][0]
-    name, image = str(entry["name"]), tuple(entry["shape"][1:])
+    entry = artifact.manifest.inputs[0]
+    name, image = entry.name, tuple(int(size) for size in entry.shape[1:])
     if engine.is_dir():
         return opened(plan.provider_options(name, image, engine))
     with new_folder(engine) as work:

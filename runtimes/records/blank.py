@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.manifest import to_table
 from runtimes.base import Options, Runtime
 from runtimes.records import kinds
 from runtimes.records.parts import ModelInfo
@@ -19,8 +20,6 @@ R = TypeVar("R", bound=kinds.Record)
 
 def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options, **fields: Any) -> R:
     """A record of a kind before anything was measured. fields: what is known of it besides."""
-    manifest = artifact.manifest
-    info = {name: manifest[name] for name in ("macs", "parameters", "preprocessing", "opset", "notes", "weights")}
     common: dict[str, Any] = {
         "format": kinds.FORMAT,
         "model": artifact.model,
@@ -36,7 +35,7 @@ def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options,
         "effective": None,
         "command": "",
         "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "model_info": typed.read(ModelInfo, info),
+        "model_info": typed.read(ModelInfo, to_table(artifact.manifest)),
     }
     return kind(**{**common, **fields})
 
@@ -44,7 +43,7 @@ def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options,
 def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
     """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
     options = options or Options(precision, runtime.default_device)
-    manifest = artifact.manifest
+    manifest = to_table(artifact.manifest)
     return {
         "format": FORMAT,
         "kind": kind,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from convert.common.typed import about
+from convert.manifest import Counts, MacCounts
 
 Interval = tuple[float, float]  # low, high
 
@@ -21,15 +22,6 @@ class Effective:
         Mapping[str, Any],
         about("where it was read and what else was found there: providers, precisions of layers, passes, threads"),
     ] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """Multiply-accumulates for one image, or parameters."""
-
-    published: Annotated[int | None, about("counted as PaddleClas' page counts")] = None
-    total: Annotated[int | None, about("all of them")] = None
-    computed: Annotated[int | None, about("of the ONNX graph as it was written; multiply-accumulates only")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +49,7 @@ class ImagePreprocessing:
 class ModelInfo:
     """What reports say of a model, so that they need no artifact."""
 
-    macs: Counts | None = None
+    macs: MacCounts | None = None
     parameters: Counts | None = None
     preprocessing: ImagePreprocessing | None = None
     opset: int | None = None

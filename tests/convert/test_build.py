@@ -23,8 +23,11 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common import isolate
 from convert.common.errors import CheckFailed, GraphError, InputError
-from convert.families.spec import load_spec
+from convert.families.base import load_spec
+from convert.families.vit import VisionTransformerSpec
+from convert.manifest import Counts, MacCounts, Port, RequestedWeights
 from convert.weights import seeded
+from convert.zoo import MODELS
 from tests.conftest import TOY_TOML
 from tests.vit_numpy import forward
 
@@ -51,22 +54,22 @@ def copied(toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> Path:
 
 def test_the_manifest(toy_artifact: Artifact, toy_toml: Path) -> None:
     manifest = toy_artifact.manifest
-    assert (manifest["model"], manifest["precision"], manifest["opset"]) == ("toy", "fp32", 17)
-    assert manifest["weights"]["kind"] == "seeded"
-    assert manifest["weights"]["source"] == manifest["weights"]["requested"] == "seeded:1"
-    assert manifest["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["batch", 3, 32, 32]}]
-    assert manifest["outputs"] == [{"name": "logits", "dtype": "float32", "shape": ["batch", 7]}]
-    assert manifest["preprocessing"]["resize_short"] == 36
+    assert (manifest.format, manifest.model, manifest.precision, manifest.opset) == (2, "toy", "fp32", 17)
+    assert manifest.weights.kind == "seeded"
+    assert manifest.weights.source == manifest.weights.requested == "seeded:1"
+    assert manifest.inputs == (Port("x", "float32", ("batch", 3, 32, 32)),)
+    assert manifest.outputs == (Port("logits", "float32", ("batch", 7)),)
+    assert manifest.preprocessing.resize_short == 36
     # 16 patches of 192 values; two blocks of qkv, proj, fc1 and fc2 over 17 tokens; the head; then both products.
     layers = 16 * 192 * 16 + 2 * 17 * (16 * 48 + 16 * 16 + 2 * 16 * 48) + 16 * 7
     total = layers + 2 * 2 * 17 * 17 * 16
     # The last block has one token behind its keys and values.
     spared = 16 * (16 * 16 + 2 * 16 * 48) + 2 * 16 * 17 * 16
-    assert manifest["macs"] == {"published": layers, "total": total, "computed": total - spared}
+    assert manifest.macs == MacCounts(published=layers, total=total, computed=total - spared)
     total = sum(int(np.prod(shape)) for shape in load_spec(toy_toml).state_shapes().values())
-    assert manifest["parameters"] == {"published": total - 17 * 16 - 16, "total": total}
-    assert set(manifest["files"]) == {"model.onnx", "paddle/inference.json", "paddle/inference.pdiparams"}
-    assert manifest["command"] == f"python -m convert {toy_toml} --precision fp32 --weights seeded:1"
+    assert manifest.parameters == Counts(published=total - 17 * 16 - 16, total=total)
+    assert set(manifest.files) == {"model.onnx", "paddle/inference.json", "paddle/inference.pdiparams"}
+    assert manifest.command == f"python -m convert {toy_toml} --precision fp32 --weights seeded:1"
     assert toy_artifact.damage() is None
     assert {path.name for path in toy_artifact.path.iterdir()} >= {"model.onnx", "manifest.json", "paddle"}
 
@@ -81,7 +84,8 @@ def test_the_model_is_the_vision_transformer(tmp_path: Path, change: dict[str, s
     path.write_text(text)
     artifact, _ = obtain(Request(str(path), "seeded:2", root=tmp_path), print)
     spec = load_spec(path)
-    state = {name: tensor.read() for name, tensor in seeded.tensors(2, spec.state_shapes()).items()}
+    assert isinstance(spec, VisionTransformerSpec)
+    state = {name: tensor.read() for name, tensor in seeded.tensors(2, spec).items()}
     images = np.random.default_rng(0).standard_normal((3, 3, 32, 32), dtype=np.float32)
     expected = forward(spec, state, images)
     np.testing.assert_allclose(logits(artifact, images), expected, atol=2e-5 * np.abs(expected).max())
@@ -134,7 +138,7 @@ def test_other_inputs_make_another_artifact(
     request = dataclasses.replace(Request(str(toy_toml), "seeded:1", root=copied), **change)
     artifact, reused = obtain(request, print)
     assert not reused
-    assert artifact.manifest["opset"] == change.get("opset", 17)
+    assert artifact.manifest.opset == change.get("opset", 17)
     assert artifact.sha256 != toy_artifact.sha256
     assert obtain(request, print)[1]
 
@@ -142,15 +146,15 @@ def test_other_inputs_make_another_artifact(
 @pytest.mark.parametrize("name", ["pir", "pdmodel"])
 def test_an_inference_model_of_paddleclas(tmp_path: Path, name: str) -> None:
     artifact, _ = obtain(Request(str(DATA / name), root=tmp_path), print)
-    assert any("Softmax was cut" in note for note in artifact.manifest["notes"])
-    assert any("preprocessing assumed" in note for note in artifact.manifest["notes"])
-    assert artifact.manifest["spec"] is None
-    assert artifact.manifest["macs"]["published"] == 4 * 768 * 8 + 5 * (8 * 24 + 8 * 8 + 2 * 8 * 32) + 8 * 7
+    assert any("Softmax was cut" in note for note in artifact.manifest.notes)
+    assert any("preprocessing assumed" in note for note in artifact.manifest.notes)
+    assert artifact.manifest.spec is None
+    assert artifact.manifest.macs.published == 4 * 768 * 8 + 5 * (8 * 24 + 8 * 8 + 2 * 8 * 32) + 8 * 7
     # Its blocks are recognised as well: q, k and v by indices, and a head that reads the class token.
     kinds = Counter(node.op_type for node in onnx.load(artifact.onnx).graph.node)
     assert kinds["Split"] == 1
     assert (
-        artifact.manifest["macs"]["total"] - artifact.manifest["macs"]["computed"]
+        artifact.manifest.macs.total - (artifact.manifest.macs.computed or 0)
         == 4 * (8 * 8 + 2 * 8 * 32) + 2 * 4 * 5 * 8
     )
     images = np.sin(np.arange(3 * 3 * 32 * 32)).reshape(3, 3, 32, 32).astype(np.float32)
@@ -217,11 +221,13 @@ def test_what_cannot_be_asked_for() -> None:
         Request("toy", opset=22)
 
 
-def test_an_earlier_auto_does_not_ask_the_network_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_earlier_auto_does_not_ask_the_network_again(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With no network, `auto` came to seeded weights; the next call takes them without waiting for the network."""
     spec = load_spec(_toml(tmp_path))
-    present = Artifact(tmp_path, {"weights": {"requested": "auto", "kind": "seeded", "source": "seeded:0",
-                                              "sha256": "s", "note": "why"}})  # fmt: skip
+    weights = RequestedWeights(kind="seeded", source="seeded:0", sha256="s", note="why", requested="auto")
+    present = Artifact(tmp_path, dataclasses.replace(toy_artifact.manifest, weights=weights))
     monkeypatch.setattr(build, "fingerprint", lambda weights, model: None)
     auto, pretrained = Request("toy", "auto"), Request("toy", "pretrained")
     found = build._fingerprint(auto, auto, spec, present)
@@ -249,22 +255,22 @@ def test_the_command(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: unknown model ViT_base_patch32_385: did you mean ViT_base_patch32_384?")
     result = convert("--list")
-    assert len(result.stdout.splitlines()) == 7
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(MODELS)
 
 
 def test_what_is_left_open_comes_from_the_artifact_that_is_there(tmp_path: Path) -> None:
     """Also when the file that its weights came from is gone: they are in the artifact."""
     spec = load_spec(_toml(tmp_path))
     file = tmp_path / "toy.safetensors"
-    tensors = {name: tensor.read() for name, tensor in seeded.tensors(5, spec.state_shapes()).items()}
+    tensors = {name: tensor.read() for name, tensor in seeded.tensors(5, spec).items()}
     linear = {name: np.ascontiguousarray(array.T) if array.ndim == 2 else array for name, array in tensors.items()}
     safetensors.numpy.save_file(linear, file)
     toml = str(tmp_path / "toy.toml")
     first, _ = obtain(Request(toml, str(file), opset=18, root=tmp_path), print)
-    assert first.manifest["command"].endswith(f"--weights {file} --opset 18")
+    assert first.manifest.command.endswith(f"--weights {file} --opset 18")
     assert first.weights_option() == str(file)
     file.unlink()
     again, reused = obtain(Request(toml, root=tmp_path), print)
-    assert (reused, again.sha256, again.manifest["opset"]) == (True, first.sha256, 18)
+    assert (reused, again.sha256, again.manifest.opset) == (True, first.sha256, 18)
     with pytest.raises(InputError, match="no such file"):
         obtain(Request(toml, str(file), root=tmp_path), print)

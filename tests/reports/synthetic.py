@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from convert.zoo import PUBLISHED
+from convert.zoo import PUBLISHED, SEVEN
 
-MODELS = tuple(PUBLISHED)
+MODELS = SEVEN
 RUNTIMES = ("paddle", "ort-cpu", "openvino", "mnn", "ort-cuda", "ort-tensorrt", "tensorrt")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
 BATCHES = (1, 4, 8)

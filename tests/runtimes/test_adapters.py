@@ -11,7 +11,7 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common import isolate
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision
@@ -35,9 +35,9 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
-    table = toy_artifact.manifest["spec"]
-    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    spec = toy_artifact.spec
+    assert isinstance(spec, VisionTransformerSpec)
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
     return forward(spec, state, images)
 
 
@@ -152,7 +152,7 @@ def test_a_cache_is_keyed_by_all_that_it_depends_on(toy_artifact: Artifact, tmp_
     assert one.parent == toy_artifact.path / "cache" / "mnn"
     elsewhere = cache_folder(toy_artifact, Options(cache=str(tmp_path)), "mnn", "3.6")
     assert (elsewhere.name, elsewhere.parent) == (one.name, tmp_path / "mnn")
-    other = Artifact(toy_artifact.path, {**toy_artifact.manifest, "files": {}})
+    other = Artifact(toy_artifact.path, dataclasses.replace(toy_artifact.manifest, files={}))
     keys = [cache_folder(toy_artifact, Options(), "mnn", "3.7"), cache_folder(other, Options(), "mnn", "3.6"), one]
     assert len({folder.name for folder in keys}) == 3
 

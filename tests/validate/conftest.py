@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import InputError
-from convert.common.files import write_json
 from convert.images import inputs
+from convert.manifest import from_table
 from convert.models import find_all
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
@@ -144,10 +145,10 @@ def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
             "mean": [0.5, 0.5, 0.5],
             "std": [0.5, 0.5, 0.5],
         }
-        manifest: dict[str, Any] = {
+        table: dict[str, Any] = {
             "model": model,
             "precision": precision,
-            "spec": {"preprocessing": dict(preprocessing)},
+            "spec": {"name": model, "img_size": SIDE, "patch_size": SIDE, "preprocessing": preprocessing},
             "opset": 17,
             "macs": {"published": 1, "total": 1},
             "parameters": {"published": 1, "total": 1},
@@ -160,8 +161,8 @@ def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
             "files": {"model.onnx": {"bytes": 1, "sha256": f"{model} {precision}"}},
         }
         path = tmp_path / "artifacts" / model / precision
-        write_json(path / "manifest.json", manifest)
-        return Artifact(path, manifest)
+        path.mkdir(parents=True, exist_ok=True)
+        return artifacts.save(path, from_table(table))
 
     return make
 

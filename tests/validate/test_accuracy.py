@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.zoo import MODELS
+from convert.zoo import SEVEN
 from runtimes.records import store
 
 Best = Callable[[int], np.ndarray]
@@ -64,7 +64,7 @@ class TestRecords:
         make_set([1], [1])
         result = run("--images", "set", "--model", "all", "--json", runtimes=[make_runtime("paddle", identity)])
         records = json.loads(result.stdout)["records"]
-        assert [record["model"] for record in records] == list(MODELS)
+        assert [record["model"] for record in records] == list(SEVEN)
         assert all(f"--model {record['model']} " in record["command"] for record in records)
 
     def test_the_command_names_the_weights(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:

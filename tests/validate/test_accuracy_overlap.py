@@ -12,6 +12,7 @@ import pytest
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.images.preprocess import UnreadableImage
+from convert.manifest import CalibrationSet
 from validate.accuracy import overlap
 from validate.datasets import LabelledSet
 
@@ -30,8 +31,9 @@ def _set(read: Callable[[int], bytes]) -> LabelledSet:
 
 
 def _calibrated(artifact: Artifact, *images: bytes) -> Artifact:
-    digests = [hashlib.sha256(image).hexdigest() for image in images]
-    return replace(artifact, manifest={**artifact.manifest, "calibration": {"files_sha256": digests}})
+    digests = tuple(hashlib.sha256(image).hexdigest() for image in images)
+    calibration = CalibrationSet("photos", len(images), "0", digests)
+    return replace(artifact, manifest=replace(artifact.manifest, calibration=calibration))
 
 
 def test_an_image_of_the_calibration_is_found_by_its_bytes(toy_artifact: Artifact) -> None:

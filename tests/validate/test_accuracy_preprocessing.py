@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.families.spec import Preprocessing
 from convert.zoo import MODELS
@@ -56,14 +56,18 @@ class TestChanged:
             assert isinstance(changed(BASE, [text]), Preprocessing)
 
 
+def changing(artifact: Artifact, **changes: Any) -> Artifact:
+    """The artifact with changes in its manifest."""
+    return dataclasses.replace(artifact, manifest=dataclasses.replace(artifact.manifest, **changes))
+
+
 class TestChoose:
     def test_the_models_own(self, make_artifact: Any) -> None:
         chosen = choose(make_artifact(), [])
         assert (chosen.is_models, chosen.warning()) == (True, "")
 
     def test_a_manifest_that_says_something_else(self, make_artifact: Any) -> None:
-        artifact = make_artifact()
-        artifact.manifest["preprocessing"]["mean"] = [0.485, 0.456, 0.406]
+        artifact = changing(make_artifact(), preprocessing=Preprocessing(8, 8, mean=(0.485, 0.456, 0.406)))
         with pytest.raises(InputError, match=r"is not that of fake: mean \[0.485, 0.456, 0.406\] instead of \[0.5"):
             choose(artifact, [])
         chosen = choose(artifact, ["std=1,1,1"])  # an override departs from the model's own, not from the manifest's
@@ -75,18 +79,15 @@ class TestChoose:
         assert choose(artifact, ["inception"]).is_models is True
 
     def test_one_of_the_seven_is_held_against_paddleclas(self, make_artifact: Any) -> None:
-        artifact = make_artifact("ViT_base_patch16_224")
-        spec = json.loads(json.dumps(dataclasses.asdict(MODELS["ViT_base_patch16_224"])))
-        spec["preprocessing"]["resize_short"] = 224
-        artifact.manifest.update({"spec": spec, "preprocessing": spec["preprocessing"]})
+        artifact, preprocessing = make_artifact("ViT_base_patch16_224"), Preprocessing(224, 224)
+        spec = dataclasses.replace(MODELS["ViT_base_patch16_224"], preprocessing=preprocessing)
         with pytest.raises(InputError, match="resize_short 224 instead of 256"):
-            choose(artifact, [])
-        artifact.manifest["spec"]["class_num"] = 37  # a model of one's own that is called so
-        assert choose(artifact, []).is_models is True
+            choose(changing(artifact, spec=spec.table(), preprocessing=preprocessing), [])
+        own = dataclasses.replace(spec, class_num=37)  # a model of one's own that is called so
+        assert choose(changing(artifact, spec=own.table(), preprocessing=preprocessing), []).is_models is True
 
     def test_an_inference_model_says_nothing(self, make_artifact: Any) -> None:
-        artifact = make_artifact()
-        artifact.manifest["spec"] = None
+        artifact = changing(make_artifact(), spec=None)
         assert choose(artifact, []).is_models is None
         assert choose(artifact, ["imagenet"]).is_models is False
 

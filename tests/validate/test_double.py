@@ -17,7 +17,7 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.errors import InputError
 from convert.export import pdiparams_file as params
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from tests.vit_numpy import forward
 from validate.parity import float64 as double
@@ -36,11 +36,11 @@ def logits(artifact: Artifact, folder: Path, images: np.ndarray) -> np.ndarray:
 
 def test_it_is_the_model_to_twelve_digits(toy_artifact: Artifact, tmp_path: Path) -> None:
     images = np.random.default_rng(0).standard_normal((3, 3, 32, 32), dtype=np.float32)
-    table = toy_artifact.manifest["spec"]
-    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+    spec = toy_artifact.spec
+    assert isinstance(spec, VisionTransformerSpec)
     # As they stand in the program and in the ONNX file.
     spec = replace(spec, qk_scale=float(np.float32(spec.attention_scale)), epsilon=float(np.float32(spec.epsilon)))
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
     expected = forward(spec, state, images)
     np.testing.assert_allclose(logits(toy_artifact, tmp_path, images), expected, rtol=0, atol=1e-12)
 

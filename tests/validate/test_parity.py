@@ -14,9 +14,11 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 
-from convert.artifact import MANIFEST, Artifact
+from convert import artifact as artifacts
+from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.files import sha256_file
+from convert.manifest import FileEntry
 from validate.parity import __main__ as parity
 from validate.parity import reference
 from validate.parity.check import Case, Checked, check
@@ -84,12 +86,10 @@ def changed(toy_artifact: Artifact, tmp_path: Path) -> Artifact:
     weight.CopyFrom(numpy_helper.from_array(array, weight.name))
     onnx.save(model, file)
     files = {
-        **toy_artifact.manifest["files"],
-        "model.onnx": {"bytes": file.stat().st_size, "sha256": sha256_file(file)},
+        **toy_artifact.manifest.files,
+        "model.onnx": FileEntry(file.stat().st_size, sha256_file(file)),
     }
-    artifact = Artifact(folder, {**toy_artifact.manifest, "files": files})
-    (folder / MANIFEST).write_text(json.dumps(artifact.manifest))
-    return artifact
+    return artifacts.save(folder, replace(toy_artifact.manifest, files=files))
 
 
 def test_a_failure_is_found_kept_and_reproduced(changed: Artifact, case: Case, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from convert.artifact import Artifact
 from convert.common import isolate
 from convert.common.errors import CheckFailed, InputError
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.vit import VisionTransformerSpec
 from convert.images import inputs
 from convert.images.inputs import Inputs
+from convert.manifest import FileEntry
 from convert.weights import seeded
 from tests.vit_numpy import forward
 from validate.parity import reference
@@ -45,11 +46,11 @@ def fake(logits: np.ndarray, paddle: np.ndarray) -> Any:
 
 
 def test_it_is_the_truth_and_paddles_own_fp32_beside_it(toy_artifact: Artifact, images: Inputs) -> None:
-    table = toy_artifact.manifest["spec"]
-    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+    spec = toy_artifact.spec
+    assert isinstance(spec, VisionTransformerSpec)
     # As they stand in the program and in the ONNX file.
     scale, epsilon = float(np.float32(spec.attention_scale)), float(np.float32(spec.epsilon))
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
     found = reference.obtain(toy_artifact, images)
     expected = forward(replace(spec, qk_scale=scale, epsilon=epsilon), state, images.images)
     assert (found.logits.dtype, found.paddle.dtype) == (np.float64, np.float32)
@@ -92,11 +93,11 @@ def test_another_program_image_or_method_is_another_reference(
     own: Artifact, images: Inputs, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reference.obtain(own, images).paddle_max_abs == pytest.approx(1e-3, rel=1e-2)
-    files = own.manifest["files"]
-    onnx = {**own.manifest, "files": {**files, "model.onnx": {"bytes": 1, "sha256": "0"}}}
+    files = own.manifest.files
+    onnx = replace(own.manifest, files={**files, "model.onnx": FileEntry(1, "0")})
     reference.obtain(Artifact(own.path, onnx), images)
     assert len(computed) == 1, "the ONNX file has no part in it"
-    weights = {**own.manifest, "files": {**files, "paddle/inference.pdiparams": {"bytes": 1, "sha256": "0"}}}
+    weights = replace(own.manifest, files={**files, "paddle/inference.pdiparams": FileEntry(1, "0")})
     reference.obtain(Artifact(own.path, weights), images)
     other = Inputs(images.images + np.float32(1e-3), images.source, images.names)
     reference.obtain(own, other)

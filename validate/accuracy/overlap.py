@@ -20,7 +20,8 @@ def refuse(artifacts: Iterable[Artifact], dataset: LabelledSet) -> None:
     calibrated = {
         digest: artifact
         for artifact in artifacts
-        for digest in artifact.manifest.get("calibration", {}).get("files_sha256", [])
+        if artifact.manifest.calibration
+        for digest in artifact.manifest.calibration.files_sha256
     }
     if not calibrated:
         return

@@ -67,21 +67,17 @@ def choose(artifact: Artifact, override: Sequence[str]) -> Chosen:
 
 
 def own_preprocessing(artifact: Artifact) -> Preprocessing | None:
-    """PaddleClas' for the seven, else that of the model's spec; None for an inference model, which says nothing.
+    """PaddleClas' for a model of the zoo, else that of the model's spec; None for an inference model.
 
     A spec that has the name of one of the seven and is another architecture is a model of its own.
     """
-    spec = artifact.manifest["spec"]
+    spec = artifact.spec
     if spec is None:
         return None
     known = MODELS.get(artifact.model)
-    if known and _architecture(dataclasses.asdict(known)) == _architecture(spec):
+    if known and {**known.table(), "preprocessing": None} == {**spec.table(), "preprocessing": None}:
         return known.preprocessing
-    return Preprocessing(**spec["preprocessing"]) if "preprocessing" in spec else None
-
-
-def _architecture(spec: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name != "preprocessing"}
+    return spec.preprocessing
 
 
 def as_dict(preprocessing: Preprocessing) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def together(runs: Sequence[Run], limit: int | None) -> Iterator[list[Run]]:
     pack: list[Run] = []
     taken = 0.0
     for run in runs:
-        size = sum(entry["bytes"] for entry in run.cell.artifact.manifest["files"].values())
+        size = sum(entry.bytes for entry in run.cell.artifact.manifest.files.values())
         needed = MEMORY_PER_BYTE * size + MEMORY_PER_PROCESS
         if pack and (len(pack) >= limit if limit else taken + needed > room):
             yield pack

@@ -18,6 +18,7 @@ from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.progress import bar
+from convert.families.base import ModelSpec
 from convert.images import inputs as input_sets
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
@@ -52,7 +53,7 @@ def bisect(
         search = Search(
             artifact,
             align.align(model, paddle),
-            places.locate(paddle),
+            places.locate(paddle, (artifact.spec or ModelSpec).block_parts),
             paddle_taps.prepare(artifact, folders[1]),
             Taps(model, artifact, runtime, options, inputs.images),
         )

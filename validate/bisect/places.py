@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convert.families.base import ModelSpec
 from validate.bisect.program import Operator, Program
 
 EMBEDDING, HEAD = "embedding", "head"
@@ -19,18 +21,19 @@ class Place:
     layer: str
 
 
-def locate(program: Program) -> dict[int, Place]:
-    """The place of each operator that works on activations, by its index.
+def locate(program: Program, parts: Sequence[str] = ModelSpec.block_parts) -> dict[int, Place]:
+    """The place of each operator that works on activations, by its index. parts: of a block, as its family says.
 
-    Blocks are counted: each has two LayerNorms and one Softmax. One LayerNorm more is the final one, and any more than
-    that stand before the first block. A program without a Softmax is one block.
+    Blocks are counted: each has one LayerNorm for each of its parts and one Softmax. One LayerNorm more is the final
+    one, and any more than that stand before the first block. A program without a Softmax is one block.
     """
+    count = len(parts)
     operators = [one for one in program.operators if program.operands(one)]
     norms = sum(one.kind == "layer_norm" for one in operators)
     depth = sum(one.kind == "softmax" for one in operators)
-    if not depth or norms < 2 * depth:
+    if not depth or norms < count * depth:
         return {one.index: Place("model", _layer(program.parameters_of(one)) or "model") for one in operators}
-    first = max(norms - 2 * depth - 1, 0)
+    first = max(norms - count * depth - 1, 0)
     seen, part, places = 0, EMBEDDING, {}
     for operator in operators:
         parameters = program.parameters_of(operator)
@@ -38,19 +41,18 @@ def locate(program: Program) -> dict[int, Place]:
             seen += 1
             inside = seen - 1 - first
             if inside >= 0:
-                part = HEAD if inside >= 2 * depth else f"blocks.{inside // 2}"
+                part = HEAD if inside >= count * depth else f"blocks.{inside // count}"
         block = part
         inside = seen - 1 - first
-        half = ("attn", "mlp")[inside % 2]
         layer = block
         named = _layer(parameters)
         if named and (_dotted(parameters) or block in (EMBEDDING, HEAD)):
             layer = named
         elif block.startswith("blocks"):
             if operator.kind == "layer_norm":
-                layer = f"{block}.norm{inside % 2 + 1}"
+                layer = f"{block}.norm{inside % count + 1}"
             elif not _residual(program, operator):
-                layer = f"{block}.{half}"
+                layer = f"{block}.{parts[inside % count]}"
             if named:
                 layer += f" ({named})"
         places[operator.index] = Place(block, layer)

@@ -14,10 +14,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from convert import artifact as artifacts
-from convert.artifact import MANIFEST, ONNX_FILE, Artifact
+from convert.artifact import ONNX_FILE, Artifact
 from convert.common.errors import CheckFailed
-from convert.common.files import sha256_file, write_json
+from convert.common.files import sha256_file
 from convert.common.isolate import JobError
+from convert.manifest import FileEntry, Port
 from runtimes.base import Options, Runtime
 from runtimes.infer import infer_all
 from validate.bisect.graph import Graph
@@ -97,11 +98,9 @@ def write(graph: Graph, artifact: Artifact, tensors: Sequence[str]) -> Artifact:
     file.write_bytes(model.SerializeToString())
     files = [file, *(graph.folder / name for name in graph.weights_sha256)]
     hashes = {file.name: sha256_file(file), **graph.weights_sha256}
-    entries = {one.name: {"bytes": one.stat().st_size, "sha256": hashes[one.name]} for one in files}
-    outputs = [_port(value) for value in model.graph.output]
-    manifest = {**artifact.manifest, "files": entries, "outputs": outputs}
-    write_json(graph.folder / MANIFEST, manifest)
-    return artifacts.load(graph.folder)
+    entries = {one.name: FileEntry(one.stat().st_size, hashes[one.name]) for one in files}
+    outputs = tuple(_port(value) for value in model.graph.output)
+    return artifacts.save(graph.folder, replace(artifact.manifest, files=entries, outputs=outputs))
 
 
 def cut(graph: Graph, tensors: Sequence[str]) -> onnx.ModelProto:
@@ -134,10 +133,10 @@ def cut(graph: Graph, tensors: Sequence[str]) -> onnx.ModelProto:
     return model
 
 
-def _port(value: onnx.ValueInfoProto) -> dict[str, Any]:
+def _port(value: onnx.ValueInfoProto) -> Port:
     dims = value.type.tensor_type.shape.dim
-    shape = [dim.dim_value if dim.HasField("dim_value") else "batch" for dim in dims]
-    return {"name": value.name, "dtype": "float32", "shape": shape or [1]}
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else "batch" for dim in dims)
+    return Port(value.name, "float32", shape or (1,))
 
 
 def _described(tensors: list[str]) -> str:

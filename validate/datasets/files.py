@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convert.common.errors import InputError
-from convert.images.inputs import IMAGE_SUFFIXES
 from convert.images.preprocess import UnreadableImage
+from convert.images.sources import IMAGE_SUFFIXES
 
 # What git leaves in a checkout where Git LFS has not fetched the file itself, and the size that it stays below.
 # Source: the specification of Git LFS, docs/spec.md.

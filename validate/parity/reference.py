@@ -75,8 +75,8 @@ def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
 
 def _key(artifact: Artifact, inputs: Inputs) -> str:
     """How a reference was computed and from what: another method, program or image is another file."""
-    files = artifact.manifest["files"]
-    paddle = [files[name]["sha256"] for name in (PADDLE_PROGRAM, PADDLE_PARAMS)]
+    files = artifact.manifest.files
+    paddle = [files[name].sha256 for name in (PADDLE_PROGRAM, PADDLE_PARAMS)]
     return sha256_json({"method": NAME, "paddle": paddle, "inputs": inputs.sha256})
 
 

@@ -137,7 +137,7 @@ def _holds(folder: Path, description: dict[str, Any]) -> bool:
 
 
 def _link_model(artifact: Artifact, folder: Path) -> None:
-    for name in (MANIFEST, *artifact.manifest["files"]):
+    for name in (MANIFEST, *artifact.manifest.files):
         source, target = artifact.path / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

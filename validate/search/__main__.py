@@ -14,6 +14,7 @@ from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request
+from convert.common import typed
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.models import find_all
@@ -94,7 +95,7 @@ def main(
     request = Request(names[0], weights, INT8, root=root, calibration=calibration)
     folder = out or (store.newest_run() if resume else store.new_run())
     trials, first = _prepare(request, settings, folder)
-    noise = first.manifest["signal_to_noise_db"]
+    noise = first.manifest.signal_to_noise_db or {}
     ladder = _begin(trials, first, resume)
 
     def holds(kept: Kept) -> bool:
@@ -135,24 +136,25 @@ def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials
     first, _ = cli.obtain_loudly(request)
     dataset = settings.dataset(first.classes)
     overlap.refuse([first], dataset)
-    path = first.manifest["recipe"]["calibration"]
+    path = first.manifest.recipe.calibration if first.manifest.recipe else None
     settled = replace(request, calibration=Path(path) if path else None)
     return Trials(settled, runtimes, dataset, settings, folder, Reporter()), first
 
 
 def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
     """The ladder, new or as far as it got, with the reference measured."""
-    base = artifacts.load((first.path / first.manifest["base"]["path"]).resolve())
+    assert first.manifest.base
+    base = artifacts.load((first.path / first.manifest.base.path).resolve())
     facts = {
         "model": first.model,
         "precision": INT8,
         "keep": float(trials.settings.bar),
         "images": images_key(trials.dataset),
-        "calibration": first.manifest["calibration"],
-        "signal_to_noise_db": first.manifest["signal_to_noise_db"],
+        "calibration": typed.table(first.manifest.calibration),
+        "signal_to_noise_db": dict(first.manifest.signal_to_noise_db or {}),
     }
     asked = {runtime.name: asdict(trials.settings.asked.options(runtime, INT8)) for runtime in trials.runtimes}
-    key = sha256_json([base.sha256, facts, asked, trials.settings.batch, first.manifest["tools"]])
+    key = sha256_json([base.sha256, facts, asked, trials.settings.batch, dict(first.manifest.tools)])
     ladder = ladders.begin(trials.folder, key, facts, resume)
     reference = trials.reference(base)
     ladder.facts = {**facts, "reference_top1": reference["top1"], "images_counted": reference["images"]}

@@ -52,7 +52,8 @@ class Trials:
         artifact, _ = variant(replace(self.request, keep_fp32=kept), self.target, say)
         records = self._measure(artifact, self.runtimes, self.request.precision)
         top1 = {record["runtime"]: record["top1"] for record in records}
-        lowered = artifact.manifest["multiplying"]["lowered"]
+        assert artifact.manifest.multiplying
+        lowered = artifact.manifest.multiplying.lowered
         return Rung(kept, lowered, artifact.sha256, top1, all(record["passed"] for record in records))
 
     def newest(self, rung: Rung) -> None:

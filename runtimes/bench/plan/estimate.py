@@ -170,8 +170,8 @@ def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
 
 def model_bytes(artifact: Artifact) -> int:
     """Size of the model on disk: of the ONNX file with what lies beside it."""
-    files = artifact.manifest["files"]
-    return sum(int(entry["bytes"]) for name, entry in files.items() if name.startswith(artifact.onnx.name))
+    files = artifact.manifest.files
+    return sum(entry.bytes for name, entry in files.items() if name.startswith(artifact.onnx.name))
 
 
 def memory_bytes(cell: Cell) -> int:
@@ -193,15 +193,11 @@ def _at(cell: Cell, images: int, sessions: int) -> int:
 
 
 def _activations(artifact: Artifact) -> int:
-    """Bytes of one image and of the widest block that it goes through, in FP32: the input of a block, query, key and
-    value, the hidden layer of the MLP, and every head's attention."""
-    image = 3 * artifact.image_size**2
-    spec = artifact.manifest["spec"]
+    """Bytes of one image and of the widest block that it goes through, in FP32."""
+    spec = artifact.spec
     if spec is None:
-        return 4 * image * _ACTIVATIONS_PER_IMAGE_BYTE
-    tokens = (int(spec["img_size"]) // int(spec["patch_size"])) ** 2 + 1
-    hidden = float(spec["mlp_ratio"]) * spec["embed_dim"]
-    return int(4 * (image + tokens * (4 * spec["embed_dim"] + hidden) + spec["num_heads"] * tokens**2))
+        return 4 * 3 * artifact.image_size**2 * _ACTIVATIONS_PER_IMAGE_BYTE
+    return 4 * spec.widest()
 
 
 def _nature(cell: Cell) -> Nature:
@@ -209,7 +205,7 @@ def _nature(cell: Cell) -> Nature:
 
 
 def _latency_s(cell: Cell, nature: Nature) -> float:
-    macs = float(cell.artifact.manifest["macs"]["total"])
+    macs = float(cell.artifact.manifest.macs.total)
     if cell.options.device == "CPU":
         rate = nature.rate * min(cell.options.thread_count(), usable_cores())
     else:
@@ -261,7 +257,7 @@ def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> 
         if proof(record, stored).passed is not None or recall(cell, record, machine):
             continue
         checked.add(one)
-        nature, macs = _nature(cell), float(cell.artifact.manifest["macs"]["total"])
+        nature, macs = _nature(cell), float(cell.artifact.manifest.macs.total)
         gigabytes, passes = model_bytes(cell.artifact) / 1e9, len(cell.options.batches)
         per_image_s = _latency_s(cell, nature) / cell.batch
         seconds += nature.start_s + nature.load_s * gigabytes + _PARITY_IMAGES * passes * per_image_s

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from filelock import FileLock
 
 from convert.common.errors import InputError
 from convert.weights import download
@@ -278,3 +279,15 @@ def test_places_can_be_changed_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("VITBENCH_CACHE", str(tmp_path))
     assert download.pretrained_url("M") == "http://localhost:8000/weights/M_pretrained.pdparams"
     assert download.cache_folder() == tmp_path
+
+
+def test_a_second_process_waits_for_the_first(site, tmp_path, capsys):
+    with FileLock(tmp_path / "file.bin.lock"):
+        waiting = threading.Thread(target=fetch, args=(site, tmp_path))
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        assert not site.asked
+        assert "another process is downloading it" in capsys.readouterr().err
+    waiting.join(10)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT

@@ -13,12 +13,14 @@ from safetensors.numpy import save_file
 
 from convert import zoo
 from convert.common.errors import InputError
-from convert.families import layouts
-from convert.families.spec import ModelSpec, Preprocessing, load_spec
+from convert.families.base import load_spec
+from convert.families.spec import Preprocessing
+from convert.families.vit import VisionTransformerSpec
+from convert.manifest import WeightsOrigin
 from convert.weights import download, seeded
 from convert.weights import resolve as weights
 
-TOY = ModelSpec(
+TOY = VisionTransformerSpec(
     name="toy",
     img_size=32,
     patch_size=16,
@@ -33,7 +35,7 @@ BASE = zoo.MODELS["ViT_base_patch16_224"]
 
 
 def drawn(spec=TOY, seed=9):
-    return {name: tensor.read() for name, tensor in seeded.tensors(seed, spec.state_shapes()).items()}
+    return {name: tensor.read() for name, tensor in seeded.tensors(seed, spec).items()}
 
 
 def transposed(arrays):
@@ -105,9 +107,9 @@ def test_files(tmp_path, suffix, form):
     given = save(tmp_path / f"toy{suffix}", form(arrays))
     state = weights.resolve(given, TOY)
     assert_same(state, arrays)
-    assert (state.kind, state.source, state.note) == ("file", given, "")
-    assert state.sha256 == hashlib.sha256(Path(given).read_bytes()).hexdigest()
-    assert weights.fingerprint(given, TOY) == weights.Fingerprint("file", given, state.sha256)
+    assert (state.origin.kind, state.origin.source, state.origin.note) == ("file", given, "")
+    assert state.origin.sha256 == hashlib.sha256(Path(given).read_bytes()).hexdigest()
+    assert weights.fingerprint(given, TOY) == WeightsOrigin(kind="file", source=given, sha256=state.origin.sha256)
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())
@@ -121,7 +123,7 @@ def test_files_of_a_model_without_qkv_bias(tmp_path, suffix, form):
 
 def test_jax_attention_is_the_same_attention():
     """Query, key and value of a token, as Flax computes them and as PaddleClas unpacks them, and the way out."""
-    pieces = layouts.jax(TOY)
+    pieces = TOY.jax_layout()
     random = np.random.default_rng(0)
 
     def of(name):
@@ -244,11 +246,11 @@ def test_what_weights_may_be(given, message):
 def test_seeded():
     state = weights.resolve("seeded:9", TOY)
     assert_same(state, drawn())
-    assert (state.kind, state.source, state.note) == ("seeded", "seeded:9", "")
-    assert state.sha256 == seeded.recipe_sha256(9, TOY.state_shapes())
-    assert weights.fingerprint("seeded:9", TOY) == weights.Fingerprint("seeded", "seeded:9", state.sha256)
+    assert (state.origin.kind, state.origin.source, state.origin.note) == ("seeded", "seeded:9", "")
+    assert state.origin.sha256 == seeded.recipe_sha256(9, TOY.state_shapes())
+    assert weights.fingerprint("seeded:9", TOY) == state.origin
     assert weights.fingerprint("seeded:009", TOY) == weights.fingerprint("seeded:9", TOY)
-    assert weights.resolve("seeded", TOY).source == "seeded:0"
+    assert weights.resolve("seeded", TOY).origin.source == "seeded:0"
 
 
 @pytest.mark.parametrize("spec", [TOY, dataclasses.replace(BASE, class_num=10)])
@@ -258,6 +260,7 @@ def test_a_model_of_ones_own_has_no_pretrained_weights(spec, monkeypatch):
         with pytest.raises(InputError, match=r"--weights pretrained: .*PaddleClas publishes"):
             function("pretrained", spec)
         found = function("auto", spec)
+        found = getattr(found, "origin", found)
         assert (found.kind, found.source) == ("seeded", "seeded:0")
         assert found.note.startswith(f"pretrained weights of {spec.name} could not be had (")
         assert found.note.endswith("): seeded weights instead, so accuracy means nothing")
@@ -278,8 +281,8 @@ def test_auto_without_network_is_seeded_and_says_why(published):
     assert weights.fingerprint("auto", TOY) is None
     assert weights.fingerprint("pretrained", TOY) is None
     state = weights.resolve("auto", TOY, progress=False)
-    assert (state.kind, state.source) == ("seeded", "seeded:0")
-    assert state.note == (
+    assert (state.origin.kind, state.origin.source) == ("seeded", "seeded:0")
+    assert state.origin.note == (
         "pretrained weights of toy could not be had (http://127.0.0.1:9/dygraph/toy_pretrained.pdparams: "
         "no connection): seeded weights instead, so accuracy means nothing"
     )
@@ -292,10 +295,11 @@ def test_a_cached_file_is_pretrained(published, choice):
     arrays = drawn()
     sha256 = hashlib.sha256(Path(save(published, arrays)).read_bytes()).hexdigest()
     known = weights.fingerprint(choice, TOY)
-    assert known == weights.Fingerprint("pretrained", f"http://127.0.0.1:9/dygraph/{published.name}", sha256)
+    url = f"http://127.0.0.1:9/dygraph/{published.name}"
+    assert known == WeightsOrigin(kind="pretrained", source=url, sha256=sha256)
     state = weights.resolve(choice, TOY)
     assert_same(state, arrays)
-    assert (state.kind, state.source, state.sha256, state.note) == ("pretrained", known.source, sha256, "")
+    assert state.origin == known
 
 
 def test_a_cached_file_that_changed_is_an_error_and_not_seeded(published):
@@ -341,6 +345,6 @@ def test_a_trained_model_of_pytorch(shared_data):
     state = weights.resolve(str(folder / "vit_tiny_patch16_224.safetensors"), spec)
     assert {name: tensor.read().shape for name, tensor in state.tensors.items()} == spec.state_shapes()
     assert sum(tensor.read().size for tensor in state.tensors.values()) == 5_717_416
-    for name, tensor in seeded.tensors(0, spec.state_shapes()).items():
+    for name, tensor in seeded.tensors(0, spec).items():
         if name.endswith("weight") and len(tensor.shape) == 2:  # what is seeded has the spread of what is trained
             assert 1 / 3 < tensor.read().std() / state.tensors[name].read().std() < 3

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from convert import zoo
+from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
+
+BASE = zoo.MODELS["ViT_base_patch32_384"]
 
 # The sha256 of a few tensors, little-endian float32, as drawn when the recipe was written down. A difference means that
 # every seeded artifact and measurement made before is no longer reproducible: count up seeded.RECIPE instead.
@@ -20,7 +23,8 @@ GOLDEN = {
 
 @pytest.mark.parametrize(("drawn", "sha256"), GOLDEN.items())
 def test_the_same_bits_everywhere(drawn, sha256):
-    array = seeded.draw(*drawn)
+    _, name, shape = drawn
+    array = seeded.draw(*drawn, *BASE.spread(name, shape))
     assert hashlib.sha256(array.astype("<f4").tobytes()).hexdigest() == sha256
 
 
@@ -31,22 +35,22 @@ def test_the_recipe_in_whole_numbers():
     sums = [sum(int(word) >> shift & 0xFFFF for shift in (0, 16, 32, 48)) - 131070 for word in words]
     scale = np.float32(0.56 / math.sqrt(4 * (65536**2 - 1) / 12))
     expected = [np.float32(value) * scale + np.float32(0) for value in sums]
-    assert seeded.draw(5, "cls_token", (1, 1, 16)).ravel().tolist() == [float(value) for value in expected]
+    assert seeded.draw(5, "cls_token", (1, 1, 16), 0, 0.56).ravel().tolist() == [float(value) for value in expected]
 
 
 def test_a_tensor_depends_on_seed_and_name_and_on_nothing_drawn_before():
-    shapes = {"blocks.0.norm1.bias": (64,), "blocks.1.norm1.bias": (64,)}
-    tensors = seeded.tensors(0, shapes)
+    spec = VisionTransformerSpec("narrow", embed_dim=64, depth=2, num_heads=2)
+    tensors = seeded.tensors(0, spec)
     second, first = tensors["blocks.1.norm1.bias"].read(), tensors["blocks.0.norm1.bias"].read()
     assert np.array_equal(first, tensors["blocks.0.norm1.bias"].read())
     assert not np.array_equal(first, second)
-    assert not np.array_equal(first, seeded.tensors(1, shapes)["blocks.0.norm1.bias"].read())
+    assert not np.array_equal(first, seeded.tensors(1, spec)["blocks.0.norm1.bias"].read())
 
 
 def test_how_many_values_are_drawn_at_once_does_not_matter(monkeypatch):
-    whole = seeded.draw(0, "pos_embed", (1, 197, 192))
+    whole = seeded.draw(0, "pos_embed", (1, 197, 192), 0, 0.47)
     monkeypatch.setattr(seeded, "_CHUNK", 1000)
-    assert np.array_equal(whole, seeded.draw(0, "pos_embed", (1, 197, 192)))
+    assert np.array_equal(whole, seeded.draw(0, "pos_embed", (1, 197, 192), 0, 0.47))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +69,8 @@ def test_how_many_values_are_drawn_at_once_does_not_matter(monkeypatch):
     ],
 )
 def test_spread_is_that_of_a_trained_model(name, mean, deviation):
-    shape = zoo.MODELS["ViT_base_patch32_384"].state_shapes()[name]
-    array = seeded.draw(0, name, shape)
+    shape = BASE.state_shapes()[name]
+    array = seeded.tensors(0, BASE)[name].read()
     error = 5 / math.sqrt(array.size)  # five standard errors of the mean, in standard deviations
     assert array.dtype == np.float32
     assert array.shape == shape

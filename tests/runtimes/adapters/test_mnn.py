@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.vit import VisionTransformerSpec
+from convert.manifest import FileEntry
 from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
@@ -29,9 +31,9 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
-    table = toy_artifact.manifest["spec"]
-    spec = ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    spec = toy_artifact.spec
+    assert isinstance(spec, VisionTransformerSpec)
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
     return forward(spec, state, images)
 
 
@@ -47,9 +49,9 @@ def off(logits: np.ndarray, expected: np.ndarray) -> float:
 
 def with_model(artifact: Artifact, folder: Path, content: bytes) -> Artifact:
     """Another artifact, with a model.onnx of that content."""
-    files = {"model.onnx": {"bytes": len(content), "sha256": str(hash(content))}}
+    files = {"model.onnx": FileEntry(len(content), str(hash(content)))}
     (folder / "model.onnx").write_bytes(content)
-    return Artifact(folder, {**artifact.manifest, "files": files})
+    return Artifact(folder, replace(artifact.manifest, files=files))
 
 
 def test_batches_change_and_results_stay(
@@ -203,6 +205,7 @@ def test_weights_beside_the_model_and_several_outputs(
 # install or send passes the audit hook.
 _ALONE = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 started = []

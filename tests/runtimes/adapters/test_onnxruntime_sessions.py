@@ -268,7 +268,7 @@ def test_types_stand_in_the_file(pretence: Pretence, toy_artifact: Artifact, run
 def test_an_artifact_that_is_not_what_it_says_is_seen(
     pretence: Pretence, toy_artifact: Artifact, options: Options
 ) -> None:
-    says = Artifact(toy_artifact.path, {**toy_artifact.manifest, "precision": "fp16"})
+    says = Artifact(toy_artifact.path, replace(toy_artifact.manifest, precision="fp16"))
     options = replace(options, precision="fp16")
     for runtime in (ORT_CUDA, ORT_TENSORRT):
         with runtime.open(says, options) as session:

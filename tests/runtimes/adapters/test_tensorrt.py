@@ -16,6 +16,7 @@ import onnx
 import pytest
 
 from convert.artifact import Artifact
+from convert.manifest import FileEntry
 from runtimes.adapters.tensorrt import TENSORRT, plan
 from runtimes.base import Options, UnavailableError, discrepancy
 from runtimes.gpu import cuda
@@ -190,7 +191,7 @@ def test_all_outputs_by_name(pretence: Pretence, toy_artifact: Artifact, tmp_pat
     inner = next(node for node in model.graph.node if node.op_type == "LayerNormalization").output[0]
     model.graph.output.append(onnx.helper.make_tensor_value_info(inner, onnx.TensorProto.FLOAT, ["n", 17, 16]))
     onnx.save(model, tmp_path / "model.onnx")
-    several = Artifact(tmp_path, {**toy_artifact.manifest, "files": {"model.onnx": {"sha256": "several"}}})
+    several = Artifact(tmp_path, replace(toy_artifact.manifest, files={"model.onnx": FileEntry(1, "several")}))
     made = Pretence(trt, pretence.cuda, several.onnx)
     made.profiles = pretence.profiles
     sys.modules["tensorrt_rtx"].Runtime = made.module().Runtime

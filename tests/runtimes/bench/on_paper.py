@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.artifact import Artifact
+from convert.manifest import from_table
 from runtimes.base import Options, Runtime, Setting
 from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
 
@@ -20,23 +21,25 @@ def runtime(name: str = "ort-cpu", precisions: tuple[str, ...] = ("fp32",), **ch
 
 
 def artifact(model: str = "vit", megabytes: int = 100, folder: Path = Path("nowhere"), **changes: Any) -> Artifact:
-    spec = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "mlp_ratio": 4, "num_heads": 2}
-    manifest = {
+    preprocessing = {"resize_short": 36, "crop": 32}
+    spec = {"name": model, "img_size": 32, "patch_size": 8, "embed_dim": 16, "num_heads": 2}
+    table = {
         "model": model,
         "precision": "fp32",
         "opset": 17,
         "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", 3, 32, 32]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 7]}],
-        "preprocessing": {"resize_short": 36, "crop": 32, "interpolation": "bilinear", "mean": [0.5], "std": [0.5]},
+        "preprocessing": preprocessing,
         "weights": {"kind": "seeded", "source": "seeded:0", "sha256": "0", "note": "", "requested": "seeded:0"},
         "macs": {"published": 10**10, "total": 10**10},
         "parameters": {"published": 1, "total": 1},
         "files": {"model.onnx": {"bytes": megabytes << 20, "sha256": model}},
         "notes": [],
-        "spec": spec,
+        "spec": {**spec, "preprocessing": preprocessing},
         **changes,
     }
-    return Artifact(folder / model / "fp32", manifest)
+    table["macs"] = {"published": 10**10, **table["macs"]}
+    return Artifact(folder / model / "fp32", from_table(table))
 
 
 def cell(model: Artifact | None = None, on: Runtime | None = None, batch: int = 1, **changes: Any) -> Cell:

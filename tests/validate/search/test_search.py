@@ -55,7 +55,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     seen: list[tuple[str, ...]] = []
 
     def measure(self: Trials, artifact: Artifact, runtimes: Any, precision: str) -> list[dict[str, Any]]:
-        kept = tuple(entry["operator"] for entry in artifact.manifest.get("kept_fp32", []))
+        kept = tuple(entry.operator for entry in artifact.manifest.kept_fp32 or ())
         if precision == "int8":
             seen.append(kept)
         top1 = 1.0 if precision == "fp32" or NEEDED in kept else 0.5 + len(kept) / 100
@@ -89,8 +89,8 @@ def test_the_operator_that_matters_is_the_only_one_kept(
     result = search()
     assert result.exit_code == 0, result.stderr
     made = artifacts.load(tmp_path / "artifacts" / "toy" / "int8")
-    assert [entry["operator"] for entry in made.manifest["kept_fp32"]] == [NEEDED]
-    assert f"--keep-fp32 {NEEDED}" in made.manifest["command"]
+    assert [entry.operator for entry in made.manifest.kept_fp32 or ()] == [NEEDED]
+    assert f"--keep-fp32 {NEEDED}" in made.manifest.command
     ladder = json.loads((tmp_path / "run" / LADDER).read_text())
     assert ladder["chosen"] == [NEEDED]
     assert [tuple(rung["kept_fp32"]) for rung in ladder["rungs"]] == tried

@@ -11,7 +11,7 @@ import pytest
 from convert.common import isolate
 from convert.common.errors import InputError
 
-HERE = "tests.convert.test_isolate"
+HERE = "tests.convert.common.test_isolate"
 
 
 def answer(payload: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import onnx
@@ -11,17 +12,17 @@ from onnx import helper, numpy_helper
 from convert.artifact import Artifact
 from convert.common.errors import GraphError
 from convert.export import graph
-from convert.families.spec import ModelSpec, Preprocessing
+from convert.families.vit import VisionTransformerSpec
 
 
 @pytest.fixture
-def spec(toy_artifact: Artifact) -> ModelSpec:
-    table = toy_artifact.manifest["spec"]
-    return ModelSpec(**{**table, "preprocessing": Preprocessing(**table["preprocessing"])})
+def spec(toy_artifact: Artifact) -> VisionTransformerSpec:
+    assert isinstance(toy_artifact.spec, VisionTransformerSpec)
+    return toy_artifact.spec
 
 
 @pytest.fixture
-def model(toy_artifact: Artifact, spec: ModelSpec) -> onnx.ModelProto:
+def model(toy_artifact: Artifact, spec: VisionTransformerSpec) -> onnx.ModelProto:
     """The toy's graph with its weights declared, as `check_spec` sees it."""
     loaded = onnx.load(toy_artifact.onnx)
     shapes = spec.state_shapes()
@@ -75,7 +76,7 @@ def name(model: onnx.ModelProto) -> None:
     model.graph.input[0].name = "image"
 
 
-def test_the_graph_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> None:
+def test_the_graph_as_it_is_holds(model: onnx.ModelProto, spec: VisionTransformerSpec) -> None:
     graph.check_spec(model, spec)
 
 
@@ -94,7 +95,7 @@ def test_the_graph_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> No
     ],
 )
 def test_what_differs_is_named(
-    model: onnx.ModelProto, spec: ModelSpec, change: Callable[[onnx.ModelProto], None], message: str
+    model: onnx.ModelProto, spec: VisionTransformerSpec, change: Callable[[onnx.ModelProto], None], message: str
 ) -> None:
     change(model)
     with pytest.raises(GraphError, match=message):
@@ -126,7 +127,7 @@ def one_token(model: onnx.ModelProto) -> None:
     model.graph.node.insert(at, early)
 
 
-def test_the_form_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> None:
+def test_the_form_as_it_is_holds(model: onnx.ModelProto, spec: VisionTransformerSpec) -> None:
     graph.check_form(model, spec)
 
 
@@ -141,15 +142,15 @@ def test_the_form_as_it_is_holds(model: onnx.ModelProto, spec: ModelSpec) -> Non
     ],
 )
 def test_another_form_is_named(
-    model: onnx.ModelProto, spec: ModelSpec, change: Callable[[onnx.ModelProto], None], message: str
+    model: onnx.ModelProto, spec: VisionTransformerSpec, change: Callable[[onnx.ModelProto], None], message: str
 ) -> None:
     change(model)
     with pytest.raises(GraphError, match=message):
         graph.check_form(model, spec)
 
 
-def test_another_depth_is_named(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    deeper = ModelSpec(**{**spec.__dict__, "depth": 3})
+def test_another_depth_is_named(model: onnx.ModelProto, spec: VisionTransformerSpec) -> None:
+    deeper = dataclasses.replace(spec, depth=3)
     with pytest.raises(GraphError, match="5 LayerNormalization instead of 7"):
         graph.check_spec(model, deeper)
 

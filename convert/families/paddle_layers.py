@@ -1,4 +1,6 @@
-"""The vision transformer as a Paddle layer: the architecture of PaddleClas' ViTs, inference only.
+"""What vision transformers are built of as Paddle layers, inference only.
+
+This file imports Paddle: families import it where a layer is made, and nowhere else.
 
 Parameters carry the names of PaddleClas' state dict in the program too, not only in `state_dict()`, so that a tensor
 has one name in the checkpoint, in the Paddle program and in the ONNX graph.
@@ -6,22 +8,50 @@ has one name in the checkpoint, in the Paddle program and in the ONNX graph.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the field's customary name
 from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant
 
-from convert.families.spec import ModelSpec
-
 # Every parameter is filled from a state dict: drawing initial values would only cost time.
 _ZERO = Constant(0.0)
+
+
+class Sizes(Protocol):
+    """What the layers read of a spec, see `vit.VisionTransformerSpec`."""
+
+    @property
+    def patch_size(self) -> int: ...
+    @property
+    def patches(self) -> int: ...
+    @property
+    def class_tokens(self) -> tuple[str, ...]: ...
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def embed_dim(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def num_heads(self) -> int: ...
+    @property
+    def mlp_dim(self) -> int: ...
+    @property
+    def qkv_bias(self) -> bool: ...
+    @property
+    def attention_scale(self) -> float: ...
+    @property
+    def epsilon(self) -> float: ...
 
 
 def _named(name: str) -> ParamAttr:
     return ParamAttr(name=name, initializer=_ZERO)
 
 
-def _linear(name: str, inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """A linear layer whose parameters are called `name`.weight and `name`.bias."""
     return nn.Linear(inputs, outputs, _named(f"{name}.weight"), _named(f"{name}.bias") if bias else False)
 
 
@@ -32,9 +62,9 @@ def _layer_norm(name: str, dim: int, epsilon: float) -> nn.LayerNorm:
 class PatchEmbed(nn.Layer):
     """(batch, 3, size, size) -> (batch, patches, dim)."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: Sizes) -> None:
         super().__init__()
-        self.shape = (-1, spec.embed_dim, spec.tokens - 1)
+        self.shape = (-1, spec.embed_dim, spec.patches)
         self.proj = nn.Conv2D(
             3,
             spec.embed_dim,
@@ -51,14 +81,14 @@ class PatchEmbed(nn.Layer):
 class Attention(nn.Layer):
     """Multi-head self-attention with q, k and v packed into one projection."""
 
-    def __init__(self, name: str, spec: ModelSpec) -> None:
+    def __init__(self, name: str, spec: Sizes) -> None:
         super().__init__()
         dim = spec.embed_dim
         self.packed = (-1, spec.tokens, 3, spec.num_heads, dim // spec.num_heads)
         self.joined = (-1, spec.tokens, dim)
         self.scale = spec.attention_scale
-        self.qkv = _linear(f"{name}.qkv", dim, 3 * dim, spec.qkv_bias)
-        self.proj = _linear(f"{name}.proj", dim, dim)
+        self.qkv = linear(f"{name}.qkv", dim, 3 * dim, spec.qkv_bias)
+        self.proj = linear(f"{name}.proj", dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         # (3, batch, heads, tokens, dim / heads)
@@ -68,17 +98,17 @@ class Attention(nn.Layer):
 
 
 class Mlp(nn.Layer):
-    def __init__(self, name: str, spec: ModelSpec) -> None:
+    def __init__(self, name: str, spec: Sizes) -> None:
         super().__init__()
-        self.fc1 = _linear(f"{name}.fc1", spec.embed_dim, spec.mlp_dim)
-        self.fc2 = _linear(f"{name}.fc2", spec.mlp_dim, spec.embed_dim)
+        self.fc1 = linear(f"{name}.fc1", spec.embed_dim, spec.mlp_dim)
+        self.fc2 = linear(f"{name}.fc2", spec.mlp_dim, spec.embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
 
 
 class Block(nn.Layer):
-    def __init__(self, name: str, spec: ModelSpec) -> None:
+    def __init__(self, name: str, spec: Sizes) -> None:
         super().__init__()
         self.norm1 = _layer_norm(f"{name}.norm1", spec.embed_dim, spec.epsilon)
         self.attn = Attention(f"{name}.attn", spec)
@@ -90,27 +120,25 @@ class Block(nn.Layer):
         return x + self.mlp(self.norm2(x))
 
 
-class VisionTransformer(nn.Layer):
-    """(batch, 3, img_size, img_size) float32 -> logits (batch, class_num) float32.
+class Encoder(nn.Layer):
+    """All of a vision transformer but its head. All parameters are zero until they are set."""
 
-    Source: PaddleClas, `ppcls/arch/backbone/model_zoo/vision_transformer.py`; `state_dict()` has the same keys and
-    shapes. All parameters are zero until they are set.
-    """
-
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: Sizes) -> None:
         super().__init__()
         dim = spec.embed_dim
+        self.class_tokens = spec.class_tokens
         self.patch_embed = PatchEmbed(spec)
         self.pos_embed = self.create_parameter((1, spec.tokens, dim), attr=_named("pos_embed"))
-        self.cls_token = self.create_parameter((1, 1, dim), attr=_named("cls_token"))
+        for name in spec.class_tokens:
+            self.add_parameter(name, self.create_parameter((1, 1, dim), attr=_named(name)))
         self.blocks = nn.LayerList([Block(f"blocks.{i}", spec) for i in range(spec.depth)])
         self.norm = _layer_norm("norm", dim, spec.epsilon)
-        self.head = _linear("head", dim, spec.class_num)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, 3, img_size, img_size) float32 -> normalised tokens (batch, tokens, dim)."""
         x = self.patch_embed(x)
-        cls_token = self.cls_token.expand((paddle.shape(x)[0], -1, -1))
-        x = paddle.concat((cls_token, x), axis=1) + self.pos_embed
+        tokens = [getattr(self, name).expand((paddle.shape(x)[0], -1, -1)) for name in self.class_tokens]
+        x = paddle.concat((*tokens, x), axis=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x)[:, 0])
+        return self.norm(x)

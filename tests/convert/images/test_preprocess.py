@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from convert.families.spec import Preprocessing
 from convert.images.preprocess import UnreadableImage, crop, decode, normalise, preprocess
 
 # With this mean and std the output is the pixel's value in [0, 1]: value/255 * 1.0.
-PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+PLAIN: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -14,8 +14,9 @@ from convert.common.errors import GraphError
 from convert.export import counts as flops
 from convert.export import graph
 from convert.export.rewrite import apply
-from convert.families.spec import ModelSpec
-from tests.convert.rewrite.conftest import Run
+from convert.families.base import Rewrite
+from convert.families.vit import VisionTransformerSpec
+from tests.convert.export.rewrite.conftest import Run
 
 OPSETS = ["at_17", "at_20"]
 
@@ -39,7 +40,9 @@ def test_the_logits_stay(run: Run, opset: str, batch: int, request: pytest.Fixtu
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_every_rule_is_applied_and_the_form_holds(spec: ModelSpec, opset: str, request: pytest.FixtureRequest) -> None:
+def test_every_rule_is_applied_and_the_form_holds(
+    spec: VisionTransformerSpec, opset: str, request: pytest.FixtureRequest
+) -> None:
     plain = request.getfixturevalue(opset)
     with pytest.raises(GraphError):
         graph.check_form(plain, spec)
@@ -73,7 +76,7 @@ def test_tensors_that_remain_keep_their_names(plain: onnx.ModelProto) -> None:
     assert [value.name for value in rewritten.graph.input] == [value.name for value in plain.graph.input]
 
 
-def test_what_is_computed_and_what_the_model_has(plain: onnx.ModelProto, spec: ModelSpec) -> None:
+def test_what_is_computed_and_what_the_model_has(plain: onnx.ModelProto, spec: VisionTransformerSpec) -> None:
     rewritten, _ = apply.rewrite(plain)
     shapes = spec.state_shapes()
     model, computed = flops.count_macs(plain, shapes), flops.count_macs(rewritten, shapes)
@@ -103,7 +106,7 @@ def seen_outside(model: onnx.ModelProto) -> None:
 
 @pytest.mark.parametrize("change", [other_axis, seen_outside])
 def test_a_block_that_does_not_match_is_named_by_its_rule(
-    plain: onnx.ModelProto, spec: ModelSpec, run: Run, change: Callable[[onnx.ModelProto], None]
+    plain: onnx.ModelProto, spec: VisionTransformerSpec, run: Run, change: Callable[[onnx.ModelProto], None]
 ) -> None:
     change(plain)
     rewritten, counts = apply.rewrite(plain)
@@ -162,8 +165,8 @@ def test_a_last_block_whose_tokens_are_not_alike_or_are_needed_stays(
 ) -> None:
     change(plain)
     rewritten, counts = apply.rewrite(plain)
-    assert counts[apply.LAST_BLOCK] == 0
-    assert counts[apply.HEADS] == 2
+    assert counts[Rewrite.LAST_BLOCK] == 0
+    assert counts[Rewrite.HEADS] == 2
     images = np.random.default_rng(1).standard_normal((2, 3, 32, 32), dtype=np.float32)
     expected = run(plain, images)
     np.testing.assert_allclose(run(rewritten, images), expected, atol=2e-6 * np.abs(expected).max())
@@ -182,7 +185,7 @@ def test_a_norm_over_two_axes_stays() -> None:
         )
         rewritten, counts = apply.rewrite(model)
         last = axis == rank - 1
-        assert counts[apply.LAST_AXIS] == int(last)
+        assert counts[Rewrite.LAST_AXIS] == int(last)
         assert attribute(rewritten.graph.node[0], "axis").i == (-1 if last else axis)
 
 

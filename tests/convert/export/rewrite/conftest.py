@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,30 +13,33 @@ from onnx import numpy_helper
 
 from convert.common import isolate
 from convert.export import graph
-from convert.families.spec import ModelSpec, load_spec
+from convert.families.base import load_spec
+from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 
 Run = Callable[[onnx.ModelProto, np.ndarray], np.ndarray]
 
 
 @pytest.fixture(scope="session")
-def spec(toy_toml: Path) -> ModelSpec:
-    return load_spec(toy_toml)
+def spec(toy_toml: Path) -> VisionTransformerSpec:
+    loaded = load_spec(toy_toml)
+    assert isinstance(loaded, VisionTransformerSpec)
+    return loaded
 
 
-def _plain(spec: ModelSpec, folder: Path, opset: int) -> onnx.ModelProto:
-    job = {"spec": dataclasses.asdict(spec), "folder": str(folder), "onnx": str(folder / "g.onnx"), "opset": opset}
+def _plain(spec: VisionTransformerSpec, folder: Path, opset: int) -> onnx.ModelProto:
+    job = {"spec": spec.table(), "folder": str(folder), "onnx": str(folder / "g.onnx"), "opset": opset}
     isolate.call("convert.export.program:export_spec", job)
     return graph.tidy(onnx.load(folder / "g.onnx"), spec.state_shapes())
 
 
 @pytest.fixture(scope="session")
-def at_17(spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
+def at_17(spec: VisionTransformerSpec, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     return _plain(spec, tmp_path_factory.mktemp("plain"), 17)
 
 
 @pytest.fixture(scope="session")
-def at_20(spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
+def at_20(spec: VisionTransformerSpec, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     return _plain(spec, tmp_path_factory.mktemp("plain"), 20)
 
 
@@ -54,9 +56,9 @@ def plain(at_17: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="session")
-def run(spec: ModelSpec) -> Run:
+def run(spec: VisionTransformerSpec) -> Run:
     """Logits of a graph with seeded weights, by ONNX Runtime without optimisations of its own."""
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec.state_shapes()).items()}
+    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
 
     def logits(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
         written = graph.without_declared(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.errors import CheckFailed, InputError
 from convert.images.inputs import seeded
+from convert.manifest import LoweringOptions
 from convert.precision import make
 from convert.precision.recipe import Recipe, images_of
 
@@ -60,10 +62,10 @@ def test_int8_is_symmetric_and_keeps_what_it_is_told_to(toy_toml: Path, tmp_path
     assert all(array.dtype == np.int8 and not array.any() for array in zero_points)
     assert stored["blocks.1.mlp.fc2.weight"].dtype == np.float32
     assert "blocks.0.mlp.fc2.weight" not in stored
-    assert [entry["operator"] for entry in variant.manifest["kept_fp32"]] == ["blocks.1.mlp.fc2"]
+    assert [entry.operator for entry in variant.manifest.kept_fp32 or ()] == ["blocks.1.mlp.fc2"]
     again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
     assert reused
-    assert again.manifest["recipe"]["keep_fp32"] == ["blocks.1.mlp.fc2"]
+    assert again.manifest.recipe == LoweringOptions(None, ("blocks.1.mlp.fc2",))
 
 
 def test_what_is_refused(toy_toml: Path, toy_root: Path, tmp_path: Path) -> None:
@@ -81,12 +83,12 @@ def test_an_operator_that_int8_costs_too_much_stays_fp32(
     toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = {"base": str(toy_artifact.path), "folder": str(tmp_path), "precision": "int8", "calibration": None}
-    noise = make.run_job({**job, "keep": None})["signal_to_noise_db"]
+    noise = make.run_job({**job, "keep_fp32": None})["signal_to_noise_db"]
     worst, second, *_ = noise
     monkeypatch.setattr(make, "LEAST_DB", (noise[worst] + noise[second]) / 2)
-    facts = make.run_job({**job, "keep": None})
+    facts = make.run_job({**job, "keep_fp32": None})
     assert [entry["operator"] for entry in facts["kept_fp32"]] == [worst]
-    assert make.run_job({**job, "keep": []})["kept_fp32"] == []
+    assert make.run_job({**job, "keep_fp32": []})["kept_fp32"] == ()
 
 
 def test_it_is_made_again_for_other_images_and_from_another_model(
@@ -98,22 +100,25 @@ def test_it_is_made_again_for_other_images_and_from_another_model(
         cv2.imwrite(str(photos / f"{i}.png"), np.random.default_rng(i).integers(0, 255, (40, 40, 3), np.uint8))
     request = Request(str(toy_toml), "seeded:1", "int8", root=root, calibration=photos)
     first, _ = obtain(request, shown.append)
-    assert first.manifest["calibration"]["images"] == 8
+    assert first.manifest.calibration
+    assert first.manifest.calibration.images == 8
     assert obtain(request, shown.append)[1]
     cv2.imwrite(str(photos / "0.png"), np.zeros((40, 40, 3), np.uint8))
     second, reused = obtain(request, shown.append)
     assert not reused
-    assert second.manifest["calibration"]["sha256"] != first.manifest["calibration"]["sha256"]
+    assert second.manifest.calibration
+    assert second.manifest.calibration.sha256 != first.manifest.calibration.sha256
     obtain(Request(str(toy_toml), "seeded:2", root=root), shown.append)
     with pytest.raises(InputError, match="not what it was made from any more"):
         _ = second.base
     third, reused = obtain(Request(str(toy_toml), precision="int8", root=root), shown.append)
     assert not reused
-    assert third.base.manifest["weights"]["source"] == "seeded:2"
+    assert third.base.manifest.weights.source == "seeded:2"
 
 
 def test_trained_weights_need_photos(toy_artifact: Artifact) -> None:
-    trained = {**toy_artifact.manifest, "weights": {**toy_artifact.manifest["weights"], "kind": "file"}}
+    weights = replace(toy_artifact.manifest.weights, kind="file")
+    trained = replace(toy_artifact.manifest, weights=weights)
     with pytest.raises(InputError, match=r"needs 8 or more images to calibrate on.*--calibration FOLDER"):
         images_of(Recipe("int8"), Artifact(toy_artifact.path, trained))
 

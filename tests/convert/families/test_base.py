@@ -1,12 +1,17 @@
+"""Specs of models: read from TOML, checked, and of the family that they name."""
+
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from convert.common.errors import InputError
-from convert.families.spec import ModelSpec, Preprocessing, load_spec
-from convert.zoo import MODELS, PUBLISHED
+from convert.families import base
+from convert.families.base import load_spec
+from convert.families.spec import Preprocessing
+from convert.families.vit import VisionTransformerSpec
 from tests.conftest import TOY_TOML
 
 
@@ -18,6 +23,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_spec_from_a_file(toy_toml: Path) -> None:
     spec = load_spec(toy_toml)
+    assert isinstance(spec, VisionTransformerSpec)
     assert (spec.tokens, spec.mlp_dim, spec.attention_scale) == (17, 48, 8**-0.5)
     assert spec.preprocessing == Preprocessing(36, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -39,6 +45,7 @@ def test_a_spec_from_a_file(toy_toml: Path) -> None:
         ("mean = [0.5, 0.5, 0.5]", "mean = [0.5, 0.5]", "mean must be three numbers"),
         ("std = [0.5, 0.5, 0.5]", "std = [0.5, 0, 0.5]", "std must be above zero"),
         ("crop = 32", 'crop = 32\ninterpolation = "cubic"', "interpolation = 'cubic' is none of"),
+        ("depth = 2", 'depth = 2\nfamily = "swin"', "family = 'swin' is none of deit, vit"),
         ("depth = 2", "depth 2", "cannot be read as TOML"),
         ("[preprocessing]", "[processing]", r"a \[preprocessing\] table is needed"),
     ],
@@ -50,21 +57,18 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
     assert "\n" not in error.value.message.strip()
 
 
-def test_small_is_the_odd_one() -> None:
-    small = MODELS["ViT_small_patch16_224"]
-    assert (small.embed_dim, small.depth, small.num_heads, small.mlp_ratio) == (768, 8, 8, 3)
-    assert (small.qkv_bias, small.epsilon) == (False, 1e-5)
-    assert small.attention_scale == 768**-0.5
-    assert "blocks.0.attn.qkv.bias" not in small.state_shapes()
+def test_families_are_the_files_that_there_are() -> None:
+    assert {name: family.__name__ for name, family in base.known().items()} == {
+        "vit": "VisionTransformerSpec",
+        "deit": "DistilledVisionTransformerSpec",
+    }
 
 
-def test_every_model_has_published_figures_and_its_preprocessing() -> None:
-    assert list(PUBLISHED) == list(MODELS)
-    for spec in MODELS.values():
-        assert spec.preprocessing.resize_short == {224: 256, 384: 384}[spec.img_size]
-        assert spec.preprocessing.mean == spec.preprocessing.std == (0.5, 0.5, 0.5)
+def test_a_spec_survives_a_journey_through_a_manifest() -> None:
+    for family in base.known().values():
+        spec = family("x", class_num=3)
+        assert base.from_spec_table(json.loads(json.dumps(spec.table()))) == spec
 
 
-def test_defaults_are_those_of_paddleclas() -> None:
-    spec = ModelSpec("x")
-    assert (spec.qkv_bias, spec.qk_scale, spec.epsilon, spec.mlp_ratio) == (False, None, 1e-5, 4)
+def test_a_spec_without_a_family_is_a_plain_one() -> None:
+    assert base.from_spec_table({"name": "x"}) == VisionTransformerSpec("x")

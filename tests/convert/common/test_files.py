@@ -48,3 +48,24 @@ def test_a_text_is_written_whole(tmp_path: Path) -> None:
         files.write_text(path, "\ud800")
     assert path.read_text() == "one"
     assert [file.name for file in path.parent.iterdir()] == ["text"]
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file"
+    files.write_bytes(target, b"first")
+    assert target.stat().st_mode & 0o777 == 0o644
+
+    def fail() -> None:
+        with files.new_file(target) as work:
+            work.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_bytes() == b"first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_text_keeps_its_ends_of_lines(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "text", "one\r\ntwö\n")
+    assert (tmp_path / "text").read_bytes() == "one\r\ntwö\n".encode()

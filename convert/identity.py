@@ -1,0 +1,76 @@
+"""What makes an artifact the one that is asked for: compared with its manifest, field by field."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from convert.artifact import Artifact
+from convert.families.base import ModelSpec
+from convert.manifest import LoweringOptions
+
+# Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
+# weights or the arithmetic of a lower precision; then every artifact is made again.
+# (tests/convert/test_identity.py holds the files that each number stands for.)
+CONVERTER = 1
+FP32 = "fp32"
+_VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
+_TOOLS = (_VITBENCH, "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
+_LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "ml-dtypes")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that can change an artifact.
+
+    spec: None for an inference model. weights: kind and sha256. tools: versions by name. base, keep_fp32, calibration:
+    of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the sha256 of each calibration image: none
+    for drawn ones, None where a precision needs no images.
+    """
+
+    precision: str
+    opset: int
+    spec: ModelSpec | None
+    weights: tuple[str, str]
+    tools: Mapping[str, str]
+    base: str | None = None
+    keep_fp32: tuple[str, ...] | None = None
+    calibration: tuple[str, ...] | None = None
+    converter: int = CONVERTER
+
+
+def of(artifact: Artifact) -> Identity:
+    """What an artifact that is there was made of."""
+    manifest = artifact.manifest
+    return Identity(
+        precision=manifest.precision,
+        opset=manifest.opset,
+        spec=artifact.spec,
+        weights=(manifest.weights.kind, manifest.weights.sha256),
+        tools=_foreign(manifest.tools),
+        base=manifest.base.sha256 if manifest.base else None,
+        keep_fp32=(manifest.recipe or LoweringOptions()).keep_fp32,
+        calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
+        converter=manifest.converter,
+    )
+
+
+def tools(precision: str) -> dict[str, str]:
+    """The versions of what makes an artifact of a precision, as a manifest has them."""
+    found = {}
+    for name in _TOOLS if precision == FP32 else _LOWERING_TOOLS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # onnxruntime is one of two packages
+            continue
+    return found
+
+
+def foreign_tools(precision: str) -> dict[str, str]:
+    """Those of `tools` that an artifact is known by: all but vitbench's own version."""
+    return _foreign(tools(precision))
+
+
+def _foreign(versions: Mapping[str, str]) -> dict[str, str]:
+    return {name: version for name, version in versions.items() if name != _VITBENCH}

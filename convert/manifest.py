@@ -1,0 +1,175 @@
+"""The manifest of an artifact: every field of `manifest.json`, with its type and its meaning.
+
+docs/formats.md says the same to users. The fields of lower precisions are absent from an FP32 artifact's manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from convert.common import typed
+from convert.common.typed import about
+from convert.families.spec import Preprocessing
+
+FORMAT = 2  # of new manifests; one without a number is of format 1
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the graph."""
+
+    name: str
+    dtype: str
+    shape: Annotated[tuple[int | str, ...], about("a free dimension is a string")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Multiply-accumulates for one image, or parameters."""
+
+    published: Annotated[int, about("counted as PaddleClas' page counts")]
+    total: Annotated[int, about("all of them")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacCounts(Counts):
+    """Multiply-accumulates for one image."""
+
+    computed: Annotated[int | None, about("of the ONNX graph as it was written; null where it was not counted")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsOrigin:
+    """Where the weights come from."""
+
+    kind: Annotated[str, about("pretrained, file or seeded")]
+    source: Annotated[str, about("URL, path or seeded:N")]
+    sha256: Annotated[str, about("of the file; of the recipe where they are seeded")]
+    note: Annotated[str | None, about("why other weights than the best were taken")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestedWeights(WeightsOrigin):
+    """Where the weights come from, and what was asked for."""
+
+    requested: Annotated[str, about("the `--weights` that was given")]
+
+    @property
+    def info(self) -> WeightsOrigin:
+        """Without what was asked for: as records have it."""
+        return WeightsOrigin(kind=self.kind, source=self.source, sha256=self.sha256, note=self.note)
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of the artifact as it was written."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BaseArtifact:
+    """The FP32 artifact that a lower precision was made from."""
+
+    path: Annotated[str, about("relative to the artifact's folder")]
+    sha256: Annotated[str, about("of that artifact: one hash over the hashes of its files")]
+
+
+@dataclass(frozen=True)
+class LoweringOptions:
+    """The options that a lower precision was made with."""
+
+    calibration: Annotated[str | None, about("`--calibration`: a folder, list or image file")] = None
+    keep_fp32: Annotated[
+        tuple[str, ...] | None, about("`--keep-fp32`: operators; null left the choice to what int8 costs each")
+    ] = None
+
+
+@dataclass(frozen=True)
+class OperatorCounts:
+    """How many multiplying operators there are."""
+
+    lowered: Annotated[int, about("in the lower precision")]
+    fp32: Annotated[int, about("still in FP32")]
+
+
+@dataclass(frozen=True)
+class KeptOperator:
+    """An operator that stays FP32."""
+
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """The images that int8 was calibrated on."""
+
+    source: Annotated[str, about("what they are, in words")]
+    images: Annotated[int, about("how many")]
+    sha256: Annotated[str, about("of the preprocessed images, float32, one after another")]
+    files_sha256: Annotated[tuple[str, ...], about("of each image file; none for drawn images")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowering:
+    """What became of the operators of a lower precision."""
+
+    multiplying: OperatorCounts | None = None
+    kept_fp32: Annotated[tuple[KeptOperator, ...] | None, about("operators that stay FP32, and why")] = None
+    signal_to_noise_db: Annotated[
+        Mapping[str, float] | None,
+        about("int8: how far each operator's output stands above int8's noise, the noisiest first"),
+    ] = None
+    smoothed: Annotated[tuple[str, ...] | None, about("int8: operators whose activations were smoothed")] = None
+    calibration: Annotated[CalibrationSet | None, about("int8 only")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Lowering):
+    """What an artifact is."""
+
+    format: Annotated[int, about(f"{FORMAT}; absent from the first manifests")] = 1
+    converter: Annotated[int, about("counts up when vitbench writes something else than before; 1 where absent")] = 1
+    model: str
+    precision: str
+    opset: int
+    weights: RequestedWeights
+    inputs: tuple[Port, ...]
+    outputs: Annotated[tuple[Port, ...], about("logits")]
+    preprocessing: Preprocessing
+    macs: MacCounts
+    parameters: Counts
+    notes: Annotated[
+        tuple[str, ...], about("what a user must see: seeded weights, a Softmax that was cut, an assumed preprocessing")
+    ]
+    spec: Annotated[Mapping[str, Any] | None, about("the architecture; null for a Paddle inference model")]
+    base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
+    recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
+    files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]
+    tools: Annotated[Mapping[str, str], about("versions")] = field(default_factory=dict)
+    command: Annotated[str, about("makes it again")] = ""
+
+
+# A table without these is no manifest. Of the others a null means the same as none.
+REQUIRED = {one.name for one in dataclasses.fields(Manifest) if one.default is one.default_factory}
+
+
+def from_table(table: Any) -> Manifest:
+    """The manifest that a JSON document holds. ValueError says in a clause what is wrong with it."""
+    if not isinstance(table, Mapping):
+        raise ValueError("it is no table")
+    version = table.get("format", 1)
+    if isinstance(version, int) and version > FORMAT:
+        raise ValueError(f"it is of format {version}, and this vitbench reads up to {FORMAT}: update it")
+    return typed.read(Manifest, table)
+
+
+def to_table(manifest: Manifest) -> dict[str, Any]:
+    """As it is stored, without what this precision does not have."""
+    table: dict[str, Any] = typed.table(manifest)
+    return {name: value for name, value in table.items() if value is not None or name in REQUIRED}
