@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
-from typing import Any
+
+from runtimes.records.kinds import Latency
+from runtimes.records.parts import Interval
 
 NONE = "-"
 
@@ -49,19 +51,19 @@ def overlap(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
     return not one or not other or (one[0] <= other[1] and other[0] <= one[1])
 
 
-def own_interval(latency: Mapping[str, Any]) -> Sequence[float] | None:
+def own_interval(latency: Latency) -> Interval | None:
     """The 95 % interval (ms) of a run alone; records made before it was told apart have one interval."""
-    return latency.get("run_ci95_ms") or latency.get("ci95_ms")
+    return latency.run_ci95_ms or latency.ci95_ms
 
 
-def rivals(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+def rivals(one: Latency, other: Latency) -> tuple[Interval | None, Interval | None]:
     """The intervals (ms) by which two latencies are held against each other.
 
     What runs differ in strikes all cells of a run alike, so there the run's own intervals count.
     """
-    if (one.get("machine"), one.get("run")) == (other.get("machine"), other.get("run")):
+    if (one.machine, one.run) == (other.machine, other.run):
         return own_interval(one), own_interval(other)
-    return one.get("ci95_ms"), other.get("ci95_ms")
+    return one.ci95_ms, other.ci95_ms
 
 
 def tiny(value: float | None) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from reports.compare import machine_speed
-from reports.compare.change import SIGNIFICANCE, Change, Estimate, change, estimate, mean, together
+from reports.compare.change import SIGNIFICANCE, Change, LogEstimate, change, estimate, mean, together
 from runtimes.statistics import ASSUMED_RUNS_CV, BEYOND_PROBE_CV, noise
 
 SMALLEST, THRESHOLD = 0.01, 0.05
@@ -40,7 +40,7 @@ def changes(chance: np.random.Generator, processes: int, between: float, slower:
 
 def _run(
     chance: np.random.Generator, machine: float, processes: int, between: float, slower: Sequence[float]
-) -> list[Estimate]:
+) -> list[LogEstimate]:
     run = machine + chance.normal(0, BEYOND_PROBE_CV)
     levels = [np.exp(run + math.log1p(one) + chance.normal(0, between, processes)).tolist() for one in slower]
     cells = []

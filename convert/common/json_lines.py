@@ -24,12 +24,16 @@ def append(file: Path, table: Mapping[str, Any]) -> None:
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """The object on a line, None when there is none."""
+    """The object on a line, None when there is none; NaN and infinities are no JSON."""
     try:
-        table = json.loads(line)
+        table = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
     return table if isinstance(table, dict) else None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def read(file: Path) -> list[dict[str, Any]]:

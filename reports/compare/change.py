@@ -34,7 +34,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class LogEstimate:
     """What is known of a figure's logarithm: its value, its standard error and that error's degrees of freedom.
 
     assumed: the variation between processes was not measured; `ASSUMED_BETWEEN_CV` stands for it.
@@ -46,34 +46,34 @@ class Estimate:
     assumed: bool = False
 
 
-def estimate(figure: float, processes: Sequence[float], others: Noise) -> Estimate | None:
+def estimate(figure: float, processes: Sequence[float], others: Noise) -> LogEstimate | None:
     """A figure by the variation between its processes, steadied by that of the run's other cells (as its stored
     interval is). None where neither tells anything."""
     known = moderated(noise([processes]), others)
     if not known.dof or not processes:
         return None
     error = known.between_cv / math.sqrt(len(processes))
-    return Estimate(math.log(figure), max(error, _SMALLEST_ERROR), known.dof)
+    return LogEstimate(math.log(figure), max(error, _SMALLEST_ERROR), known.dof)
 
 
-def of_one_process(figure: float, interval: Sequence[float] | None) -> Estimate | None:
+def of_one_process(figure: float, interval: Sequence[float] | None) -> LogEstimate | None:
     """A figure of which only the 95 % interval (a bootstrap) inside one process is known; None without one."""
     if not interval or not 0 < interval[0] <= interval[1]:
         return None
     inside = math.log(interval[1] / interval[0]) / (2 * float(stats.norm.ppf(0.975)))
-    return Estimate(math.log(figure), math.hypot(inside, ASSUMED_BETWEEN_CV), math.inf, assumed=True)
+    return LogEstimate(math.log(figure), math.hypot(inside, ASSUMED_BETWEEN_CV), math.inf, assumed=True)
 
 
-def mean(estimates: Sequence[Estimate]) -> Estimate:
+def mean(estimates: Sequence[LogEstimate]) -> LogEstimate:
     """The mean of several logarithms, their errors taken as independent (degrees of freedom after Satterthwaite)."""
     log = sum(one.log for one in estimates) / len(estimates)
     error, dof = _combined([(one.error / len(estimates), one.dof) for one in estimates])
-    return Estimate(log, error, dof, any(one.assumed for one in estimates))
+    return LogEstimate(log, error, dof, any(one.assumed for one in estimates))
 
 
 def change(
-    base: Estimate,
-    new: Estimate,
+    base: LogEstimate,
+    new: LogEstimate,
     smallest: float = 0.0,
     machine: tuple[float, float] = (0.0, 0.0),
     runs_cv: float = BEYOND_PROBE_CV,

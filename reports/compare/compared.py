@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from reports.compare.change import Change
 from reports.compare.figures import FIGURES
-from reports.load.results import MEASURED
-from runtimes.records.store import Record
+from runtimes.records.kinds import Record
 
 FASTER, SLOWER, SAME, UNKNOWN, APART = "faster", "slower", "no change", "cannot tell", "not comparable"
 BETTER, WORSE = "better", "worse"
@@ -54,6 +53,6 @@ def amount(cell: Compared) -> str:
 def not_measured(base: Record, new: Record) -> str | None:
     """Why one of two has no figure, in a clause; None where both have."""
     for which, record in (("BASE", base), ("NEW", new)):
-        if record["status"] not in MEASURED:
-            return f"{which}: {record['status']}: {record['reason'] or 'no reason recorded'}"
+        if not record.measured:
+            return f"{which}: {record.status}: {record.reason or 'no reason recorded'}"
     return None

@@ -11,6 +11,7 @@ from reports.compare.figures import FIGURES
 from reports.compare.machine_speed import Shift
 from reports.compare.thresholds import Threshold
 from reports.load.results import Results
+from runtimes.records.kinds import Accuracy, Parity, Server
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,10 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
     asked = {threshold.figure for threshold in thresholds}
     for figure_name, figure in FIGURES.items():
         if figure_name in ("median", "throughput") or figure_name in asked:
-            pairs = [pair for pair in found.pairs if pair.base["kind"] == figure.kind]
-            cells += speeds.compare(base, new, pairs, figure_name, shift, smallest)
-    cells += [speeds.server(pair) for pair in found.pairs if pair.base["kind"] == "server"]
-    cells += quality.accuracies([pair for pair in found.pairs if pair.base["kind"] == "accuracy"])
-    cells += [quality.parity(pair) for pair in found.pairs if pair.base["kind"] == "parity"]
+            cells += speeds.compare(base, new, found.of(figure.kind), figure_name, shift, smallest)
+    cells += [speeds.server(pair) for pair in found.of(Server)]
+    cells += quality.accuracies(found.of(Accuracy))
+    cells += [quality.parity(pair) for pair in found.of(Parity)]
     judged = tuple(_judged(cell, thresholds) for cell in cells)
     return Comparison(
         judged,

@@ -6,13 +6,13 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from reports.compare.match import Pair
-from reports.load.results import is_number
-from runtimes.records.store import Record
+from runtimes.records.kinds import Record, TimedRecord
 
 # Inference follows the probe about one to one; ten runs gave a slope of 1.2 (docs/measuring.md). So a part of what is
 # taken out is uncertain.
@@ -47,7 +47,7 @@ class Shift:
 UNKNOWN = Shift(0.0, math.sqrt(2) * 0.01)
 
 
-def of_all(pairs: Sequence[Pair]) -> Shift:
+def of_all(pairs: Sequence[Pair[Any]]) -> Shift:
     """By the readings around all processes on a CPU."""
     pairs = [pair for pair in pairs if _on_cpu(pair)]
     base = [reading for pair in pairs for reading in _readings(pair.base)]
@@ -55,7 +55,7 @@ def of_all(pairs: Sequence[Pair]) -> Shift:
     return shift(base, new)
 
 
-def of_cell(pair: Pair, otherwise: Shift) -> Shift:
+def of_cell(pair: Pair[Any], otherwise: Shift) -> Shift:
     """By the readings around the processes of one cell; `otherwise` where those are too few.
 
     A product on the processor's cores says nothing of the speed of another device.
@@ -71,16 +71,14 @@ def mean(shifts: Sequence[Shift]) -> Shift:
     return Shift(statistics.mean(one.log for one in shifts), statistics.mean(one.error for one in shifts))
 
 
-def _on_cpu(pair: Pair) -> bool:
-    return all((record.get("device") or "CPU") == "CPU" for record in (pair.base, pair.new))
+def _on_cpu(pair: Pair[Any]) -> bool:
+    return all((record.device or "CPU") == "CPU" for record in (pair.base, pair.new))
 
 
 def _readings(record: Record) -> list[float]:
     """The speed probe's readings (ms) around the processes that a record is made of."""
-    processes = record.get("processes") or ()
-    lists = [process.get("speed_ms") for process in processes]
-    found = [reading for readings in lists if isinstance(readings, list) for reading in readings]
-    return [float(reading) for reading in found if is_number(reading) and reading > 0]
+    processes = (record.processes or ()) if isinstance(record, TimedRecord) else ()
+    return [reading for process in processes for reading in process.speed_ms or () if reading > 0]
 
 
 def shift(base: Sequence[float], new: Sequence[float]) -> Shift:

@@ -9,21 +9,20 @@ from reports.compare import match
 from reports.compare.change import SIGNIFICANCE, paired, together
 from reports.compare.compared import APART, BETTER, SAME, UNKNOWN, WORSE, Compared, not_measured
 from reports.compare.match import Pair
-from reports.load.results import MEASURED
-from runtimes.records.store import Record
+from runtimes.records.kinds import Accuracy, Parity
 from validate.accuracy.outcomes import FIRST, UNREADABLE, Predictions, mcnemar
 
 
-def accuracies(pairs: Sequence[Pair]) -> list[Compared]:
+def accuracies(pairs: Sequence[Pair[Accuracy]]) -> list[Compared]:
     """Top-1 on the same images, by McNemar's test."""
     found: list[Compared] = []
     for pair in pairs:
         one, other = pair.base, pair.new
-        cell = Compared("accuracy", one["model"], match.name(one), "accuracy", notes=pair.notes)
-        cell = replace(cell, base=one.get("top1"), new=other.get("top1"))
-        outcomes = str(one.get("outcomes") or ""), str(other.get("outcomes") or "")
+        cell = Compared("accuracy", one.model, match.name(one), "accuracy", notes=pair.notes)
+        cell = replace(cell, base=one.top1, new=other.top1)
+        outcomes = one.outcomes or "", other.outcomes or ""
         if why := pair.apart or _other_images(one, other, outcomes):
-            lost = not pair.apart and one["status"] in MEASURED and other["status"] == "failed"
+            lost = not pair.apart and one.measured and other.status == "failed"
             found.append(replace(cell, verdict=WORSE if lost else APART, notes=(*cell.notes, why)))
             continue
         read = [both for both in zip(*outcomes, strict=True) if UNREADABLE not in both]
@@ -40,30 +39,30 @@ def _accuracy(cell: Compared, p: float) -> Compared:
     return replace(cell, verdict=verdict, change=replace(cell.change, p=p))
 
 
-def _other_images(one: Record, other: Record, outcomes: tuple[str, str]) -> str | None:
+def _other_images(one: Accuracy, other: Accuracy, outcomes: tuple[str, str]) -> str | None:
     if reason := not_measured(one, other):
         return reason
-    if not all(outcomes) or not one.get("selection_sha256") or not other.get("selection_sha256"):
+    if not all(outcomes) or not one.selection_sha256 or not other.selection_sha256:
         return "it is not known image by image"
-    if one["selection_sha256"] != other["selection_sha256"] or len(outcomes[0]) != len(outcomes[1]):
+    if one.selection_sha256 != other.selection_sha256 or len(outcomes[0]) != len(outcomes[1]):
         return "measured on other images"
     if all(UNREADABLE in pair for pair in zip(*outcomes, strict=True)):
         return "no image was read by both"
     return None
 
 
-def parity(pair: Pair) -> Compared:
+def parity(pair: Pair[Parity]) -> Compared:
     one, other = pair.base, pair.new
-    cell = Compared("parity", one["model"], match.name(one), "parity", SAME, one.get("max_abs"), other.get("max_abs"))
+    cell = Compared("parity", one.model, match.name(one), "parity", SAME, one.max_abs, other.max_abs)
     cell = replace(cell, notes=pair.notes)
     if pair.apart:
         return replace(cell, verdict=APART, notes=(*cell.notes, pair.apart))
-    passed = one.get("passed"), other.get("passed")
+    passed = one.passed, other.passed
     if passed == (True, True) or passed == (False, False):
         return cell
     if passed[1] is True:
         return replace(cell, verdict=BETTER)
-    reason = other["reason"] or "no reason recorded"
-    if passed[0] is True and (passed[1] is False or other["status"] == "failed"):
+    reason = other.reason or "no reason recorded"
+    if passed[0] is True and (passed[1] is False or other.status == "failed"):
         return replace(cell, verdict=WORSE, notes=(*cell.notes, f"parity fails now: {reason}"))
     return replace(cell, verdict=UNKNOWN, notes=(*cell.notes, f"not checked in one of the two: {reason}"))

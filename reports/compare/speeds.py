@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reports.compare import machine_speed, match
-from reports.compare.change import SIGNIFICANCE, Estimate, change, mean, together
+from reports.compare.change import SIGNIFICANCE, LogEstimate, change, mean, together
 from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured
 from reports.compare.figures import FIGURES, Noises, value
 from reports.compare.machine_speed import Shift
 from reports.compare.match import Pair
-from reports.load.results import MEASURED, Results
-from reports.tables.frames import runtime_name
+from reports.load.results import Results
+from reports.tables.standing import runtime_name
+from runtimes.records.kinds import Server, TimedRecord
 
 # A wider interval (half of it) says nothing that one would call no change.
 _WIDEST = 0.10
@@ -24,17 +25,17 @@ class Speed:
     """A speed that can be judged. machine: how the machine's own speed changed."""
 
     cell: Compared
-    base: Estimate
-    new: Estimate
+    base: LogEstimate
+    new: LogEstimate
     more_is_better: bool
     machine: Shift
-    pair: Pair | None = None
+    pair: Pair[TimedRecord] | None = None
 
 
 def compare(
     base: Results,
     new: Results,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair[TimedRecord]],
     figure_name: str,
     shift: Shift,
     smallest: float,
@@ -44,7 +45,7 @@ def compare(
     noises = Noises(base.records, figure), Noises(new.records, figure)
     found: list[Compared | Speed] = []
     for pair in pairs:
-        cell = Compared(figure.kind, pair.base["model"], match.name(pair.base), figure_name, notes=pair.notes)
+        cell = Compared(pair.base.kind, pair.base.model, match.name(pair.base), figure_name, notes=pair.notes)
         if why := pair.apart or _without_speed(base, new, pair):
             verdict = WORSE if _broke(base, new, pair) else APART
             found.append(replace(cell, verdict=verdict, notes=(*cell.notes, why)))
@@ -82,7 +83,7 @@ def _groups(singles: Sequence[Speed]) -> list[Speed]:
     members: dict[str, list[Speed]] = defaultdict(list)
     for one in singles:
         assert one.pair
-        members[one.pair.base["model"]].append(one)
+        members[one.pair.base.model].append(one)
     for one in singles:
         assert one.pair
         members[runtime_name(one.pair.base)].append(one)
@@ -125,14 +126,14 @@ def _verdicts(speeds: Sequence[Speed], smallest: float) -> list[Compared]:
     return verdicts
 
 
-def _broke(base: Results, new: Results, pair: Pair) -> bool:
+def _broke(base: Results, new: Results, pair: Pair[TimedRecord]) -> bool:
     """Whether a cell that had a speed to show has none any more: it does not run, or is not the same model."""
-    if pair.apart or pair.base["status"] not in MEASURED or not base.proven(pair.base):
+    if pair.apart or not pair.base.measured or not base.proven(pair.base):
         return False
-    return pair.new["status"] not in MEASURED or new.proven(pair.new) is False
+    return not pair.new.measured or new.proven(pair.new) is False
 
 
-def _without_speed(base: Results, new: Results, pair: Pair) -> str | None:
+def _without_speed(base: Results, new: Results, pair: Pair[TimedRecord]) -> str | None:
     """Why one of two has no speed to compare, in a clause."""
     if reason := not_measured(pair.base, pair.new):
         return reason
@@ -142,19 +143,19 @@ def _without_speed(base: Results, new: Results, pair: Pair) -> str | None:
     return None
 
 
-def _disturbed(pair: Pair) -> str:
+def _disturbed(pair: Pair[TimedRecord]) -> str:
     """What makes one of two speeds doubtful, in a clause; empty where nothing does. Such a number proves no change, as
     it is never called the fastest: the probe sees a part of what a busy machine does to a cell."""
     for which, record in (("BASE", pair.base), ("NEW", pair.new)):
-        if record.get("disturbed"):
-            return f"{which}: disturbed: {record['disturbed']}"
+        if record.disturbed:
+            return f"{which}: disturbed: {record.disturbed}"
     return ""
 
 
-def server(pair: Pair) -> Compared:
+def server(pair: Pair[Server]) -> Compared:
     """A rate of one process each: shown, not judged."""
-    cell = Compared("server", pair.base["model"], match.name(pair.base), "qps_max")
-    cell = replace(cell, base=pair.base.get("qps_max"), new=pair.new.get("qps_max"))
+    cell = Compared("server", pair.base.model, match.name(pair.base), "qps_max")
+    cell = replace(cell, base=pair.base.qps_max, new=pair.new.qps_max)
     if why := pair.apart or not_measured(pair.base, pair.new):
         return replace(cell, verdict=APART, notes=(*pair.notes, why))
     return replace(cell, notes=(*pair.notes, "of one process each: nothing tells how far they vary"))

@@ -12,11 +12,13 @@ from typing import Any
 import click
 
 from convert import cli
+from convert.common import typed
 from convert.common.errors import InputError
-from convert.common.files import sha256_json
+from convert.common.files import sha256_json, write_bytes
 from reports.export import anonymous
 from reports.load import machines, reading
-from reports.load.reading import EXPORT_FORMAT, Stored
+from reports.load.reading import EXPORT_FORMAT, StoredRun
+from runtimes.records.kinds import Accuracy
 
 
 @click.command()
@@ -35,7 +37,7 @@ def main(paths: tuple[Path, ...], out: Path) -> None:
     if out.is_dir():
         raise InputError(f"--out {out}: a folder; name the file, as {out / 'run.vitbench.json.gz'}")
     try:
-        _write(out, pack(document))
+        write_bytes(out, pack(document))
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error})") from None
     count = sum(len(run["records"]) for run in document["runs"])
@@ -43,16 +45,16 @@ def main(paths: tuple[Path, ...], out: Path) -> None:
     click.echo(out)
 
 
-def export(stored: Sequence[Stored], names: Iterable[str] | None = None) -> dict[str, Any]:
+def export(stored: Sequence[StoredRun], names: Iterable[str] | None = None) -> dict[str, Any]:
     """Runs as the exported file holds them. names: what to replace wherever it stands; None: this machine's and its
     users'. All records are kept: what is stale or replaced is found again by whoever reads it."""
     known = anonymous.names_here() if names is None else names
-    runs = [{"environment": one.environment, "records": list(one.records)} for one in stored]
+    runs = [{"environment": one.environment, "records": typed.table(one.records)} for one in stored]
     cleaner = anonymous.Cleaner.of(runs, known)
     datasets = _datasets(stored)
     exported = []
     for one in stored:
-        records = [cleaner.record(record, datasets.get(str(record.get("dataset")))) for record in one.records]
+        records = [cleaner.record(record, datasets) for record in one.records]
         environment = cleaner.environment(one.environment)
         # A run's name may be anything. What it holds names it the same wherever it is exported again.
         name = f"{machines.label(environment)}, {sha256_json({'records': records})[:8]}"
@@ -60,15 +62,13 @@ def export(stored: Sequence[Stored], names: Iterable[str] | None = None) -> dict
     return {"vitbench_export": EXPORT_FORMAT, "runs": exported}
 
 
-def _datasets(stored: Sequence[Stored]) -> dict[str, str]:
+def _datasets(stored: Sequence[StoredRun]) -> dict[str, str]:
     """What stands for each data set's name: the hash of what it holds, by which others with the same set find it."""
     found: dict[str, str] = {}
-    for one in stored:
-        for record in one.records:
-            if record.get("dataset") is not None:
-                digest = record.get("dataset_sha256")
-                known = str(digest)[:8] if isinstance(digest, str) and digest else ""
-                found[record["dataset"]] = f"data set {known}" if known else found.get(record["dataset"], "")
+    for record in (record for one in stored for record in one.records if isinstance(record, Accuracy)):
+        if record.dataset is not None:
+            known = (record.dataset_sha256 or "")[:8]
+            found[record.dataset] = f"data set {known}" if known else found.get(record.dataset, "")
     unnamed = [name for name, text in found.items() if not text]
     return found | {name: f"data set {place}" for place, name in enumerate(unnamed, start=1)}
 
@@ -80,17 +80,6 @@ def pack(document: dict[str, Any]) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as packed:
         packed.write(text.encode("utf-8"))
     return stream.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -19,38 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes.records.store import Record
+from convert.common import typed
+from runtimes.records.kinds import Accuracy, Record
+from runtimes.records.reading import to_table
 
 PATH, NAME, ADDRESS = "PATH", "NAME", "ADDRESS"
 
 # Vocabularies of vitbench, numbers as text and hashes: nothing in them was named by a user.
 _VERBATIM = ("kind", "status", "precision", "artifact", "time_utc", "key", "outcomes")
 _HASHES = re.compile(r"[0-9a-f]{12,64}")
-_FIELDS = (
-    *("format", "model", "runtime", "runtime_version", "device", "streams", "settings", "reason", "effective"),
-    *("command", "model_info", "batch", "threads", "samples_ms", "count", "median_ms", "ci95_ms", "run_ci95_ms"),
-    *("p90_ms", "p95_ms", "p99_ms", "load_ms", "first_ms", "peak_memory_bytes", "device_times_ms", "foreign_load"),
-    *(
-        "processes",
-        "interval",
-        "cv",
-        "outliers",
-        "target",
-        "disturbance",
-        "disturbed",
-        "memory",
-        "threads_readback",
-        "crashes",
-    ),
-    *("images_per_s", "ci95_images_per_s", "run_ci95_images_per_s", "duration_s", "searched"),
-    *("percentile", "latency_bound_ms", "bound", "qps_max", "points", "loadgen"),
-    *("reference", "inputs", "batches", "max_abs", "mean_abs", "p50_abs", "p99_abs", "p999_abs", "max_rel", "mean_rel"),
-    *("p50_rel", "p99_rel", "p999_rel", "cosine", "snr_db", "kl", "top1_agreement", "top5_agreement", "top1_flips"),
-    *("top1_ties", "nonfinite", "nan", "inf", "worst_image", "batch_invariant", "batch_max_abs", "passed", "tolerance"),
-    *("dataset", "images", "unreadable", "top1", "top5", "top1_ci95", "top5_ci95", "reference_top1", "mcnemar_p"),
-    *("subset", "keep", "limit", "preprocessing", "preprocessing_is_models", "published_top1", "published_difference"),
-    *("dataset_sha256", "selection_sha256"),
-)
 _ENVIRONMENT = ("time_utc", "machine", "gpus", "unmeasured", "os", "python", "packages", "vitbench", "ceiling", "probe")
 # Where numbers with dots are versions, not addresses.
 _VERSIONS = ("packages", "runtime_version", "python", "os", "vitbench", "loadgen")
@@ -139,13 +116,14 @@ class Cleaner:
         homes = {home for text in _texts(everything) for home in _HOME.findall(text)}
         return cls(frozenset(_worth_hiding({*names, *homes})))
 
-    def record(self, record: Record, dataset: str | None) -> Record:
-        """The fields that reports use. dataset: what stands for the name of its data set."""
-        kept = {name: record[name] for name in (*_VERBATIM, *_FIELDS) if name in record}
-        cleaned = {name: self.field(name, value) for name, value in kept.items()}
-        cleaned["command"] = self.command(record["command"] or "")
-        if record.get("dataset") is not None:
-            cleaned["dataset"] = dataset
+    def record(self, record: Record, datasets: Mapping[str, str]) -> dict[str, Any]:
+        """A record as JSON types, without its private fields. datasets: what stands for the name of each data set."""
+        private = {one.name for one in typed.fields(type(record)) if one.private}
+        table = {name: value for name, value in to_table(record).items() if name not in private}
+        cleaned = {name: self.field(name, value) for name, value in table.items()}
+        cleaned["command"] = self.command(record.command)
+        if isinstance(record, Accuracy) and record.dataset is not None:
+            cleaned["dataset"] = datasets[record.dataset]
         return {name: cleaned[name] for name in sorted(cleaned)}
 
     def environment(self, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +136,7 @@ class Cleaner:
             return value if value is None or self.names.isdisjoint(re.split(r"\W+", value)) else NAME
         if isinstance(value, str):
             return self.text(value, versions=name in _VERSIONS or name.endswith("version"))
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [self.field(name, one) for one in value]
         if isinstance(value, dict):
             inside = name if name in _VERSIONS else ""

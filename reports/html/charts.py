@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from reports.html.points import Drawn, Row, accuracies, distributions, drawn, latencies, rates, roofline
+from reports.html.chart_data import ChartRow, Drawn, accuracies, distributions, drawn, latencies, rates, roofline
 from reports.html.specs import OTHER_SHAPE, SHAPES, Charts, Spec, colours
 from reports.language import mark, say
 from reports.load.results import Results, runtime_order
 from reports.numbers import measured
 from runtimes.base import PRECISIONS
+from runtimes.records.kinds import Latency, Throughput
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Chart:
 
 def build(results: Results) -> list[Chart]:
     """All charts, in the page's order. Throughput has one only where it was measured."""
-    cells = drawn(results, "latency")
-    runtimes = list(dict.fromkeys(r["runtime"] for r in sorted(results.records, key=runtime_order)))
-    found = {record["precision"] for record in results.records}
+    cells = drawn(results, Latency)
+    runtimes = list(dict.fromkeys(r.runtime for r in sorted(results.records, key=runtime_order)))
+    found = {record.precision for record in results.records}
     precisions = [*(name for name in PRECISIONS if name in found), *sorted(found - set(PRECISIONS))]
     make = Charts(runtimes, precisions, say)
     marks = {
@@ -41,7 +42,7 @@ def build(results: Results) -> list[Chart]:
         _chart("distribution", distributions(cells), make.distribution(), ["model", "batch"]),
         _roofline(results, cells, make),
     ]
-    measured_rates = rates(results, drawn(results, "throughput"))
+    measured_rates = rates(drawn(results, Throughput))
     if measured_rates:
         charts.insert(3, _chart("rate", measured_rates, make.rate(), ["model"]))
     for chart in charts:
@@ -94,17 +95,17 @@ _NO_ROOFLINE = {
 }
 
 
-def _chart(name: str, rows: list[Row], spec: Spec, choose: list[str], why: str = _NOTHING) -> Chart:
+def _chart(name: str, rows: list[ChartRow], spec: Spec, choose: list[str], why: str = _NOTHING) -> Chart:
     data = {"rows": rows, "spec": spec | {"description": say(_TITLES[name])}, "choose": choose} if rows else None
     return Chart(name, say(_TITLES[name]), say(_CAPTIONS[name]), data, "" if rows else say(why))
 
 
-def _accuracy(results: Results, cells: list[Drawn], make: Charts) -> Chart:
+def _accuracy(results: Results, cells: list[Drawn[Latency]], make: Charts) -> Chart:
     why = mark("No accuracy was measured of trained weights that also have a proven latency on the same runtime.")
     return _chart("accuracy", accuracies(results, cells), make.accuracy(), ["images", "batch"], why)
 
 
-def _roofline(results: Results, cells: list[Drawn], make: Charts) -> Chart:
+def _roofline(results: Results, cells: list[Drawn[Latency]], make: Charts) -> Chart:
     line = roofline(results, cells)
     roofs = [{**corner, "name": f"{corner['roof']}: {measured(corner['peak'])} GFLOP/s"} for corner in line.roofs]
     return _chart("roofline", line.points, make.roofline(roofs), ["batch"], _NO_ROOFLINE.get(line.missing, ""))

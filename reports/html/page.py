@@ -18,26 +18,27 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from reports.html.cards import cards
+from reports.html.answer_cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
-from reports.html.rows import FACETS, Column, Facets, Tags, blocks, facets, key
+from reports.html.facets import Facets, Tags
 from reports.html.texts import in_script
 from reports.language import html_lang, say
 from reports.load.results import Results
-from reports.tables.frames import SEEDED_MARK, Cell, Table
+from reports.tables.columns import SEEDED_MARK
 from reports.tables.report import Report
+from reports.tables.table import Entry, Heading, Shows, Table, TablePart, Tone
 
 # Characters above which a cell is a sentence, or a name of several parts: such columns are never as narrow as others.
 LONG, NAME = 40, 14
 HERE = Path(__file__).parent
-_GOOD, _BAD, _DOUBTFUL = ("ok", "passed", "fastest"), ("failed",), ("unstable", "unproven", "refused", "unavailable")
+WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 
 
 def render(report: Report, results: Results) -> str:
     """The whole page. The same report and results give the same text."""
-    known = facets(results)
-    shown = details(results)
+    known = Facets.of(results)
+    shown = details(results, known)
     drawn = build(results)
     script, library = (HERE / "page.js").read_text(encoding="utf-8"), vega()
     environment = jinja2.Environment(
@@ -50,7 +51,10 @@ def render(report: Report, results: Results) -> str:
     environment.globals |= {
         "say": say,
         "tags": _tags,
-        "blocks": lambda table: blocks(table, known),
+        "blocks": blocks,
+        "agreed": _agreed,
+        "numeric": numeric,
+        "known": known,
         "classes": _classes,
         "sort": _sort,
         "text": _text,
@@ -65,7 +69,7 @@ def render(report: Report, results: Results) -> str:
         script=Markup(script),  # noqa: S704 - a file of this package
         vega=Markup(library),  # noqa: S704 - the installed library, checked in `vega`
         show=lambda of: Markup(table.render(table=of)),  # noqa: S704 - escaped by its own template
-        bars=Markup(bars.render(cards=cards(report, results, known))),  # noqa: S704 - likewise
+        bars=Markup(bars.render(cards=cards(results, known))),  # noqa: S704 - likewise
         choosers=[
             ("model", say("Model"), say("All models")),
             ("runtime", say("Runtime"), say("All runtimes")),
@@ -77,7 +81,6 @@ def render(report: Report, results: Results) -> str:
         charts=drawn,
         cells=shown,
         credit=credit(),
-        cell_tags=lambda cell: _cell_tags(cell, known),
         data=embedded(
             {"facets": known.values, "texts": in_script(), "charts": {c.name: c.data for c in drawn if c.data}}
         ),
@@ -131,21 +134,37 @@ def _choices(known: Facets, shown: list[Detail]) -> dict[str, list[tuple[int, st
     }
 
 
-def _cell_tags(cell: Detail, known: Facets) -> Tags:
-    names = {facet: str(cell.record.get(facet) or "") for facet in FACETS}
-    return known.tag(**names | {"status": cell.status})
-
-
 def _tags(found: Tags) -> Markup:
     """What an element is about, as attributes that the filters read."""
     return Markup("").join(Markup(' data-{}="{}"').format(facet, places) for facet, places in found.items())
 
 
-def _text(cell: Cell, table: Table) -> Markup:
-    """A cell's text and links to its footnotes."""
-    links = (Markup('<a href="#{0}-note-{1}">{1}</a>').format(table.name, number) for number in cell.notes)
-    notes = Markup("<sup>{}</sup>").format(Markup(", ").join(links)) if cell.notes else Markup("")
-    return _breakable(cell.text) + notes
+def blocks(table: Table) -> list[TablePart]:
+    """A table of the report as tables of the page; none where it has no rows."""
+    once = _agreed(table)
+    return [
+        block.pick([place for place, column in enumerate(block.columns) if column not in once])
+        for block in table.blocks(WIDEST)
+        if block.rows
+    ]
+
+
+def _agreed(table: Table) -> dict[Heading, Entry]:
+    """What is said once; one row alone says all of it."""
+    return table.agreed() if len(table.rows) > 1 else {}
+
+
+def numeric(block: TablePart, place: int) -> bool:
+    """Whether a column stands to the right: one of numbers or ranges, and marks in their place."""
+    ranges = block.columns[place].shows is Shows.RANGE
+    return block.numeric(place) or (ranges and any(entry.sort_key is not None for entry in block.entries(place)))
+
+
+def _text(entry: Entry, table: Table) -> Markup:
+    """An entry's text and links to its footnotes."""
+    links = (Markup('<a href="#{0}-note-{1}">{1}</a>').format(table.name, number) for number in entry.notes)
+    notes = Markup("<sup>{}</sup>").format(Markup(", ").join(links)) if entry.notes else Markup("")
+    return _breakable(entry.text) + notes
 
 
 def _breakable(text: str) -> Markup:
@@ -154,17 +173,13 @@ def _breakable(text: str) -> Markup:
     return escape(kept).replace("_", Markup("_<wbr>"))
 
 
-def _classes(cell: Cell, column: Column) -> Markup:
-    names = ["number"] * column.numeric + ["best"] * cell.best
-    names += ["long"] if len(cell.text) > LONG else ["name"] if "_" in cell.text and len(cell.text) > NAME else []
-    if isinstance(cell.value, (str, bool)):
-        word = cell.value if isinstance(cell.value, str) else cell.text.split(" ")[0]
-        for name, words in (("good", _GOOD), ("bad", _BAD), ("doubtful", _DOUBTFUL)):
-            names += [name] * (word in words or word in map(say, words))
+def _classes(entry: Entry, numeric: bool) -> Markup:
+    names = ["number"] * numeric + ["best"] * entry.best
+    names += ["long"] if len(entry.text) > LONG else ["name"] if "_" in entry.text and len(entry.text) > NAME else []
+    names += [entry.tone.value] if entry.tone is not Tone.PLAIN else []
     return Markup(' class="{}"').format(" ".join(names)) if names else Markup("")
 
 
-def _sort(cell: Cell) -> Markup:
-    """What the cell is sorted by, where that is not its text."""
-    value = key(cell)
-    return Markup("") if value == "" else Markup(' data-key="{}"').format(value)
+def _sort(entry: Entry) -> Markup:
+    """What the entry is sorted by, where that is not its text."""
+    return Markup("") if entry.sort_key is None else Markup(' data-key="{}"').format(entry.sort_key)

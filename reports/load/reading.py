@@ -6,51 +6,23 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convert.common.errors import InputError
 from runtimes.records import store
-from runtimes.records.store import Record
+from runtimes.records.kinds import Record
+from runtimes.records.reading import from_table, newer_format
 
-MEASURED = ("ok", "unstable")
 EXPORT_FORMAT = 1
 # An exported file comes from others. 1,000 cells take some 10 MB as JSON and 2 MB packed.
 PACKED_LIMIT = 64 * 2**20
 UNPACKED_LIMIT = 512 * 2**20
 
-_TEXTS = (
-    "reason",
-    "command",
-    "artifact",
-    "device",
-    "time_utc",
-    "dataset",
-    "runtime_version",
-    "key",
-    "outcomes",
-    "machine",
-)
-_NUMBERS = (
-    *("batch", "threads", "count", "median_ms", "p90_ms", "p95_ms", "p99_ms", "load_ms", "first_ms"),
-    *("peak_memory_bytes", "images_per_s", "streams", "duration_s", "max_abs", "mean_abs", "cosine"),
-    *("top1_agreement", "top5_agreement", "nonfinite", "images", "unreadable", "top1", "top5", "mcnemar_p"),
-    *("qps_max", "percentile", "latency_bound_ms", "cv", "outliers", "target"),
-)
-_INTERVALS = (
-    *("ci95_ms", "run_ci95_ms", "ci95_images_per_s", "run_ci95_images_per_s"),
-    *("top1_ci95", "top5_ci95"),
-)
-_FLAGS = ("passed", "batch_invariant", "subset")
-_TABLES = ("effective", "model_info", "tolerance", "settings", "device_times_ms", "interval", "memory", "disturbance")
-_LISTS_OF_TABLES = ("processes", "searched", "points")
-_LISTS_OF_TEXTS = ("crashes",)
-
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRun:
     """Sound records, oldest first, and the environment that they were made in (empty where it was not kept)."""
 
     name: str
@@ -58,7 +30,7 @@ class Stored:
     environment: dict[str, Any]
 
 
-def read(path: Path) -> list[Stored]:
+def read(path: Path) -> list[StoredRun]:
     """What a results folder or an exported file holds: one run, or the runs that were exported together.
 
     InputError when it is neither, holds no record, is damaged or of a newer format; the message says where.
@@ -66,18 +38,11 @@ def read(path: Path) -> list[Stored]:
     return _exported(path) if path.is_file() else [_folder(path)]
 
 
-def _folder(folder: Path) -> Stored:
-    records = store.read(folder)
+def _folder(folder: Path) -> StoredRun:
+    records = store.records(folder)
     if not records:
         raise InputError(f"{folder}: no record in {store.RESULTS} yet; make some with `make bench`")
-    _check(records, str(folder / store.RESULTS))
-    return Stored(folder.resolve().name, tuple(records), _environment(folder / store.ENVIRONMENT))
-
-
-def _check(records: list[Record], where: str) -> None:
-    for number, record in enumerate(records, start=1):
-        if found := fault(record):
-            raise InputError(f"{where}: record {number} is damaged ({found}); remove it to use the rest")
+    return StoredRun(folder.resolve().name, tuple(records), _environment(folder / store.ENVIRONMENT))
 
 
 def _environment(file: Path) -> dict[str, Any]:
@@ -91,17 +56,19 @@ def _environment(file: Path) -> dict[str, Any]:
 
 def _table(text: str) -> dict[str, Any]:
     """The object that a JSON text is. ValueError when it is none, or holds NaN or an infinity."""
-    table = json.loads(text, parse_constant=_no_number)
+    table = json.loads(text, parse_constant=_finite, parse_float=_finite)
     if not isinstance(table, dict):
         raise ValueError("not a table")
     return table
 
 
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is no number")
+    return float(text)
 
 
-def _exported(file: Path) -> list[Stored]:
+def _exported(file: Path) -> list[StoredRun]:
     try:
         document = _table(_unpack(file).decode("utf-8"))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
@@ -117,20 +84,27 @@ def _exported(file: Path) -> list[Stored]:
     return [_run(run, f"{file}, run {number}") for number, run in enumerate(runs, start=1)]
 
 
-def _run(run: Any, where: str) -> Stored:
+def _run(run: Any, where: str) -> StoredRun:
     """A run of an exported file. Its records are held to what is held of a folder's."""
     if not isinstance(run, dict):
         raise InputError(f"{where}: damaged (no table)")
     name, environment, records = (run.get(field) for field in ("name", "environment", "records"))
     if not isinstance(name, str) or not isinstance(environment, dict) or not isinstance(records, list) or not records:
         raise InputError(f"{where}: damaged (name, environment and records are needed)")
-    for number, record in enumerate(records, start=1):
-        if isinstance(record, dict) and (newer := store.newer_format(record)):
-            raise InputError(f"{where}, record {number}: {newer}")
-        if not isinstance(record, dict) or not all(field in record for field in store.COMMON_FIELDS):
-            raise InputError(f"{where}, record {number}: damaged (fields are missing)")
-    _check(records, where)
-    return Stored(name, tuple(records), environment)
+    return StoredRun(
+        name, tuple(_record(one, f"{where}, record {n}") for n, one in enumerate(records, start=1)), environment
+    )
+
+
+def _record(table: Any, where: str) -> Record:
+    """A record of an exported file, held to what is held of a folder's."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: damaged (no table)")
+    try:
+        return from_table(table)
+    except ValueError as error:
+        newer = newer_format(table)
+        raise InputError(f"{where}: {newer or f'damaged ({error})'}") from None
 
 
 def _unpack(file: Path) -> bytes:
@@ -144,42 +118,6 @@ def _unpack(file: Path) -> bytes:
     return content
 
 
-def fault(record: Record) -> str | None:
-    """What is wrong with a record's fields, in a few words. Absent and null ones are sound: not all is known of all."""
-    for name in ("kind", "status", "model", "runtime", "precision"):
-        if not isinstance(record[name], str):
-            return f"{name} = {record[name]!r} is no text"
-    if record["kind"] not in store.KINDS or record["status"] not in store.STATUSES:
-        return f"kind {record['kind']!r}, status {record['status']!r}"
-    for names, sound, kind in (
-        (_TEXTS, lambda value: isinstance(value, str), "text"),
-        (_NUMBERS, is_number, "number"),
-        (_INTERVALS, _is_interval, "interval"),
-        (_FLAGS, lambda value: isinstance(value, bool), "truth value"),
-        (_TABLES, lambda value: isinstance(value, dict), "table"),
-        (_LISTS_OF_TABLES, _are_tables, "list of tables"),
-        (_LISTS_OF_TEXTS, _are_texts, "list of texts"),
-    ):
-        for name in names:
-            if record.get(name) is not None and not sound(record[name]):
-                return f"{name} = {record[name]!r} is no {kind}"
-    if record["kind"] == "latency" and record["status"] in MEASURED and (record.get("median_ms") or 0) <= 0:
-        return f"status {record['status']} with median_ms = {record.get('median_ms')!r}"
-    return None
-
-
 def is_number(value: object) -> bool:
     """Whether it is a number that can be shown: no truth value, no NaN, no infinity."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_interval(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and 0 <= value[0] <= value[1]
-
-
-def _are_tables(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)

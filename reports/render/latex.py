@@ -10,12 +10,10 @@ import re
 import sys
 from collections.abc import Iterable
 
-import pandas as pd
-
 from reports.language import current, say
-from reports.render.paging import agreed, pages
-from reports.tables.frames import Cell, Table
+from reports.render.paging import pages
 from reports.tables.report import Report
+from reports.tables.table import Entry, Table, TablePart
 
 PACKAGES = "array,booktabs,longtable"
 LINE = 96  # characters of the scriptsize font on a line of LaTeX's article, with some room: 345 pt at 3.4 pt each
@@ -60,8 +58,8 @@ def escape(text: object) -> str:
 
 def _table(table: Table) -> str:
     parts = [f"\\subsection*{{{escape(table.title)}}}"]
-    parts += [_block(table, heading, frame) for heading, frame in pages(table, longest=sys.maxsize) if len(frame)]
-    same = "; ".join(f"{name}: {cell.text}" for name, cell in agreed(table).items())
+    parts += map(_block, pages(table, longest=sys.maxsize))
+    same = "; ".join(f"{column.name}: {entry.text}" for column, entry in table.agreed().items())
     notes = [*([say("The same in every row: {columns}.", columns=same)] if same else []), *table.notes]
     parts += [f"\\noindent {escape(note)}\\par" for note in notes]
     if table.footnotes:
@@ -70,16 +68,16 @@ def _table(table: Table) -> str:
     return "\n".join(parts)
 
 
-def _block(table: Table, heading: str, frame: pd.DataFrame) -> str:
+def _block(block: TablePart) -> str:
     """A longtable, which may be longer than a page and repeats its head there."""
-    head = _row(map(_breakable, frame.columns))
-    rows = [_row(map(_cell, row)) for row in frame.itertuples(index=False, name=None)]
-    title = [f"\\noindent\\textbf{{{escape(heading)}}}\\par"] if heading else []
+    head = _row(_breakable(column.name) for column in block.columns)
+    rows = [_row(map(_entry, row.entries)) for row in block.rows]
+    title = [f"\\noindent\\textbf{{{escape(block.heading)}}}\\par"] if block.heading else []
     return "\n".join(
         [
             *title,
             "{\\scriptsize\\setlength{\\tabcolsep}{3pt}",
-            f"\\begin{{longtable}}{{@{{}}{_columns(table, frame)}@{{}}}}",
+            f"\\begin{{longtable}}{{@{{}}{_columns(block)}@{{}}}}",
             *("\\toprule", head, "\\midrule", "\\endhead"),
             *rows,
             *("\\bottomrule", "\\end{longtable}}"),
@@ -87,13 +85,13 @@ def _block(table: Table, heading: str, frame: pd.DataFrame) -> str:
     )
 
 
-def _columns(table: Table, frame: pd.DataFrame) -> str:
+def _columns(block: TablePart) -> str:
     """What stands for the columns: `l` and `r` where a line has room for all, else a share of the line for each.
 
     A column gets at least its longest word, and of what is left by how much its texts would take on top.
     """
-    right = [table.numeric(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
-    texts = [[str(name), *(_plain(cell) for cell in frame.iloc[:, i])] for i, name in enumerate(frame.columns)]
+    right = [block.numeric(place) for place in range(len(block.columns))]
+    texts = [[column.name, *map(_plain, block.entries(place))] for place, column in enumerate(block.columns)]
     whole = [max(map(len, column)) for column in texts]
     if sum(whole) + GAP * (len(whole) - 1) <= LINE:
         return "".join("r" if numeric else "l" for numeric in right)
@@ -112,13 +110,13 @@ def _row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Cell) -> str:
-    text = f"\\textbf{{{_breakable(cell.text)}}}" if cell.best else _breakable(cell.text)
-    return f"{text}\\textsuperscript{{{', '.join(map(str, cell.notes))}}}" if cell.notes else text
+def _entry(entry: Entry) -> str:
+    text = f"\\textbf{{{_breakable(entry.text)}}}" if entry.best else _breakable(entry.text)
+    return f"{text}\\textsuperscript{{{', '.join(map(str, entry.notes))}}}" if entry.notes else text
 
 
-def _plain(cell: Cell) -> str:
-    return cell.text + ",".join(map(str, cell.notes))
+def _plain(entry: Entry) -> str:
+    return entry.text + ",".join(map(str, entry.notes))
 
 
 def _words(text: str) -> list[str]:

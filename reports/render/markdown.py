@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 from reports.language import say
-from reports.render.paging import agreed, pages
-from reports.tables.frames import Cell, Table
+from reports.render.paging import pages
 from reports.tables.report import Report
+from reports.tables.table import Entry, Heading
 
 TEMPLATE = "report.md.jinja"
 
@@ -25,8 +26,8 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": escape, "cell": _cell, "fence": fence}
-    environment.globals |= {"blocks": pages, "agreed": _agreed, "say": say}
+    environment.filters |= {"md": escape, "entry": _entry, "fence": fence}
+    environment.globals |= {"pages": pages, "say": say, "agreed": _agreed}
     text = environment.get_template(TEMPLATE).render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
@@ -50,12 +51,12 @@ def _one_line(text: object) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
-def _cell(cell: Cell) -> str:
-    text = escape(cell.text)
-    notes = f"<sup>{', '.join(map(str, cell.notes))}</sup>" if cell.notes else ""
-    return f"**{text}**{notes}" if cell.best else f"{text}{notes}"
+def _entry(entry: Entry) -> str:
+    text = escape(entry.text)
+    notes = f"<sup>{', '.join(map(str, entry.notes))}</sup>" if entry.notes else ""
+    return f"**{text}**{notes}" if entry.best else f"{text}{notes}"
 
 
-def _agreed(table: Table) -> dict[str, str]:
+def _agreed(once: Mapping[Heading, Entry]) -> list[str]:
     """Name and text of the columns that need saying only once."""
-    return {name: _cell(cell) for name, cell in agreed(table).items()}
+    return [f"{column.name}: {_entry(entry)}" for column, entry in once.items()]

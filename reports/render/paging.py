@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from dataclasses import replace
 
-from reports.language import names
-from reports.tables.frames import Cell, Table
+from reports.tables.table import Facet, Table, TablePart
 
 WIDEST = 13  # columns of latencies that GitHub's page still shows side by side: three runtimes at three batch sizes
 LONGEST = 100  # rows after which nobody finds the head again
 
 
-def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[tuple[str, pd.DataFrame]]:
-    """(heading, frame) of each part. A block that is too wide becomes one part per group of columns (`Table.groups`),
+def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[TablePart]:
+    """The parts, those without rows left out. A block that is too wide becomes one part per precision of its columns,
     one that is too long becomes one part per model, or per status. What has none of these stays whole. Columns that
-    are said once (`agreed`) are in no part."""
-    once = list(agreed(table))
-    blocks = [(heading, frame.drop(columns=once)) for heading, frame in table.blocks(widest)]
-    parts = [part for block in blocks for part in _narrow(table, *block, widest)]
-    return [part for heading, frame in parts for part in _short(heading, frame, longest)]
+    are said once (`Table.agreed`) are in no part."""
+    once = table.agreed()
+    blocks = [
+        _without(block, [i for i, one in enumerate(block.columns) if one in once]) for block in table.blocks(widest)
+    ]
+    parts = [part for block in blocks for part in _narrow(block, widest)]
+    return [short for part in parts for short in _short(part, longest) if short.rows]
 
 
-def agreed(table: Table) -> dict[str, Cell]:
-    """The columns of `Table.once` that have the same cell in every row, and that cell."""
-    found = {name: list(table.frame[name]) for name in table.once}
-    return {
-        name: cells[0]
-        for name, cells in found.items()
-        if len({(cell.text, cell.notes, cell.best) for cell in cells}) == 1
-    }
+def _without(block: TablePart, places: list[int]) -> TablePart:
+    return block.pick([place for place in range(len(block.columns)) if place not in places])
 
 
-def _narrow(table: Table, heading: str, frame: pd.DataFrame, widest: int) -> list[tuple[str, pd.DataFrame]]:
-    groups = list(dict.fromkeys(table.groups[name] for name in frame.columns if name in table.groups))
-    if len(frame.columns) <= widest or len(groups) < 2:
-        return [(heading, frame)]
+def _narrow(block: TablePart, widest: int) -> list[TablePart]:
+    of_columns = [column.subject.precision for column in block.columns]
+    precisions = list(dict.fromkeys(filter(None, of_columns)))
+    if len(block.columns) <= widest or len(precisions) < 2:
+        return [block]
     return [
-        (_joined(heading, group), frame[[name for name in frame.columns if table.groups.get(name, group) == group]])
-        for group in groups
+        replace(
+            block.pick([place for place, own in enumerate(of_columns) if own in ("", precision)]),
+            heading=_joined(block.heading, precision),
+        )
+        for precision in precisions
     ]
 
 
-def _short(heading: str, frame: pd.DataFrame, longest: int) -> list[tuple[str, pd.DataFrame]]:
-    by = next((name for name in names("Model", "Status") if name in frame), None)
-    if len(frame) <= longest or by is None:
-        return [(heading, frame)]
-    texts = [cell.text for cell in frame[by]]
+def _short(block: TablePart, longest: int) -> list[TablePart]:
+    by = next((place for place, column in enumerate(block.columns) if column.facet is not Facet.NONE), None)
+    if len(block.rows) <= longest or by is None:
+        return [block]
     return [
-        (_joined(heading, text), frame[[own == text for own in texts]].drop(columns=[by]))
-        for text in dict.fromkeys(texts)
+        _without(
+            replace(
+                block,
+                heading=_joined(block.heading, text),
+                rows=tuple(row for row in block.rows if row.entries[by].text == text),
+            ),
+            [by],
+        )
+        for text in dict.fromkeys(entry.text for entry in block.entries(by))
     ]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from reports.language import say
-from reports.tables.frames import Cell, Table, convert
 from reports.tables.report import Report
+from reports.tables.table import Entry, Facet, Table
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -26,28 +28,31 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    frame = table.flat()
+    names = [column.full for column in table.columns]
     return {
         "title": table.title,
-        "columns": list(frame.columns),
-        "rows": convert(frame, lambda cell: cell.value).to_dict(orient="records"),
-        "text": convert(frame, _text).to_dict(orient="records"),
+        "columns": names,
+        "rows": [dict(zip(names, (entry.value for entry in row.entries), strict=True)) for row in table.rows],
+        "text": [dict(zip(names, map(_text, row.entries), strict=True)) for row in table.rows],
         "notes": list(table.notes),
         "footnotes": list(table.footnotes),
         "commands": list(table.commands),
     }
 
 
-def _text(cell: Cell) -> str:
-    return f"{cell.text} [{', '.join(map(str, cell.notes))}]" if cell.notes else cell.text
+def _text(entry: Entry) -> str:
+    return f"{entry.text} [{', '.join(map(str, entry.notes))}]" if entry.notes else entry.text
 
 
 def csv(report: Report, table: Table) -> str:
-    """One table as CSV. A list or a table in a cell is JSON; beside each model stands the kind of its weights."""
-    frame = convert(table.flat(), lambda cell: _scalar(cell.value))
-    model = say("Model")
-    if model in frame:
-        frame.insert(list(frame).index(model) + 1, say("Weights"), frame[model].map(report.weights))
+    """One table as CSV. A list or a table in an entry is JSON; beside each model stands the kind of its weights."""
+    rows = [[_scalar(entry.value) for entry in row.entries] for row in table.rows]
+    # pandas would make None a NaN and whole numbers floats, were the columns not told to be objects.
+    frame = pd.DataFrame(rows, columns=[column.full for column in table.columns], dtype=object)
+    for place, column in enumerate(table.columns):
+        if column.facet is Facet.MODEL:
+            weights = [report.weights[model] for row in table.rows for model in row.subject.models]
+            frame.insert(place + 1, say("Weights"), weights)
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 

@@ -7,20 +7,20 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from reports.language import say
-from reports.tables.frames import Cell
 from reports.tables.report import SEEDED_NOTE, Report
+from reports.tables.table import Entry
 
 
 def latencies(report: Report) -> Group:
     """A table per batch: median latencies in ms, the fastest in bold green."""
     table = next(table for table in report.tables if table.name == "latency")
     parts: list[RichTable | Text] = []
-    for heading, block in table.blocks():
-        rich = RichTable(title=heading, title_justify="left")
-        for position, name in enumerate(block.columns):
-            rich.add_column(Text(name), justify="left" if position == 0 else "right", overflow="fold")
-        for row in block.itertuples(index=False, name=None):
-            rich.add_row(*map(_text, row))
+    for block in table.blocks():
+        rich = RichTable(title=block.heading, title_justify="left")
+        for position, column in enumerate(block.columns):
+            rich.add_column(Text(column.name), justify="left" if position == 0 else "right", overflow="fold")
+        for row in block.rows:
+            rich.add_row(*map(_text, row.entries))
         parts.append(rich)
     if report.seeded:
         parts.append(Text(say(SEEDED_NOTE)))
@@ -32,5 +32,5 @@ def console(tty: bool) -> Console:
     return Console(force_terminal=tty, width=None if tty else 200, highlight=False)
 
 
-def _text(cell: Cell) -> Text:
-    return Text(cell.text, style="bold green" if cell.best else "")
+def _text(entry: Entry) -> Text:
+    return Text(entry.text, style="bold green" if entry.best else "")

@@ -61,7 +61,7 @@ def make() -> Make:
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> Callable[..., Path]:
     """Write records, and the environment where one is given, into a new results folder."""
 
     def write(*records: dict[str, Any], environment: dict[str, Any] | None = None, name: str = "run") -> Path:

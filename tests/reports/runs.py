@@ -46,7 +46,12 @@ def latency(times: list[list[float]], speed_ms: float = 4.25, **fields: Any) -> 
         {"count": len(one), "median_ms": float(np.median(one)), "speed_ms": [speed_ms] * 2, "slowdown": 0.0}
         for one in times
     ]
-    numbers = {"samples_ms": samples, "count": len(samples), "median_ms": median, "processes": processes}
+    numbers: dict[str, Any] = {
+        "samples_ms": samples,
+        "count": len(samples),
+        "median_ms": median,
+        "processes": processes,
+    }
     numbers |= {"ci95_ms": [0.99 * median, 1.01 * median], "batch": 1, "threads": 2}
     return common("latency", **{**numbers, **fields})
 

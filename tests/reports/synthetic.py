@@ -34,7 +34,8 @@ def records(
 ) -> list[dict[str, Any]]:
     """Latency, parity and accuracy of every combination, and a throughput of each runtime. One in nine is unstable,
     one in eleven failed, one in thirteen has no parity that passed."""
-    chance, made = random.Random(f"vitbench {machine}"), []
+    chance = random.Random(f"vitbench {machine}")
+    made: list[dict[str, Any]] = []
     for model in models:
         for runtime in runtimes:
             for precision in precisions:
@@ -60,8 +61,8 @@ def _combination(
         "reason": None,
         "effective": {"precision": precision, "device": device, "details": {"threads": 2}},
         "model_info": {
-            "macs": {"published": published.gmacs * 1e9, "total": published.gmacs * 1.03e9},
-            "parameters": {"published": published.mparams * 1e6, "total": published.mparams * 1.001e6},
+            "macs": {"published": round(published.gmacs * 1e9), "total": round(published.gmacs * 1.03e9)},
+            "parameters": {"published": round(published.mparams * 1e6), "total": round(published.mparams * 1.001e6)},
             "weights": {"kind": "pretrained", "source": "weights.pdparams"},
             "preprocessing": {"crop": int(model[-3:])},
         },

@@ -22,6 +22,8 @@ from reports.render import latex, markdown, plain
 from reports.tables import report as tables
 
 PACKAGE = Path(language.__file__).parent
+# Whose first argument is a column's name.
+COLUMNS = ("text_column", "number_column", "range_column", "Column")
 # Names, units and what records hold: they stay as they are in any language.
 SAME = {"p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "bs={batch}", "GPU"}
 
@@ -40,7 +42,7 @@ def constants(node: ast.expr) -> Iterator[str]:
 
 def in_python(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and _called(node.func) in ("say", "names", "mark"):
+        if isinstance(node, ast.Call) and _called(node.func) in ("say", "names", "mark", *COLUMNS):
             for argument in node.args:
                 yield from constants(argument)
 
@@ -109,7 +111,7 @@ def stored(example: Path, report: tables.Report) -> list[str]:
     """What records and the environment hold, longest first: reasons, names, commands."""
     lines = (example / "results.jsonl").read_text(encoding="utf-8")
     texts = set(re.findall(r'"((?:[^"\\]|\\.)*)"', lines + (example / "environment.json").read_text(encoding="utf-8")))
-    texts |= {cell.text for table in report.tables if table.name == "environment" for cell in table.frame["名称"]}
+    texts |= {row.entries[1].text for table in report.tables if table.name == "environment" for row in table.rows}
     return sorted(texts, key=len, reverse=True)
 
 

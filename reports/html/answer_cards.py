@@ -1,0 +1,109 @@
+"""The answer at a glance: per model the fastest cell at batch 1, and how the others stand beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reports.html.facets import Facets, Tags, machine
+from reports.language import say
+from reports.load.results import Results
+from reports.numbers import measured
+from reports.tables.answer import BASELINE, BATCH, baseline, is_baseline
+from reports.tables.columns import gain, held_accuracy
+from reports.tables.standing import label, median, only_wide, ranking
+from reports.tables.table import Subject
+from runtimes.records.kinds import Latency
+
+MOST_BARS = 6
+
+
+@dataclass(frozen=True)
+class Bar:
+    """share: the median in percent of the slowest shown. best: the fastest, or one of those that tie."""
+
+    label: str
+    text: str
+    share: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One model on one machine.
+
+    verdict, winner and text (median in ms) are empty where nothing can be relied on. gain: empty where there is none
+    for sure, as in a tie with Paddle. accuracy: its verdict, of a winner in a lower precision. more: cells without a
+    bar; Paddle in fp32, which all are compared with, always has one.
+    """
+
+    model: str
+    machine: str
+    seeded: bool
+    tags: Tags
+    verdict: str = ""
+    winner: str = ""
+    text: str = ""
+    gain: str = ""
+    accuracy: str = ""
+    bars: list[Bar] = field(default_factory=list)
+    more: int = 0
+
+
+def cards(results: Results, known: Facets) -> list[Card]:
+    """One for each model on each machine."""
+    found = []
+    for model in results.models:
+        cells = results.of(Latency, model=model, batch=BATCH)
+        for name in dict.fromkeys(machine(results, cell) for cell in cells):
+            found.append(_card(results, known, model, name, [c for c in cells if machine(results, c) == name]))
+        if not cells:
+            found.append(Card(model, "", results.seeded(model), known.tags(Subject((model,)))))
+    return found
+
+
+def _card(results: Results, known: Facets, model: str, where: str, cells: list[Latency]) -> Card:
+    tags = known.tags(Subject((model,), machine=where))
+    verdict, winners = ranking(results, cells)
+    if not winners:
+        return Card(model, where, results.seeded(model), tags)
+    able = sorted((cell for cell in cells if cell.measured and not results.doubt(cell)), key=median)
+    shown = able[:MOST_BARS]
+    shown += [cell for cell in able[MOST_BARS:] if is_baseline(cell)]
+    longest = max(map(median, shown))
+    bars = [
+        Bar(
+            label(results, cell) + (f" ({remark})" if (remark := _remark(results, cell)) else ""),
+            measured(cell.median_ms, cell.ci95_ms),
+            f"{100 * median(cell) / longest:.4g}",
+            verdict in ("fastest", "tie") and cell in winners,
+        )
+        for cell in shown
+    ]
+    first = winners[0]
+    lower = verdict != "tie" and first.precision != BASELINE[1]
+    return Card(
+        model,
+        where,
+        results.seeded(model),
+        tags,
+        verdict,
+        winner=", ".join(label(results, cell) for cell in winners),
+        text=measured(first.median_ms, first.ci95_ms),
+        gain="" if any(map(is_baseline, winners)) else _gain(results, first),
+        accuracy=held_accuracy(results, first).text if lower else "",
+        bars=bars,
+        more=len(able) - len(shown),
+    )
+
+
+def _remark(results: Results, cell: Latency) -> str:
+    """What has to be known of a cell's speed, in a word or two."""
+    if results.accurate(cell) is False:
+        return say("accuracy failed")
+    return "" if cell.status == "ok" else say("wide") if only_wide(cell) else say(cell.status)
+
+
+def _gain(results: Results, cell: Latency) -> str:
+    """The gain over Paddle as the answer's table has it (`1.4×`); empty where it has none."""
+    found = baseline(results, cell)
+    return gain(found[0], cell).text if found else ""

@@ -1,0 +1,151 @@
+"""How a measured cell stands: its name, its status, what a reader must know of it, and how it ranks among others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports.language import mark, say
+from reports.load.results import Results, machine_of
+from reports.numbers import overlap, own_interval, rivals
+from reports.tables.table import Footnotes, Tone
+from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+
+TONES = {
+    **dict.fromkeys(("ok", "passed", "fastest"), Tone.GOOD),
+    "failed": Tone.BAD,
+    **dict.fromkeys(("unstable", "unproven", "refused", "unavailable"), Tone.DOUBTFUL),
+}
+BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
+_SPREAD_NOTE = mark(
+    "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
+)
+_ACROSS_RUNS_NOTE = mark(
+    "Intervals (95 %) say where another run on the same machine would find the median; a number has the digits that "
+    "its interval carries. Which cell of a run is faster is decided by the run's own, narrower intervals: its cells "
+    "met the same machine."
+)
+
+
+def spread_note(results: Results) -> str:
+    """What the intervals of latencies are, to be translated; records made before runs were told apart have those of a
+    run alone."""
+    return _ACROSS_RUNS_NOTE if any(cell.run_ci95_ms for cell in results.of(Latency)) else _SPREAD_NOTE
+
+
+def runtime_name(record: Record) -> str:
+    """`paddle fp32 on GPU, kernels=plain`: runtime and precision, the device where it is not the CPU, the settings."""
+    place = say(" on {device}", device=record.device) if (record.device or "CPU") != "CPU" else ""
+    settings = [f"{name}={value}" for name, value in sorted(record.settings.items())]
+    return ", ".join([f"{record.runtime} {record.precision}{place}", *settings])
+
+
+def label(results: Results, cell: TimedRecord) -> str:
+    """Runtime and precision; the threads too where the results hold several numbers of them."""
+    name = runtime_name(cell)
+    threads = cell.threads or say("default")
+    return say("{name}, {threads} threads", name=name, threads=threads) if results.several_threads else name
+
+
+def ran_as(record: Record) -> str | None:
+    """Precision and device as read back from the runtime, None where nothing ran."""
+    effective = record.effective
+    if not effective or not effective.precision:
+        return None
+    device = effective.device or say("an unknown device")
+    return say("{precision} on {device}", precision=effective.precision, device=device)
+
+
+def status_note(record: Record) -> str:
+    """Status and reason of a record in one sentence."""
+    return say("{status}: {reason}", status=say(record.status), reason=reason(record))
+
+
+def reason(record: Record) -> str:
+    """Why a record did not end well, as far as it tells."""
+    return record.reason or say("no reason recorded")
+
+
+def shown_status(results: Results, cell: TimedRecord) -> str:
+    """A cell's status, or "unproven" where it was measured and its parity did not pass."""
+    return "unproven" if cell.measured and results.doubt(cell) else cell.status
+
+
+def why(results: Results, cell: TimedRecord, notes: Footnotes) -> tuple[int, ...]:
+    """Footnotes of what a reader must know about a cell: why it has no number, or that it ran as something else."""
+    texts = []
+    if cell.status != "ok":
+        texts.append(status_note(cell))
+    if cell.measured:
+        doubt, effective = results.doubt(cell), cell.effective
+        if doubt:
+            texts.append(say("{status}: {reason}", status=say("unproven"), reason=doubt))
+        if effective and effective.precision not in (None, cell.precision):
+            texts.append(say("asked for {asked}, ran as {ran}", asked=cell.precision, ran=ran_as(cell)))
+        if effective and effective.device == "CPU" and (cell.device or "CPU") != "CPU":
+            texts.append(say("asked for {device}, ran on the CPU", device=cell.device))
+        if results.accurate(cell) is False:
+            texts.append(accuracy_note(results, cell))
+    texts += [say("a process crashed and was replaced: {reason}", reason=crash) for crash in cell.crashes]
+    return tuple(notes.number(text) for text in texts)
+
+
+def accuracy_note(results: Results, cell: Record) -> str:
+    """Why the accuracy of a cell did not hold, in a sentence."""
+    failed: Accuracy = next(record for record in results.accuracies(cell) if record.passed is False)
+    top1, reference, published = failed.top1, failed.reference_top1, failed.published_top1
+    if failed.reason or top1 is None or (reference is None and published is None):
+        return say("accuracy failed: {reason}", reason=reason(failed))
+    # Held against the published figure too, it may fail that one alone.
+    keep = 1 if failed.keep is None else failed.keep
+    if reference is None or (published is not None and top1 >= keep * reference):
+        return say("accuracy failed: top-1 is {top1:.4f}, published is {published:.4f}", top1=top1, published=published)
+    return say("accuracy failed: top-1 is {top1:.4f}, on the reference {reference:.4f}", top1=top1, reference=reference)
+
+
+def machines_and_models(results: Results) -> list[tuple[str, str]]:
+    """(machine, model) of every model that a machine has a record of. Machines are never ranked against each other."""
+    pairs = [(machine_of(record), record.model) for record in results.records]
+    return sorted(dict.fromkeys(pairs), key=lambda pair: (results.models.index(pair[1]), pair[0]))
+
+
+def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Latency]]:
+    """A verdict over cells of one machine, model and batch, and the cells that it is about.
+
+    "fastest": one, whose interval overlaps no other; "tie": all that overlap the lowest median's, which stands first;
+    "the only one": nothing to compare it with; "none". A cell whose accuracy did not hold takes no part.
+    """
+    able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
+    if len(able) < 2:
+        return ("the only one" if able else "none"), able
+    close = [cell for cell in able if overlap(*rivals(able[0], cell))]
+    return ("tie", close) if len(close) > 1 else ("fastest", able[:1])
+
+
+def inaccurate(results: Results, cells: Sequence[Latency]) -> list[Latency]:
+    """The cells that would take part in a ranking, had their accuracy held; the fastest first."""
+    return [cell for cell in _sound(results, cells) if results.accurate(cell) is False]
+
+
+def _sound(results: Results, cells: Sequence[Latency]) -> list[Latency]:
+    """The cells whose speed can be relied on; the fastest first."""
+    able = [cell for cell in cells if (cell.status == "ok" or only_wide(cell)) and not results.doubt(cell)]
+    return sorted(able, key=median)
+
+
+def median(cell: Latency) -> float:
+    """The median (ms) of a cell that was measured: a record without one is none (`Latency.__post_init__`)."""
+    assert cell.median_ms is not None
+    return cell.median_ms
+
+
+def only_wide(cell: Latency) -> bool:
+    """Whether an unstable latency is so only because its interval is wider than was asked for.
+
+    Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it may be ranked by it.
+    Records of format 1 have no target and never are.
+    """
+    interval = own_interval(cell)
+    if cell.status != "unstable" or cell.disturbed or not (interval and cell.target and cell.median_ms):
+        return False
+    steady = all(process.steady is not False for process in cell.processes or ())
+    return steady and (interval[1] - interval[0]) / 2 > cell.target * cell.median_ms

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convert.common.errors import InputError
+from reports.load import machines, results
+from runtimes.records.kinds import Latency, Throughput
+from tests.reports import runs, synthetic
+
+OTHER = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"cores_usable": 4}}  # type: ignore[operator]
+ALIKE = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": 2**36}}  # type: ignore[operator]
+
+
+def stored(place: Path, *records: dict[str, Any], environment: dict[str, Any] | None = runs.ENVIRONMENT) -> Path:
+    place.mkdir()
+    (place / "results.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    if environment is not None:
+        (place / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+    return place
+
+
+def timed(median: float, hour: int = 8, **fields: Any) -> dict[str, Any]:
+    return runs.latency([[median] * 3] * 2, time_utc=f"2026-11-24T{hour:02d}:00:00Z", **fields)
+
+
+def test_the_newest_of_a_cell_counts_whatever_the_order_of_the_folders(tmp_path: Path) -> None:
+    old, new = stored(tmp_path / "a", timed(100.0)), stored(tmp_path / "b", timed(90.0, 9), timed(50.0, batch=4))
+    for folders in ([old, new], [new, old]):
+        found = results.load(folders)
+        assert [(one.batch, one.median_ms, one.run) for one in found.of(Latency)] == [
+            (1, 90, "b"),
+            (4, 50, "b"),
+        ]
+        assert found.replaced == 1
+        assert found.environment == runs.ENVIRONMENT
+    assert results.load([old, old]).replaced == 0
+
+
+def test_a_run_keeps_its_order_whatever_its_clock_said(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "a", timed(100.0, 9), timed(90.0, 8))
+    assert [one.median_ms for one in results.load([folder]).of(Latency)] == [90.0]
+
+
+def test_machines_never_replace_each_other(tmp_path: Path) -> None:
+    folders = [
+        stored(tmp_path / name, timed(median, artifact=digit * 64), environment=environment)
+        for name, median, digit, environment in (
+            ("a", 100.0, "a", runs.ENVIRONMENT),
+            ("b", 50.0, "b", OTHER),
+            ("c", 60.0, "a", ALIKE),
+        )
+    ]
+    found = results.load(folders)
+    labels = ["AMD EPYC, 2 cores (A)", "AMD EPYC, 4 cores", "AMD EPYC, 2 cores (B)"]
+    assert [one.machine for one in found.records] == sorted(labels)
+    assert list(found.environments) == labels
+    assert not found.environment
+    assert (found.replaced, found.stale) == (0, {})
+
+
+def test_a_proof_counts_across_runs_but_not_across_machines(tmp_path: Path) -> None:
+    parity = runs.common("parity", passed=True, batches=[1])
+    speed, proof = stored(tmp_path / "a", timed(100.0)), stored(tmp_path / "b", parity)
+    elsewhere = stored(tmp_path / "c", parity, environment=OTHER)
+    (cell,) = results.load([speed, proof]).of(Latency)
+    assert results.load([speed, proof]).doubt(cell) is None
+    found = results.load([speed, elsewhere])
+    assert "no parity check" in str(found.doubt(found.of(Latency)[0]))
+    assert found.proven(found.of(Latency)[0]) is None
+
+
+def test_runs_of_unknown_machines_are_of_different_ones(tmp_path: Path) -> None:
+    folders = [stored(tmp_path / name, timed(100.0), environment=None) for name in "ab"]
+    assert [one.machine for one in results.load(folders).records] == ["unknown machine (A)", "unknown machine (B)"]
+    assert results.load(folders[0]).records[0].machine == "unknown machine"
+
+
+@pytest.mark.parametrize("damage", ["{}\n", "\xff", "", None, '{"format": 3, "kind": "dream"}\n'])
+def test_what_is_damaged_leaves_the_rest_usable(tmp_path: Path, damage: str | None) -> None:
+    good, bad = stored(tmp_path / "good", timed(100.0)), tmp_path / "bad"
+    bad.mkdir()
+    if damage is not None:
+        (bad / "results.jsonl").write_bytes(damage.encode("latin1"))
+    found = results.load([bad, good])
+    assert [one.median_ms for one in found.of(Latency)] == [100.0]
+    assert list(found.damaged) == [str(bad)]
+    assert str(bad) in found.damaged[str(bad)]
+    with pytest.raises(InputError, match="bad"):
+        results.load(bad)
+
+
+def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "a", timed(100.0), {"format": 3, "kind": "dream"})
+    words = r"results\.jsonl, line 2: a record of format 3; this vitbench reads up to 2: update it"
+    with pytest.raises(InputError, match=words):
+        results.load(folder)
+
+
+@pytest.mark.parametrize("version", ["2", True, 0, None, 1.5])
+def test_a_format_that_there_is_not(tmp_path: Path, version: Any) -> None:
+    with pytest.raises(InputError, match="line 1: a record of format"):
+        results.load(stored(tmp_path / "a", timed(100.0, format=version)))
+
+
+def test_what_a_search_chose_makes_no_other_cell(tmp_path: Path) -> None:
+    rates = [
+        runs.common("throughput", images_per_s=rate, batch=batch, streams=streams, searched=[{"batch": 1}])
+        for rate, batch, streams in ((50.0, 4, 2), (55.0, 8, 1))
+    ]
+    assert [one.images_per_s for one in results.load(stored(tmp_path / "a", *rates)).of(Throughput)] == [55.0]
+    for rate in rates:
+        del rate["searched"]
+    assert len(results.load(stored(tmp_path / "b", *rates)).records) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("latency", "processes"), ("throughput", "searched"), ("server", "points")]
+)
+def test_lists_hold_tables(tmp_path: Path, kind: str, field: str) -> None:
+    with pytest.raises(InputError, match=rf"line 1: {field}\[0\]: expected object"):
+        results.load(stored(tmp_path / "a", timed(100.0) | {"kind": kind, field: [7]}))
+
+
+def test_crashes_are_texts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: crashes\[0\]: expected str"):
+        results.load(stored(tmp_path / "a", timed(100.0, crashes=[{}])))
+
+
+def test_labels() -> None:
+    machine = {"cpu": "Intel(R) Xeon(R) Platinum 8480C CPU @ 2.00GHz", "cores_usable": 1}
+    assert machines.label({"machine": machine, "gpus": [{"name": "NVIDIA H100"}] * 2}) == (
+        "Intel Xeon Platinum 8480C, 1 core, NVIDIA H100"
+    )
+    assert machines.label({}) == "unknown machine"
+    many, _ = machines.told_apart(
+        [{"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": n * 2**30}} for n in range(28)]
+    )  # type: ignore[operator]
+    assert (many[0][-3:], many[25][-3:], many[26][-4:]) == ("(A)", "(Z)", "(AA)")
+
+
+def test_the_machine_is_known_by_what_does_not_move() -> None:
+    loaded = copy.deepcopy(runs.ENVIRONMENT)
+    loaded["machine"]["load_average_1min"] = 3.0  # type: ignore[index]
+    loaded["packages"] = {}
+    assert machines.key(loaded) == machines.key(runs.ENVIRONMENT) != machines.key(OTHER)
+    old = {"machine": {"cpu": "AMD EPYC", "cores_usable": 2, "load_average_1min": 1.0}}  # of format 1
+    assert machines.key(old) == machines.key({"machine": old["machine"] | {"load_average_1min": 2.0}})
+    assert machines.key({}) is None
+
+
+def test_the_newest_environment_of_a_machine_counts(tmp_path: Path) -> None:
+    later = runs.ENVIRONMENT | {"time_utc": "2026-11-25T00:00:00Z", "packages": {"onnxruntime": "2"}}
+    folders = [
+        stored(tmp_path / name, timed(100.0), environment=environment)
+        for name, environment in (("a", runs.ENVIRONMENT), ("b", later), ("c", runs.ENVIRONMENT))
+    ]
+    assert results.load(folders).environment == later
+
+
+def test_doubts_do_not_grow_with_the_square(tmp_path: Path) -> None:
+    found = results.load(stored(tmp_path / "a", *synthetic.records()))
+    calls = 0
+    kept = found._parities
+    for record in found.of(Latency):
+        calls += len(kept.get(results._subject(record), ()))
+    assert calls <= len(found.records)
