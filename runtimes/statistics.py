@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from runtimes.records.parts import Interval, IntervalMethod
 
 PERCENTILES = (90, 95, 99)
 CONFIDENCE = 0.95
@@ -83,19 +84,19 @@ def moderated(own: Noise, others: Noise) -> Noise:
     return Noise(math.sqrt(variance), dof)
 
 
-def interval(value: float, processes: Sequence[float], others: Noise) -> tuple[list[float] | None, dict[str, Any]]:
+def interval(value: float, processes: Sequence[float], others: Noise) -> tuple[Interval | None, IntervalMethod]:
     """The 95 % interval of a figure by the variation between its processes, and how it was made.
 
     processes: the figure of each. others: the variation among the run's other cells. None below two processes where no
     other cell tells either.
     """
     used = moderated(noise([processes]), others)
-    how = {"method": "Student's t over processes, log scale", **asdict(used), "processes": len(processes)}
+    how = IntervalMethod(method="Student's t over processes, log scale", **asdict(used), processes=len(processes))
     half = used.half_width(len(processes))
-    return (None if math.isinf(half) else [value * math.exp(-half), value * math.exp(half)]), how
+    return (None if math.isinf(half) else (value * math.exp(-half), value * math.exp(half))), how
 
 
-def across_runs(value: float, own: Sequence[float] | None, runs: Noise) -> list[float] | None:
+def across_runs(value: float, own: Interval | None, runs: Noise) -> Interval | None:
     """A run's own 95 % interval, widened to where the figure of another run is to be expected; None without one.
 
     runs: how far earlier runs lie apart in the speed of the machine. The half width that this and `BEYOND_PROBE_CV`
@@ -107,10 +108,10 @@ def across_runs(value: float, own: Sequence[float] | None, runs: Noise) -> list[
     machine = moderated(runs, Noise(ASSUMED_RUNS_CV, _BORROWED_DOF)).half_width(1)
     beyond = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * BEYOND_PROBE_CV
     below, above = (math.hypot(math.log(value / end), machine, beyond) for end in own)
-    return [value * math.exp(-below), value * math.exp(above)]
+    return value * math.exp(-below), value * math.exp(above)
 
 
-def bootstrap_median(samples: Sequence[float]) -> list[float] | None:
+def bootstrap_median(samples: Sequence[float]) -> Interval | None:
     """The percentile bootstrap interval (95 %) of the median; None below six samples, which carry none.
 
     Six: the chance that all samples lie on one side of the median is then 2 / 2^6, below 5 %.
@@ -125,44 +126,63 @@ def bootstrap_median(samples: Sequence[float]) -> list[float] | None:
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return [float(found.low), float(found.high)]
+    return float(found.low), float(found.high)
 
 
-def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> dict[str, Any]:
-    """What samples in milliseconds say, given process by process (empty ones are left out).
+@dataclass(frozen=True)
+class Summary:
+    """What samples say, by the names of a record's fields.
 
-    count, median_ms with ci95_ms (`across_runs`), run_ci95_ms (of this run alone) and `interval` (how that was made),
-    p90_ms, p95_ms, p99_ms, cv, outliers. The run's own interval is the wider one of two: over processes (`interval`),
-    and the bootstrap of all samples. A percentile is the nearest rank, so a sample that was measured. cv: coefficient
-    of variation inside a process, the median over processes. outliers: samples further than three scaled MADs from the
-    median of their process.
+    ci95_ms: where another run would find the median (`across_runs`). run_ci95_ms: of this run alone; the wider one of
+    two, over processes (`interval`) and the bootstrap of all samples. A percentile is the nearest rank, so a sample
+    that was measured. cv: coefficient of variation inside a process, the median over processes. outliers: samples
+    further than three scaled MADs from the median of their process.
     """
-    processes = [samples for samples in processes if len(samples)]
-    if not processes:
-        percentiles = {f"p{p}_ms": None for p in PERCENTILES}
-        nothing = dict.fromkeys(("median_ms", "ci95_ms", "run_ci95_ms", "interval", "cv", "outliers"))
-        return {"count": 0, **nothing, **percentiles}
-    samples = np.concatenate([np.asarray(one, dtype=np.float64) for one in processes])
+
+    count: int
+    median_ms: float
+    ci95_ms: Interval | None
+    run_ci95_ms: Interval | None
+    interval: IntervalMethod
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    cv: float
+    outliers: int
+
+
+def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> Summary:
+    """What samples in milliseconds say, given process by process; ValueError where there are none.
+
+    Empty processes are left out. others: the variation between processes in other cells; runs: between runs.
+    """
+    arrays = [np.asarray(samples, dtype=np.float64) for samples in processes if len(samples)]
+    if not arrays:
+        raise ValueError("no samples")
+    samples = np.concatenate(arrays)
     median = float(np.median(samples))
-    between, how = interval(median, [float(np.median(one)) for one in processes], others)
+    between, how = interval(median, [float(np.median(one)) for one in arrays], others)
     inside = bootstrap_median([float(sample) for sample in samples])
     if between is None:
-        how = {"method": "bootstrap of the samples of one process", "between_cv": None, "dof": 0, "processes": 1}
+        how = IntervalMethod(method="bootstrap of the samples of one process", dof=0, processes=1)
     known = [one for one in (between, inside) if one]
-    own = [min(low for low, _ in known), max(high for _, high in known)] if known else None
-    return {
-        "count": len(samples),
-        "median_ms": median,
-        "ci95_ms": across_runs(median, own, runs),
-        "run_ci95_ms": own,
-        "interval": how,
-        **{
-            f"p{p}_ms": float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None
-            for p in PERCENTILES
-        },
-        "cv": float(np.median([np.std(one) / np.mean(one) for one in processes])),
-        "outliers": sum(_outliers(np.asarray(one, dtype=np.float64)) for one in processes),
-    }
+    own = (min(low for low, _ in known), max(high for _, high in known)) if known else None
+    p90, p95, p99 = (
+        float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None
+        for p in PERCENTILES
+    )
+    return Summary(
+        count=len(samples),
+        median_ms=median,
+        ci95_ms=across_runs(median, own, runs),
+        run_ci95_ms=own,
+        interval=how,
+        p90_ms=p90,
+        p95_ms=p95,
+        p99_ms=p99,
+        cv=float(np.median([np.std(one) / np.mean(one) for one in arrays])),
+        outliers=sum(map(_outliers, arrays)),
+    )
 
 
 def _outliers(samples: np.ndarray) -> int:

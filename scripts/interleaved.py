@@ -109,12 +109,12 @@ def visit_ms(artifact: Artifact, runtime: Runtime, precision: str, batch: int, s
     (outcome,) = Local(probe=None).run([job])
     failed = aggregate.failure(cell, outcome)
     if failed:
-        reason = str(failed["reason"])
+        reason = str(failed.reason)
         if reason.startswith(_REFUSED):
             raise UnavailableError(reason.removeprefix(_REFUSED))
         raise CheckFailed(f"{cell.name}: {reason}")
     assert outcome.numbers is not None
-    return float(statistics.median(outcome.numbers["samples_ms"]))
+    return float(statistics.median(outcome.numbers.samples_ms))
 
 
 def refusals(wanted: Mapping[str, tuple[Runtime, str]]) -> dict[str, str]:

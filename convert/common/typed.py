@@ -57,10 +57,43 @@ def fields(kind: type) -> list[Field]:
     return [_field(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
 
 
+def parts(kind: type) -> list[type]:
+    """The dataclasses inside a dataclass, and inside those, each once, in the order of the fields."""
+    found: dict[type, None] = {}
+
+    def look(hint: Any) -> None:
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and hint not in found:
+            found[hint] = None
+            inside(hint)
+        for argument in typing.get_args(hint):
+            look(argument)
+
+    def inside(one: type) -> None:
+        for hint in typing.get_type_hints(one).values():
+            look(hint)
+
+    inside(kind)
+    return list(found)
+
+
+def markdown(kind: type, without: type | None = None) -> str:
+    """What a dataclass declares, as a table in Markdown. without: one whose fields it has too and does not show."""
+    known = {field.name for field in fields(without)} if without else set()
+    rows = [field for field in fields(kind) if field.name not in known]
+    return "\n".join(
+        ["| field | type | what |", "| --- | --- | --- |", *(f"| `{r.name}` | {r.type} | {r.meaning} |" for r in rows)]
+    )
+
+
 def schema(kinds: Iterable[type]) -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of a value that is one of these dataclasses."""
     kinds = tuple(kinds)
     one_of, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        for name, field in definition.get("properties", {}).items():
+            if len(field.get("enum", ())) == 1:  # what tells the dataclasses apart
+                field["const"] = field.pop("enum")[0]
+                definition["required"] = [name, *definition["required"]]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": list(one_of), "$defs": definitions}
 
 

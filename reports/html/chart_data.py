@@ -158,12 +158,12 @@ def _point(results: Results, cell: Drawn[Latency]) -> ChartRow | None:
     """A cell's place under the roof; None for what did not run on the CPU or whose size is not known."""
     record, effective = cell.record, cell.record.effective or Effective()
     facts, batch = record.model_info, record.batch
-    macs, parameters = results.macs(record.model), results.parameters(record.model)
+    macs, parameters = results.macs(record.model).total, results.parameters(record.model).total
     side = facts.preprocessing.crop if facts and facts.preprocessing else None
     element = ELEMENT_BYTES.get(effective.precision or record.precision)
     if (effective.device or "CPU") != "CPU" or not (macs and parameters and side and element and batch):
         return None
-    flop, moved = FLOP_PER_MAC * macs.total * batch, parameters.total * element + batch * CHANNELS * side * side * 4
+    flop, moved = FLOP_PER_MAC * macs * batch, parameters * element + batch * CHANNELS * side * side * 4
     rate = flop / (median(record) / 1e3) / 1e9
     return {
         **latencies([cell])[0],

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from convert.common.errors import InputError
-from convert.manifest import Counts, MacCounts
 from convert.zoo import MODELS
 from reports.load import machines, reading
 from reports.load.reading import StoredRun
@@ -19,7 +18,7 @@ from runtimes.base import PRECISIONS
 from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
 from runtimes.records.parity_gate import Proof, gate
-from runtimes.records.parts import ModelInfo
+from runtimes.records.parts import CountsInfo, ModelInfo
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -71,13 +70,13 @@ class Results:
         source = self.source(model)
         return (source and source.model_info) or ModelInfo()
 
-    def macs(self, model: str) -> MacCounts | None:
-        """Multiply-accumulates for one image; None where no record tells."""
-        return self.facts(model).macs
+    def macs(self, model: str) -> CountsInfo:
+        """Multiply-accumulates for one image; all null where no record tells."""
+        return self.facts(model).macs or CountsInfo()
 
-    def parameters(self, model: str) -> Counts | None:
-        """Parameters of a model; None where no record tells."""
-        return self.facts(model).parameters
+    def parameters(self, model: str) -> CountsInfo:
+        """Parameters of a model; all null where no record tells."""
+        return self.facts(model).parameters or CountsInfo()
 
     def seeded(self, model: str) -> bool:
         """True when the weights of any of the model's artifacts were drawn, not trained."""

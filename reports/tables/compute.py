@@ -55,11 +55,11 @@ def size(results: Results) -> Table:
 
 
 def _macs(name: str) -> Callable[[SubjectLine], Entry]:
-    return lambda line: _scaled(getattr(line.results.macs(line.subject.models[0]), name, None), 1e9)
+    return lambda line: _scaled(getattr(line.results.macs(line.subject.models[0]), name), 1e9)
 
 
 def _parameters(name: str) -> Callable[[SubjectLine], Entry]:
-    return lambda line: _scaled(getattr(line.results.parameters(line.subject.models[0]), name, None), 1e6)
+    return lambda line: _scaled(getattr(line.results.parameters(line.subject.models[0]), name), 1e6)
 
 
 def _scaled(count: int | None, scale: float) -> Entry:
@@ -121,8 +121,6 @@ def compute(results: Results) -> Table:
 def _macs_run(results: Results, cell: Latency) -> int | None:
     """Multiply-accumulates for one image of what ran: the model's, or the graph's as it was written."""
     macs = results.macs(cell.model)
-    if macs is None:
-        return None
     return macs.total if cell.runtime == "paddle" else macs.computed or macs.total
 
 

@@ -89,6 +89,4 @@ def _points(results: Results, cell: Server) -> tuple[ServerPoint, ...]:
 
 def _percentile(line: ServerLine) -> Entry:
     value = line.record.percentile
-    if value is None:
-        return Entry(None, NONE)
-    return Entry(int(value) if value.is_integer() else value, f"p{value:g}")
+    return Entry(value, NONE if value is None else f"p{value}")

@@ -40,6 +40,30 @@ def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options,
     return kind(**{**common, **fields})
 
 
+def command(module: str, argument: str, artifact: Artifact, weights: str | None, **options: Any) -> str:
+    """The command line that gives a record again.
+
+    argument: how the user named the model; weights: the `--weights` that was given. options: `batch=4` becomes
+    `--batch 4` (see `words`).
+    """
+    return shlex.join(
+        ["python", "-m", module, *words({"model": argument, "weights": artifact.weights_option(weights), **options})]
+    )
+
+
+def words(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line takes them: one that is None is left out, a list is repeated."""
+    return [
+        word
+        for name, value in options.items()
+        for one in (value if isinstance(value, list) else [] if value is None else [value])
+        for word in (f"--{name.replace('_', '-')}", str(one))
+    ]
+
+
+# What follows serves floors that still write records as tables, and goes with them.
+
+
 def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
     """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
     options = options or Options(precision, runtime.default_device)
@@ -65,24 +89,3 @@ def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, optio
             "weights": {name: manifest["weights"][name] for name in ("kind", "source", "sha256", "note")},
         },
     }
-
-
-def command(module: str, argument: str, artifact: Artifact, weights: str | None, **options: Any) -> str:
-    """The command line that gives a record again.
-
-    argument: how the user named the model; weights: the `--weights` that was given. options: `batch=4` becomes
-    `--batch 4` (see `words`).
-    """
-    return shlex.join(
-        ["python", "-m", module, *words({"model": argument, "weights": artifact.weights_option(weights), **options})]
-    )
-
-
-def words(options: Mapping[str, Any]) -> list[str]:
-    """Options as a command line takes them: one that is None is left out, a list is repeated."""
-    return [
-        word
-        for name, value in options.items()
-        for one in (value if isinstance(value, list) else [] if value is None else [value])
-        for word in (f"--{name.replace('_', '-')}", str(one))
-    ]

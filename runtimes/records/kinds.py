@@ -44,7 +44,7 @@ class Record:
     # What must be equal for two records, of two runs, to be held against each other.
     COMPARED: ClassVar[tuple[str, ...]]
 
-    kind: str = ""
+    kind: Annotated[str, about("what was measured")] = ""
     model: str
     precision: Annotated[str, about("asked for")]
     runtime: str
@@ -54,12 +54,12 @@ class Record:
     reason: Annotated[str | None, about("a sentence where the status is not ok")]
     effective: Annotated[Effective | None, about("as read back from the runtime")]
     command: Annotated[str, about("makes the record again")]
-    format: Annotated[int, about("of the record")] = 1
+    format: Annotated[int, about("2; a record without it is of format 1, one of a newer format is refused")] = 1
     runtime_version: str | None = None
     streams: Annotated[int | None, about("inferences at once; mode throughput: as found")] = None
     settings: Annotated[Mapping[str, str], about("`--option`s of the runtime")] = field(default_factory=dict)
     time_utc: str | None = None
-    model_info: ModelInfo | None = None
+    model_info: Annotated[ModelInfo | None, about("what reports need of the manifest")] = None
     machine: Annotated[
         str | None, about("label of the machine, once records of several are together", private=True)
     ] = None
@@ -75,7 +75,9 @@ class Record:
 class TimedRecord(Record):
     """What latency, throughput and server have in common: a speed, measured in processes of their own."""
 
-    key: Annotated[str | None, about("hash of all that can change the number")] = None
+    key: Annotated[
+        str | None, about("hash of all that can change the number: artifact, runtime, options, batch, mode, machine")
+    ] = None
     batch: Annotated[int | None, about("images in one request; mode throughput: as found")] = None
     threads: Annotated[int | None, about("asked for")] = None
     threads_readback: Annotated[int | None, about("as the runtime tells them")] = None
@@ -151,7 +153,7 @@ class Server(TimedRecord):
     qps_max: Annotated[float | None, about("the highest completed rate that kept the bound; null where none did")] = (
         None
     )
-    percentile: Annotated[float | None, about("of the latencies that is bound")] = None
+    percentile: Annotated[int | None, about("of the latencies that is bound")] = None
     latency_bound_ms: float | None = None
     bound: Annotated[str | None, about("where the bound is from")] = None
     capacity_qps: Annotated[float | None, about("what it answers back to back", private=True)] = None

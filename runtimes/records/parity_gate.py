@@ -22,6 +22,31 @@ class Proof:
     reason: str = ""
 
 
+def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Proof:
+    """What parity records (oldest first) say of a cell with a batch size.
+
+    The newest check counts for each set of inputs and batches, and all of them have to pass: one on seeded images does
+    not make up for a failure on photos. A record that does not say at which batches it checked speaks for all.
+    """
+    newest = {
+        json.dumps([typed.table(record.inputs), record.batches], sort_keys=True): record
+        for record in parities
+        if record.artifact and all((getattr(record, n) or None) == (getattr(cell, n) or None) for n in _SUBJECT)
+    }
+    if not newest:
+        return Proof(None, "there is no parity check of this model, runtime, precision and artifact")
+    for record in newest.values():
+        if record.passed is not True:
+            status = "failed" if record.status == "ok" else record.status
+            return Proof(False, f"parity {status}: {record.reason or 'no reason recorded'}")
+    if not any(record.batches is None or cell.batch in record.batches for record in newest.values()):
+        return Proof(None, f"parity was not checked at batch {cell.batch}")
+    return Proof(True)
+
+
+# What follows serves floors that still read records as tables, and goes with them.
+
+
 def proof(cell: Record, records: Iterable[Record]) -> Proof:
     """What the parity records among `records` (oldest first) say of a cell with a batch size.
 
@@ -43,26 +68,4 @@ def proof(cell: Record, records: Iterable[Record]) -> Proof:
             return Proof(False, f"parity {status}: {record['reason'] or 'no reason recorded'}")
     if not any(record.get("batches") is None or cell["batch"] in record["batches"] for record in newest.values()):
         return Proof(None, f"parity was not checked at batch {cell['batch']}")
-    return Proof(True)
-
-
-def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Proof:
-    """What parity records (oldest first) say of a cell with a batch size.
-
-    The newest check counts for each set of inputs and batches, and all of them have to pass: one on seeded images does
-    not make up for a failure on photos. A record that does not say at which batches it checked speaks for all.
-    """
-    newest = {
-        json.dumps([typed.table(record.inputs), record.batches], sort_keys=True): record
-        for record in parities
-        if record.artifact and all((getattr(record, n) or None) == (getattr(cell, n) or None) for n in _SUBJECT)
-    }
-    if not newest:
-        return Proof(None, "there is no parity check of this model, runtime, precision and artifact")
-    for record in newest.values():
-        if record.passed is not True:
-            status = "failed" if record.status == "ok" else record.status
-            return Proof(False, f"parity {status}: {record.reason or 'no reason recorded'}")
-    if not any(record.batches is None or cell.batch in record.batches for record in newest.values()):
-        return Proof(None, f"parity was not checked at batch {cell.batch}")
     return Proof(True)

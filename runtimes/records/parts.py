@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from convert.common.typed import about
-from convert.manifest import Counts, MacCounts
 
 Interval = tuple[float, float]  # low, high
 
@@ -22,6 +21,15 @@ class Effective:
         Mapping[str, Any],
         about("where it was read and what else was found there: providers, precisions of layers, passes, threads"),
     ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountsInfo:
+    """Multiply-accumulates for one image, or parameters."""
+
+    published: Annotated[int | None, about("counted as PaddleClas' page counts")] = None
+    total: Annotated[int | None, about("all of them")] = None
+    computed: Annotated[int | None, about("of the ONNX graph as it was written; multiply-accumulates only")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +57,8 @@ class ImagePreprocessing:
 class ModelInfo:
     """What reports say of a model, so that they need no artifact."""
 
-    macs: MacCounts | None = None
-    parameters: Counts | None = None
+    macs: CountsInfo | None = None
+    parameters: CountsInfo | None = None
     preprocessing: ImagePreprocessing | None = None
     opset: int | None = None
     notes: Annotated[tuple[str, ...], about("what the conversion did beyond translating")] = ()

@@ -11,27 +11,11 @@ from convert.common import json_lines as lines
 from convert.common.errors import InputError
 from runtimes.records import reading
 from runtimes.records.kinds import Record as TypedRecord
+from runtimes.records.kinds import TimedRecord
+from runtimes.records.reading import newer_format
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
-STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
-KINDS = ("latency", "throughput", "server", "parity", "accuracy")
-# Of a record; one without a number is of format 1. 2: latencies of several processes, `processes` and `interval`.
-FORMAT = 2
-COMMON_FIELDS = (
-    "kind",
-    "model",
-    "precision",
-    "runtime",
-    "device",
-    "artifact",
-    "status",
-    "reason",
-    "effective",
-    "command",
-)
-
-Record = dict[str, Any]
 
 
 def new_run(root: Path = Path("results")) -> Path:
@@ -47,16 +31,21 @@ def newest_run(root: Path = Path("results")) -> Path:
     return runs[-1].parent
 
 
-def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, Record]:
+def done(records: Iterable[TypedRecord], keys: Collection[str]) -> dict[str, TimedRecord]:
     """The cells that `--resume` leaves as they are, by their keys, with their newest record: those that have a number.
 
     Where every cell was tried, so that nothing is left to go on with, a number that was disturbed does not count.
     """
-    newest = {str(record["key"]): record for record in records if str(record.get("key")) in keys}
-    numbers = {key: record for key, record in newest.items() if record["status"] in ("ok", "unstable")}
+    newest = {one.key: one for one in records if isinstance(one, TimedRecord) and one.key in keys and one.key}
+    numbers = {key: record for key, record in newest.items() if record.measured}
     if len(newest) < len(set(keys)):
         return numbers
-    return {key: record for key, record in numbers.items() if not record.get("disturbed")}
+    return {key: record for key, record in numbers.items() if not record.disturbed}
+
+
+def measured(records: Iterable[TypedRecord]) -> dict[str, TimedRecord]:
+    """The newest record with numbers of each key."""
+    return {one.key: one for one in records if isinstance(one, TimedRecord) and one.key and one.measured}
 
 
 def add(folder: Path, record: TypedRecord) -> None:
@@ -84,6 +73,33 @@ def records(folder: Path) -> list[TypedRecord]:
         elif line.strip() and number < len(texts):  # the last one has no line end: a crash cut it
             raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
     return found
+
+
+def known(folder: Path) -> list[TypedRecord]:
+    """`records`, and none where the folder has none yet."""
+    return records(folder) if (folder / RESULTS).exists() else []
+
+
+# What follows serves floors that still read records as tables, and goes with them.
+
+STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
+KINDS = ("latency", "throughput", "server", "parity", "accuracy")
+# Of a record; one without a number is of format 1. 2: latencies of several processes, `processes` and `interval`.
+FORMAT = 2
+COMMON_FIELDS = (
+    "kind",
+    "model",
+    "precision",
+    "runtime",
+    "device",
+    "artifact",
+    "status",
+    "reason",
+    "effective",
+    "command",
+)
+
+Record = dict[str, Any]
 
 
 def append(folder: Path, record: Record) -> None:
@@ -131,16 +147,6 @@ def _refuse_newer(table: Record | None, where: str) -> None:
     problem = newer_format(table) if table else None
     if problem:
         raise InputError(f"{where}: {problem}")
-
-
-def newer_format(table: Record) -> str | None:
-    """What is wrong with the format that a record names, in a clause; None where it is read here."""
-    version = table.get("format", 1)
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        return f"a record of format {version!r}: there is none"
-    if version > FORMAT:
-        return f"a record of format {version}; this vitbench reads up to {FORMAT}: update it"
-    return None
 
 
 def latest(records: Iterable[Record], *keys: str) -> dict[tuple[Any, ...], Record]:

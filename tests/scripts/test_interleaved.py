@@ -16,7 +16,7 @@ from convert.artifact import Artifact
 from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.base import UnavailableError
-from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.schedule.executor import VisitOutcome
 from runtimes.system.speed_probe import Probe
 from scripts import interleaved
 from scripts.interleaved import Ratio, Repetition, Rounds, measure, refusals, visit_ms
@@ -88,24 +88,24 @@ def test_a_visit_is_a_process_and_its_median(toy_artifact: Artifact) -> None:
 @pytest.mark.parametrize(
     ("outcome", "error", "reason"),
     [
-        (Outcome(None, "UnavailableError: CPU has no bf16"), UnavailableError, "^CPU has no bf16$"),
+        (VisitOutcome(None, "UnavailableError: CPU has no bf16"), UnavailableError, "^CPU has no bf16$"),
         (
-            Outcome(None, "it was ended by SIGSEGV"),
+            VisitOutcome(None, "it was ended by SIGSEGV"),
             CheckFailed,
             "^toy bf16 on openvino, batch 3: it was ended by SIGSEGV",
         ),
-        (Outcome(numbers([5.0])), CheckFailed, "openvino computed in fp32 instead of bf16"),
+        (VisitOutcome(numbers([5.0])), CheckFailed, "openvino computed in fp32 instead of bf16"),
     ],
 )
 def test_a_visit_that_is_none_of_its_cell(
-    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, outcome: Outcome, error: type[Exception], reason: str
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, outcome: VisitOutcome, error: type[Exception], reason: str
 ) -> None:
     jobs: list[Any] = []
 
     class Executor:
         def __init__(self, probe: None) -> None: ...
 
-        def run(self, given: list[Any]) -> list[Outcome]:
+        def run(self, given: list[Any]) -> list[VisitOutcome]:
             jobs.extend(given)
             return [outcome]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import pytest
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from runtimes.base import Options
-from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
-from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
+from runtimes.bench.plan.settings import Policy
+from runtimes.bench.schedule.executor import VisitOutcome
 from runtimes.bench.worker.job import Job
 from runtimes.records.kinds import Latency
 from runtimes.records.parts import IntervalMethod
@@ -34,27 +35,27 @@ EQUAL, SLOWER_FOUND = "equal runs compared", "slower runs compared"
 def make(toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run of two cells in its folder, whose processes differ by 0.5 %; slower: by what share."""
     cells = tuple(Cell("toy", toy_artifact, FAKES[name], "fp32", Options(batches=(1, 2)), 1) for name in CELLS)
-    cost = Cost(1.0, 1.0, 10, 0, "rate")
+    cost = CellCost(1.0, 1.0, 10, 0, "rate")
     made_up: dict[str, Any] = {}
 
     def measured(out: Path, name: str, words: Sequence[str]) -> MatrixRun:
-        return MatrixRun(name, repeatability.latencies(made_up[name]))
+        return MatrixRun(name, {record.runtime: record for record in made_up[name]})
 
     monkeypatch.setattr(repeatability, "measure", measured)
-    plan = Plan(cells, (), POLICY, Estimate((cost, cost), 0, 1, 10, 0, 1 << 30, None))
+    plan = Plan(cells, (), POLICY, PlanEstimate((cost, cost), 0, 1, 10, 0, 1 << 30, None))
 
     def made(name: str, slower: float = 0.0, speed_ms: tuple[float, float] = (4.0, 4.0)) -> None:
-        def act(job: Job, visit: int) -> Outcome:
+        def act(job: Job, visit: int) -> VisitOutcome:
             chance = np.random.default_rng([*name.encode(), visit, CELLS.index(job.runtime)])
             level = 10 * (1 + slower) * np.exp(chance.normal(0, 0.005))
-            return Outcome(
+            return VisitOutcome(
                 numbers(level * np.exp(chance.normal(0, 0.002, 6))), speed_ms=speed_ms, time_utc=name.partition("-")[2]
             )
 
         folder = tmp_path / name
         proven(folder, toy_artifact, dict.fromkeys(CELLS, True))
         environment.save(folder)
-        made_up[name] = json.loads(json.dumps(measure(plan, folder, Fake(act))))
+        made_up[name] = measure(plan, folder, Fake(act))
 
     return made
 

@@ -6,27 +6,27 @@ the rates below: right within a factor of two or so on an x86 server, and of ten
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from runtimes.base import usable_cores
-from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy, key
+from runtimes.bench.describe import GIB
+from runtimes.bench.plan.matrix import Cell, key
+from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
+from runtimes.bench.plan.settings import Policy
+from runtimes.bench.schedule import parity
 from runtimes.bench.schedule.climb import stream_counts
-from runtimes.bench.schedule.kept_parity import recall
-from runtimes.bench.schedule.rounds import share
 from runtimes.bench.worker import server
 from runtimes.bench.worker.job import Effort
 from runtimes.records import store
-from runtimes.records.blank import blank
-from runtimes.records.parity_gate import proof
-from runtimes.records.store import Record
-from runtimes.system import capacity as room
-
-GIB = 1 << 30
+from runtimes.records.blank import start
+from runtimes.records.kinds import Latency, Record, TimedRecord
+from runtimes.records.parity_gate import gate
+from runtimes.system import capacity
+from runtimes.system.capacity import Room
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,22 @@ def plan(
     folder: Path,
     seed: int = 0,
     resume: bool = False,
-    free: room.Room | None = None,
+    free: Room | None = None,
 ) -> Plan:
     """The plan for some cells: those that fit, with what they cost, and those that do not, with the reason.
 
     machine: as in keys. folder: for the results; with `resume` cells that have a number there cost nothing.
     """
-    free = free or room.look()
+    free = free or capacity.look()
     stored = _records(folder)
-    old = earlier(folder.parent) | _by_key(stored)
+    old = earlier(folder.parent) | store.measured(stored)
     done = store.done(stored, {key(cell, machine) for cell in cells}) if resume else {}
-    fitting: list[tuple[Cell, Cost]] = []
+    fitting: list[tuple[Cell, CellCost]] = []
     refused: list[tuple[Cell, str]] = []
     written: dict[Path, int] = {}
     for cell in cells:
         name = key(cell, machine)
-        found = Cost(0.0, 0.0, 0, 0, "stored") if name in done else cost(cell, policy, old.get(name))
+        found = CellCost(0.0, 0.0, 0, 0, "stored") if name in done else cost(cell, policy, old.get(name))
         target = kept_in(cell)
         disk = 0 if target in written else found.disk_bytes
         # A search does without the points that turn out to be too large.
@@ -114,7 +114,7 @@ def plan(
     pending = [cell for cell, found in fitting if found.source != "stored"]
     parity_s = _parity_s(pending, stored, machine)
     costs = tuple(found for _, found in fitting)
-    estimate = Estimate(
+    estimate = PlanEstimate(
         costs,
         parity_s,
         parity_s + sum(one.visit_s(policy.processes) * policy.processes for one in costs),
@@ -126,17 +126,17 @@ def plan(
     return Plan(tuple(cell for cell, _ in fitting), tuple(refused), policy, estimate, seed)
 
 
-def cost(cell: Cell, policy: Policy, old: Record | None = None) -> Cost:
+def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost:
     """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess."""
     nature, gigabytes = _nature(cell), model_bytes(cell.artifact) / 1e9
     latency_s, source = _latency_s(cell, nature), "rate"
     fixed_s = nature.load_s * gigabytes + latency_s
-    if old and old.get("median_ms"):
-        latency_s, source = float(old["median_ms"]) / 1e3, "record"
-        fixed_s = (float(old.get("load_ms") or 0) + float(old.get("first_ms") or 0)) / 1e3
+    if isinstance(old, Latency) and old.median_ms:
+        latency_s, source = old.median_ms / 1e3, "record"
+        fixed_s = ((old.load_ms or 0) + (old.first_ms or 0)) / 1e3
     measured_s = max(policy.min_s, policy.min_count * latency_s)
-    if source == "record" and old and old.get("target") == policy.target:
-        measured_s = max(measured_s, sum(old.get("samples_ms") or ()) / 1e3)
+    if isinstance(old, Latency) and old.target == policy.target:
+        measured_s = max(measured_s, sum(old.samples_ms) / 1e3)
     measured_s = min(measured_s, max(policy.max_s, policy.processes * latency_s))
     if cell.mode == "throughput":
         # Each point of the search takes a visit, and then the best is measured as in mode latency.
@@ -144,12 +144,12 @@ def cost(cell: Cell, policy: Policy, old: Record | None = None) -> Cost:
         more = 1 + visits / policy.processes
         measured_s, fixed_s = more * policy.min_s, more * (nature.start_s + fixed_s) - nature.start_s
     elif cell.mode == "server":
-        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, share(policy))
+        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, policy.visit)
     guess = memory_bytes(cell)
     disk = 0 if _is_kept(cell) else _written_bytes(cell)
-    known = int(old.get("peak_memory_bytes") or 0) if old else 0
+    known = (old and old.peak_memory_bytes) or 0
     converting = int(_CONVERTER_COPIES.get(cell.runtime.name, 0) * model_bytes(cell.artifact)) if disk else 0
-    return Cost(
+    return CellCost(
         nature.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
     )
 
@@ -232,7 +232,7 @@ def _is_kept(cell: Cell) -> bool:
     return any(folder.stat().st_mtime >= made for folder in found)
 
 
-def _too_large(memory: int, disk: int, written: int, target: Path, free: room.Room) -> str | None:
+def _too_large(memory: int, disk: int, written: int, target: Path, free: Room) -> str | None:
     """Why a cell does not fit, in a sentence; None when it does. written: what others before it will have written."""
     if free.memory_bytes is not None and memory > free.memory_bytes:
         return f"it needs about {memory / GIB:.1f} GiB of memory, and {free.memory_bytes / GIB:.1f} GiB are free here"
@@ -253,8 +253,8 @@ def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> 
         one = (cell.artifact.sha256, cell.runtime.name, cell.precision, cell.options.device)
         if one in checked:
             continue
-        record = blank("latency", cell.artifact, cell.runtime, cell.precision, cell.options) | {"batch": cell.batch}
-        if proof(record, stored).passed is not None or recall(cell, record, machine):
+        record = start(Latency, cell.artifact, cell.runtime, cell.options, batch=cell.batch)
+        if gate(record, parity.of(stored)).passed is not None or parity.recall(cell, record, machine):
             continue
         checked.add(one)
         nature, macs = _nature(cell), float(cell.artifact.manifest.macs.total)
@@ -269,21 +269,15 @@ def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> 
     return seconds
 
 
-def earlier(root: Path) -> dict[str, Record]:
+def earlier(root: Path) -> dict[str, TimedRecord]:
     """Records with numbers in the newest results folders under `root`, the newest of each key. Damaged ones count for
     nothing here."""
     files = sorted(root.glob(f"*/{store.RESULTS}"), key=lambda file: file.stat().st_mtime)[-_FOLDERS:]
-    return {k: r for file in files for k, r in _by_key(_records(file.parent)).items()}
+    return {k: r for file in files for k, r in store.measured(_records(file.parent)).items()}
 
 
 def _records(folder: Path) -> list[Record]:
-    if not (folder / store.RESULTS).exists():
-        return []
     try:
-        return store.read(folder)
+        return store.known(folder)
     except InputError:
         return []
-
-
-def _by_key(records: Iterable[Mapping[str, Any]]) -> dict[str, Record]:
-    return {str(r["key"]): dict(r) for r in records if r.get("key") and r["status"] in ("ok", "unstable")}

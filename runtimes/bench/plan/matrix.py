@@ -1,4 +1,4 @@
-"""What is going to be measured: cells, as many as a matrix of what was asked for has, and how hard each is tried."""
+"""What is going to be measured: the cells that a matrix of models, runtimes, precisions and so on has."""
 
 from __future__ import annotations
 
@@ -85,95 +85,6 @@ def key(cell: Cell, machine: str) -> str:
             "machine": machine,
         }
     )
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How hard to try, for all cells alike. Times in seconds; measured time is that of kept samples.
-
-    processes: rounds that every cell gets at least. min_s, min_count: measured time and samples per cell over all its
-    processes, at least. target: half width of the 95 % interval of the median relative to it, at which a cell is done.
-    max_s: measured time per cell at most; one that is not done by then is unstable. patience_s: per run, for waiting
-    while the machine is slowed down. repeats: how often a disturbed visit is repeated.
-    minutes: of the whole run, after which no visit begins that is more than a cell gets at least; 0: no such end.
-    """
-
-    processes: int = 2
-    min_s: float = 5.0
-    min_count: int = 10
-    target: float = 0.01
-    max_s: float = 60.0
-    patience_s: float = 30.0
-    repeats: int = 1
-    minutes: float = 0.0
-
-    def __post_init__(self) -> None:
-        """InputError for what makes no sense."""
-        for name in ("processes", "min_count"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{_option(name)} {getattr(self, name)}: at least 1 is needed")
-        for name in ("min_s", "patience_s", "repeats", "minutes"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{_option(name)} {getattr(self, name):g}: nothing below zero makes sense")
-        if not 0 < self.target < 1:
-            raise InputError(f"--target {self.target:g}: a share above 0 and below 1 is needed, as in 0.01 or 1%")
-        if not self.max_s >= self.min_s:
-            raise InputError(f"--max-seconds {self.max_s:g} is less than --min-seconds {self.min_s:g}")
-
-    def arguments(self) -> dict[str, Any]:
-        """The command-line options that ask for the same, for `records.command`: those that are not the default."""
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {_option(name)[2:]: given[name] for name in given if given[name] != getattr(Policy, name)}
-
-
-def _option(name: str) -> str:
-    """The option that sets a field of `Policy`."""
-    renamed = {"min_s": "min-seconds", "max_s": "max-seconds", "patience_s": "patience"}
-    return "--" + renamed.get(name, name).replace("_", "-")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a cell is estimated to take. fixed_s: of each visit, beside measuring: start, loading, warm-up.
-    measured_s: over all visits. memory_bytes: peak of its process. disk_bytes: that its runtime will write.
-
-    source: `record` when the times are those of an earlier measurement of the same cell, `stored` when it is not going
-    to be measured again, else `rate`.
-    """
-
-    fixed_s: float
-    measured_s: float
-    memory_bytes: int
-    disk_bytes: int
-    source: str
-
-    def visit_s(self, processes: int) -> float:
-        return self.fixed_s + self.measured_s / processes
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a plan is estimated to take. costs: in the order of its cells. parity_s: of checks still to be made, at
-    most. memory_bytes: of the largest cell. disk_bytes: of all. free_*: what there is, None where unknown."""
-
-    costs: tuple[Cost, ...]
-    parity_s: float
-    seconds: float
-    memory_bytes: int
-    disk_bytes: int
-    free_memory_bytes: int | None
-    free_disk_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure, what not and why, and how hard to try. seed: of the order within rounds."""
-
-    cells: tuple[Cell, ...]
-    refused: tuple[tuple[Cell, str], ...]
-    effort: Policy
-    estimate: Estimate
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
-from runtimes.bench.plan.matrix import Cell, Cost, Plan
-from runtimes.bench.schedule.display import duration
-
-GIB = 1 << 30
+from runtimes.bench.describe import duration, size
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import CellCost, Plan
 
 
 def table(plan: Plan) -> Table:
     """A row for each model, runtime, precision, device, threads and mode, with the batches that it has."""
-    rows: dict[tuple[str, ...], list[tuple[Cell, Cost]]] = {}
+    rows: dict[tuple[str, ...], list[tuple[Cell, CellCost]]] = {}
     for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True):
         rows.setdefault(_row(cell), []).append((cell, cost))
     shown = Table("model", "runtime", "precision", "device", "threads", "mode", "batch", "time", "memory")
@@ -90,8 +89,3 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "mode_options": dict(cell.mode_options),
         "batch": cell.batch,
     }
-
-
-def size(count: int) -> str:
-    """`350 MiB`, `1.2 GiB`."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / (1 << 20):.0f} MiB"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from runtimes.records.parts import SearchPoint
 
 GAIN = 0.05  # a step that gains less is not taken
 # Rates of two processes differ by 2 to 4 % where nothing has changed: a gain this near to the threshold is looked at
@@ -29,7 +30,7 @@ Measure = Callable[[int, int], Rate]
 
 
 @dataclass(frozen=True)
-class Found:
+class BestPoint:
     """The point chosen. images_per_s: as the search saw it, the median of its looks, and None where the first point
     failed already (`reason`). searched: every point looked at, in order, those that failed last."""
 
@@ -37,7 +38,7 @@ class Found:
     streams: int
     images_per_s: float | None
     reason: str | None
-    searched: list[dict[str, Any]]
+    searched: tuple[SearchPoint, ...]
 
 
 @dataclass
@@ -71,13 +72,12 @@ class _Seen:
             return then is not None
         return then / now - 1 >= GAIN
 
-    def searched(self) -> list[dict[str, Any]]:
-        rows = []
-        for batch, streams in dict.fromkeys([*self.looks, *self.failed]):
-            point = (batch, streams)
-            row = {"batch": batch, "streams": streams, "images_per_s": self.rate(point)}
-            rows.append(row | ({"reason": self.failed[point]} if point in self.failed else {}))
-        return rows
+    def searched(self) -> tuple[SearchPoint, ...]:
+        points = dict.fromkeys([*self.looks, *self.failed])
+        return tuple(
+            SearchPoint(batch=one[0], streams=one[1], images_per_s=self.rate(one), reason=self.failed.get(one))
+            for one in points
+        )
 
 
 def stream_counts(threads: int) -> list[int]:
@@ -88,7 +88,7 @@ def stream_counts(threads: int) -> list[int]:
     return counts if counts[-1] == threads else [*counts, threads]
 
 
-def best(measure: Measure, batches: Sequence[int], streams: Sequence[int]) -> Found:
+def best(measure: Measure, batches: Sequence[int], streams: Sequence[int]) -> BestPoint:
     """Batch and streams from which no single step among the choices gains 5 %.
 
     measure: images per second at (batch, streams); called once for a point, twice where it is a close call. batches,
@@ -104,7 +104,7 @@ def best(measure: Measure, batches: Sequence[int], streams: Sequence[int]) -> Fo
     point = (axes[0][0], axes[1][0])
     visited = {point}
     if seen.rate(point) is None:
-        return Found(*point, None, seen.failed[point], seen.searched())
+        return BestPoint(*point, None, seen.failed[point], seen.searched())
     moved = True
     while moved:
         moved = False
@@ -117,7 +117,7 @@ def best(measure: Measure, batches: Sequence[int], streams: Sequence[int]) -> Fo
                     visited.add(there)
     if point in seen.failed and seen.looks:  # on a second look, with no way on
         point = max(seen.looks, key=lambda one: statistics.median(seen.looks[one]))
-    return Found(*point, seen.rate(point), seen.failed.get(point), seen.searched())
+    return BestPoint(*point, seen.rate(point), seen.failed.get(point), seen.searched())
 
 
 def _neighbour(

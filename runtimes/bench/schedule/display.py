@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from runtimes.bench.plan.matrix import Cell, Plan, key
-from runtimes.records.store import Record
+from runtimes.bench.describe import duration, name, outcome
+from runtimes.bench.plan.matrix import Cell, key
+from runtimes.bench.plan.plan import Plan
+from runtimes.records.kinds import TimedRecord
 
 # Seconds of visits that went as estimated, taken for granted: the first real ones do not turn the estimate over.
 _TRUST_S = 5.0
@@ -25,7 +27,7 @@ _MENTION_S = 60.0
 
 
 class Watch(Protocol):
-    """What a run tells of its course."""
+    """What a run tells while it goes on."""
 
     def parity(self, text: str) -> None:
         """A parity check starts; what and on what."""
@@ -39,7 +41,7 @@ class Watch(Protocol):
     def waiting(self, seconds: float, why: str) -> None:
         """The run waited before a visit."""
 
-    def record(self, record: Record) -> None:
+    def record(self, record: TimedRecord) -> None:
         """A cell is done."""
 
 
@@ -90,9 +92,9 @@ class Clock:
         self._estimated_s += self._visit_s[name]
         self._left[name] = max(1, self._left[name] - 1)  # until its record is there another may come
 
-    def done(self, record: Record) -> None:
-        self._left[str(record.get("key"))] = 0
-        self._visit_s.setdefault(str(record.get("key")), 0.0)
+    def done(self, record: TimedRecord) -> None:
+        self._left[record.key or ""] = 0
+        self._visit_s.setdefault(record.key or "", 0.0)
 
 
 @dataclass
@@ -136,7 +138,7 @@ class Shown:
         self.waited_s += seconds
         self._show(f"waited {seconds:.0f} s: {why}")
 
-    def record(self, record: Record) -> None:
+    def record(self, record: TimedRecord) -> None:
         self.finished += 1
         self.clock.done(record)
         self._line(f"{name(record)}: {outcome(record)}")
@@ -185,52 +187,3 @@ def shown(plan: Plan, machine: str, console: Console) -> Iterator[Shown]:
     with Progress(*columns, console=console, transient=True, auto_refresh=False, expand=True) as progress:
         task = progress.add_task("", total=1.0, done=f"0/{cells}", times="")
         yield Shown(clock, console, cells, progress, task)
-
-
-def name(record: Record) -> str:
-    """The cell of a record, for people."""
-    what = {"latency": f"batch {record['batch']}"}.get(record["kind"], record["kind"])
-    threads = f", {record['threads']} threads" if record.get("threads") else ""
-    return f"{record['model']} {record['precision']} on {record['runtime']}, {what}{threads}"
-
-
-def outcome(record: Record) -> str:
-    """What came of a cell, in a line."""
-    trouble = "" if record["status"] == "ok" else f"{record['status']}: {record['reason']}"
-    found = {"latency": _latency, "throughput": _throughput, "server": _server}[record["kind"]](record)
-    return f"{found}{found and trouble and ', '}{trouble}"
-
-
-def _latency(record: Record) -> str:
-    if record.get("median_ms") is None:
-        return ""
-    interval = "[{:.1f}, {:.1f}]".format(*record["ci95_ms"]) if record["ci95_ms"] else "(too few for an interval)"
-    return f"median {record['median_ms']:.1f} ms {interval}, {record['count']} samples"
-
-
-def _throughput(record: Record) -> str:
-    if record.get("images_per_s") is None:
-        return ""
-    interval = record.get("ci95_images_per_s")
-    shown = " [{:.1f}, {:.1f}]".format(*interval) if interval else ""
-    return f"{record['images_per_s']:.1f} images/s{shown} at batch {record['batch']}, streams {record['streams'] or 1}"
-
-
-def _server(record: Record) -> str:
-    if not record.get("points"):
-        return ""
-    bound = f"with p{record['percentile']} within {record['latency_bound_ms']:g} ms"
-    if record["qps_max"] is None:
-        return f"no rate {bound}"
-    return f"{record['qps_max']:.1f} requests/s {bound}"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    minutes = whole // 60
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

@@ -1,43 +1,49 @@
-"""Who runs visits: the seam between what is to be measured and where.
+"""Who runs visits, and what came of them: the seam between what is to be measured and where.
 
 An executor takes jobs and gives outcomes, both of them JSON. Here it is this machine, one visit after the other. One
-that knows several machines gives each job to a machine that can run it; nothing else has to change.
+that knows several machines gives each job to a machine that can run it; nothing else has to change. Outcomes of a run
+that is under way are kept in `visits.jsonl` beside the records, so that a kill loses the one in flight.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import platformdirs
 
-from convert.common import isolate
+from convert.common import isolate, typed
+from convert.common import json_lines as lines
 from convert.common.errors import InputError
 from convert.common.isolate import CrashError, JobError
+from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
+from runtimes.bench.worker.numbers import VisitNumbers
 from runtimes.statistics import Noise
 from runtimes.system import environment
 from runtimes.system import speed_probe as probes
 from runtimes.system.speed_probe import Probe
 
+VISITS = "visits.jsonl"
 VISIT = "runtimes.bench.worker.visit:run_job"
 _LOG = 4000  # characters kept of what a visit printed: the Python stack of a crash fits
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VisitOutcome:
     """What came of a visit.
 
-    numbers: what `visit.run_job` gave; None where it failed, for the reason in `failure` (`log`: what it printed).
+    numbers: what it measured; None where it failed, for the reason in `failure` (`log`: what it printed).
     crashed: whether its process was ended by a signal of its own making.
     speed_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
     waited_s: for a machine that is slowed down.
     """
 
-    numbers: Mapping[str, Any] | None
+    numbers: VisitNumbers | None
     failure: str | None = None
     log: str = ""
     speed_ms: tuple[float, ...] = ()
@@ -47,13 +53,37 @@ class Outcome:
     time_utc: str = ""
     crashed: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def read(cls, table: Mapping[str, Any]) -> VisitOutcome:
+        """The outcome that `typed.table` made a table of, also after a journey through JSON. ValueError, KeyError or
+        TypeError where it is none."""
+        found = table["numbers"]
+        outcome = typed.read(cls, {**table, "numbers": None})
+        return replace(outcome, numbers=None if found is None else numbers.read(found))
+
+
+@dataclass(frozen=True)
+class Visits:
+    """The outcomes of a run that is under way, by a cell's key and what the visit was for."""
+
+    folder: Path
+    of: dict[str, list[VisitOutcome]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> Outcome:
-        """The outcome that `as_dict` made a table of, also after a journey through JSON."""
-        return cls(**{**table, "speed_ms": tuple(table["speed_ms"])})
+    def stored(cls, folder: Path) -> Visits:
+        """The visits that a run left in its folder. A line that is damaged is a visit that has to be made again."""
+        visits = cls(folder)
+        for table in lines.read(folder / VISITS):
+            try:
+                visits.of[str(table["key"])].append(VisitOutcome.read(table["outcome"]))
+            except (KeyError, TypeError, ValueError):
+                continue
+        return visits
+
+    def add(self, key: str, outcome: VisitOutcome) -> None:
+        """Keep an outcome, on the disk too."""
+        lines.append(self.folder / VISITS, {"key": key, "outcome": typed.table(outcome)})
+        self.of[key].append(outcome)
 
 
 class Executor(Protocol):
@@ -62,7 +92,7 @@ class Executor(Protocol):
     def machine(self) -> str:
         """A short hash of what makes its numbers comparable; part of every cell's key."""
 
-    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[VisitOutcome]:
         """The outcome of each job, in the jobs' order. Jobs are drawn one at a time, when there is room for one.
 
         patience_s: how long they may wait, all together, for a machine that is slowed down.
@@ -87,7 +117,7 @@ class Local:
     def machine(self) -> str:
         return environment.setting_key(environment.describe())
 
-    def run(self, jobs: Iterable[Job], patience_s: float = 0.0) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], patience_s: float = 0.0) -> Iterator[VisitOutcome]:
         for job in jobs:
             outcome = self._visit(job, patience_s)
             patience_s = max(0.0, patience_s - outcome.waited_s)
@@ -101,7 +131,7 @@ class Local:
     def between_runs(self) -> Noise:
         return self.probe.between_runs() if self.probe and self.probe.readings else Noise()
 
-    def _visit(self, job: Job, patience_s: float) -> Outcome:
+    def _visit(self, job: Job, patience_s: float) -> VisitOutcome:
         before, waited = probes.wait(self.probe, patience_s) if self.probe else (None, 0.0)
         started, stamp = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         found = _call(job)
@@ -111,18 +141,19 @@ class Local:
         return replace(found, speed_ms=readings, slowdown=slowdown, seconds=seconds, waited_s=waited, time_utc=stamp)
 
 
-def _call(job: Job) -> Outcome:
+def _call(job: Job) -> VisitOutcome:
     try:
-        return Outcome(isolate.call(VISIT, job.as_dict(), timeout_s=job.timeout_s, environment=job.environment))
+        found = isolate.call(VISIT, typed.table(job), timeout_s=job.timeout_s, environment=job.environment)
+        return VisitOutcome(numbers.read(found))
     except CrashError as error:
         log = error.log[-_LOG:].strip()
         if error.signal == "SIGKILL":  # somebody else's doing, most likely for want of memory
-            return Outcome(None, str(error), log)
-        return Outcome(None, f"{error}{_memory(error.peak_bytes, job.memory_limit_bytes)}", log, crashed=True)
+            return VisitOutcome(None, str(error), log)
+        return VisitOutcome(None, f"{error}{_memory(error.peak_bytes, job.memory_limit_bytes)}", log, crashed=True)
     except JobError as error:
-        return Outcome(None, str(error), error.log[-_LOG:].strip())
+        return VisitOutcome(None, str(error), error.log[-_LOG:].strip())
     except InputError as error:  # of this cell; the others need not suffer from it
-        return Outcome(None, error.message)
+        return VisitOutcome(None, error.message)
 
 
 def _memory(peak: int | None, limit: int | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtimes.base import Options
@@ -48,13 +48,3 @@ class Job:
     def session_options(self) -> Options:
         """What its session is opened with: its own batch is the first of those that the model is made for."""
         return replace(self.options, batches=tuple(dict.fromkeys((self.batch, *self.options.batches))))
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> Job:
-        """The job that `as_dict` made a table of, also after a journey through JSON."""
-        return cls(
-            **{**table, "options": Options.from_dict(table["options"]), "effort": Effort(**table["effort"])},
-        )

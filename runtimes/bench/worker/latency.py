@@ -5,28 +5,28 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
+from convert.common import typed
 from runtimes.base import DeviceTimes
-from runtimes.bench.worker import warmup as steady
 from runtimes.bench.worker.job import Job
+from runtimes.bench.worker.numbers import LatencyNumbers
 from runtimes.bench.worker.visit import Opened
+from runtimes.bench.worker.warmup import WarmUp
+from runtimes.records.parts import DeviceMedians
 
 
-def measure(opened: Opened, job: Job) -> dict[str, Any]:
-    """Wall-clock milliseconds of one inference after the other: samples_ms, the warmup_ms before them, and whether the
-    times were steady by then (steady.py).
+def measure(opened: Opened, job: Job) -> LatencyNumbers:
+    """Wall-clock milliseconds of one inference after the other.
 
-    device_times_ms: medians of the kept samples by the device's own events, None without a device. The garbage
-    collector rests, so that it strikes none.
+    The garbage collector rests, so that it strikes none.
     """
     run, device_times, clock = opened.session.run, opened.session.device_times, time.perf_counter
     images, effort = opened.images, job.effort
     samples: list[float] = []
     on_device: list[DeviceTimes] = []
     warm: int | None = None
-    kept_s, warm_s, checked_s = 0.0, 0.0, 0.0
+    warmup, kept_s, warm_s = WarmUp(effort.warmup_max_s), 0.0, 0.0
     gc.collect()
     gc.disable()
     try:
@@ -40,14 +40,9 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
                 on_device.append(times)
             elapsed = end - begin
             if warm is None:
-                # Looking takes time too: at most every window, which is what could change the answer.
-                if elapsed - checked_s < steady.WINDOW_S / 4:
+                warm = warmup.length(samples, elapsed)
+                if warm is None:
                     continue
-                checked_s = elapsed
-                warm = steady.begins(samples)
-                if warm is None and elapsed < effort.warmup_max_s:
-                    continue
-                settled, warm = warm is not None, len(samples) if warm is None else warm
                 warm_s = sum(samples[:warm]) / 1e3
             kept_s = elapsed - warm_s
             enough = kept_s >= effort.min_s and len(samples) - warm >= effort.min_count
@@ -55,11 +50,18 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
                 break
     finally:
         gc.enable()
-    kept = on_device[warm:]
-    columns = {name: [getattr(times, name) for times in kept] for name in (asdict(kept[0]) if kept else ())}
-    return {
-        "samples_ms": samples[warm:],
-        "warmup_ms": samples[:warm],
-        "steady": settled,
-        "device_times_ms": {name: statistics.median(values) for name, values in columns.items()} or None,
-    }
+    return LatencyNumbers(
+        samples_ms=tuple(samples[warm:]),
+        warmup_ms=tuple(samples[:warm]),
+        steady=warmup.settled,
+        device_times_ms=_medians(on_device[warm:]),
+    )
+
+
+def _medians(times: Sequence[DeviceTimes]) -> DeviceMedians | None:
+    tables = [typed.table(one) for one in times]
+    return (
+        DeviceMedians(**{name: statistics.median(one[name] for one in tables) for name in tables[0]})
+        if tables
+        else None
+    )

@@ -7,13 +7,14 @@ import gc
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from convert.common.errors import InputError
 from runtimes.base import Session
 from runtimes.bench.worker import loadgen, streams, throughput
 from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.numbers import ServerNumbers
 from runtimes.bench.worker.visit import Opened
+from runtimes.records.parts import LoadGenInfo, ServerPoint
 
 # Shares of what it answers back to back; above 1 the line grows as long as the test lasts.
 LOADS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
@@ -39,8 +40,8 @@ def needed(percentile: float) -> int:
     return count
 
 
-def measure(opened: Opened, job: Job) -> dict[str, Any]:
-    """All rates, in one process: points, qps_max, percentile, latency_bound_ms and where it is from (`bound`).
+def measure(opened: Opened, job: Job) -> ServerNumbers:
+    """All rates, in one process.
 
     mode_options: `latency_bound_ms` (None: three times the median of an idle machine), `percentile` (99 where it is not
     given; 90 is taken where half the capacity does not give enough requests for it within effort.max_s a point).
@@ -64,7 +65,7 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
         infers = [_infer(run) for run in runs]
         version: list[str] = []
 
-        def at(rate: float) -> dict[str, Any]:
+        def at(rate: float) -> ServerPoint:
             seconds, count = extent(rate, percentile, effort)
             trial = loadgen.server(infers, rate, seconds, count, bound, percentile)
             version[:] = [trial.version]
@@ -76,36 +77,39 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
             points = explore(at, capacity)
         finally:
             gc.enable()
-    met = [one for one in points if one["met"]]
-    return {
-        "batch": 1,
-        "streams": len(runs),
-        "samples_ms": _milliseconds(busy),
-        "warmup_ms": busy.warmup_ms,
-        "steady": busy.steady,
-        "capacity_qps": capacity,
-        "unloaded_ms": unloaded,
-        "percentile": percentile,
-        "latency_bound_ms": bound,
-        "bound": source,
-        "points": points,
-        "qps_max": max(met, key=lambda one: one["qps_target"])["qps"] if met else None,
-        "loadgen": {"version": version[0], "seeds": loadgen.SEEDS},
-    }
+    met = [one for one in points if one.met]
+    return ServerNumbers(
+        streams=len(runs),
+        samples_ms=tuple(_milliseconds(busy)),
+        warmup_ms=tuple(busy.warmup_ms),
+        steady=busy.steady,
+        capacity_qps=capacity,
+        unloaded_ms=unloaded,
+        percentile=percentile,
+        latency_bound_ms=bound,
+        bound=source,
+        points=tuple(points),
+        qps_max=max(met, key=_target).qps if met else None,
+        loadgen=LoadGenInfo(version=version[0], seeds=loadgen.SEEDS),
+    )
 
 
-def explore(at: Callable[[float], dict[str, Any]], capacity: float) -> list[dict[str, Any]]:
+def explore(at: Callable[[float], ServerPoint], capacity: float) -> list[ServerPoint]:
     """Points at LOADS of the capacity, then halfway between the highest that met the bound and the next one above that
     did not, twice; in the order of their rates. One that carries no percentile neither met nor missed."""
     points = [at(load * capacity) for load in LOADS]
     for _ in range(HALVINGS):
-        met = [one["qps_target"] for one in points if one["met"]]
-        missed = [one["qps_target"] for one in points if one["valid"] and not one["met"]]
+        met = [_target(one) for one in points if one.met]
+        missed = [_target(one) for one in points if one.valid and not one.met]
         above = [rate for rate in missed if not met or rate > max(met)]
         if not met or not above:
             break
         points.append(at((max(met) + min(above)) / 2))
-    return sorted(points, key=lambda one: one["qps_target"])
+    return sorted(points, key=_target)
+
+
+def _target(point: ServerPoint) -> float:
+    return point.qps_target or 0.0
 
 
 def choose(asked: int, capacity: float, max_s: float) -> int:
@@ -122,7 +126,7 @@ def extent(rate: float, percentile: int, effort: Effort) -> tuple[float, int]:
     return min(effort.min_s, effort.max_s), count
 
 
-def point(rate: float, trial: loadgen.Trial, percentile: int, bound_ms: float) -> dict[str, Any]:
+def point(rate: float, trial: loadgen.Trial, percentile: int, bound_ms: float) -> ServerPoint:
     """A point of the curve. Percentiles are LoadGen's order statistics, null where the count does not carry them.
 
     valid: the count carries the percentile that counts. met: it is, and is within the bound. loadgen_valid: LoadGen's
@@ -132,18 +136,18 @@ def point(rate: float, trial: loadgen.Trial, percentile: int, bound_ms: float) -
     count = len(ordered)
     carried = {p: ordered[int(count * p / 100)] if count >= needed(p) else None for p in PERCENTILES}
     reached = carried[percentile]
-    return {
-        "qps_target": rate,
-        "qps": trial.log["result_completed_samples_per_sec"],
-        "qps_scheduled": trial.log["result_scheduled_samples_per_sec"],
-        "p50_ms": statistics.median(ordered),
-        "p90_ms": carried[90],
-        "p99_ms": carried[99],
-        "count": count,
-        "valid": reached is not None,
-        "met": reached is not None and reached <= bound_ms,
-        "loadgen_valid": trial.valid,
-    }
+    return ServerPoint(
+        qps_target=rate,
+        qps=trial.log["result_completed_samples_per_sec"],
+        qps_scheduled=trial.log["result_scheduled_samples_per_sec"],
+        p50_ms=statistics.median(ordered),
+        p90_ms=carried[90],
+        p99_ms=carried[99],
+        count=count,
+        valid=reached is not None,
+        met=reached is not None and reached <= bound_ms,
+        loadgen_valid=trial.valid,
+    )
 
 
 def _bound(given: float | None, unloaded_ms: float) -> tuple[float, str]:

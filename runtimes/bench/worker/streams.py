@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from convert import artifact as artifacts
+from convert.common import typed
 from convert.common.isolate import JobError, death, die_with_parent
 from runtimes import registry
 from runtimes.bench.worker import visit
@@ -97,7 +98,7 @@ class Apart:
         command = [sys.executable, "-m", "runtimes.bench.worker.streams"]
         apart = cls(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         try:
-            apart._tell(json.dumps(job.as_dict()))
+            apart._tell(json.dumps(typed.table(job)))
             apart._hear()
         except BaseException:
             apart.close()
@@ -144,7 +145,7 @@ def _main() -> None:
         out.write(json.dumps(table) + "\n")
         out.flush()
 
-    job, stop = Job.from_dict(json.loads(sys.stdin.readline())), threading.Event()
+    job, stop = typed.read(Job, json.loads(sys.stdin.readline())), threading.Event()
 
     def listen() -> None:
         sys.stdin.readline()

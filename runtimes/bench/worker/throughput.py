@@ -13,10 +13,11 @@ from typing import Any
 
 from runtimes.base import Options, Runtime
 from runtimes.bench.worker import streams
-from runtimes.bench.worker import warmup as steady
 from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.numbers import ThroughputNumbers
 from runtimes.bench.worker.streams import Apart, Request, Stream
 from runtimes.bench.worker.visit import Opened
+from runtimes.bench.worker.warmup import WarmUp
 
 _START_S = 600.0  # a stream that is not ready by then never will be
 
@@ -34,13 +35,11 @@ def changes(runtime: Runtime, options: Options, batch: int, count: int) -> dict[
     return {"batch": batch, "options": divided, "mode_options": {"streams": count}}
 
 
-def measure(opened: Opened, job: Job) -> dict[str, Any]:
+def measure(opened: Opened, job: Job) -> ThroughputNumbers:
     """Images per second of the job's batch on `mode_options["streams"]` streams (1 where it does not say).
 
-    images_per_s: images completed in the window of duration_s; requests: those that ended in it; samples_ms: the
-    latency of each, which waits for its turn on the cores. warmup_ms, steady: of the first stream, as in mode latency.
-    stream_processes: streams that have a process of their own, because the runtime holds Python's lock while it
-    computes; other_peak_bytes: the most that these had in memory.
+    A sample is the latency of a request, which waits for its turn on the cores. The warm-up is that of the first
+    stream. Where the runtime holds Python's lock while it computes, the other streams have processes of their own.
     """
     count = int(job.mode_options.get("streams") or job.options.streams or 1)
     others: list[Apart] = []
@@ -65,18 +64,19 @@ def measure(opened: Opened, job: Job) -> dict[str, Any]:
             return streams.here(lambda: session.run(opened.images))
 
         found = drive(run, [another] * (count - 1), job.effort)
-    return {
-        "images_per_s": found.per_second() * job.batch,
-        "batch": job.batch,
-        "streams": count,
-        "stream_processes": len(others),
-        "other_peak_bytes": sum(apart.peak_bytes for apart in others),
-        "duration_s": found.end - found.begin,
-        "requests": len(found.inside()),
-        "samples_ms": [1e3 * (end - start) for start, end in found.inside()],
-        "warmup_ms": found.warmup_ms,
-        "steady": found.steady,
-    }
+    inside = found.inside()
+    return ThroughputNumbers(
+        images_per_s=found.per_second() * job.batch,
+        batch=job.batch,
+        streams=count,
+        stream_processes=len(others),
+        other_peak_bytes=sum(apart.peak_bytes for apart in others),
+        duration_s=found.end - found.begin,
+        requests=len(inside),
+        samples_ms=tuple(1e3 * (end - start) for start, end in inside),
+        warmup_ms=tuple(found.warmup_ms),
+        steady=found.steady,
+    )
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,7 @@ def _first(
     """The stream that decides: its requests, how many of them are warm-up, and whether they were steady by then."""
     requests: list[Request] = []
     samples: list[float] = []
-    warm, settled, checked = 0, False, clock()  # the first request is warm-up always: the others start beside it
-    begin = checked
+    warmup, warm, begin = WarmUp(effort.warmup_max_s), 0, clock()
     while True:
         start = clock()
         run()
@@ -174,15 +173,11 @@ def _first(
             return requests, 0, False
         if not warm:
             samples.append(1e3 * (end - start))
-            if end - checked < steady.WINDOW_S / 4:
+            length = warmup.length(samples, end - begin)
+            if length is None:
                 continue
-            checked = end
-            index = steady.begins(samples)
-            if index is None and end - begin < effort.warmup_max_s:
-                continue
-            settled = index is not None
-            warm = len(requests) if index is None else max(1, index)
+            warm = max(1, length)  # the first request is warm-up always: the others start beside it
         count = len(requests) - warm
         kept = end - requests[warm][0] if count else 0.0
         if count and (kept >= effort.max_s or (kept >= effort.min_s and count >= effort.min_count)):
-            return requests, warm, settled
+            return requests, warm, warmup.settled

@@ -8,6 +8,7 @@ which would have to share a core with them. What the scheduler does with a threa
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import time
@@ -20,12 +21,15 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
+from convert.common import typed
 from runtimes import registry
 from runtimes.base import Runtime, Session, UnavailableError
 from runtimes.bench.worker.job import Job
+from runtimes.bench.worker.numbers import VisitMemory, VisitNumbers
+from runtimes.records.parts import Disturbance, Effective
 from runtimes.system import disturbance, memory
 
-Measure = Callable[["Opened", Job], dict[str, Any]]
+Measure = Callable[["Opened", Job], VisitNumbers]
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,11 @@ class Opened:
 
 
 def run_job(table: dict[str, Any]) -> dict[str, Any]:
-    """Load, run once, and measure as the job's mode does; what is common to all modes is added to its numbers.
+    """Load, run once, and measure as the job's mode does: a `Job` as JSON, and its `VisitNumbers` as JSON.
 
     Latency is wall-clock time from images in memory to logits in memory. UnavailableError when the runtime refuses.
     """
-    job = Job.from_dict(table)
+    job = typed.read(Job, table)
     memory.be_the_first_to_go()
     artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
     images = example(artifact, job.batch)
@@ -67,25 +71,28 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
             opened = Opened(session, artifact, runtime, images, 1e3 * (loaded - start), 1e3 * (first - loaded))
             before = disturbance.read(job.options.device)
             numbers = measure(opened, job)
-            disturbed = disturbance.difference(before, disturbance.read(job.options.device))
+            disturbed = typed.read(Disturbance, disturbance.difference(before, disturbance.read(job.options.device)))
             # Before `effective`: reading it back may take memory that the model does not need.
-            peak = max(memory.peak() or 0, after_load) + int(numbers.pop("other_peak_bytes", 0))
-            effective = session.effective().as_dict()
-    return {
-        "load_ms": opened.load_ms,
-        "first_ms": opened.first_ms,
-        **numbers,
-        "memory": {
-            "before_load_bytes": before_load,
-            "after_load_bytes": after_load,
-            "peak_bytes": peak,
-            "device_bytes": _device_bytes(disturbed),
-        },
-        "disturbance": disturbed,
-        "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        **_threads(job, effective),
-        "effective": effective,
-    }
+            peak = max(memory.peak() or 0, after_load) + numbers.other_peak_bytes
+            effective = typed.read(Effective, session.effective().as_dict())
+    told, wrong = _threads(job, effective)
+    whole = dataclasses.replace(
+        numbers,
+        load_ms=opened.load_ms,
+        first_ms=opened.first_ms,
+        memory=VisitMemory(
+            before_load_bytes=before_load,
+            after_load_bytes=after_load,
+            peak_bytes=peak,
+            device_bytes=_device_bytes(disturbed),
+        ),
+        disturbance=disturbed,
+        cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None,
+        threads_readback=told,
+        discrepancies=(wrong,) if wrong else (),
+        effective=effective,
+    )
+    return dict(typed.table(whole))
 
 
 def example(artifact: Artifact, batch: int) -> np.ndarray:
@@ -94,17 +101,17 @@ def example(artifact: Artifact, batch: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((batch, 3, size, size), dtype=np.float32)
 
 
-def _device_bytes(disturbed: dict[str, Any]) -> int | None:
+def _device_bytes(disturbed: Disturbance) -> int | None:
     """Memory in use on the GPU at the end, the driver's own and that of others included; None without a GPU."""
-    used = (disturbed.get("gpu") or {}).get("memory_used_bytes")
+    used = (disturbed.gpu or {}).get("memory_used_bytes")
     return used[1] if used else None
 
 
-def _threads(job: Job, effective: dict[str, Any]) -> dict[str, Any]:
-    """Threads as the runtime reports them, null where it does not; and where they are not as asked."""
-    told = effective["details"].get("threads")
-    told = told if isinstance(told, int) else None
+def _threads(job: Job, effective: Effective) -> tuple[int | None, str | None]:
+    """Threads as the runtime reports them, None where it does not; and in a sentence where they are not as asked."""
+    told = effective.details.get("threads")
+    if not isinstance(told, int):
+        return None, None
     asked = job.options.thread_count()
-    wrong = told is not None and told != asked and job.mode == "latency"
-    found = [f"{job.runtime} reports {told} threads instead of {asked}"] if wrong else []
-    return {"threads_readback": told, "discrepancies": found}
+    wrong = told != asked and job.mode == "latency"
+    return told, f"{job.runtime} reports {told} threads instead of {asked}" if wrong else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,6 +19,28 @@ _MAD_TO_SIGMA = 1.4826
 # A sample at the front that is so far off, relative to the others, belongs to what came before.
 _OFF = 0.1
 _SIGMAS_OFF = 3.0
+
+
+class WarmUp:
+    """Decides, sample by sample, when a warm-up is over: when times are steady (`begins`), or after `max_s` seconds.
+
+    settled: whether they were steady by then.
+    """
+
+    def __init__(self, max_s: float) -> None:
+        self.max_s, self.settled, self._looked_s = max_s, False, 0.0
+
+    def length(self, samples_ms: Sequence[float], elapsed_s: float) -> int | None:
+        """How many of the samples so far are warm-up; None while it goes on. elapsed_s: since before the first one.
+
+        Looking takes time too: at most every window, which is what could change the answer.
+        """
+        if elapsed_s - self._looked_s < WINDOW_S / 4:
+            return None
+        self._looked_s = elapsed_s
+        found = begins(samples_ms)
+        self.settled = found is not None
+        return len(samples_ms) if found is None and elapsed_s >= self.max_s else found
 
 
 def begins(samples_ms: Sequence[float]) -> int | None:
@@ -67,7 +90,7 @@ def _ramp(samples: Sequence[float]) -> bool:
 def _error(early: Sequence[float], late: Sequence[float]) -> float:
     """Standard error of the difference of two medians, from the spread within the windows."""
     # The variance of a median is pi / 2 times that of a mean.
-    return sum(1.57 * _sigma(window) ** 2 / len(window) for window in (early, late)) ** 0.5
+    return math.sqrt(sum(1.57 * _sigma(window) ** 2 / len(window) for window in (early, late)))
 
 
 def _sigma(window: Sequence[float]) -> float:

@@ -11,7 +11,9 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes.base import Options
-from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
+from runtimes.bench.plan.settings import Policy
 from tests.runtimes.bench.made_up import FAKES, NAMES, POLICY, proven
 
 
@@ -22,8 +24,8 @@ def make_plan(toy_artifact: Artifact, toy_toml: Path) -> Callable[..., Plan]:
             Cell(str(toy_toml), toy_artifact, FAKES[name], "fp32", Options(batches=(1, 2)), batch, weights="seeded:1")
             for name, batch in itertools.product(names, batches)
         )
-        costs = tuple(Cost(1.0, 1.0, 10, 0, "rate") for _ in cells)
-        return Plan(cells, refused, policy, Estimate(costs, 0, 1, 10, 0, 1 << 30, None), seed=3)
+        costs = tuple(CellCost(1.0, 1.0, 10, 0, "rate") for _ in cells)
+        return Plan(cells, refused, policy, PlanEstimate(costs, 0, 1, 10, 0, 1 << 30, None), seed=3)
 
     return make
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes.base import Runtime
-from runtimes.bench.plan.matrix import Cell, Plan, Policy
+from runtimes.base import Options, Runtime
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import Plan
+from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import run
-from runtimes.bench.schedule.executor import Outcome
+from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.parity import Prove
+from runtimes.bench.worker import numbers as visit_numbers
 from runtimes.bench.worker.job import Job
-from runtimes.records import blank as records
+from runtimes.bench.worker.numbers import VisitNumbers
 from runtimes.records import store
+from runtimes.records.blank import start
+from runtimes.records.kinds import Parity, TimedRecord
+from runtimes.records.parts import InputsInfo
 from runtimes.statistics import Noise
 
 NAMES = ("fake-a", "fake-b", "fake-c")
@@ -27,27 +34,26 @@ FAKES = {
 POLICY = Policy(processes=2, min_s=0.04, min_count=8, target=0.05, max_s=10, patience_s=5, repeats=1)
 
 
-def numbers(samples: Sequence[float], **changes: Any) -> dict[str, Any]:
-    """What a visit gives."""
-    return {
-        "samples_ms": list(samples),
+def numbers(samples: Iterable[float], **changes: Any) -> VisitNumbers:
+    """What a visit measured. changes: fields as JSON has them; those of another mode make it a visit of that mode."""
+    table = {
+        "samples_ms": list(map(float, samples)),
         "warmup_ms": [9.0],
         "steady": True,
         "load_ms": 50.0,
         "first_ms": 7.0,
-        "device_times_ms": None,
         "memory": {"before_load_bytes": 100, "after_load_bytes": 300, "peak_bytes": 350, "device_bytes": None},
         "disturbance": {"foreign_load": 0.01, "steal": None, "unmeasured": {"steal": "no counter"}},
         "effective": {"precision": "fp32", "device": "CPU", "details": {}},
-        **changes,
     }
+    return visit_numbers.read({**table, **changes})
 
 
 @dataclass
 class Fake:
     """An executor: `act` makes the outcome of the n-th visit to a job."""
 
-    act: Callable[[Job, int], Outcome]
+    act: Callable[[Job, int], VisitOutcome]
     jobs: list[Job] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
     runs: Noise = field(default_factory=Noise)
@@ -61,7 +67,7 @@ class Fake:
     def between_runs(self) -> Noise:
         return self.runs
 
-    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], patience_s: float) -> Iterator[VisitOutcome]:
         for job in jobs:
             self.patience.append(patience_s)
             before = sum((one.runtime, one.batch) == (job.runtime, job.batch) for one in self.jobs)
@@ -74,21 +80,26 @@ class Silent:
     def visit(self, cell: Cell, number: int, rounds: int) -> None: ...
     def visited(self, cell: Cell, seconds: float, note: str | None) -> None: ...
     def waiting(self, seconds: float, why: str) -> None: ...
-    def record(self, record: store.Record) -> None: ...
+    def record(self, record: TimedRecord) -> None: ...
 
 
-def good(job: Job, visit: int) -> Outcome:
+def good(job: Job, visit: int) -> VisitOutcome:
     rng = np.random.default_rng([visit, job.batch, NAMES.index(job.runtime)])
-    return Outcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), speed_ms=(4.0, 4.0))
+    return VisitOutcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), speed_ms=(4.0, 4.0))
 
 
-def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], /, **fields: Any) -> None:
+def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], /, inputs: str = "seeded", **fields: Any) -> None:
     """Parity records, as the validator writes them."""
     for name, verdict in passed.items():
-        record = records.blank("parity", artifact, FAKES[name], "fp32") | {"inputs": "seeded", "batches": [1, 2]}
-        verdicts = {"status": "ok" if verdict else "failed", "reason": None if verdict else "logits differ by 3"}
-        store.append(folder, record | verdicts | {"passed": verdict} | fields)
+        record = start(Parity, artifact, FAKES[name], Options(), inputs=InputsInfo(source=inputs), batches=(1, 2))
+        status, reason = ("ok", None) if verdict else ("failed", "logits differ by 3")
+        store.add(folder, replace(record, **{"status": status, "reason": reason, "passed": verdict, **fields}))
 
 
-def measure(plan: Plan, folder: Path, fake: Fake, resume: bool = False) -> list[store.Record]:
-    return list(run.run(plan, folder, resume, Silent(), fake))
+def unasked(cells: Sequence[Cell], folder: Path) -> None:
+    raise AssertionError("parity is known")
+
+
+def measure(plan: Plan, folder: Path, fake: Fake, resume: bool = False, prove: Prove = unasked) -> list[Any]:
+    """The records of a run; whoever reads them knows their kinds."""
+    return list(run.run(plan, folder, resume, Silent(), prove, fake))

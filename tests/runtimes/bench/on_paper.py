@@ -7,17 +7,21 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.manifest import from_table
-from runtimes.base import Options, Runtime, Setting
-from runtimes.bench.plan.matrix import Cell, Cost, Estimate, Plan, Policy
+from runtimes.base import Options, Runtime, Session, Setting
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
+from runtimes.bench.plan.settings import Policy
 
 NATURE: dict[str, Any] = {"package": "json", "distributions": ("numpy",), "devices": lambda: ["CPU"]}
 
 
+def _nothing(artifact: Artifact, options: Options) -> Session:
+    raise AssertionError("it exists on paper only")
+
+
 def runtime(name: str = "ort-cpu", precisions: tuple[str, ...] = ("fp32",), **changes: Any) -> Runtime:
     settings = {"gelu": Setting("erf", "which", ("erf", "tanh"))}
-    return Runtime(
-        name, precisions=precisions, open_session=lambda a, o: None, settings=settings, **{**NATURE, **changes}
-    )
+    return Runtime(name, precisions=precisions, open_session=_nothing, settings=settings, **{**NATURE, **changes})
 
 
 def artifact(model: str = "vit", megabytes: int = 100, folder: Path = Path("nowhere"), **changes: Any) -> Artifact:
@@ -50,7 +54,7 @@ def cell(model: Artifact | None = None, on: Runtime | None = None, batch: int = 
 
 def plan(*cells: Cell, visit_s: float = 10.0, processes: int = 2, parity_s: float = 0.0, **changes: Any) -> Plan:
     """Cells each visit to which is estimated to take so long."""
-    costs = tuple(Cost(visit_s / 2, processes * visit_s / 2, 1 << 30, 0, "rate") for _ in cells)
+    costs = tuple(CellCost(visit_s / 2, processes * visit_s / 2, 1 << 30, 0, "rate") for _ in cells)
     seconds = parity_s + len(cells) * processes * visit_s
-    estimate = Estimate(costs, parity_s, seconds, 1 << 30, 0, 4 << 30, None)
+    estimate = PlanEstimate(costs, parity_s, seconds, 1 << 30, 0, 4 << 30, None)
     return Plan(cells, **{"refused": (), "effort": Policy(processes), "estimate": estimate, **changes})

@@ -16,7 +16,8 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes import registry
-from runtimes.records import store
+from runtimes.records import reading, store
+from runtimes.records.kinds import Latency, Parity
 
 LITTLE = ("--min-seconds", "0.1", "--min-count", "4", "--max-seconds", "0.2", "--patience", "0", "--repeats", "0")
 
@@ -42,20 +43,21 @@ def test_every_runtime_from_parity_to_the_report(
     assert {r["status"] for r in made} <= {"ok", "unstable"}, "unstable: little was measured, or the machine was busy"
     assert all(len(r["processes"]) >= 2 for r in made)
     assert all(sum(p["count"] for p in r["processes"]) == r["count"] == len(r["samples_ms"]) for r in made)
-    stored = store.read(folder)
-    assert [r["kind"] for r in stored] == ["parity"] * len(runtimes) + ["latency"] * len(made)
-    assert stored[len(runtimes) :] == made
+    stored = store.records(folder)
+    assert [one.kind for one in stored] == ["parity"] * len(runtimes) + ["latency"] * len(made)
+    assert stored[len(runtimes) :] == [reading.from_table(one) for one in made]
     assert len({r["key"] for r in made}) == len(made)
     assert json.loads((folder / "environment.json").read_text())["machine"]["cores_usable"]
     assert "seeded:1 weights are drawn, not trained" in result.stderr
+    assert "python -m validate.parity --model" in result.stderr, "what it starts is said"
     subprocess.run([sys.executable, "-m", "reports", str(folder)], capture_output=True, text=True, check=True)
     report = (folder / "report.md").read_text()
     assert "Seeded weights" in report
     assert "unproven" not in report.split("## Latency")[1].split("|\n\n")[0]
     again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=True)
     assert {r["key"] for r in json.loads(again.stdout)["records"]} == {r["key"] for r in made}
-    more = store.read(folder)[len(stored) :]
-    assert {r["key"] for r in more} == {r["key"] for r in made if r["disturbed"]}, "nothing was missing"
+    more = [one for one in store.records(folder)[len(stored) :] if isinstance(one, Latency)]
+    assert {one.key for one in more} == {r["key"] for r in made if r["disturbed"]}, "nothing was missing"
 
 
 def test_throughput_and_server(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:
@@ -90,10 +92,10 @@ def test_killed_at_any_moment_and_resumed(
         process.wait()
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    records = store.read(tmp_path)
-    latencies = [record for record in records if record["kind"] == "latency"]
-    assert Counter((r["runtime"], r["batch"]) for r in latencies) == Counter(
+    records = store.records(tmp_path)
+    latencies = [record for record in records if isinstance(record, Latency)]
+    assert Counter((r.runtime, r.batch) for r in latencies) == Counter(
         {(name, batch): 1 for name in ("ort-cpu", "openvino") for batch in (1, 2)}
     )
-    assert Counter(r["runtime"] for r in records if r["kind"] == "parity") == {"ort-cpu": 1, "openvino": 1}
-    assert {r["status"] for r in latencies} <= {"ok", "unstable"}
+    assert Counter(r.runtime for r in records if isinstance(r, Parity)) == {"ort-cpu": 1, "openvino": 1}
+    assert {r.status for r in latencies} <= {"ok", "unstable"}

@@ -1,0 +1,183 @@
+"""The bench's command: how fast models are on runtimes, each visit in a process of its own."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import secrets
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from convert import cli
+from convert.common.errors import CheckFailed, InputError
+from convert.common.files import write_json
+from runtimes.bench import describe
+from runtimes.bench.ceiling import __main__ as ceiling
+from runtimes.bench.plan import estimate, overview, plan_file
+from runtimes.bench.plan.matrix import cells
+from runtimes.bench.plan.plan import Plan
+from runtimes.bench.plan.plan_file import OF_MATRIX, OF_PLAN, PlanFile
+from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, MatrixSettings, Policy, declared, policy
+from runtimes.bench.schedule import display, run
+from runtimes.bench.schedule.parity import Prove
+from runtimes.options import resume_option, session_flags
+from runtimes.records import blank, reading, store
+from runtimes.records.kinds import TimedRecord
+from runtimes.system import environment
+
+PLAN = "plan.json"  # in the results folder: what the last command planned, and the seed of its order
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_GROUP_OF = {"plan": WHAT} | {key: setting.group for key, setting in {**OF_MATRIX, **OF_PLAN}.items()}
+
+
+def _key(param: click.Parameter) -> str:
+    """The key of an option's setting."""
+    return param.opts[0].lstrip("-").replace("-", "_")
+
+
+class Grouped(click.Command):
+    """A command whose options are listed in groups; --help, which click adds, ends the last one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise InputError(error.format_message()) from None  # in a line
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in (WHAT, HOW_HARD, SERVER, WHERE)}
+        for param in self.get_params(ctx):
+            if line := param.get_help_record(ctx):
+                groups[_GROUP_OF.get(_key(param), WHERE)].append(line)
+        for title, found in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(found)
+
+
+def _declared_options(command: Any) -> Any:
+    """The options that plan/settings.py declares, but for `--threads`, which stands among those of a session."""
+    defaults = {"batch": ",".join(map(str, MatrixSettings.batch)), "mode": ",".join(MatrixSettings.mode)}
+    settings = [*declared(MatrixSettings).values(), *declared(Policy).values()]
+    for setting in reversed([one for one in settings if one.help and one.key != "threads"]):
+        command = setting.option(defaults.get(setting.key))(command)
+    return command
+
+
+@click.command(cls=Grouped)
+@cli.model_options
+@functools.partial(session_flags, threads=declared(MatrixSettings)["threads"].option())
+@_declared_options
+@click.option("--plan", metavar="FILE.toml", type=click.Path(path_type=Path), help="Several matrices.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the random order of visits. [default: drawn]")
+@resume_option
+@click.option("--dry-run", is_flag=True, help="Only show what would be measured and what it would take.")
+@click.pass_context
+def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_json: bool, **_: Any) -> None:
+    """Measure how fast models are on runtimes.
+
+    Models are converted and their parity is checked first; a cell that fails it is refused. Each cell (a model on a
+    runtime in a precision, with a batch size and so on) is measured in several fresh processes, in random order with
+    the others, until its median is known well enough. One record per cell, raw samples included, is appended to
+    results.jsonl in the results folder.
+
+    \b
+    latency     one request at a time, from images in memory to logits in memory
+    throughput  back to back; batch (among --batch) and streams are searched
+    server      requests at random moments: the highest rate that keeps a bound on latency
+
+    Exit status 1 when a cell was refused or failed, 2 when the usage is wrong, 130 after Ctrl-C.
+
+    \b
+    python -m runtimes.bench --model ViT_base_patch32_384 --runtime ort-cpu,openvino --batch 1,8
+    python -m runtimes.bench --threads 1,2 --target 0.5% --dry-run
+    python -m runtimes.bench --plan night.toml --out results/night
+    """
+    given = {_key(param): ctx.params[param.name or ""] for param in ctx.command.params}
+    file = _file(ctx, given["plan"])
+    effort = policy(file.effort if file else {}, {key: given[key] for key in OF_PLAN if key != "seed"})
+    folder = out or (store.newest_run() if resume else store.new_run())
+    seeds = (given["seed"], file.seed if file else None, secrets.randbelow(1 << 32))
+    seed = next(seed for seed in seeds if seed is not None)
+    try:
+        options = None if file else MatrixSettings.from_options(given, "batch" in _typed(ctx))
+        matrices = list(options.matrices()) if options else file.matrices(root) if file else []
+        machine = environment.setting_key(environment.describe())
+        plan = estimate.plan(cells(matrices), effort, machine, folder, seed, resume)
+        if given["dry_run"]:
+            _show(plan, as_json)
+            return
+        _show(plan)
+        write_json(folder / PLAN, overview.as_dict(plan))
+        environment.save(folder, ceiling=ceiling.known())
+        made = _measure(plan, machine, folder, resume, ctx.obj)
+    except KeyboardInterrupt:
+        cli.say(f"interrupted; to go on: {_again(ctx, folder)}")
+        ctx.exit(INTERRUPTED)
+    cli.say(f"records: {folder / store.RESULTS}")
+    if as_json:
+        tables = [reading.to_table(record) for record in made]
+        click.echo(json.dumps({"records": tables}, indent=2, ensure_ascii=False))
+    bad = [f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured]
+    if bad:
+        raise CheckFailed(f"{len(bad)} of {len(made)} cells have no numbers: {bad[0]}")
+
+
+def command(prove: Prove) -> click.Command:
+    """The command. prove: checks parity where it is not known yet, by whoever stands above this floor."""
+    made = copy.copy(main)
+    made.context_settings = {"obj": prove}
+    return made
+
+
+def _typed(ctx: click.Context) -> dict[str, click.Parameter]:
+    """The options that the user typed, by their keys."""
+    return {
+        _key(param): param
+        for param in ctx.command.params
+        if ctx.get_parameter_source(param.name or "") == ParameterSource.COMMANDLINE
+    }
+
+
+def _file(ctx: click.Context, path: Path | None) -> PlanFile | None:
+    """The plan file. InputError when options say beside it which cells there are: which of them should hold?"""
+    if path is None:
+        return None
+    stray = [param for key, param in _typed(ctx).items() if key in OF_MATRIX and key != "artifacts"]
+    if stray:
+        raise InputError(f"{stray[0].opts[0]} beside --plan: write it into {path}, or leave --plan out")
+    return plan_file.load(path)
+
+
+def _show(plan: Plan, as_json: bool | None = None) -> None:
+    """The plan: on standard error before it is carried out; as_json given, it is the result itself."""
+    if as_json:
+        click.echo(json.dumps({"plan": overview.as_dict(plan)}, indent=2, ensure_ascii=False))
+        return
+    console = cli.console(stderr=as_json is None)
+    console.print(overview.table(plan))
+    for line in overview.totals(plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:
+    with display.shown(plan, machine, cli.console()) as watch:
+        made = list(run.run(plan, folder, resume, watch, prove))
+    cli.say(watch.summary())
+    return made
+
+
+def _again(ctx: click.Context, folder: Path) -> str:
+    """The command that goes on where this one was interrupted."""
+    options: list[str] = []
+    for key, param in _typed(ctx).items():
+        value = ctx.params[param.name or ""]
+        if isinstance(param, click.Option) and param.is_flag:
+            options += [param.opts[0]] if key != "resume" else []
+        elif key != "out":
+            options += blank.words({key: list(value) if isinstance(value, tuple) else value})
+    return shlex.join(["python", "-m", "runtimes.bench", *options, "--resume", "--out", str(folder)])

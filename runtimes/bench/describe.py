@@ -1,0 +1,51 @@
+"""What people read of a record, a time and a size, in a line."""
+
+from __future__ import annotations
+
+from runtimes.records.kinds import Latency, Server, Throughput, TimedRecord
+
+GIB = 1 << 30
+
+
+def name(record: TimedRecord) -> str:
+    """The cell of a record, for people."""
+    what = f"batch {record.batch}" if isinstance(record, Latency) else record.kind
+    threads = f", {record.threads} threads" if record.threads else ""
+    return f"{record.model} {record.precision} on {record.runtime}, {what}{threads}"
+
+
+def outcome(record: TimedRecord) -> str:
+    """What came of a cell, in a line."""
+    trouble = "" if record.status == "ok" else f"{record.status}: {record.reason}"
+    found = _figure(record)
+    return f"{found}{found and trouble and ', '}{trouble}"
+
+
+def _figure(record: TimedRecord) -> str:
+    if isinstance(record, Latency) and record.median_ms is not None:
+        interval = "[{:.1f}, {:.1f}]".format(*record.ci95_ms) if record.ci95_ms else "(too few for an interval)"
+        return f"median {record.median_ms:.1f} ms {interval}, {record.count} samples"
+    if isinstance(record, Throughput) and record.images_per_s is not None:
+        rate = record.ci95_images_per_s
+        shown = " [{:.1f}, {:.1f}]".format(*rate) if rate else ""
+        return f"{record.images_per_s:.1f} images/s{shown} at batch {record.batch}, streams {record.streams or 1}"
+    if isinstance(record, Server) and record.points:
+        rate_found = "no rate" if record.qps_max is None else f"{record.qps_max:.1f} requests/s"
+        return f"{rate_found} with p{record.percentile} within {record.latency_bound_ms:g} ms"
+    return ""
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = whole // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def size(count: int) -> str:
+    """`350 MiB`, `1.2 GiB`."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / (1 << 20):.0f} MiB"

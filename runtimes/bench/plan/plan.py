@@ -1,0 +1,52 @@
+"""A plan: which cells are measured, which are not and why, and what that is estimated to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.settings import Policy
+
+
+@dataclass(frozen=True)
+class CellCost:
+    """What a cell is estimated to take. fixed_s: of each visit, beside measuring: start, loading, warm-up.
+    measured_s: over all visits. memory_bytes: peak of its process. disk_bytes: that its runtime will write.
+
+    source: `record` when the times are those of an earlier measurement of the same cell, `stored` when it is not going
+    to be measured again, else `rate`.
+    """
+
+    fixed_s: float
+    measured_s: float
+    memory_bytes: int
+    disk_bytes: int
+    source: str
+
+    def visit_s(self, processes: int) -> float:
+        return self.fixed_s + self.measured_s / processes
+
+
+@dataclass(frozen=True)
+class PlanEstimate:
+    """What a plan is estimated to take. costs: in the order of its cells. parity_s: of checks still to be made, at
+    most. memory_bytes: of the largest cell. disk_bytes: of all. free_*: what there is, None where unknown."""
+
+    costs: tuple[CellCost, ...]
+    parity_s: float
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    free_memory_bytes: int | None
+    free_disk_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, what not and why, and how hard to try. seed: of the order within rounds."""
+
+    cells: tuple[Cell, ...]
+    refused: tuple[tuple[Cell, str], ...]
+    effort: Policy
+    estimate: PlanEstimate
+    seed: int = 0

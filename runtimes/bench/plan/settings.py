@@ -1,0 +1,240 @@
+"""The settings of the bench, each declared once: its option, its key in a plan file and its place in a recorded command
+follow from the declaration."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convert.common.errors import InputError
+from convert.zoo import DEFAULT_MODEL
+from runtimes.bench.plan.matrix import PERCENTILES, Matrix, models
+from runtimes.bench.worker.job import MODES, Effort
+from runtimes.option_lists import numbers, precisions, words
+from runtimes.options import Asked, ask
+
+WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
+
+
+def share(value: str | float) -> float:
+    """A share from `1%` or `0.01`. ValueError, in a sentence, when it is none above 0 and below 1."""
+    text = str(value).strip()
+    try:
+        found = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1:
+        raise ValueError(f"{value!r} is no share above 0 and below 1, as 1% or 0.01 are")
+    return found
+
+
+def _share_option(value: str) -> float:
+    try:
+        return share(value)
+    except ValueError as error:
+        raise InputError(f"--target: {error}") from None
+
+
+@dataclass(frozen=True)
+class ValueKind:
+    """What a value must be. types: in TOML; words: in an error; option: as click has it, from the least allowed."""
+
+    types: tuple[type, ...]
+    words: str
+    option: Callable[[float | None], Any]
+
+
+TEXT = ValueKind((str,), "text in quotes", lambda least: str)
+WHOLE = ValueKind((int,), "a whole number", lambda least: int if least is None else click.IntRange(min=int(least)))
+NUMBER = ValueKind((int, float), "a number", lambda least: float if least is None else click.FloatRange(min=least))
+SHARE = ValueKind((str, int, float), 'a share, as 0.01 or "1%"', lambda least: _share_option)
+
+
+@dataclass(frozen=True)
+class BenchSetting:
+    """A declared setting.
+
+    key: in a plan file; its option has `-` for `_`. several: a plan file may list values, and an option has commas
+    between them. help: of the option; None where the commands share one that is declared elsewhere.
+    """
+
+    key: str
+    kind: ValueKind
+    group: str
+    several: bool = False
+    help: str | None = None
+    least: float | None = None
+    metavar: str | None = None
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.key.replace("_", "-")
+
+    def option(self, default: object = None) -> Callable[[Any], Any]:
+        """The option of a command."""
+        kind = click.STRING if self.several else self.kind.option(self.least)
+        shown = default is not None
+        metavar = "SHARE" if self.kind is SHARE else self.metavar
+        return click.option(self.flag, type=kind, default=default, show_default=shown, help=self.help, metavar=metavar)
+
+
+def declared(kind: type) -> dict[str, BenchSetting]:
+    """The settings that a dataclass declares, by its fields."""
+    return {field.name: field.metadata["setting"] for field in dataclasses.fields(kind) if "setting" in field.metadata}
+
+
+def _effort(key: str, kind: ValueKind, default: float, help_text: str, least: float | None = 0, shown: str = "") -> Any:
+    text = f"{help_text} [default: {shown or format(default, 'g')}]"
+    return dataclasses.field(
+        default=default, metadata={"setting": BenchSetting(key, kind, HOW_HARD, help=text, least=least)}
+    )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How hard to try, for all cells alike. Times in seconds; measured time is that of kept samples.
+
+    processes: rounds that every cell gets at least. min_s, min_count: measured time and samples per cell over all its
+    processes, at least. target: half width of the 95 % interval of the median relative to it, at which a cell is done.
+    max_s: measured time per cell at most; one that is not done by then is unstable. patience_s: per run, for waiting
+    while the machine is slowed down. repeats: how often a disturbed visit is repeated.
+    minutes: of the whole run, after which no visit begins that is more than a cell gets at least; 0: no such end.
+    """
+
+    processes: int = _effort("processes", WHOLE, 2, "Fresh processes for each cell, at least.", least=1)
+    min_s: float = _effort("min_seconds", NUMBER, 5.0, "Measured time of a cell, at least.")
+    min_count: int = _effort("min_count", WHOLE, 10, "... and inferences, at least.", least=1)
+    target: float = _effort(
+        "target", SHARE, 0.01, "... until half of the median's 95 % interval is this share of it.", None, "1%"
+    )
+    max_s: float = _effort("max_seconds", NUMBER, 60.0, "... but no longer than this: then the cell is unstable.")
+    patience_s: float = _effort(
+        "patience", NUMBER, 30.0, "Seconds of the run to wait while the machine is slowed down."
+    )
+    repeats: int = _effort("repeats", WHOLE, 1, "How often a disturbed visit is repeated.")
+    minutes: float = _effort("minutes", NUMBER, 0.0, "Of the run: then only what each cell needs at least; 0: no end.")
+
+    def __post_init__(self) -> None:
+        """InputError for what makes no sense."""
+        for name, setting in declared(Policy).items():
+            value = getattr(self, name)
+            if setting.least == 1 and value < 1:
+                raise InputError(f"{setting.flag} {value}: at least 1 is needed")
+            if setting.least == 0 and not value >= 0:
+                raise InputError(f"{setting.flag} {value:g}: nothing below zero makes sense")
+        if not 0 < self.target < 1:
+            raise InputError(f"--target {self.target:g}: a share above 0 and below 1 is needed, as in 0.01 or 1%")
+        if not self.max_s >= self.min_s:
+            raise InputError(f"--max-seconds {self.max_s:g} is less than --min-seconds {self.min_s:g}")
+
+    def arguments(self) -> dict[str, Any]:
+        """The settings that are not the default, for `blank.command`."""
+        given = {name: getattr(self, name) for name in declared(Policy)}
+        return {declared(Policy)[n].key: value for n, value in given.items() if value != getattr(Policy, n)}
+
+    @property
+    def visit(self) -> Effort:
+        """What one visit measures of a cell."""
+        return Effort(
+            self.min_s / self.processes,
+            math.ceil(self.min_count / self.processes),
+            self.max_s / self.processes,
+        )
+
+
+def policy(*givens: dict[str, Any]) -> Policy:
+    """How hard to try, by keys of settings; a later table has the last word where it says something."""
+    fields = {setting.key: name for name, setting in declared(Policy).items()}
+    return Policy(**{fields[key]: value for given in givens for key, value in given.items() if value is not None})
+
+
+def _axis(key: str, kind: ValueKind, default: object, help_text: str | None = None) -> Any:
+    setting = BenchSetting(key, kind, WHAT, several=True, help=help_text)
+    return dataclasses.field(default=default, metadata={"setting": setting})
+
+
+def _single(key: str, kind: ValueKind, group: str, help_text: str | None = None, metavar: str | None = None) -> Any:
+    setting = BenchSetting(key, kind, group, help=help_text, metavar=metavar)
+    return dataclasses.field(default=None, metadata={"setting": setting})
+
+
+@dataclass(frozen=True)
+class MatrixSettings:
+    """What a [[matrix]] of a plan file says, or the command's options: of a tuple each value is taken in turn.
+
+    Names are the keys. runtime: None takes every one that is available. None elsewhere is each runtime's own.
+    """
+
+    model: tuple[str, ...] = _axis("model", TEXT, (DEFAULT_MODEL,))
+    runtime: tuple[str, ...] | None = _axis("runtime", TEXT, None)
+    precision: tuple[str, ...] = _axis("precision", TEXT, ("fp32",))
+    mode: tuple[str, ...] = _axis("mode", TEXT, ("latency",), f"Any of {', '.join(MODES)}.")
+    device: tuple[str | None, ...] = _axis("device", TEXT, (None,))
+    option: tuple[str, ...] = _axis("option", TEXT, ())
+    batch: tuple[int, ...] = _axis("batch", WHOLE, (1, 4, 8), "Batch sizes, comma-separated.")
+    threads: tuple[int | None, ...] = _axis(
+        "threads", WHOLE, (None,), "Inside one operator, comma-separated. [default: every core]"
+    )
+    streams: tuple[int | None, ...] = _axis("streams", WHOLE, (None,))
+    weights: str | None = _single("weights", TEXT, WHAT)
+    artifacts: str | None = _single("artifacts", TEXT, WHERE)
+    cache: str | None = _single("cache", TEXT, WHERE)
+    latency_bound: float | None = _single(
+        "latency_bound",
+        NUMBER,
+        SERVER,
+        "Milliseconds that a request may take. [default: three times the median of an idle machine]",
+        "MS",
+    )
+    percentile: int | None = _single(
+        "percentile",
+        WHOLE,
+        SERVER,
+        f"... and how many in a hundred must: {' or '.join(map(str, PERCENTILES))}. [default: {max(PERCENTILES)}]",
+    )
+    batches_given: bool = False
+
+    @classmethod
+    def from_options(cls, given: dict[str, Any], batches_given: bool) -> MatrixSettings:
+        """What the command's options say, by their keys. InputError for a list of numbers that is none."""
+        return cls(
+            model=(given["model"],),
+            runtime=None if given["runtime"] is None else (given["runtime"],),
+            precision=(given["precision"],),
+            mode=tuple(words(given["mode"])),
+            device=(given["device"],),
+            option=given["option"],
+            batch=tuple(numbers("--batch", given["batch"])),
+            threads=tuple(numbers("--threads", given["threads"])) if given["threads"] else (None,),
+            streams=(given["streams"],),
+            **{name: given[name] for name in ("weights", "artifacts", "cache", "latency_bound", "percentile")},
+            batches_given=batches_given,
+        )
+
+    def matrices(self) -> Iterator[Matrix]:
+        """The matrices: one for each device and number of streams. InputError for what there is not."""
+        # Mistakes in these are told before runtimes are looked for, which takes seconds.
+        checked = Matrix(
+            models=models(",".join(self.model)),
+            asked=Asked([], named=False),
+            precisions=precisions(",".join(self.precision)),
+            batches=self.batch,
+            threads=self.threads,
+            modes=self.mode,
+            weights=self.weights,
+            root=Path(self.artifacts or Matrix.root),
+            batches_given=self.batches_given,
+            latency_bound_ms=self.latency_bound,
+            percentile=self.percentile,
+        )
+        runtimes = None if self.runtime is None else ",".join(self.runtime)
+        cache = Path(self.cache) if self.cache else None
+        for device, streams in itertools.product(self.device, self.streams):
+            yield dataclasses.replace(checked, asked=ask(runtimes, device, None, streams, cache, self.option))

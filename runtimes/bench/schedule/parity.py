@@ -1,0 +1,97 @@
+"""Parity of the cells of a run: what the folder knows, what is kept beside the artifact, and what is checked now.
+
+What is kept is the validator's own record of a check that passed: checking again would give the same. It goes into the
+results folder as it is, with the time at which it was made. It counts for the same artifact, runtime, version and
+settings (`parity_gate`), machine and vitbench only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convert.common import json_lines as lines
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.schedule.state import PendingCell
+from runtimes.records import reading, store
+from runtimes.records.kinds import Parity, Record, TimedRecord
+from runtimes.records.parity_gate import gate
+from runtimes.system import environment
+
+KEPT = "parity.jsonl"
+
+# Checks the parity of cells of one model, precision and device, and adds a record of each runtime to a results folder.
+# Whatever comes of it stands in the records; a runtime without one is refused. The floor above hands it in.
+Prove = Callable[[Sequence[Cell], Path], object]
+
+
+def of(records: Iterable[Record]) -> list[Parity]:
+    """The parity records among others."""
+    return [record for record in records if isinstance(record, Parity)]
+
+
+def known(
+    cells: Sequence[PendingCell], folder: Path, machine: str, prove: Callable[[Sequence[Cell]], object]
+) -> list[Parity]:
+    """The parity records of a folder, after a check of the cells of which none spoke yet.
+
+    prove: checks cells of one model, precision and device.
+    """
+    before, recalled = store.known(folder), list[Parity]()
+    lacking: dict[str, list[Cell]] = {}
+    for pending in cells:
+        cell = pending.cell
+        if gate(pending.blank, [*of(before), *recalled]).passed is None:
+            kept = recall(cell, pending.blank, machine)
+            recalled += kept
+            if not kept:
+                together = (cell.argument, cell.weights, cell.precision, cell.options.device, cell.options.batches)
+                lacking.setdefault(json.dumps(together), []).append(cell)
+    for record in recalled:
+        store.add(folder, record)
+    for group in lacking.values():
+        prove(group)
+    now = store.known(folder)
+    if lacking:
+        keep([pending.cell for pending in cells], of(now[len(before) + len(recalled) :]), machine)
+    return of(now)
+
+
+def setting(machine: str) -> dict[str, object]:
+    """What a kept record counts for beside what it says itself."""
+    return {"machine": machine, "vitbench": environment.describe()["vitbench"]}
+
+
+def recall(cell: Cell, blank: TimedRecord, machine: str) -> list[Parity]:
+    """The newest kept record of a cell's runtime and batches, in a list; none where it does not let the cell pass.
+
+    blank: the cell's record before measuring.
+    """
+    wanted, fitting = setting(machine), list[Parity]()
+    for line in lines.read(cell.artifact.path / KEPT):
+        record = _kept(line, wanted)
+        if record and (record.runtime, record.batches) == (cell.runtime.name, cell.options.batches):
+            fitting = [record]
+    return fitting if gate(blank, fitting).passed else []
+
+
+def _kept(line: Mapping[str, Any], wanted: Mapping[str, object]) -> Parity | None:
+    try:
+        record = reading.from_table(line["record"]) if line.get("for") == wanted else None
+    except (KeyError, TypeError, ValueError):  # damaged: it is only made again
+        return None
+    return record if isinstance(record, Parity) else None
+
+
+def keep(cells: Sequence[Cell], made: Iterable[Parity], machine: str) -> None:
+    """Keep the checks among some records that passed. What cannot be kept is only made again."""
+    folders = {cell.artifact.sha256: cell.artifact.path for cell in cells}
+    for record in made:
+        if record.passed is True and record.artifact in folders:
+            try:
+                line = {"for": setting(machine), "record": reading.to_table(record)}
+                lines.append(folders[record.artifact] / KEPT, line)
+            except OSError:
+                return

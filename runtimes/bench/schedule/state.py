@@ -1,0 +1,134 @@
+"""A run while it goes on: its cells on their way to their records, and the visits that were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.plan import Plan
+from runtimes.bench.schedule import aggregate
+from runtimes.bench.schedule.display import Watch
+from runtimes.bench.schedule.executor import Executor, VisitOutcome, Visits
+from runtimes.bench.worker.job import Job
+from runtimes.records import store
+from runtimes.records.kinds import TimedRecord
+
+R = TypeVar("R", bound=TimedRecord)
+
+
+@dataclass
+class PendingCell:
+    """A cell on its way to its record. blank: the record before anything was measured."""
+
+    cell: Cell
+    key: str
+    blank: TimedRecord
+    timeout_s: float
+    memory_limit_bytes: int | None
+
+
+@dataclass
+class RunState:
+    """What a run knows while it goes on. patience_s: what is left of it."""
+
+    plan: Plan
+    folder: Path
+    watch: Watch
+    executor: Executor
+    visits: Visits
+    patience_s: float
+    began_s: float = field(default_factory=time.monotonic)
+    order: random.Random = field(default_factory=random.Random)  # only shuffles
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time for the whole run is over."""
+        minutes = self.plan.effort.minutes
+        return minutes > 0 and time.monotonic() - self.began_s > 60 * minutes
+
+    def job(self, pending: PendingCell, **changes: Any) -> Job:
+        """A visit to a cell. changes: of its batch, options or mode_options."""
+        cell = pending.cell
+        job = Job(
+            str(cell.artifact.path),
+            cell.runtime.name,
+            cell.batch,
+            cell.options,
+            cell.mode,
+            self.plan.effort.visit,
+            cell.runtime.environment(cell.options),
+            pending.timeout_s,
+            pending.memory_limit_bytes,
+            cell.mode_options,
+        )
+        return dataclasses.replace(job, **changes)
+
+    def visit(self, cells: Sequence[PendingCell], jobs: Iterable[Job], names: Sequence[str], number: int) -> None:
+        """A visit to each of some cells, kept under its name.
+
+        The first crash of a cell is kept apart, and its visit is still to be made: a runtime that crashes once in
+        hundreds of processes has a number all the same. The second one counts.
+        """
+
+        def drawn() -> Iterator[Job]:
+            for pending, job in zip(cells, jobs, strict=True):
+                self.watch.visit(pending.cell, number, self.plan.effort.processes)
+                yield job
+
+        outcomes = self.executor.run(drawn(), self.patience_s)
+        for pending, name, outcome in zip(cells, names, outcomes, strict=True):
+            self.patience_s = max(0.0, self.patience_s - outcome.waited_s)
+            if outcome.crashed and self.crashes(pending):
+                outcome = dataclasses.replace(outcome, failure=f"{outcome.failure}, the second process to crash")
+            first = outcome.crashed and not self.crashes(pending)
+            self.visits.add(_crashed(pending) if first else name, outcome)
+            note = outcome.failure if outcome.numbers is None else aggregate.trouble(outcome)
+            if outcome.waited_s:
+                self.watch.waiting(outcome.waited_s, "the machine was slowed down")
+            self.watch.visited(pending.cell, outcome.seconds, note)
+
+    def visit_one(self, pending: PendingCell, job: Job, name: str, number: int) -> VisitOutcome:
+        """A visit to a cell, made again where it is the cell's first that crashes."""
+        before = len(self.visits.of[name])
+        while len(self.visits.of[name]) == before:
+            self.visit([pending], [job], [name], number)
+        return self.visits.of[name][-1]
+
+    def crashes(self, pending: PendingCell) -> list[VisitOutcome]:
+        """The crash of a cell that was made up for; empty where none was."""
+        return self.visits.of[_crashed(pending)]
+
+    def retry(self, pending: PendingCell) -> None:
+        """Forget that a cell failed or was disturbed: it gets another chance from the start."""
+        for name in [name for name in self.visits.of if name.partition(" ")[0] == pending.key]:
+            del self.visits.of[name]
+
+    def outcomes(self, name: str) -> list[VisitOutcome]:
+        """The visits with numbers, their slow-down by what is known now."""
+        return [
+            dataclasses.replace(outcome, slowdown=self.executor.slowdown(outcome.speed_ms))
+            for outcome in self.visits.of[name]
+            if outcome.numbers is not None
+        ]
+
+    def finish(self, pending: PendingCell, record: R) -> R:
+        """Write a cell's record."""
+        whole = dataclasses.replace(record, crashes=tuple(str(one.failure) for one in self.crashes(pending)))
+        store.add(self.folder, whole)
+        self.watch.record(whole)
+        return whole
+
+    def refuse(self, pending: PendingCell, reason: str) -> TimedRecord:
+        """Write the record of a cell that is not measured."""
+        return self.finish(pending, dataclasses.replace(pending.blank, status="refused", reason=reason))
+
+
+def _crashed(pending: PendingCell) -> str:
+    """The name under which a cell's first crash is kept."""
+    return f"{pending.key} crashed"

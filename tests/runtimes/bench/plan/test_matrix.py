@@ -1,0 +1,170 @@
+"""The matrix that options come to, what is refused of it, and which cells are the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convert import cli
+from convert.artifact import Artifact
+from convert.common.errors import InputError
+from runtimes.base import Options
+from runtimes.bench.plan.matrix import Cell, Matrix, cells, key
+from runtimes.options import Asked
+from tests.runtimes.bench import on_paper
+
+
+@pytest.fixture(autouse=True)
+def converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model is there."""
+
+    def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+        return {model: on_paper.artifact(model) for model in models.split(",")}
+
+    monkeypatch.setattr(cli, "artifacts", artifacts)
+
+
+def matrix(*runtimes: str, named: bool = True, **changes: Any) -> Matrix:
+    found = [on_paper.runtime(name, ("fp32", "bf16") if name == "b" else ("fp32",)) for name in runtimes or ("a",)]
+    return Matrix(**{"models": ["vit"], "asked": Asked(found, named), "batches": [1], **changes})
+
+
+def test_every_combination_is_a_cell_in_the_order_asked_for() -> None:
+    found = cells([matrix("a", "b", models=["x", "y"], batches=[4, 8], threads=[1, 2])])
+    assert [(c.argument, c.runtime.name, c.options.threads, c.batch) for c in found] == [
+        (model, runtime, threads, batch) for model in "xy" for runtime in "ab" for threads in (1, 2) for batch in (4, 8)
+    ]
+
+
+def test_each_cell_asks_for_all_batches_of_its_model() -> None:
+    apart = [
+        matrix(models=["x"], batches=[8]),
+        matrix(models=["x"], modes=["throughput"], batches=[2, 16]),
+        matrix(models=["y"], batches=[3]),
+    ]
+    assert [(c.argument, c.options.batches) for c in cells(apart)] == [
+        ("x", (1, 2, 8, 16)),
+        ("x", (1, 2, 8, 16)),
+        ("y", (1, 3)),
+    ]
+
+
+def test_modes_other_than_latency_have_one_cell_whatever_the_batches() -> None:
+    found = cells([matrix(modes=["latency", "throughput", "server"], batches=[8, 2], latency_bound_ms=50.0)])
+    assert [(c.mode, c.batch, dict(c.mode_options)) for c in found] == [
+        ("latency", 8, {}),
+        ("latency", 2, {}),
+        ("throughput", 1, {"batches": [2, 8]}),
+        ("server", 1, {"latency_bound_ms": 50.0, "percentile": 99}),
+    ]
+
+
+def test_a_cell_in_two_matrices_is_measured_once() -> None:
+    found = cells([matrix("a", "b"), matrix("b", batches=[1, 4])])
+    assert [(c.runtime.name, c.batch) for c in found] == [("a", 1), ("b", 1), ("b", 4)]
+
+
+def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() -> None:
+    both: dict[str, Any] = {"precisions": ["fp32", "bf16"]}
+    found = cells([matrix("a", "b", named=False, **both)])
+    assert [(c.precision, c.runtime.name) for c in found] == [("fp32", "a"), ("fp32", "b"), ("bf16", "b")]
+    assert len(cells([matrix("a", "b", **both)])) == 4, "named ones stay, to say that they cannot"
+    with pytest.raises(InputError, match="no runtime here has that precision"):
+        cells([matrix("a", named=False, precisions=["int8"])])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"modes": ["latency", "fast"]}, "--mode fast: choose from latency, throughput, server"),
+        ({"modes": []}, "--mode (nothing): choose from latency"),
+        ({"batches": [1, 0]}, "--batch 0: whole numbers above zero are needed"),
+        ({"threads": [None, -2]}, "--threads -2: whole numbers above zero are needed"),
+        ({"models": []}, "--model: nothing given"),
+        ({"batches": []}, "--batch: nothing given"),
+        ({"latency_bound_ms": 5.0}, "--latency-bound 5: only mode server has it; add --mode server"),
+        ({"percentile": 90}, "--percentile 90: only mode server has it; add --mode server"),
+        ({"modes": ["server"], "latency_bound_ms": 0.0}, "--latency-bound 0: milliseconds above zero are needed"),
+        ({"modes": ["server"], "latency_bound_ms": float("nan")}, "--latency-bound nan: milliseconds above zero"),
+        ({"modes": ["server"], "latency_bound_ms": 9.0, "percentile": 50}, "--percentile 50: choose from 90, 99"),
+        (
+            {"modes": ["server"], "latency_bound_ms": 9.0, "batches": [1, 4], "batches_given": True},
+            "--batch 1,4: mode server sends one image at a time",
+        ),
+    ],
+)
+def test_a_matrix_that_makes_no_sense_is_refused_in_a_line(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError) as error:
+        matrix(**changes)
+    assert error.value.message.startswith(reason)
+    assert "\n" not in error.value.message
+
+
+OPTIONS = Options(threads=2, batches=(1, 8))
+ANOTHER: dict[str, Callable[[Cell], Cell]] = {
+    "artifact": lambda c: dataclasses.replace(c, artifact=on_paper.artifact("other")),
+    "runtime": lambda c: dataclasses.replace(c, runtime=on_paper.runtime("mnn")),
+    "runtime's version": lambda c: dataclasses.replace(c, runtime=on_paper.runtime(distributions=("click",))),
+    "precision": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, precision="bf16")),
+    "device": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, device="GPU")),
+    "threads": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, threads=1)),
+    "streams": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, streams=2)),
+    "settings": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, extra={"gelu": "tanh"})),
+    "batch": lambda c: dataclasses.replace(c, batch=8),
+    "mode": lambda c: dataclasses.replace(c, mode="server"),
+    "mode's options": lambda c: dataclasses.replace(c, mode_options={"percentile": 90}),
+}
+SAME: dict[str, Callable[[Cell], Cell]] = {
+    "name that the user gave": lambda c: dataclasses.replace(c, argument="./vit.toml"),
+    "folder": lambda c: dataclasses.replace(c, artifact=on_paper.artifact(folder=Path("elsewhere"))),
+    "cache": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, cache="there")),
+    "other cells' batches": lambda c: dataclasses.replace(c, options=dataclasses.replace(OPTIONS, batches=(1, 2))),
+    "default spelled out": lambda c: dataclasses.replace(
+        c, options=dataclasses.replace(OPTIONS, extra={"gelu": "erf"})
+    ),
+}
+
+
+@pytest.mark.parametrize("what", [*ANOTHER, *SAME, "machine"])
+def test_what_can_change_a_number_makes_another_key_and_nothing_else_does(what: str) -> None:
+    cell = on_paper.cell(options=OPTIONS)
+    changed = {**ANOTHER, **SAME, "machine": lambda c: c}[what](cell)
+    assert (key(cell, "m") == key(changed, "n" if what == "machine" else "m")) is (what in SAME)
+
+
+def test_what_is_compiled_for_batches_is_another_cell_with_others() -> None:
+    one, other = (on_paper.cell(options=Options(device="GPU", batches=batches)) for batches in ((1, 8), (1, 4)))
+    assert key(one, "m") != key(other, "m")
+
+
+def test_every_core_is_the_same_as_their_number() -> None:
+    count = Options().thread_count()
+    assert key(on_paper.cell(options=Options()), "m") == key(on_paper.cell(options=Options(threads=count)), "m")
+
+
+def test_a_cell_says_what_it_is_and_what_a_command_needs_to_ask_for_it() -> None:
+    options = Options("fp32", "GPU", 2, 3, (1, 8), "kept", {"gelu": "tanh"})
+    cell = on_paper.cell(options=options, batch=8)
+    assert cell.name == "vit fp32 on ort-cpu, GPU, 2 threads, batch 8"
+    assert cell.asked.arguments([cell.runtime]) == {
+        "runtime": "ort-cpu",
+        "device": "GPU",
+        "threads": 2,
+        "streams": 3,
+        "cache": Path("kept"),
+        "option": ["ort-cpu.gelu=tanh"],
+    }
+    assert cell.asked.options(cell.runtime, "fp32", options.batches) == options
+
+
+def test_two_weights_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+        return {models: on_paper.artifact(models, files={"model.onnx": {"bytes": 1, "sha256": str(weights)}})}
+
+    monkeypatch.setattr(cli, "artifacts", artifacts)
+    with pytest.raises(InputError, match="asked for with --weights seeded:1 and with seeded:2"):
+        cells([matrix(weights="seeded:1"), matrix(weights="seeded:2")])

@@ -1,0 +1,251 @@
+"""What is shown while cells are measured: little in a log, time left on a terminal, nothing in between."""
+
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runtimes.bench import describe
+from runtimes.bench.plan import overview
+from runtimes.bench.plan.matrix import Cell, key
+from runtimes.bench.plan.plan import CellCost
+from runtimes.bench.plan.settings import Policy
+from runtimes.bench.schedule import aggregate, display
+from runtimes.bench.schedule.display import Clock
+from runtimes.records.kinds import Latency, TimedRecord
+from runtimes.records.parts import ServerPoint
+from tests.runtimes.bench import on_paper
+
+MACHINE = "m"
+
+
+@dataclass
+class Time:
+    s: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def record(cell: Cell, **fields: Any) -> TimedRecord:
+    made = aggregate.blank(cell, key(cell, MACHINE), Policy())
+    if isinstance(made, Latency):
+        fields = {"median_ms": 12.34, "ci95_ms": (12.0, 12.7), "count": 80, **fields}
+    return replace(made, **{"status": "ok", "reason": None, **fields})
+
+
+def cells(count: int) -> list[Cell]:
+    return [on_paper.cell(batch=batch) for batch in range(1, count + 1)]
+
+
+def test_time_left_is_what_the_plan_says_until_more_is_known() -> None:
+    one, two = cells(2)
+    now = Time()
+    clock = Clock(on_paper.plan(one, two, visit_s=10, parity_s=30), MACHINE, now)
+    assert (clock.elapsed_s, clock.left_s) == (0, 70)
+    now.s += 20
+    assert clock.left_s == 50, "parity goes on as expected"
+    clock.visit()
+    assert clock.left_s == 40, "and is over now"
+    clock.visited(one, 10)
+    assert clock.left_s == 30
+    clock.visited(two, 10)
+    assert clock.left_s == 20
+
+
+def test_time_left_follows_what_visits_took() -> None:
+    clock = Clock(on_paper.plan(*cells(4), visit_s=10), MACHINE, Time())
+    for cell in cells(4):
+        clock.visited(cell, 20)
+    assert clock.left_s == pytest.approx(4 * 10 * (4 * 20 + 5) / (4 * 10 + 5))
+
+
+def test_a_cell_may_come_again_until_its_record_is_there() -> None:
+    (cell,) = cells(1)
+    clock = Clock(on_paper.plan(cell, visit_s=10), MACHINE, Time())
+    for _ in range(5):
+        clock.visited(cell, 10)
+    assert clock.left_s == 10
+    clock.done(record(cell))
+    assert clock.left_s == 0
+
+
+def test_a_cell_that_was_refused_takes_no_time() -> None:
+    one, two = cells(2)
+    clock = Clock(on_paper.plan(one), MACHINE, Time())
+    clock.done(record(two, status="refused", reason="too large", median_ms=None))
+    clock.done(record(one, key=None))
+    assert clock.left_s == 20
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1e6)), max_size=30))
+def test_time_left_is_never_below_zero_and_always_a_number(visits: list[tuple[int, float]]) -> None:
+    planned = cells(3)
+    clock = Clock(on_paper.plan(*planned, visit_s=1e-9), MACHINE, Time())
+    for index, seconds in visits:
+        clock.visited(planned[index], seconds)
+        assert 0 <= clock.left_s < float("inf")
+
+
+def follow(console: Console) -> display.Shown:
+    """A run of two cells: two rounds, one visit of which was disturbed, and a wait."""
+    one, two = cells(2)
+    refused = on_paper.cell(batch=9)
+    plan = on_paper.plan(one, two, refused=((refused, "too large"),), parity_s=30)
+    threads = threading.active_count()
+    with display.shown(plan, MACHINE, console) as watch:
+        watch.record(record(refused, status="refused", reason="too large", median_ms=None))
+        watch.parity("parity of vit on ort-cpu")
+        for number in range(2):
+            for cell in (two, one):
+                watch.waiting(1.5, "the machine was slowed down")
+                watch.visit(cell, number, 2)
+                assert threading.active_count() == threads, "nothing moves while a visit is measured"
+                watch.visited(cell, 10, "others took 30% of the processor" if cell is two and number else None)
+        watch.record(record(two, status="unstable", reason="loud", ci95_ms=None))
+        watch.record(record(one))
+    return watch
+
+
+def test_a_log_gets_a_line_for_each_record_and_phase_and_none_for_visits() -> None:
+    text = io.StringIO()
+    watch = follow(Console(file=text, width=30))
+    assert text.getvalue().splitlines() == [
+        "vit fp32 on ort-cpu, batch 9, 2 threads: refused: too large",
+        "parity of vit on ort-cpu",
+        "round 1 of 2, about 40 s left",
+        "round 2 of 2, about 20 s left",
+        "vit fp32 on ort-cpu, batch 2, 2 threads: median 12.3 ms (too few for an interval), 80 samples, unstable: loud",
+        "vit fp32 on ort-cpu, batch 1, 2 threads: median 12.3 ms [12.0, 12.7], 80 samples",
+    ]
+    assert watch.summary() == "1 of 4 visits failed or were disturbed; 6 s spent waiting for the machine"
+
+
+def test_a_log_mentions_rounds_beyond_the_planned_ones_now_and_then_only() -> None:
+    (cell,) = cells(1)
+    text, now = io.StringIO(), Time()
+    watch = display.Shown(Clock(on_paper.plan(cell), MACHINE, now), Console(file=text), 1)
+    for number in range(12):
+        watch.visit(cell, number, 2)
+        watch.visited(cell, 10, None)
+        now.s += 15
+    shown = [line.split(",")[0] for line in text.getvalue().splitlines()]
+    assert shown == ["round 1 of 2", "round 2 of 2", "round 6", "round 10"]
+
+
+def test_nothing_to_tell_is_no_line() -> None:
+    with display.shown(on_paper.plan(*cells(1)), MACHINE, Console(file=io.StringIO())) as watch:
+        assert watch.summary() == ""
+
+
+def test_a_terminal_shows_what_is_done_and_what_is_left() -> None:
+    text = io.StringIO()
+    follow(Console(file=text, force_terminal=True, width=150, color_system=None))
+    shown = text.getvalue()
+    assert "1/3" in shown
+    assert "about 40 s left" in shown
+    assert "round 2 of 2: vit fp32 on ort-cpu, 2 threads, batch 2" in shown
+    assert "others took 30% of the processor" in shown
+    assert "batch 1, 2 threads: median 12.3 ms [12.0, 12.7], 80 samples" in shown
+    assert "round 1 of 2, about" not in shown, "that is a log's line"
+
+
+def test_a_long_reason_leaves_room_for_the_time_left() -> None:
+    (cell,) = cells(1)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100, color_system=None)
+    with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
+        watch.visited(cell, 10, "disturbed " * 30)
+    assert "about 10 s left" in text.getvalue()
+
+
+def test_brackets_in_a_reason_are_no_markup() -> None:
+    (cell,) = cells(1)
+    for terminal in (False, True):
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=terminal, width=150, color_system=None)
+        with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
+            watch.visit(cell, 0, 2)
+            watch.visited(cell, 1, "[/red] broke")
+            watch.record(record(cell, status="failed", reason="[/red] broke", median_ms=None))
+        assert "failed: [/red] broke" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "expected"),
+    [
+        ("throughput", {"images_per_s": None, "status": "failed", "reason": "crashed"}, "failed: crashed"),
+        (
+            "throughput",
+            {"images_per_s": 81.26, "ci95_images_per_s": (80.0, 82.5), "batch": 4, "streams": None},
+            "81.3 images/s [80.0, 82.5] at batch 4, streams 1",
+        ),
+        ("server", {"points": (), "status": "failed", "reason": "crashed"}, "failed: crashed"),
+        (
+            "server",
+            {"points": (ServerPoint(),), "qps_max": 7.25, "percentile": 99, "latency_bound_ms": 300.0},
+            "7.2 requests/s with p99 within 300 ms",
+        ),
+        (
+            "server",
+            {"points": (ServerPoint(),), "qps_max": None, "percentile": 90, "latency_bound_ms": 5.0},
+            "no rate with p90 within 5 ms",
+        ),
+    ],
+)
+def test_outcomes_of_the_other_modes(mode: str, fields: dict[str, Any], expected: str) -> None:
+    assert describe.outcome(record(on_paper.cell(mode=mode), **fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3600, "1 h"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert describe.duration(seconds) == text
+
+
+def drawn(plan: Any) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=160)
+    console.print(overview.table(plan))
+    for line in overview.totals(plan):
+        console.print(line, soft_wrap=True)
+    return text.getvalue()
+
+
+def test_a_plan_in_a_table_has_a_row_for_cells_that_differ_in_batch_only() -> None:
+    refused = on_paper.cell(on=on_paper.runtime("mnn"))
+    found = on_paper.cell(mode="throughput", mode_options={"batches": [1, 8]})
+    plan = on_paper.plan(*cells(2), found, refused=((refused, "too large"),), parity_s=5)
+    lines = drawn(plan).splitlines()
+    (latency,) = (line for line in lines if "latency" in line)
+    assert "1, 2" in latency
+    assert "40 s" in latency
+    assert "1.0 GiB" in latency
+    assert any("among 1, 8" in line for line in lines)
+    assert lines[-2:] == [
+        "3 cells, 2 processes each at least: about 1 min 5 s, 5 s of it for parity; at the peak 1.0 GiB of memory of"
+        " 4.0 GiB free",
+        "refused: vit fp32 on mnn, 2 threads, batch 1: too large",
+    ]
+
+
+def test_a_plan_says_what_is_known_and_what_is_there_already() -> None:
+    plan = on_paper.plan(*cells(2))
+
+    def told(*costs: CellCost) -> str:
+        return drawn(replace(plan, estimate=replace(plan.estimate, costs=costs, disk_bytes=350 << 20)))
+
+    stored, known = CellCost(0, 0, 0, 0, "stored"), CellCost(1, 1, 1, 350 << 20, "record")
+    assert "(2 of 2 known from earlier records)" in told(stored, known)
+    assert "; 350 MiB more on disk" in told(stored, known)
+    assert "stored" in told(stored, stored)
+    assert "\n1 cell, 1 process each at least:" in drawn(on_paper.plan(*cells(1), processes=1))

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.artifact import Artifact
+from convert.common import isolate, typed
+from runtimes import registry
+from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from runtimes.bench.worker import visit
+from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.numbers import VisitNumbers, read
+
+QUICK = Effort(min_s=0.0, min_count=5, max_s=5.0, warmup_max_s=0.05)
+VISIT = "runtimes.bench.worker.visit:run_job"
+
+
+class FakeSession(Session):
+    inputs = (TensorInfo("x", "float32", ("batch", 3, 32, 32)),)
+    outputs = (TensorInfo("logits", "float32", ("batch", 7)),)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros((len(images), 7), np.float32)
+
+    def effective(self) -> Effective:
+        return Effective("fp32", "CPU", json.loads(os.environ["VITBENCH_TEST_DETAILS"]))
+
+
+def with_fake(job: dict[str, Any]) -> dict[str, Any]:
+    """`run_job` in a process whose registry knows the fake."""
+    fake = Runtime("fake", "json", ("numpy",), ("fp32",), lambda: ["CPU"], lambda artifact, options: FakeSession())
+    registry.get = {"fake": fake}.__getitem__  # type: ignore[assignment]
+    return visit.run_job(job)
+
+
+def fake_visit(artifact: Artifact, details: dict[str, Any], **changes: Any) -> VisitNumbers:
+    job = Job(str(artifact.path), "fake", 1, Options(threads=2), effort=QUICK, **changes)
+    variables = {"VITBENCH_TEST_DETAILS": json.dumps(details)}
+    return read(isolate.call(f"{__name__}:with_fake", typed.table(job), 60, variables))
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_visit_to_each_runtime(toy_artifact: Artifact, name: str) -> None:
+    runtime = registry.get(name)
+    if reason := runtime.unavailable():
+        pytest.skip(reason)
+    options = Options(device=runtime.default_device, threads=1)
+    limit = (4 << 30) if options.device == "CPU" else None
+    job = Job(str(toy_artifact.path), name, 2, options, effort=QUICK, memory_limit_bytes=limit)
+    numbers = read(isolate.call(VISIT, typed.table(job), 120, runtime.environment(options)))
+    assert len(numbers.samples_ms) >= 5
+    assert min([*numbers.samples_ms, *numbers.warmup_ms, numbers.load_ms or 0, numbers.first_ms or 0]) > 0
+    memory = numbers.memory
+    assert 10 << 20 < (memory.before_load_bytes or 0) < (memory.after_load_bytes or 0) <= (memory.peak_bytes or 0)
+    assert numbers.effective.precision == "fp32"
+    assert numbers.discrepancies == ()
+    if hasattr(os, "sched_getaffinity"):
+        assert set(numbers.cores or ()) <= os.sched_getaffinity(0)
+
+
+def test_threads_are_what_the_runtime_reports(toy_artifact: Artifact) -> None:
+    found = fake_visit(toy_artifact, {"threads": 2})
+    assert (found.threads_readback, found.discrepancies) == (2, ())
+    found = fake_visit(toy_artifact, {"threads": 1})
+    assert (found.threads_readback, found.discrepancies) == (1, ("fake reports 1 threads instead of 2",))
+    found = fake_visit(toy_artifact, {})
+    assert (found.threads_readback, found.discrepancies) == (None, ())
+
+
+def test_images_are_the_same_each_time(toy_artifact: Artifact) -> None:
+    one, other = visit.example(toy_artifact, 2), visit.example(toy_artifact, 2)
+    assert (one.shape, one.dtype) == ((2, 3, 32, 32), np.float32)
+    assert np.array_equal(one, other)
+    assert np.std(one) > 0.9
+
+
+def test_the_child_imports_no_statistics() -> None:
+    code = (
+        "import sys, runtimes.bench.worker.visit, runtimes.bench.worker.latency, runtimes.bench.worker.throughput, "
+        "runtimes.bench.worker.server; "
+        "print([m for m in sys.modules if m == 'scipy'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
