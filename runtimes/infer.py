@@ -12,9 +12,9 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import isolate, typed
 from runtimes import registry
-from runtimes.base import Options
+from runtimes.base import Effective, Options
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Pass:
 
 def infer(
     artifact: Artifact, runtime: str, options: Options, images: np.ndarray, passes: Sequence[Pass]
-) -> tuple[list[np.ndarray], dict[str, Any]]:
+) -> tuple[list[np.ndarray], Effective]:
     """Logits of the images in each pass, and what was effective.
 
     images: (count, 3, height, width) float32. Returns a list of logits (len(order), classes) in the pass's order; where
@@ -43,11 +43,11 @@ def infer(
             "folder": folder,
             "passes": [{"batch": one.batch, "order": list(one.order)} for one in passes],
         }
-        effective = isolate.call("runtimes.infer:run_job", job, environment=_environment(runtime, options))
-        return [np.load(Path(folder, f"{i}.npy")) for i in range(len(passes))], effective
+        found = isolate.call("runtimes.infer:run_job", job, environment=_environment(runtime, options))
+        return [np.load(Path(folder, f"{i}.npy")) for i in range(len(passes))], typed.read(Effective, found)
 
 
-def run_job(job: dict[str, Any]) -> dict[str, Any]:
+def run_job(job: dict[str, Any]) -> Any:
     """The other side of `infer`: reads the images, writes the logits, returns what was effective."""
     folder = Path(job["folder"])
     images = np.load(folder / "images.npy", mmap_mode="r")
@@ -61,12 +61,12 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
             )
             rows = [session.run(np.ascontiguousarray(images[chunk])) for chunk in chunks]
             np.save(folder / f"{i}.npy", np.concatenate(rows)[: len(order)])
-        return session.effective().as_dict()
+        return typed.table(session.effective())
 
 
 def infer_all(
     artifact: Artifact, runtime: str, options: Options, images: np.ndarray, folder: Path
-) -> tuple[dict[str, Path], dict[str, Any]]:
+) -> tuple[dict[str, Path], Effective]:
     """Every output of a model that may have several, and what was effective.
 
     images: (batch, 3, height, width) float32, pushed through as one batch. Returns a .npy file in `folder` for each
@@ -82,7 +82,7 @@ def infer_all(
         "folder": str(folder),
     }
     done = isolate.call("runtimes.infer:run_all_job", job, environment=_environment(runtime, options))
-    return {name: folder / file for name, file in done["files"].items()}, done["effective"]
+    return {name: folder / file for name, file in done["files"].items()}, typed.read(Effective, done["effective"])
 
 
 def run_all_job(job: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def run_all_job(job: dict[str, Any]) -> dict[str, Any]:
         files = {name: f"output-{i}.npy" for i, name in enumerate(names)}
         for name, file in files.items():
             np.save(folder / file, found[name])
-        return {"files": files, "effective": session.effective().as_dict()}
+        return {"files": files, "effective": typed.table(session.effective())}
 
 
 def _environment(runtime: str, options: Options) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The command-line options of whatever runs models, and what they came to."""
+"""The command-line options of whatever runs models, and what they come to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Any
 import click
 
 from convert.cli import Command
-from convert.common.errors import InputError
+from convert.common.errors import InputError, listing
+from convert.precision.table import NAMES
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the options of a command that runs models came to.
+class Selection:
+    """The runtimes that a command runs models on, and what it asks of each.
 
     settings: `--option runtime.key=value` by runtime. named: whether the user named the runtimes.
     """
@@ -33,7 +34,7 @@ class Asked:
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def having(self, precision: str) -> list[Runtime]:
-        """The runtimes to run in a precision: those that have it, and whatever was asked for by name."""
+        """The runtimes to run in a precision: those that have it, and whatever was named."""
         return [runtime for runtime in self.runtimes if self.named or precision in runtime.precisions]
 
     def options(self, runtime: Runtime, precision: str, batches: Iterable[int] = ()) -> Options:
@@ -64,22 +65,22 @@ class Asked:
         }
 
 
-def ask(
+def select(
     chosen: str | None,
     device: str | None = None,
     threads: int | None = None,
     streams: int | None = None,
     cache: Path | None = None,
     pairs: Iterable[str] = (),
-) -> Asked:
+) -> Selection:
     """What the values of the options come to. chosen: `--runtime`; pairs: each `--option`. InputError as they say."""
     device = _device(device)
     settings = _settings(pairs)
-    runtimes = registry.select(chosen, device)
+    runtimes = registry.available(None if chosen is None else words(chosen), device)
     stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
     if stray:
         raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
-    return Asked(runtimes, chosen is not None, device, threads, streams, cache, settings)
+    return Selection(runtimes, chosen is not None, device, threads, streams, cache, settings)
 
 
 _THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
@@ -88,7 +89,7 @@ _THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside on
 def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) -> Command:
     """`--runtime`, `--device`, `--threads`, `--streams`, `--cache`, `--option`, `--out`, as they were typed.
 
-    The command gets `ask`'s arguments, and `out`. threads: the option, for a command that takes several values.
+    The command gets `select`'s arguments, and `out`. threads: the option, for a command that takes several values.
     """
     options = [
         click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]"),
@@ -119,7 +120,7 @@ def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) ->
 
 
 def session_options(command: Command) -> Command:
-    """`session_flags` for commands that run models: the command gets what they came to as `asked`, and `out`."""
+    """`session_flags` for commands that run models: the command gets what they come to as `selection`, and `out`."""
 
     @functools.wraps(command)
     def collected(
@@ -131,7 +132,7 @@ def session_options(command: Command) -> Command:
         pairs: tuple[str, ...],
         **rest: Any,
     ) -> Any:
-        return command(asked=ask(chosen, device, threads, streams, cache, pairs), **rest)
+        return command(selection=select(chosen, device, threads, streams, cache, pairs), **rest)
 
     return session_flags(collected)  # type: ignore[return-value]
 
@@ -140,6 +141,28 @@ def resume_option(command: Command) -> Command:
     """`--resume`, for commands whose work is long."""
     text = "Only what the folder lacks; without --out, in the newest under results/."
     return click.option("--resume", is_flag=True, help=text)(command)
+
+
+def words(text: str) -> list[str]:
+    """The parts of a comma-separated list, each once."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def numbers(option: str, text: str) -> list[int]:
+    """Whole numbers above zero, each once. InputError names the option."""
+    parts = words(text)
+    if not parts or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"{option} {text!r}: whole numbers above zero are needed, as in {option} 1,4,8")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+def precisions(text: str) -> list[str]:
+    """Precisions, in the order given. InputError for one that there is not."""
+    parts = words(text)
+    unknown = [part for part in parts if part not in NAMES]
+    if unknown or not parts:
+        raise InputError(f"--precision {text!r}: {listing(unknown) or 'nothing'} is none of {', '.join(NAMES)}")
+    return parts
 
 
 def _device(text: str | None) -> str | None:

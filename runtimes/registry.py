@@ -6,13 +6,13 @@ import functools
 import importlib
 import importlib.metadata
 import pkgutil
+from collections.abc import Sequence
 from typing import Any
 
 from convert.common import isolate
 from convert.common.errors import InputError
 from runtimes import adapters
 from runtimes.base import Runtime, UnavailableError, finds
-from runtimes.option_lists import words
 
 ENTRY_POINTS = "vitbench.runtimes"
 
@@ -60,6 +60,11 @@ def get(name: str) -> Runtime:
     return _found()[name]
 
 
+def reference() -> Runtime:
+    """The runtime that the others are held against."""
+    return next(runtime for runtime in _found().values() if runtime.reference)
+
+
 def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
     """The state of runtimes by name: name, available, reason (None when available), version, devices, precisions,
     options (each setting in a line).
@@ -98,13 +103,13 @@ def _blank(name: str) -> dict[str, Any]:
     }
 
 
-def select(chosen: str | None, device: str | None = None) -> list[Runtime]:
-    """The runtimes in a comma-separated list, each of which must be available; without a list, all that are.
+def available(chosen: Sequence[str] | None, device: str | None = None) -> list[Runtime]:
+    """The chosen runtimes, each of which must be available; for None, all that are.
 
     device: one that they must find; None takes each one's own. InputError when a runtime is unknown or missing, with
     the reason, or when there is none at all.
     """
-    runtimes = [get(name) for name in (names() if chosen is None else words(chosen))]
+    runtimes = [get(name) for name in (names() if chosen is None else chosen)]
     if not runtimes:
         raise InputError(f"no runtime given; there are {', '.join(names())}")
     states = examine([runtime.name for runtime in runtimes])
@@ -112,12 +117,12 @@ def select(chosen: str | None, device: str | None = None) -> list[Runtime]:
     if chosen is not None:
         for name, reason in missing.items():
             raise InputError(f"runtime {name} is not available: {reason}")
-    available = [runtime for runtime in runtimes if runtime.name not in missing]
-    if not available:
+    found = [runtime for runtime in runtimes if runtime.name not in missing]
+    if not found:
         raise InputError(
             f"no runtime is available here{f' on {device}' if device else ''}; `python -m runtimes` says why"
         )
-    return available
+    return found
 
 
 def _missing(state: dict[str, Any], device: str | None) -> str | None:

@@ -24,6 +24,7 @@ from convert.common import isolate
 from convert.common.progress import bar
 from runtimes import registry
 from runtimes.base import Options
+from runtimes.options import select
 from scripts.common import Finding, spread, vit_toml, within
 from scripts.interleaved import Ratio
 
@@ -91,7 +92,7 @@ def compare(job: dict[str, Any]) -> list[dict[str, float]]:
 
 def find(artifact: Artifact, seconds: float) -> Iterator[Finding]:
     """What the adapters cost on a toy and on an artifact; seconds: of each runtime and model."""
-    runtimes = [runtime.name for runtime in registry.select(None) if runtime.name in RAW]
+    runtimes = [runtime.name for runtime in select(None).runtimes if runtime.name in RAW]
     with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
         toml = Path(folder, "toy.toml")
         toml.write_text(vit_toml("toy", size=32, width=16, blocks=1, heads=2), encoding="utf-8")

@@ -33,7 +33,7 @@ from convert.build import ARTIFACTS
 from convert.common import isolate
 from convert.common.errors import InputError, listing
 from convert.zoo import DEFAULT_MODEL
-from runtimes.option_lists import words
+from runtimes.options import words
 from scripts import adapter_overhead, compare_conversion, compare_graphs, compare_variants, own_tools, repeatability
 from scripts.common import Finding, conclude, named, show
 from scripts.interleaved import LEAST_ROUNDS, Repetition

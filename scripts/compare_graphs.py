@@ -33,7 +33,7 @@ from convert.common.errors import InputError, listing
 from convert.precision.recipe import INT8
 from runtimes import registry
 from runtimes.base import Runtime, UnavailableError
-from runtimes.option_lists import precisions, words
+from runtimes.options import precisions, words
 from scripts.common import Finding, compared, conclude, named, rounds_options, show, verdict
 from scripts.interleaved import Repetition, measure, refusals, visit_ms
 from scripts.paddle2onnx_graphs import lowered, plain

@@ -31,7 +31,7 @@ from convert.common.progress import bar
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
 from runtimes.base import Runtime, UnavailableError
-from runtimes.option_lists import precisions, words
+from runtimes.options import precisions, words
 from scripts.common import Finding, Verdict, compared, conclude, named, rounds_options, show, verdict
 from scripts.interleaved import Ratio, Repetition, Rounds, measure, refusals, visit_ms
 

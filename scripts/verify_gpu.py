@@ -27,7 +27,7 @@ from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
 from runtimes.base import Runtime
-from runtimes.option_lists import numbers
+from runtimes.options import numbers
 
 TIMEOUT_S = 3600
 # TF32 keeps 10 bits of the significand where FP32 keeps 23: its error has to show.

@@ -15,7 +15,7 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.zoo import PUBLISHED, SEVEN
 from runtimes.tensorrt.cache import Cache, build_apart
-from runtimes.tensorrt.engine import Plan
+from runtimes.tensorrt.engine import EngineConfig
 
 # GMACs with attention, and millions of parameters with pos_embed and cls_token.
 TOTALS = {
@@ -53,7 +53,7 @@ def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> Non
     if psutil.virtual_memory().available < _BUILDER_NEEDS:
         pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
     cache = Cache(tmp_path / "engine", tmp_path / "timing")
-    build_apart("tensorrt_rtx", artifact.onnx, Plan(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
+    build_apart("tensorrt_rtx", artifact.onnx, EngineConfig(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
     facts = json.loads((cache.engine / "engine.json").read_text())
     assert set(facts["network_outputs_by_type"]) == {"FLOAT", "INT64"}
     assert facts["tf32_flag"] is False
@@ -72,7 +72,7 @@ def test_a_lower_precision_is_built_by_tensorrt(precision: str, artifact: Artifa
         pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
     variant = obtain(Request(artifact.model, precision=precision, root=artifact.path.parents[1]), print)[0]
     cache = Cache(tmp_path / "engine", tmp_path / "timing")
-    build_apart("tensorrt_rtx", variant.onnx, Plan(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
+    build_apart("tensorrt_rtx", variant.onnx, EngineConfig(tf32=False, batches=(1, 4, 8), dynamic=True), None, cache)
     types = json.loads((cache.engine / "engine.json").read_text())["network_outputs_by_type"]
     lowered = types[{"fp16": "HALF", "bf16": "BF16", "int8": "INT8"}[precision]]
     assert variant.manifest.multiplying

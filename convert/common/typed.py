@@ -37,8 +37,17 @@ def read(kind: type[T], table: Mapping[str, Any]) -> T:
 
 
 def table(value: Any) -> Any:
-    """A dataclass, or a list or mapping of some, as JSON types."""
-    return msgspec.to_builtins(value)
+    """A dataclass, or a list or mapping of some, as JSON types: every field is there, also one that is null.
+
+    `msgspec.to_builtins` would leave out the fields that were absent where a dataclass was read.
+    """
+    if dataclasses.is_dataclass(value):
+        return {field.name: table(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: table(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [table(one) for one in value]
+    return value
 
 
 @dataclasses.dataclass(frozen=True)

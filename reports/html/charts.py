@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from convert.precision.table import NAMES
 from reports.html.chart_data import ChartRow, Drawn, accuracies, distributions, drawn, latencies, rates, roofline
 from reports.html.specs import OTHER_SHAPE, SHAPES, Charts, Spec, colours
 from reports.language import mark, say
 from reports.load.results import Results, runtime_order
 from reports.numbers import measured
-from runtimes.base import PRECISIONS
 from runtimes.records.kinds import Latency, Throughput
 
 
@@ -30,7 +30,7 @@ def build(results: Results) -> list[Chart]:
     cells = drawn(results, Latency)
     runtimes = list(dict.fromkeys(r.runtime for r in sorted(results.records, key=runtime_order)))
     found = {record.precision for record in results.records}
-    precisions = [*(name for name in PRECISIONS if name in found), *sorted(found - set(PRECISIONS))]
+    precisions = [*(name for name in NAMES if name in found), *sorted(found - set(NAMES))]
     make = Charts(runtimes, precisions, say)
     marks = {
         "colours": colours(runtimes),

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from convert.common.errors import InputError
+from convert.precision.table import NAMES
 from convert.zoo import MODELS
 from reports.load import machines, reading
 from reports.load.reading import StoredRun
-from runtimes.base import PRECISIONS
 from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
 from runtimes.records.parity_gate import Proof, gate
@@ -231,7 +231,7 @@ def _latest_cells(records: Sequence[Record]) -> tuple[list[Record], int]:
 
 def runtime_order(record: Record) -> tuple[Any, ...]:
     """Where a record's column stands: Paddle, then other runtimes by name; precision; threads or streams."""
-    rank = PRECISIONS.index(record.precision) if record.precision in PRECISIONS else len(PRECISIONS)
+    rank = NAMES.index(record.precision) if record.precision in NAMES else len(NAMES)
     threads = record.threads if isinstance(record, (TimedRecord, Accuracy)) else None
     return record.runtime != "paddle", record.runtime, rank, record.precision, threads or record.streams or 0
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes.base import Effective, Options, Runtime, Session, Setting, lowest_precision
+from convert.precision.table import FP32, INT8, NAMES, TF32
+from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, Setting, lowest_precision
 from runtimes.gpu import cuda
 from runtimes.gpu.precision import TF32_OVERRIDE, tf32_forbidden
 from runtimes.ort import libraries as ort_libraries
@@ -32,7 +33,8 @@ class _CpuSession(Session):
         return logits
 
     def _later_run(self, images: np.ndarray) -> np.ndarray:
-        return self._ort.session.run(self._names, {self._input: images})[0]
+        logits: np.ndarray = self._ort.session.run(self._names, {self._input: images})[0]
+        return logits
 
     def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return self._ort.run_all({self._input: images})
@@ -53,7 +55,7 @@ class _CudaSession(GpuSession):
         super().__init__(CUDA, artifact, options, ORT_CUDA.setting(options, "cuda_graph") == "on")
 
     def _open(self, batch: int | None) -> OrtSession:
-        tf32, graph = self._options.precision == "tf32", batch is not None
+        tf32, graph = self._options.precision == TF32, batch is not None
         return self._start({"use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(graph))}, batch)
 
     def _types(self, nodes: list[Node], options: Mapping[str, str]) -> tuple[str, Mapping[str, int]]:
@@ -63,9 +65,9 @@ class _CudaSession(GpuSession):
         return is_on({"use_tf32": "1", **options}, "use_tf32") and not tf32_forbidden()  # on by default
 
 
-class _TensorRtSession(GpuSession):
+class _TensorRtProviderSession(GpuSession):
     def __init__(self, artifact: Artifact, options: Options) -> None:
-        self._plan = ort_tensorrt.Plan(
+        self._wanted = ort_tensorrt.ProviderEngine(
             min(options.batches or (1,)),
             max(options.batches or (int(ORT_TENSORRT.setting(options, "max_batch")), 1)),
             static=False,
@@ -75,14 +77,14 @@ class _TensorRtSession(GpuSession):
         super().__init__(TENSORRT, artifact, options, ORT_TENSORRT.setting(options, "cuda_graph") == "on")
 
     def _check_batch(self, batch: int) -> None:
-        self._plan.check(batch)
+        self._wanted.check(batch)
 
     def _open(self, batch: int | None) -> OrtSession:
-        plan = self._plan
+        wanted = self._wanted
         if batch is not None:
-            plan = dataclasses.replace(plan, smallest=batch, largest=batch, static=True)
+            wanted = dataclasses.replace(wanted, smallest=batch, largest=batch, static=True)
         artifact, options = self._artifact, self._options
-        return ort_tensorrt.open_cached(plan, artifact, options, self._gpu, lambda found: self._start(found, batch))
+        return ort_tensorrt.open_cached(wanted, artifact, options, self._gpu, lambda found: self._start(found, batch))
 
     def _types(self, nodes: list[Node], options: Mapping[str, str]) -> tuple[str, Mapping[str, int]]:
         return "profile of the first run; types of the strongly typed network", ort_tensorrt.types(
@@ -95,7 +97,7 @@ class _TensorRtSession(GpuSession):
 
 def _without_tf32(options: Options) -> dict[str, str]:
     # The TensorRT provider has no option for it, and the libraries read the variable once, when they are loaded.
-    return {} if options.precision == "tf32" else {TF32_OVERRIDE: "0"}
+    return {} if options.precision == TF32 else {TF32_OVERRIDE: "0"}
 
 
 def _cuda_devices() -> list[str]:
@@ -113,40 +115,42 @@ def _devices(provider: str) -> list[str]:
     return cuda.devices()
 
 
-_GPU_PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
 _GRAPH = {"cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on"))}
 
 ORT_CPU = Runtime(
     name="ort-cpu",
     package="onnxruntime",
     distributions=("onnxruntime", "onnxruntime-gpu"),
-    precisions=("fp32", "int8"),  # its FP16 on x86 is FP32 between casts, and it has no bf16
+    precisions=(FP32, INT8),  # its FP16 on x86 is FP32 between casts, and it has no bf16
     devices=lambda: ["CPU"],
     open_session=_CpuSession,
     intermediate=True,
+    footprint=Footprint(0.5, 3.5, 75 << 20, 1.5, 2.0, 38e9, source=MEASURED),
     order=10,
+    colour=1,
 )
 
 ORT_CUDA = Runtime(
     name="ort-cuda",
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
-    precisions=_GPU_PRECISIONS,
+    precisions=NAMES,
     devices=_cuda_devices,
     open_session=_CudaSession,
     settings=_GRAPH,
     default_device="GPU",
     intermediate=True,
     order=12,
+    colour=4,
 )
 
 ORT_TENSORRT = Runtime(
     name="ort-tensorrt",
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
-    precisions=_GPU_PRECISIONS,
+    precisions=NAMES,
     devices=_tensorrt_devices,
-    open_session=_TensorRtSession,
+    open_session=_TensorRtProviderSession,
     settings={
         **_GRAPH,
         "max_batch": Setting("32", "largest batch of an engine for any batch"),
@@ -156,7 +160,9 @@ ORT_TENSORRT = Runtime(
     default_device="GPU",
     intermediate=True,
     environment=_without_tf32,
+    writes_cache="always",
     order=14,
+    colour=5,
 )
 
 RUNTIMES = (ORT_CPU, ORT_CUDA, ORT_TENSORRT)

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from runtimes.base import Effective, Options, Runtime, Session, Setting, TensorInfo, UnavailableError, lowest_precision
+from convert.precision.table import BF16, FP32
+from runtimes.base import (
+    MEASURED,
+    Effective,
+    Footprint,
+    Options,
+    Runtime,
+    Session,
+    Setting,
+    TensorInfo,
+    UnavailableError,
+    lowest_precision,
+)
+from runtimes.gpu.precision import TF32_OVERRIDE
 
 # oneDNN computes FP32 primitives in a lower precision when this is set (oneDNN: "Primitive attributes: fpmath mode").
 _FPMATH = "ONEDNN_DEFAULT_FPMATH_MODE"
@@ -25,7 +38,7 @@ class _PaddleSession(Session):
 
         if os.environ.get(_FPMATH, "STRICT").upper() != "STRICT":
             raise UnavailableError(f"{_FPMATH}={os.environ[_FPMATH]} is set: FP32 would not be FP32; unset it")
-        if options.precision == "bf16" and (reason := _no_bf16(options)):
+        if options.precision == BF16 and (reason := _no_bf16(options)):
             raise UnavailableError(reason)
         program, params = artifact.base.paddle_program, artifact.base.paddle_params
         for file in (program, params):
@@ -44,7 +57,7 @@ class _PaddleSession(Session):
             config.switch_ir_optim(False)
         elif not config.use_gpu():
             config.enable_mkldnn()
-            if options.precision == "bf16":
+            if options.precision == BF16:
                 config.enable_mkldnn_bfloat16()
         self._config, self._size = config, artifact.image_size
         self._predictor = paddle.create_predictor(config)
@@ -57,7 +70,8 @@ class _PaddleSession(Session):
     def _run(self, images: np.ndarray) -> np.ndarray:
         self._input.copy_from_cpu(images)
         self._predictor.run()
-        return self._output.copy_to_cpu()
+        logits: np.ndarray = self._output.copy_to_cpu()
+        return logits
 
     def effective(self) -> Effective:
         operators, types, places = self._heard()
@@ -123,14 +137,14 @@ def _devices() -> list[str]:
 
 def _environment(options: Options) -> dict[str, str]:
     # Else cuDNN or cuBLAS compute FP32 in TF32, which of them depends on the version of Paddle (Paddle#75476, #77781).
-    return {"NVIDIA_TF32_OVERRIDE": "0"} if options.device.startswith("GPU") else {}
+    return {TF32_OVERRIDE: "0"} if options.device.startswith("GPU") else {}
 
 
 PADDLE = Runtime(
     name="paddle",
     package="paddle.inference",
     distributions=("paddlepaddle-gpu", "paddlepaddle"),
-    precisions=("fp32", "bf16"),  # bf16 is oneDNN's own, on the FP32 program
+    precisions=(FP32, BF16),  # bf16 is oneDNN's own, on the FP32 program
     devices=_devices,
     open_session=_PaddleSession,
     settings={
@@ -139,7 +153,12 @@ PADDLE = Runtime(
         )
     },
     environment=_environment,
+    reference=True,
+    reads="paddle",
+    holds_lock=True,
+    footprint=Footprint(1.5, 5.0, 350 << 20, 2.1, 5.0, 38e9, source=MEASURED),
     order=0,
+    colour=0,  # grey
 )
 
 RUNTIMES = (PADDLE,)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.precision.table import NAMES, TF32
 from runtimes.base import (
     DeviceTimes,
     Effective,
@@ -27,7 +28,7 @@ from runtimes.tensorrt import cache as tensorrt_cache
 from runtimes.tensorrt import engine as tensorrt_engine
 from runtimes.tensorrt import layers as tensorrt_layers
 from runtimes.tensorrt.cache import Cache
-from runtimes.tensorrt.engine import Plan
+from runtimes.tensorrt.engine import EngineConfig
 
 
 class _TensorRtSession(Session):
@@ -36,13 +37,13 @@ class _TensorRtSession(Session):
         device = cuda.use(options.device)
         self._gpu = cuda.device_info(device)
         precision.check(artifact, options, self._gpu)
-        self._plan = plan(options)
+        self._wanted = engine_config(options)
         machine = (self._trt.__name__, self._trt.__version__, self._gpu.name, str(self._gpu.compute_capability))
         cache = Cache(
-            cache_folder(artifact, options, TENSORRT.name, *machine, json.dumps(asdict(self._plan))),
+            cache_folder(artifact, options, TENSORRT.name, *machine, json.dumps(asdict(self._wanted))),
             cache_folder(artifact, options, TENSORRT.name, *machine, "timing"),
         )
-        self._loaded = tensorrt_cache.load(self._trt, artifact.onnx, self._plan, device, cache)
+        self._loaded = tensorrt_cache.load(self._trt, artifact.onnx, self._wanted, device, cache)
         self._engine = self._loaded.engine
         self._context = tensorrt_engine.execution_context(self._trt, self._engine)
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
@@ -90,7 +91,7 @@ class _TensorRtSession(Session):
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Profile, shape and buffers for another batch. A graph holds the old ones, so it goes first."""
-        profile, stream = self._plan.profile_of(shape[0]), self._exchange.stream
+        profile, stream = self._wanted.profile_of(shape[0]), self._exchange.stream
         self._release()
         if self._context.active_optimization_profile != profile:
             self._must(self._context.set_optimization_profile_async(profile, stream.handle), "take the profile")
@@ -153,15 +154,15 @@ class _TensorRtSession(Session):
         del self._context, self._engine, self._loaded
 
 
-def plan(options: Options) -> Plan:
+def engine_config(options: Options) -> EngineConfig:
     """What the engine for these options is built for."""
     batches, dynamic = tuple(sorted(set(options.batches))), TENSORRT.setting(options, "profiles") == "range"
     if not batches:
         batches, dynamic = (1, int(TENSORRT.setting(options, "max_batch"))), True
     if batches[-1] < 1:
         raise UnavailableError("tensorrt.max_batch=0: at least 1 is needed")
-    return Plan(
-        tf32=options.precision == "tf32",
+    return EngineConfig(
+        tf32=options.precision == TF32,
         batches=batches,
         dynamic=dynamic,
         optimization_level=int(TENSORRT.setting(options, "optimization_level")),
@@ -173,7 +174,7 @@ TENSORRT = Runtime(
     name="tensorrt",
     package=tensorrt_engine.flavour(),
     distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx"),
-    precisions=("fp32", "tf32", "fp16", "bf16", "int8"),
+    precisions=NAMES,
     devices=cuda.devices,
     open_session=_TensorRtSession,
     settings={
@@ -185,7 +186,9 @@ TENSORRT = Runtime(
     },
     default_device="GPU",
     intermediate=True,
+    writes_cache="always",
     order=20,
+    colour=6,
 )
 
 RUNTIMES = (TENSORRT,)

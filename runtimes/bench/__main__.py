@@ -13,7 +13,7 @@ from convert import cli
 from convert.common.isolate import die_with_parent
 from runtimes.bench.command import command
 from runtimes.bench.plan.matrix import Cell
-from runtimes.options import Asked
+from runtimes.options import Selection
 from runtimes.records.blank import words
 
 
@@ -24,7 +24,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     """
     first, runtimes = cells[0], list({cell.runtime.name: cell.runtime for cell in cells}.values())
     settings = {cell.runtime.name: cell.options.extra for cell in cells if cell.options.extra}
-    asked = Asked(runtimes, True, first.options.device, cache=first.asked.cache, settings=settings)
+    selection = Selection(runtimes, True, first.options.device, cache=first.selection.cache, settings=settings)
     options: dict[str, Any] = {
         "model": first.argument,
         "weights": first.weights,
@@ -32,7 +32,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
         "precision": first.precision,
         "batch": ",".join(map(str, first.options.batches)),
         "out": folder,
-        **asked.arguments(runtimes),
+        **selection.arguments(runtimes),
     }
     check = ["-m", "validate.parity", *words(options)]
     cli.say(shlex.join(["python", *check]))

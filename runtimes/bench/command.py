@@ -14,10 +14,11 @@ import click
 from click.core import ParameterSource
 
 from convert import cli
+from convert.common import typed
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from runtimes.bench import describe
-from runtimes.bench.ceiling import __main__ as ceiling
+from runtimes.bench.ceiling import kept as ceiling
 from runtimes.bench.plan import estimate, overview, plan_file
 from runtimes.bench.plan.matrix import cells
 from runtimes.bench.plan.plan import Plan
@@ -113,7 +114,7 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
             return
         _show(plan)
         write_json(folder / PLAN, overview.as_dict(plan))
-        environment.save(folder, ceiling=ceiling.known())
+        environment.save(folder, ceiling=typed.table(ceiling.known()))
         made = _measure(plan, machine, folder, resume, ctx.obj)
     except KeyboardInterrupt:
         cli.say(f"interrupted; to go on: {_again(ctx, folder)}")

@@ -42,7 +42,7 @@ _FIRST_NAMESPACE = "pid:[4026531836]"
 
 
 @dataclass(frozen=True)
-class Reading:
+class GpuReading:
     """A GPU at one moment.
 
     values: by the names in `_READ`; None where `unmeasured` says why. energy_mj and *_throttled_ns count upwards.
@@ -53,13 +53,13 @@ class Reading:
     unmeasured: Mapping[str, str]
 
 
-def read(device: str) -> Reading | None:
+def read(device: str) -> GpuReading | None:
     """What a GPU tells of itself now (`GPU`, `GPU.1`: CUDA's order); None where `missing` says why."""
     try:
         handle = library.handle(device)
     except NoDeviceError:
         return None
-    return Reading(time.perf_counter(), *library.ask(handle, _READ))
+    return GpuReading(time.perf_counter(), *library.ask(handle, _READ))
 
 
 def missing(device: str = "GPU") -> str:
@@ -71,7 +71,7 @@ def missing(device: str = "GPU") -> str:
     return ""
 
 
-def difference(before: Reading, after: Reading) -> dict[str, Any]:
+def difference(before: GpuReading, after: GpuReading) -> dict[str, Any]:
     """What happened between two readings of a GPU.
 
     Clocks in MHz, `temperature_c`, `power_w` and `memory_used_bytes` are [before, after]. `energy_mj`: used in between.
@@ -91,7 +91,8 @@ def difference(before: Reading, after: Reading) -> dict[str, Any]:
         return None if spent is None else min(1.0, max(0.0, spent * 1e-9 / seconds))
 
     def both(name: str) -> list[float] | None:
-        return pair(name, lambda first, last: [first, last])
+        found: list[float] | None = pair(name, lambda first, last: [first, last])
+        return found
 
     found: dict[str, Any] = {
         "seconds": round(seconds, 3),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
-# Bits after the point of a format's significand: IEEE 754 for FP32 and FP16, vendors' manuals for bfloat16.
-_FRACTION_BITS = {"float32": 23, "float16": 10, "bfloat16": 7}
+from convert.precision.table import INT8, PRECISIONS
+
+# Bits after the point of a format's significand, for the precisions that weights are stored in: half the distance from
+# 1 to the next number has one more.
+_FRACTION_BITS = {
+    entry.dtype: -int(math.log2(entry.unit_roundoff)) - 1
+    for entry in PRECISIONS.values()
+    if entry.artifact == entry.name and not entry.calibrated
+}
 _STEPS = np.ldexp(1.0, -np.arange(1, 24)).astype(np.float32)  # 2^-1 to 2^-23
 
 # The last row picks a column of the weights out of the product; the others are 1 + 2^-k beside 1.
@@ -55,4 +63,4 @@ def bits(weighted: np.ndarray, paired: np.ndarray) -> dict[str, int]:
 
 def widest_type(fraction_bits: int) -> str:
     """The widest of these formats that so many bits are enough for; int8 below all of them."""
-    return next((name for name, needed in _FRACTION_BITS.items() if fraction_bits >= needed), "int8")
+    return next((name for name, needed in _FRACTION_BITS.items() if fraction_bits >= needed), INT8)

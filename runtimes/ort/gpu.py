@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.artifact import Artifact
 from convert.common.errors import listing
+from convert.precision.table import FP32, TF32
 from runtimes.base import DeviceTimes, Effective, Options, Session, TensorInfo, UnavailableError, lowest_precision
 from runtimes.gpu import cuda
 from runtimes.gpu import io as gpu_io
@@ -141,7 +142,7 @@ class GpuSession(Session):
             "gpu": self._gpu.name,
             "compute_capability": self._gpu.compute_capability,
         }
-        precision = "tf32" if lowest == "fp32" and details["tf32_allowed"] else lowest
+        precision = TF32 if lowest == FP32 and details["tf32_allowed"] else lowest
         return Effective(precision, f"{device}.{number}" if device == "GPU" and number else device, details)
 
     def close(self) -> None:

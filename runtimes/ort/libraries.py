@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from convert.common.errors import listing
 from runtimes import shared_libraries
 from runtimes.base import UnavailableError
 from runtimes.ort.session import CUDA, TENSORRT
+from runtimes.quiet import silenced
 
 # What each provider's file is called; what it opens later, so that its file does not name it: convolutions need cuDNN.
 _FILES = {CUDA: "libonnxruntime_providers_cuda.so", TENSORRT: "libonnxruntime_providers_tensorrt.so"}
@@ -38,7 +38,7 @@ def require_libraries(provider: str) -> None:
 
     if sys.platform != "linux":
         return  # the names here are Linux'; elsewhere the session tells
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+    with silenced():  # it prints what it does not find
         ort.preload_dlls()
     if provider == TENSORRT:
         with contextlib.suppress(ImportError, OSError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from convert.artifact import Artifact
 from convert.common.errors import listing
 from convert.common.files import new_folder
+from convert.precision.table import TF32
 from runtimes import onnx_types
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.gpu.cuda import DeviceInfo
@@ -29,7 +30,7 @@ _LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProviderEngine:
     """What an engine is built for.
 
     smallest, largest: batch sizes that may come; TensorRT tunes for the largest. static: the batch dimension is fixed
@@ -71,7 +72,7 @@ class Plan:
 
 
 def open_cached(
-    plan: Plan,
+    wanted: ProviderEngine,
     artifact: Artifact,
     options: Options,
     gpu: DeviceInfo,
@@ -88,18 +89,18 @@ def open_cached(
     if variables:
         raise UnavailableError(f"{listing(variables)} would change what the TensorRT provider does: unset what is set")
     machine = (ort.__version__, tensorrt_version(), gpu.name, str(gpu.compute_capability))
-    own = json.dumps({"tf32": options.precision == "tf32", **asdict(plan)})
+    own = json.dumps({"tf32": options.precision == TF32, **asdict(wanted)})
     engine = cache_folder(artifact, options, "ort-tensorrt", *machine, own)
     timing = cache_folder(artifact, options, "ort-tensorrt", *machine, _TIMING)
     entry = artifact.manifest.inputs[0]
     name, image = entry.name, tuple(int(size) for size in entry.shape[1:])
     if engine.is_dir():
-        return opened(plan.provider_options(name, image, engine))
+        return opened(wanted.provider_options(name, image, engine))
     with new_folder(engine) as work:
         if timing.is_dir():
             shutil.copytree(timing, work / _TIMING)
         (work / _TIMING).mkdir(exist_ok=True)
-        session = opened(plan.provider_options(name, image, work))
+        session = opened(wanted.provider_options(name, image, work))
         with new_folder(timing) as copy:
             shutil.copytree(work / _TIMING, copy, dirs_exist_ok=True)
     return session

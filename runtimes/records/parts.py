@@ -11,7 +11,7 @@ from convert.common.typed import about
 Interval = tuple[float, float]  # low, high
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Effective:
     """What really ran, as read back from the runtime: never an echo of what was asked for."""
 

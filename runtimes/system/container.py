@@ -8,8 +8,14 @@ from typing import Any
 
 _ROOT = Path("/")
 _GROUPS = "sys/fs/cgroup"
-# cgroup v1 writes "no limit" as the largest multiple of a page.
+# Version 1 writes "no limit" as the largest multiple of a page.
 _NO_LIMIT = 1 << 62
+# By version: the limit of memory, what is in use, and in memory.stat what of it the kernel gives back when asked (page
+# cache).
+_MEMORY = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 _SIGNS = {"docker": "docker", "kubepods": "kubernetes", "libpod": "podman", "containerd": "containerd", "lxc": "lxc"}
 
 
@@ -20,15 +26,21 @@ def describe(root: Path = _ROOT) -> dict[str, Any]:
     there are none, so that nothing is known. cpu_quota: in cores, 1.5; null: none. cpuset_cores: how many cores; null:
     not told. memory_limit_bytes: null: none.
     """
-    paths = _paths(root)
-    version = _version(root)
     return {
         "kind": _kind(root),
-        "cgroup": version,
-        "cpu_quota": min(_quotas(root, paths, version), default=None),
-        "cpuset_cores": min(_cpusets(root, paths, version), default=None),
-        "memory_limit_bytes": min(_memory_limits(root, paths, version), default=None),
+        "cgroup": _version(root),
+        "cpu_quota": min(_quotas(root), default=None),
+        "cpuset_cores": min(_cpusets(root), default=None),
+        "memory_limit_bytes": min((limit for limit, _ in _memory_limits(root)), default=None),
     }
+
+
+def container_memory(root: Path = _ROOT) -> int | None:
+    """Bytes that this process may still take, by its control group and those above it; None without a limit.
+
+    Page cache that the kernel would give back counts as free.
+    """
+    return min((free for _, free in _memory_limits(root) if free is not None), default=None)
 
 
 def _version(root: Path) -> int | None:
@@ -37,29 +49,27 @@ def _version(root: Path) -> int | None:
     return 1 if (root / _GROUPS / "memory").is_dir() or (root / _GROUPS / "cpu").is_dir() else None
 
 
-def _paths(root: Path) -> dict[str, str]:
-    """Controller -> the group of this process; "" is version 2's."""
-    entries = (line.split(":", 2) for line in _text(root / "proc/self/cgroup").splitlines())
-    return {name: entry[2] for entry in entries if len(entry) == 3 for name in entry[1].split(",")}
-
-
-def _folders(root: Path, paths: dict[str, str], version: int | None, controller: str) -> Iterator[Path]:
-    """This process' group and those above it, as far as they are visible from here."""
+def _groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
+    """The version and the folder of this process' group and of those above it, as far as they are visible from here."""
+    version = _version(root)
     if version is None:
         return
-    top = root / _GROUPS / (controller if version == 1 else "")
+    name = controller if version == 1 else ""  # version 2 has one tree for all controllers
+    top = root / _GROUPS / name
+    entries = (line.split(":", 2) for line in _text(root / "proc/self/cgroup").splitlines())
+    paths = {one: entry[2] for entry in entries if len(entry) == 3 for one in entry[1].split(",")}
     # A container sees its own group as the top, and may be told a path that exists outside alone.
-    folder = top / paths.get(controller if version == 1 else "", "/").lstrip("/")
+    folder = top / paths.get(name, "/").lstrip("/")
     if ".." in folder.parts or not folder.is_dir():
         folder = top
     while folder != top:
-        yield folder
+        yield version, folder
         folder = folder.parent
-    yield top
+    yield version, top
 
 
-def _quotas(root: Path, paths: dict[str, str], version: int | None) -> Iterator[float]:
-    for folder in _folders(root, paths, version, "cpu"):
+def _quotas(root: Path) -> Iterator[float]:
+    for version, folder in _groups(root, "cpu"):
         if version == 2:
             quota, _, period = _text(folder / "cpu.max").partition(" ")
         else:
@@ -69,8 +79,8 @@ def _quotas(root: Path, paths: dict[str, str], version: int | None) -> Iterator[
             yield int(quota) / int(period)
 
 
-def _cpusets(root: Path, paths: dict[str, str], version: int | None) -> Iterator[int]:
-    for folder in _folders(root, paths, version, "cpuset"):
+def _cpusets(root: Path) -> Iterator[int]:
+    for version, folder in _groups(root, "cpuset"):
         names = ("cpuset.cpus.effective",) if version == 2 else ("cpuset.effective_cpus", "cpuset.cpus")
         if cores := next(filter(None, (_text(folder / name) for name in names)), ""):
             yield sum(_span(part) for part in cores.split(","))
@@ -82,12 +92,16 @@ def _span(part: str) -> int:
     return int(last or first) - int(first) + 1
 
 
-def _memory_limits(root: Path, paths: dict[str, str], version: int | None) -> Iterator[int]:
-    name = "memory.max" if version == 2 else "memory.limit_in_bytes"
-    for folder in _folders(root, paths, version, "memory"):
-        limit = _text(folder / name)
+def _memory_limits(root: Path) -> Iterator[tuple[int, int | None]]:
+    """Each limit in bytes, and what of it is free; None where that is not told."""
+    for version, folder in _groups(root, "memory"):
+        limit_file, used_file, cache = _MEMORY[version]
+        limit, used = _text(folder / limit_file), _text(folder / used_file)
         if limit.isdigit() and int(limit) < _NO_LIMIT:
-            yield int(limit)
+            lines = [line.split() for line in _text(folder / "memory.stat").splitlines()]
+            counters = {words[0]: int(words[1]) for words in lines if len(words) == 2}
+            free = max(0, int(limit) - int(used) + counters.get(cache, 0)) if used.isdigit() else None
+            yield int(limit), free
 
 
 def _kind(root: Path) -> str | None:

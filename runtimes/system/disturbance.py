@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
+
+from runtimes.gpu import nvml
+from runtimes.records.parts import Disturbance, Frequency
 
 # Of the cores that the cell may use. An idle machine shows about 1 %; one busy process on two cores shows 50 %.
 TOLERABLE_FOREIGN = 0.1
@@ -24,10 +26,16 @@ _PRESSURE = Path("/proc/pressure/cpu")
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Counters at one moment. Seconds: the clock, what all computed on our cores, what of it was stolen, what this
-    process did and those that it started and waited for. cores: how many are ours. counts: by name, None where there is
-    no counter (`unmeasured` says why). pressure_s: seconds in which somebody on the whole machine waited for a core.
+class Counters:
+    """The system's counters at one moment.
+
+    clock_s: of `time.perf_counter`.
+    busy_s: seconds that all processes computed on our cores.
+    steal_s: what of it the hypervisor gave to others.
+    own_s: what this process did, and those that it started and waited for.
+    cores: how many are ours.
+    counts: by name; None where there is no counter, and `unmeasured` says why.
+    pressure_s: seconds in which somebody on the whole machine waited for a core.
     """
 
     clock_s: float
@@ -38,12 +46,12 @@ class Reading:
     counts: Mapping[str, int | None] = field(default_factory=dict)
     frequency_mhz: tuple[float, ...] = ()
     temperature_c: float | None = None
-    gpu: Any = None
+    gpu: nvml.GpuReading | None = None
     pressure_s: float | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(device: str = "CPU") -> Reading:
+def read(device: str = "CPU") -> Counters:
     """The counters now, of the cores that this process may run on and of the device where it is a GPU."""
     times = psutil.cpu_times(percpu=True)
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(times))
@@ -57,7 +65,7 @@ def read(device: str = "CPU") -> Reading:
         "major_faults": _major_faults(unmeasured),
         "throttled_count": _throttled(unmeasured),
     }
-    return Reading(
+    return Counters(
         time.perf_counter(),
         busy,
         steal,
@@ -72,56 +80,52 @@ def read(device: str = "CPU") -> Reading:
     )
 
 
-def difference(before: Reading, after: Reading) -> dict[str, Any]:
-    """What happened between two readings.
-
-    foreign_load, own_load, steal: shares of our cores' time (0 to 1). pressure: share of the clock's time in which a
-    task of the whole machine, this process' own threads among them, waited for a processor. load_average_1min: at the
-    end. frequency_mhz: `min` and `median` of our cores at both. throttled_count, involuntary_switches, major_faults:
-    events in between. temperature_c: the hotter of both. gpu: see runtimes/gpu/nvml.py. `unmeasured`: why a value is
-    null.
-    """
-    seconds = after.clock_s - before.clock_s
+def difference(before: Counters, after: Counters) -> Disturbance:
+    """What happened between two readings: events in between, and the hotter, and all clocks, of both moments."""
+    seconds, own_s = after.clock_s - before.clock_s, after.own_s - before.own_s
     unmeasured = dict(after.unmeasured)
-    shares: dict[str, float | None] = dict.fromkeys(("foreign_load", "own_load", "steal", "pressure"))
+    foreign: float | None = None
+    own, steal, pressure = foreign, foreign, foreign
     if seconds >= _SHORTEST_S:
-        total, own = seconds * after.cores, after.own_s - before.own_s
-        shares["foreign_load"] = min(1.0, max(0.0, (after.busy_s - before.busy_s - own) / total))
-        shares["own_load"] = own / total
+        total = seconds * after.cores
+        foreign, own = min(1.0, max(0.0, (after.busy_s - before.busy_s - own_s) / total)), own_s / total
         if before.steal_s is not None and after.steal_s is not None:
-            shares["steal"] = max(0.0, after.steal_s - before.steal_s) / total
+            steal = max(0.0, after.steal_s - before.steal_s) / total
         if before.pressure_s is not None and after.pressure_s is not None:
-            shares["pressure"] = min(1.0, (after.pressure_s - before.pressure_s) / seconds)
+            pressure = min(1.0, (after.pressure_s - before.pressure_s) / seconds)
     else:
+        shares = ("foreign_load", "own_load", "steal", "pressure")
         unmeasured |= dict.fromkeys(shares, f"counters say nothing over less than {_SHORTEST_S:g} s")
-    frequencies = sorted((*before.frequency_mhz, *after.frequency_mhz))
-    hottest = [reading.temperature_c for reading in (before, after) if reading.temperature_c is not None]
-    found = {
-        **shares,
-        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "frequency_mhz": {"min": frequencies[0], "median": frequencies[len(frequencies) // 2]} if frequencies else None,
-        "temperature_c": max(hottest) if hottest else None,
-        **{name: _minus(after.counts[name], before.counts.get(name)) for name in after.counts},
-        "gpu": _gpu_difference(before, after),
-    }
-    if found["load_average_1min"] is None:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    if load is None:
         unmeasured["load_average_1min"] = "the system has none"
-    return {**found, "unmeasured": unmeasured}
+    frequencies = sorted((*before.frequency_mhz, *after.frequency_mhz))
+    hottest = [one.temperature_c for one in (before, after) if one.temperature_c is not None]
+    return Disturbance(
+        foreign_load=foreign,
+        own_load=own,
+        steal=steal,
+        pressure=pressure,
+        load_average_1min=load,
+        frequency_mhz=Frequency(min=frequencies[0], median=frequencies[len(frequencies) // 2]) if frequencies else None,
+        temperature_c=max(hottest, default=None),
+        **{name: _minus(after.counts[name], before.counts.get(name)) for name in after.counts},
+        gpu=nvml.difference(before.gpu, after.gpu) if before.gpu and after.gpu else None,
+        unmeasured=unmeasured,
+    )
 
 
-def disturbed(found: Mapping[str, Any]) -> str | None:
-    """What of a `difference` makes a visit's times doubtful, in a sentence; None where nothing does."""
+def disturbed(found: Disturbance) -> str | None:
+    """What makes a visit's times doubtful, in a sentence; None where nothing does."""
     reasons = []
-    if (found.get("foreign_load") or 0) > TOLERABLE_FOREIGN:
-        reasons.append(f"other processes took {found['foreign_load']:.0%} of the processor meanwhile")
-    if (found.get("steal") or 0) > TOLERABLE_STEAL:
-        reasons.append(f"the hypervisor took {found['steal']:.0%} of the processor for others")
-    if found.get("throttled_count"):
+    if (found.foreign_load or 0) > TOLERABLE_FOREIGN:
+        reasons.append(f"other processes took {found.foreign_load:.0%} of the processor meanwhile")
+    if (found.steal or 0) > TOLERABLE_STEAL:
+        reasons.append(f"the hypervisor took {found.steal:.0%} of the processor for others")
+    if found.throttled_count:
         reasons.append("the processor was throttled")
-    if found.get("gpu"):
-        from runtimes.gpu import nvml
-
-        reasons.append(nvml.disturbed(found["gpu"]) or "")
+    if found.gpu:
+        reasons.append(nvml.disturbed(found.gpu) or "")
     return "; ".join(filter(None, reasons)) or None
 
 
@@ -174,20 +178,10 @@ def _temperature(unmeasured: dict[str, str]) -> float | None:
     return max(found)
 
 
-def _gpu(device: str, unmeasured: dict[str, str]) -> Any:
+def _gpu(device: str, unmeasured: dict[str, str]) -> nvml.GpuReading | None:
     if not device.startswith("GPU"):
         return None
-    from runtimes.gpu import nvml
-
     reading = nvml.read(device)
     if reading is None:
         unmeasured["gpu"] = nvml.missing(device)
     return reading
-
-
-def _gpu_difference(before: Reading, after: Reading) -> dict[str, Any] | None:
-    if before.gpu is None or after.gpu is None:
-        return None
-    from runtimes.gpu import nvml
-
-    return nvml.difference(before.gpu, after.gpu)

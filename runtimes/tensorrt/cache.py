@@ -14,7 +14,7 @@ from convert.common import isolate
 from convert.common.files import new_folder, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import cuda
-from runtimes.tensorrt.engine import Log, Plan, build, log_of
+from runtimes.tensorrt.engine import EngineConfig, Log, build, log_of
 
 _ENGINE, _FACTS, _TIMING = "engine.plan", "engine.json", "timing.cache"
 
@@ -37,7 +37,7 @@ class Loaded:
     _runtime: Any
 
 
-def load(trt: Any, onnx: Path, plan: Plan, device: int | None, cache: Cache) -> Loaded:
+def load(trt: Any, onnx: Path, wanted: EngineConfig, device: int | None, cache: Cache) -> Loaded:
     """The engine from the cache, or built (in a process of its own) and put there; `facts["cache"]` says which.
 
     device: CUDA's number of the GPU, which must be the current one; None where there is none. UnavailableError as for
@@ -49,7 +49,7 @@ def load(trt: Any, onnx: Path, plan: Plan, device: int | None, cache: Cache) -> 
     engine, facts = _stored(runtime, cache)
     if engine is None:
         told = f"built again: the one found could not be loaded ({log.reason()})" if there else "built"
-        build_apart(trt.__name__, onnx, plan, device, cache)
+        build_apart(trt.__name__, onnx, wanted, device, cache)
         engine, facts = _stored(runtime, cache)
     if engine is None:
         raise UnavailableError(f"TensorRT cannot load the engine that it has just built: {log.reason()}")
@@ -64,12 +64,12 @@ def _stored(runtime: Any, cache: Cache) -> tuple[Any, dict[str, Any]]:
         return None, {}
 
 
-def build_apart(module: str, onnx: Path, plan: Plan, device: int | None, cache: Cache) -> None:
+def build_apart(module: str, onnx: Path, wanted: EngineConfig, device: int | None, cache: Cache) -> None:
     """Build an engine into the cache, in a process of its own: the builder takes gigabytes, and may crash.
 
     module: `tensorrt` or `tensorrt_rtx`. UnavailableError as for `tensorrt_engine.build`, or when the process dies.
     """
-    job = {"module": module, "onnx": str(onnx), "plan": asdict(plan), "device": device}
+    job = {"module": module, "onnx": str(onnx), "wanted": asdict(wanted), "device": device}
     job |= {"engine": str(cache.engine), "timing": str(cache.timing)}
     try:
         refusal = isolate.call("runtimes.tensorrt.cache:build_job", job)["refusal"]
@@ -82,14 +82,14 @@ def build_apart(module: str, onnx: Path, plan: Plan, device: int | None, cache: 
 def build_job(job: Mapping[str, Any]) -> dict[str, str | None]:
     """The other side of `load`: builds, and stores engine and timings whole. Returns the `refusal`, None for none."""
     trt = importlib.import_module(job["module"])
-    plan = Plan(**{**job["plan"], "batches": tuple(job["plan"]["batches"])})
+    wanted = EngineConfig(**{**job["wanted"], "batches": tuple(job["wanted"]["batches"])})
     timing = b""
     with suppress(OSError):
         timing = Path(job["timing"], _TIMING).read_bytes()
     try:
         if job["device"] is not None:
             cuda.use(f"GPU.{job['device']}")
-        built = build(trt, Path(job["onnx"]), plan, timing)
+        built = build(trt, Path(job["onnx"]), wanted, timing)
     except UnavailableError as error:
         return {"refusal": str(error)}
     with new_folder(Path(job["engine"])) as folder:

@@ -29,7 +29,7 @@ def flavour() -> str:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EngineConfig:
     """What an engine is built for.
 
     batches: the sizes that will come, ascending. dynamic: one profile from the smallest to the largest of them, tuned
@@ -110,7 +110,7 @@ def log_of(trt: Any) -> Log:
     return log
 
 
-def build(trt: Any, onnx: Path, plan: Plan, timing: bytes = b"") -> Built:
+def build(trt: Any, onnx: Path, wanted: EngineConfig, timing: bytes = b"") -> Built:
     """Parse an ONNX file (external data included) and build an engine for the current device.
 
     trt: the module; tensorrt_rtx builds without a GPU. timing: the timing cache of earlier builds; one that does not
@@ -126,14 +126,14 @@ def build(trt: Any, onnx: Path, plan: Plan, timing: bytes = b"") -> Built:
         raise UnavailableError(f"TensorRT cannot take {onnx.name}: {_parser_errors(parser)}")
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector knows only names of layers
-    config.builder_optimization_level = plan.optimization_level
-    if plan.workspace_mib:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, plan.workspace_mib << 20)
-    if plan.tf32:
+    config.builder_optimization_level = wanted.optimization_level
+    if wanted.workspace_mib:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, wanted.workspace_mib << 20)
+    if wanted.tf32:
         config.set_flag(trt.BuilderFlag.TF32)
     else:
         config.clear_flag(trt.BuilderFlag.TF32)  # it is set by default
-    _add_profiles(builder, network, config, plan)
+    _add_profiles(builder, network, config, wanted)
     timings = None if trt.__name__ == RTX else _attach_timings(config, timing)  # there the functions do nothing
     engine = builder.build_serialized_network(network, config)
     if engine is None:
@@ -142,7 +142,7 @@ def build(trt: Any, onnx: Path, plan: Plan, timing: bytes = b"") -> Built:
         "flavour": trt.__name__,
         "version": trt.__version__,
         "tf32_flag": bool(config.get_flag(trt.BuilderFlag.TF32)),
-        "profiles": plan.profiles(),
+        "profiles": wanted.profiles(),
         "network_outputs_by_type": _network_types(trt, network),
         "build_s": round(time.perf_counter() - began, 3),
         "warnings": log.warnings[:5],
@@ -164,8 +164,8 @@ def _parser_errors(parser: Any) -> str:
     return f"{where}{reason}{more}"
 
 
-def _add_profiles(builder: Any, network: Any, config: Any, plan: Plan) -> None:
-    for sizes in plan.profiles():
+def _add_profiles(builder: Any, network: Any, config: Any, wanted: EngineConfig) -> None:
+    for sizes in wanted.profiles():
         profile = builder.create_optimization_profile()
         for index in range(network.num_inputs):
             tensor = network.get_input(index)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from convert.precision.table import FP32, TF32
 from runtimes.base import lowest_precision
 
 # TensorRT writes types as `Float`, `Row major linear FP16 format`, `Half`, `BFloat16`, and `FLOAT` in its enumeration.
@@ -63,4 +64,4 @@ def names(formats: Iterable[str]) -> list[str]:
 def precision(types: Iterable[str], tf32: bool) -> str:
     """The lowest of the types; FP32 that may take TF32 kernels is tf32. UnavailableError when there is no type."""
     lowest = lowest_precision(types)
-    return "tf32" if lowest == "fp32" and tf32 else lowest
+    return TF32 if lowest == FP32 and tf32 else lowest

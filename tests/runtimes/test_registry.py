@@ -40,7 +40,7 @@ def test_seven_runtimes_each_available_or_with_a_reason() -> None:
 
 def test_looking_does_not_import_them_here() -> None:
     code = (
-        "import sys; from runtimes import registry; registry.select(None);"
+        "import sys; from runtimes import registry; registry.available(None);"
         "print([m for m in ('paddle', 'onnxruntime', 'openvino') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -56,9 +56,9 @@ def test_what_is_not_there_has_a_reason() -> None:
 
 def test_a_runtime_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="unknown runtime onnx; there are paddle, ort-cpu, ort-cuda"):
-        registry.select("onnx")
+        registry.available(["onnx"])
     with pytest.raises(InputError, match="no runtime given"):
-        registry.select(" ,")
+        registry.available([])
 
     def examine(names: list[str]) -> dict[str, dict[str, object]]:
         return {
@@ -68,13 +68,13 @@ def test_a_runtime_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(registry, "examine", examine)
     with pytest.raises(InputError, match="runtime ort-cpu is not available: it is not installed"):
-        registry.select("openvino,ort-cpu")
-    assert [runtime.name for runtime in registry.select(None)] == ["openvino"]
-    assert [runtime.name for runtime in registry.select(None, "GPU")] == ["openvino"]
+        registry.available(["openvino", "ort-cpu"])
+    assert [runtime.name for runtime in registry.available(None)] == ["openvino"]
+    assert [runtime.name for runtime in registry.available(None, "GPU")] == ["openvino"]
     with pytest.raises(InputError, match=r"openvino is not available: it finds no device NPU, only CPU, GPU\.0"):
-        registry.select("openvino", "NPU")
+        registry.available(["openvino"], "NPU")
     with pytest.raises(InputError, match="no runtime is available here on NPU"):
-        registry.select(None, "NPU")
+        registry.available(None, "NPU")
 
 
 def test_the_doctor() -> None:
@@ -145,4 +145,9 @@ def test_a_third_party_that_is_broken_is_unavailable_and_no_more(
     state = registry.examine(["mine"])["mine"]
     assert not state["available"]
     assert "its adapter plugin_adapter:RUNTIME cannot be loaded: " in state["reason"]
-    assert [runtime.name for runtime in registry.select("ort-cpu")] == ["ort-cpu"]
+    assert [runtime.name for runtime in registry.available(["ort-cpu"])] == ["ort-cpu"]
+
+
+def test_one_runtime_is_the_reference() -> None:
+    assert [name for name in registry.names() if registry.get(name).reference] == [registry.reference().name]
+    assert registry.reference().reads == "paddle"

@@ -24,7 +24,7 @@ from convert.manifest import from_table
 from convert.models import find_all
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
-from runtimes.options import Asked
+from runtimes.options import Selection
 from validate.accuracy import __main__ as command
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Cell, Settings, make
@@ -206,7 +206,7 @@ def run(
                 raise InputError(f"no runtime {name}")
             return by_name[name]
 
-        def artifacts(models: str, asked: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+        def artifacts(models: str, selection: str | None, precision: str, root: Path) -> dict[str, Artifact]:
             return {model: make_artifact(Path(model).stem, precision, weights) for model in find_all(models)}
 
         monkeypatch.setattr(registry, "names", lambda: list(by_name))
@@ -228,7 +228,7 @@ def make_run(
 
     def made(folder: Path, runtime: Runtime, batch: int, **changes: Any) -> Run:
         runtimes[runtime.name] = runtime
-        settings = Settings(Asked([runtime], True), {"images": folder}, batch=batch, **changes)
+        settings = Settings(Selection([runtime], True), {"images": folder}, batch=batch, **changes)
         cell: Cell = make(make_artifact(), "fake", runtime, "fp32", load(folder), settings)
         return Run(cell, tmp_path / f"{runtime.name}.top5", cell.key(settings), resume=True)
 

@@ -58,10 +58,10 @@ def test_the_command_looks_before_it_measures(
     run: Any, make_set: Any, make_runtime: Any, identity: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_set(range(10), range(10))
-    asked: list[int] = []
+    selection: list[int] = []
     monkeypatch.setattr(
-        overlap, "refuse", lambda artifacts, found: asked.append(len(list(artifacts)) + len(found.names))
+        overlap, "refuse", lambda artifacts, found: selection.append(len(list(artifacts)) + len(found.names))
     )
     result = run("--images", "set", "--out", "run", runtimes=[make_runtime("paddle", identity)])
     assert result.exit_code == 0, result.stderr
-    assert asked == [1 + 10]
+    assert selection == [1 + 10]

@@ -19,7 +19,7 @@ import pytest
 
 from convert.artifact import Artifact
 from runtimes import registry
-from runtimes.options import Asked
+from runtimes.options import Selection
 from runtimes.records import store
 from validate.accuracy import passes, worker
 from validate.accuracy.cells import Settings, make
@@ -71,7 +71,7 @@ def go(toy_artifact: Artifact, tmp_path: Path, third_party: None) -> Callable[..
 
     def made(folder: Path, *names: str) -> tuple[list[Run], list[str]]:
         runtimes = [registry.get(name) for name in names]
-        settings = Settings(Asked(runtimes, True), {"images": folder}, batch=4)
+        settings = Settings(Selection(runtimes, True), {"images": folder}, batch=4)
         logs: list[str] = []
         runs = []
         for runtime in runtimes:

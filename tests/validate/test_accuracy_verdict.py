@@ -14,7 +14,7 @@ import pytest
 
 from convert.zoo import PUBLISHED
 from runtimes import registry
-from runtimes.options import Asked
+from runtimes.options import Selection
 from validate.accuracy.cells import Settings, blank, make
 from validate.accuracy.verdict import below, compare, counted
 from validate.datasets import LabelledSet
@@ -37,7 +37,7 @@ def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatc
         artifact = make_artifact(MODEL, weights={"kind": kind})
         names = tuple(map(str, range(images)))
         dataset = LabelledSet("s", (0,) * images, names, lambda index: b"", images, "5", "list")
-        settings = Settings(Asked([runtime], True), {"images": "s"}, **changes)
+        settings = Settings(Selection([runtime], True), {"images": "s"}, **changes)
         cell = make(artifact, MODEL, runtime, "fp32", dataset, settings)
         effective = {"precision": "fp32", "device": "CPU", "details": {}}
         outcomes = "1" * right + "0" * (images - right - unreadable) + "-" * unreadable
@@ -165,4 +165,4 @@ def test_below_names_the_reference() -> None:
 
 
 def test_bar_is_exact() -> None:
-    assert Settings(Asked([], False), {}).bar == Fraction(99, 100)
+    assert Settings(Selection([], False), {}).bar == Fraction(99, 100)

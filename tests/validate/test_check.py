@@ -13,14 +13,14 @@ import pytest
 from convert.artifact import Artifact
 from convert.common import isolate
 from runtimes import registry
-from runtimes.base import Options
+from runtimes.base import Effective, Options
 from runtimes.infer import Pass
 from validate.parity import __main__ as parity
 from validate.parity import check as checks
 from validate.parity import reference
 from validate.parity.check import Case, check, passes
 
-FP32_ON_CPU = {"precision": "fp32", "device": "CPU", "details": {}}
+FP32_ON_CPU = Effective("fp32", "CPU")
 
 
 Change = Callable[[np.ndarray, Pass], np.ndarray]
@@ -30,7 +30,7 @@ Change = Callable[[np.ndarray, Pass], np.ndarray]
 def faked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """`check` of a runtime that answers with the reference's logits after `change(logits, pass)`."""
 
-    def run(case: Case, change: Change, effective: dict[str, Any] = FP32_ON_CPU) -> dict[str, Any]:
+    def run(case: Case, change: Change, effective: Effective = FP32_ON_CPU) -> dict[str, Any]:
         def infer(artifact: Artifact, runtime: str, options: Options, images: np.ndarray, ways: Any) -> Any:
             logits = case.reference.logits.astype(np.float32)
             return [change(logits[list(way.order)].copy(), way) for way in ways], effective
@@ -166,7 +166,7 @@ class TestAlikeImages:
         self, faked: Callable[..., dict[str, Any]], alike: Case
     ) -> None:
         coarse = replace(alike, options=Options("bf16"))
-        effective = FP32_ON_CPU | {"precision": "bf16"}
+        effective = replace(FP32_ON_CPU, precision="bf16")
         record = faked(coarse, swapped, effective)
         assert record["max_abs"] < record["tolerance"]["max_abs"]
         assert record["batch_invariant"] is False
@@ -209,7 +209,7 @@ def test_a_flip_within_the_bound_is_a_tie_and_no_fault(faked: Callable[..., dict
 def test_another_precision_or_device_than_asked_for_is_no_pass(
     faked: Callable[..., dict[str, Any]], case: Case, found: dict[str, str], reason: str
 ) -> None:
-    record = faked(case, lambda logits, way: logits, FP32_ON_CPU | found)
+    record = faked(case, lambda logits, way: logits, replace(FP32_ON_CPU, **found))
     assert (record["passed"], record["reason"]) == (False, reason)
 
 

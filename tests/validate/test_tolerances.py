@@ -9,20 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.base import PRECISIONS
+from convert.precision.table import FP32, LARGEST_LOGIT, LEAST_ERROR, NAMES, PADDLE_ERROR, PRECISIONS, Rule
 from validate.parity.metrics import Difference, compare
 from validate.parity.reference import Reference
-from validate.parity.tolerances import (
-    EXCEPTIONS,
-    FLOOR,
-    FP32,
-    LARGEST_LOGIT,
-    LEAST_ERROR,
-    LOWER_PRECISIONS,
-    PADDLE_ERROR,
-    Rule,
-    tolerance,
-)
+from validate.parity.tolerances import EXCEPTIONS, FLOOR, tolerance
 
 
 def reference(paddle_error: float, largest: float = 16.0) -> Reference:
@@ -39,7 +29,7 @@ def test_fp32_is_held_to_the_order_of_paddles_own_error() -> None:
     """A trained ViT: logits to 16, Paddle is off by 1.3e-5, runtimes by 1.2 to 2 times that, bf16 by 0.15."""
     bounds = tolerance("fp32", "ort-cpu", reference(1.3e-5))
     assert bounds.unit == PADDLE_ERROR
-    assert bounds.max_abs == pytest.approx(FP32.factor * 1.3e-5)
+    assert bounds.max_abs == pytest.approx(PRECISIONS[FP32].tolerance.factor * 1.3e-5)
     assert bounds.violation(off(2 * 1.3e-5)) is None
     assert bounds.violation(off(0.15)) == (
         "logits differ by up to 0.15, 1.2e+04 times Paddle's own FP32 error; 8 times is allowed"
@@ -59,7 +49,7 @@ def test_paddle_itself_may_be_lucky() -> None:
     assert bounds.as_dict(1e-5)["paddle_max_abs"] == 0
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", NAMES)
 def test_every_precision_has_a_bound_and_a_reason(precision: str) -> None:
     bounds = tolerance(precision, "tensorrt", reference(1.3e-5))
     assert 0 < bounds.max_abs < bounds.largest_logit
@@ -75,11 +65,11 @@ def test_an_exception_is_for_one_runtime_and_precision(monkeypatch: pytest.Monke
     bounds = tolerance("fp32", "tvm", reference(1.3e-5))
     assert (bounds.max_abs, bounds.unit) == (1e-3 * 16, LARGEST_LOGIT)
     assert bounds.as_dict(None)["reason"] == "why this is no fault"
-    assert tolerance("fp32", "ort-cpu", reference(1.3e-5)).rule == FP32
-    assert tolerance("bf16", "tvm", reference(1.3e-5)).rule == LOWER_PRECISIONS["bf16"]
+    assert tolerance("fp32", "ort-cpu", reference(1.3e-5)).rule == PRECISIONS[FP32].tolerance
+    assert tolerance("bf16", "tvm", reference(1.3e-5)).rule == PRECISIONS["bf16"].tolerance
 
 
-@given(st.sampled_from(PRECISIONS), st.floats(0, 1e-2), st.floats(1e-3, 1e3), st.floats(0, 10))
+@given(st.sampled_from(NAMES), st.floats(0, 1e-2), st.floats(1e-3, 1e3), st.floats(0, 10))
 def test_the_factor_that_was_needed_decides(precision: str, paddle: float, largest: float, error: float) -> None:
     bounds = tolerance(precision, "ort-cpu", reference(paddle, largest))
     needed = bounds.needed(error)

@@ -11,8 +11,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
 from convert.precision.recipe import INT8
-from runtimes.option_lists import precisions
-from runtimes.options import Asked, resume_option, session_options
+from runtimes.options import Selection, precisions, resume_option, session_options
 from runtimes.records import store
 from runtimes.records.store import Record
 from validate.accuracy import beside, overlap, preprocessing, run
@@ -64,7 +63,7 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    asked: Asked,
+    selection: Selection,
     images: Path,
     ground_truth: Path | None,
     synsets: Path | None,
@@ -88,7 +87,7 @@ def main(
     """
     report = Reporter()
     source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
-    settings = Settings(asked, source, weights, batch, max_unreadable, keep, override)
+    settings = Settings(selection, source, weights, batch, max_unreadable, keep, override)
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
     settings.dataset(None)
     folder = out or (store.newest_run() if resume else store.new_run())
@@ -106,7 +105,7 @@ def main(
                 report.say(line)
     if as_json:
         click.echo(json.dumps({"records": records}, indent=2, ensure_ascii=False))
-    _finish(records, named=asked.named)
+    _finish(records, named=selection.named)
 
 
 def _cells(models: str, root: Path, precision: str, settings: Settings, report: Reporter) -> list[Cell]:
@@ -114,10 +113,10 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
 
     The reference comes first, in its precision first: the others are held against it.
     """
-    asked = sorted(precisions(precision), key=lambda name: name != REFERENCE_PRECISION)
+    selection = sorted(precisions(precision), key=lambda name: name != REFERENCE_PRECISION)
     artifacts: dict[tuple[str, str], tuple[str, Artifact]] = {}
-    for name in asked:
-        if not settings.asked.having(name):
+    for name in selection:
+        if not settings.selection.having(name):
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
         for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
@@ -126,9 +125,9 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
     cells = [
         make(artifact, argument, runtime, name, datasets[artifact.classes], settings)
         for model in dict.fromkeys(model for model, _ in artifacts)
-        for name in asked
+        for name in selection
         for argument, artifact in [artifacts[model, name]]
-        for runtime in sorted(settings.asked.having(name), key=lambda selected: selected.name != REFERENCE)
+        for runtime in sorted(settings.selection.having(name), key=lambda selected: selected.name != REFERENCE)
     ]
     for warning in dict.fromkeys(cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()):
         if warning:

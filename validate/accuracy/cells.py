@@ -11,7 +11,7 @@ from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
 from runtimes.base import Options, Runtime
-from runtimes.options import Asked
+from runtimes.options import Selection
 from runtimes.records import blank as records
 from runtimes.records.store import Record
 from validate.accuracy import preprocessing as preprocessings
@@ -35,7 +35,7 @@ class Settings:
     reference's top-1 that must be reached. preprocessing: the `--preprocessing` arguments.
     """
 
-    asked: Asked
+    selection: Selection
     source: Mapping[str, Any]
     weights: str | None = None
     batch: int = 8
@@ -111,7 +111,7 @@ def make(
     """The cell of these. InputError when the preprocessing is not the model's, see `preprocessing.choose`."""
     chosen = preprocessings.choose(artifact, settings.preprocessing)
     batch = min(settings.batch, len(dataset.labels))
-    options = settings.asked.options(runtime, precision, [batch])
+    options = settings.selection.options(runtime, precision, [batch])
     return Cell(artifact, argument, runtime, precision, dataset, chosen, options)
 
 
@@ -178,7 +178,7 @@ def command(
         cell.artifact,
         settings.weights,
         **settings.source,
-        **settings.asked.arguments(runtimes),
+        **settings.selection.arguments(runtimes),
         precision=",".join(precisions),
         batch=batch or settings.batch,
         max_unreadable=settings.max_unreadable or None,

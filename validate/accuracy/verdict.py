@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from convert.common import typed
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.base import discrepancy
+from runtimes.records.parts import Effective
 from runtimes.records.store import Record
 from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Cell, Settings, command, subject
 from validate.accuracy.outcomes import Predictions, holds, mcnemar, reaches, wilson
@@ -34,7 +36,7 @@ def counted(cell: Cell, record: Record, outcomes: str, unreadable: list[str]) ->
         return record | {"status": "failed", "reason": "no image could be read", "passed": False}
     record["top1_ci95"] = list(wilson(predictions.right, predictions.images))
     record["top5_ci95"] = list(wilson(predictions.among_five, predictions.images))
-    reason = discrepancy(cell.runtime.name, record["effective"], cell.options)
+    reason = discrepancy(cell.runtime.name, typed.read(Effective, record["effective"]), cell.options)
     if predictions.nonfinite:
         reason = f"the logits of {predictions.nonfinite} of {predictions.images} images are not finite"
     return record | ({"status": "failed", "reason": reason, "passed": False} if reason else {})

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from convert import artifact as artifacts
-from convert.common import isolate
+from convert.common import isolate, typed
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 from validate.accuracy.ranked import rank
@@ -163,7 +163,7 @@ def serve(connection: socket.socket, descriptor: int) -> None:
         with registry.get(job.runtime).open(artifacts.load(Path(job.artifact)), job.options) as session:
             # Read after one run on zeros, not at the end: until then some runtimes keep a profile of every run.
             session.run(np.zeros((job.batch, 3, job.side, job.side), dtype=np.float32))
-            answer(effective=session.effective().as_dict())
+            answer(effective=typed.table(session.effective()))
             for line in stream:
                 logits = session.run(images.slots[int(line)])
                 if logits.shape != (job.batch, job.classes):

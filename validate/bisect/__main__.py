@@ -22,8 +22,7 @@ from convert.families.base import ModelSpec
 from convert.images import inputs as input_sets
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
-from runtimes.option_lists import precisions
-from runtimes.options import Asked, session_options
+from runtimes.options import Selection, precisions, session_options
 from validate.bisect import align, graph, paddle_taps, places, program
 from validate.bisect.search import Found, Row, Say, Search
 from validate.bisect.taps import Taps
@@ -88,7 +87,7 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    asked: Asked,
+    selection: Selection,
     out: Path | None,
     onnx: Path | None,
     photos: Path | None,
@@ -119,8 +118,8 @@ def main(
                 if photos
                 else input_sets.seeded(artifact.preprocessing, limit)
             )
-            for runtime in _of_onnx(asked, name):
-                options = asked.options(runtime, name, [len(inputs.images)])
+            for runtime in _of_onnx(selection, name):
+                options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):
                     found = bisect(artifact, runtime, options, inputs, _model_file(onnx), cli.say)
                 where = f"{artifact.model} {name} on {runtime.name}"
@@ -137,10 +136,10 @@ def main(
         raise CheckFailed(f"bisect: out of bounds: {'; '.join(faults)}")
 
 
-def _of_onnx(asked: Asked, precision: str) -> list[Runtime]:
+def _of_onnx(selection: Selection, precision: str) -> list[Runtime]:
     """The runtimes that read the ONNX model. InputError when there is none among those asked for."""
-    runtimes = [runtime for runtime in asked.having(precision) if runtime.name != _PADDLE]
-    if asked.named and len(runtimes) < len(asked.runtimes):
+    runtimes = [runtime for runtime in selection.having(precision) if runtime.name != _PADDLE]
+    if selection.named and len(runtimes) < len(selection.runtimes):
         raise InputError(f"--runtime {_PADDLE}: it runs the Paddle program, not the ONNX model; leave it out")
     if not runtimes:
         raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
+from convert.common import typed
 from convert.common.errors import CheckFailed
 from convert.common.files import sha256_file
 from convert.common.isolate import JobError
@@ -68,7 +69,8 @@ class Taps:
         variant = write(self.graph, self.artifact, outputs)
         options = replace(self.options, cache=None)  # engines of variants are of no use to anybody later
         try:
-            files, self.effective = infer_all(variant, self.runtime.name, options, self.images, folder)
+            files, effective = infer_all(variant, self.runtime.name, options, self.images, folder)
+            self.effective = typed.table(effective)
         except JobError as error:
             what = f"{self.runtime.name} does not run it with {_described(tensors)} as output"
             raise CheckFailed(f"{self.artifact.model}: {what}: {error}") from None

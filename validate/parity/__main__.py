@@ -19,15 +19,14 @@ from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images import inputs as input_sets
 from convert.images.inputs import Inputs
-from runtimes.option_lists import numbers, precisions
-from runtimes.options import Asked, session_options
+from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
+from runtimes.options import Selection, numbers, precisions, session_options
 from runtimes.records import blank as records
 from runtimes.records import store
 from runtimes.records.store import Record
 from runtimes.system import environment
 from validate.parity import reference, repro
 from validate.parity.check import Case, Checked, check
-from validate.parity.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 
 REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
@@ -79,7 +78,7 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    asked: Asked,
+    selection: Selection,
     batch: str,
     photos: Path | None,
     limit: int,
@@ -106,7 +105,7 @@ def main(
         for argument, artifact in cli.artifacts(models, weights, name, root).items():
             cli.say(cli.drawn_weights_warning(artifact))
             inputs = _inputs(artifact, photos, limit)
-            for case, checked in _checks(artifact, asked, name, inputs, batches):
+            for case, checked in _checks(artifact, selection, name, inputs, batches):
                 record = checked.record
                 record["command"] = records.command(
                     "validate.parity",
@@ -114,12 +113,12 @@ def main(
                     artifact,
                     weights,
                     precision=name,
-                    **asked.arguments([case.runtime]),
+                    **selection.arguments([case.runtime]),
                     **options,
                 )
                 if not record["passed"]:
                     record["failure_folder"] = _keep(folder, case, checked)
-                    same = {"precision": name, **asked.arguments([case.runtime]), "inputs": photos}
+                    same = {"precision": name, **selection.arguments([case.runtime]), "inputs": photos}
                     bisect = records.command("validate.bisect", argument, artifact, weights, **same)
                     hints += _hints(folder, record, bisect)
                 environment.save(folder)
@@ -141,12 +140,12 @@ def _inputs(artifact: Artifact, photos: Path | None, limit: int) -> Inputs:
 
 
 def _checks(
-    artifact: Artifact, asked: Asked, precision: str, inputs: Inputs, batches: tuple[int, ...]
+    artifact: Artifact, selection: Selection, precision: str, inputs: Inputs, batches: tuple[int, ...]
 ) -> Iterator[tuple[Case, Checked]]:
     """Each runtime's case and what came of it. The reference is computed when the first one needs it."""
-    for runtime in asked.having(precision):
+    for runtime in selection.having(precision):
         # Every image goes through alone too.
-        options = asked.options(runtime, precision, sorted({1, *batches}))
+        options = selection.options(runtime, precision, sorted({1, *batches}))
         case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
         with bar(f"parity of {artifact.model} on {runtime.name}", None):
             checked = check(case)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.common import typed
 from convert.common.isolate import JobError
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime, discrepancy
@@ -92,7 +93,7 @@ def check(case: Case) -> Checked:
             "batch_invariant": None if difference.nonfinite else mixing is None,
             "batch_max_abs": spread,
             "tolerance": bounds.as_dict(error),
-            "effective": effective,
+            "effective": typed.table(effective),
             "status": "failed" if reason else "ok",
             "reason": reason,
             "passed": reason is None,

@@ -100,7 +100,7 @@ def read(folder: Path) -> Case:
     damage = artifact.damage()
     if damage:
         raise InputError(f"--repro {folder}: {damage}")
-    (chosen,) = registry.select(runtime, options.device)
+    (chosen,) = registry.available([runtime], options.device)
     return Case(artifact, chosen, options, inputs, batches, reference)
 
 

@@ -1,59 +1,21 @@
 """How far logits may be from the reference before they are another model's.
 
-A bound is a factor times a unit, and each factor has its reason here.
+A bound is a factor times a unit; convert/precision/table.py has the factors, each with its reason.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from convert.precision.table import FP32, LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR, PRECISIONS, Rule, Unit
 from validate.parity.metrics import Difference
 from validate.parity.reference import Reference
-
-Unit = Literal["Paddle's own FP32 error", "the least FP32 error assumed", "the largest logit"]
-PADDLE_ERROR: Unit = "Paddle's own FP32 error"
-LEAST_ERROR: Unit = "the least FP32 error assumed"
-LARGEST_LOGIT: Unit = "the largest logit"
 
 # The least that is taken for Paddle's own error, as a share of the largest logit: twice the spacing of float32. On a
 # model of a few operations it may be smaller by luck, and a fair runtime must not fail for that. Measured on toys:
 # 1.1e-7 to 3.9e-7.
 FLOOR = 2.0**-22
-
-
-@dataclass(frozen=True)
-class Rule:
-    """max_abs: at most `factor` units. cosine: lowest cosine similarity of an image's logits. reason: why this much."""
-
-    factor: float
-    unit: Unit
-    cosine: float
-    reason: str
-
-
-FP32 = Rule(
-    8,
-    PADDLE_ERROR,
-    0.9999999,
-    # 1e-6 of the largest logit is Paddle's own error on ViTs. Measured on the seven and on a trained tiny ViT: paddle
-    # with oneDNN 0.9 to 1.4 times, ort-cpu 0.35 to 2.0, openvino 0.84 to 1.5, mnn 1.4 to 2.2; 1 - cosine below 4e-12.
-    # bf16 is at ten thousand times.
-    "FP32 runtimes round differently: 0.35 to 2.2 times Paddle's own error was measured",
-)
-
-LOWER_PRECISIONS = {
-    # ViT logits off by 0.33 with TF32 on a GPU (onnxruntime#19288): about 2e-2 of the largest.
-    "tf32": Rule(4e-2, LARGEST_LOGIT, 0.999, "TF32 was measured at 2e-2 of the largest logit"),
-    # Weights rounded to FP16 alone: 0.9e-3 to 1.7e-3 (trained tiny ViT); arithmetic adds as much again. OpenVINO's
-    # accuracy checker allows 1e-2 absolute and cosine 0.995.
-    "fp16": Rule(1e-2, LARGEST_LOGIT, 0.999, "weights rounded to FP16 were measured at 2e-3 of the largest logit"),
-    # OpenVINO's bf16 on a CPU: 0.9e-2 to 1.5e-2, cosine 0.9997 (tiny, small and base ViT).
-    "bf16": Rule(4e-2, LARGEST_LOGIT, 0.999, "bf16 was measured at 0.9e-2 to 1.5e-2 of the largest logit"),
-    # Min-max quantisation that ruins the tiny ViT (top-1 agreement 0.7) is at 0.46, cosine 0.53. Parity is a coarse net
-    # here: accuracy has to decide.
-    "int8": Rule(0.25, LARGEST_LOGIT, 0.97, "int8 that has lost the model was measured at 0.46 of the largest logit"),
-}
 
 # (runtime, precision) of runtimes that cannot keep to a precision's rule, each with the reason why that is no fault.
 # There is none so far: MNN needs 1.4 to 2.2 times Paddle's own error with the erf of the model, as others do. Its
@@ -125,9 +87,9 @@ class Tolerance:
 
 def tolerance(precision: str, runtime: str, reference: Reference) -> Tolerance:
     """The bounds of a runtime in a precision against a reference. KeyError when there are none for the precision."""
-    rule = EXCEPTIONS.get((runtime, precision)) or {"fp32": FP32, **LOWER_PRECISIONS}[precision]
+    rule = EXCEPTIONS.get((runtime, precision)) or PRECISIONS[precision].tolerance
     paddle, largest = reference.paddle_max_abs, reference.largest
     least = FLOOR * largest
     fp32: tuple[Unit, float] = (PADDLE_ERROR, paddle) if paddle >= least else (LEAST_ERROR, least)
     unit = fp32 if rule.unit == PADDLE_ERROR else (LARGEST_LOGIT, largest)
-    return Tolerance(rule, *unit, FP32.factor * fp32[1], paddle, largest)
+    return Tolerance(rule, *unit, PRECISIONS[FP32].tolerance.factor * fp32[1], paddle, largest)

@@ -20,7 +20,7 @@ from convert.common.files import sha256_json
 from convert.models import find_all
 from convert.precision.make import LEAST_DB
 from convert.precision.recipe import INT8
-from runtimes.options import Asked, resume_option, session_options
+from runtimes.options import Selection, resume_option, session_options
 from runtimes.records import store
 from validate.accuracy import overlap
 from validate.accuracy.cells import KEEP, Settings, images_key
@@ -67,7 +67,7 @@ def main(
     precision: str,
     root: Path,
     as_json: bool,
-    asked: Asked,
+    selection: Selection,
     images: Path,
     ground_truth: Path | None,
     synsets: Path | None,
@@ -91,7 +91,7 @@ def main(
     if len(names := find_all(models)) > 1:
         raise InputError(f"--model {models}: one model at a time")
     source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
-    settings = Settings(asked, source, weights, batch, keep=keep)
+    settings = Settings(selection, source, weights, batch, keep=keep)
     request = Request(names[0], weights, INT8, root=root, calibration=calibration)
     folder = out or (store.newest_run() if resume else store.new_run())
     trials, first = _prepare(request, settings, folder)
@@ -128,7 +128,7 @@ def main(
 
 def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials, Artifact]:
     """What is wrong with the input is found before a long conversion. The artifact is int8 as it is made unasked."""
-    runtimes = settings.asked.having(INT8)
+    runtimes = settings.selection.having(INT8)
     if not runtimes:
         raise InputError(f"no runtime here has {INT8}; `python -m runtimes` shows which do")
     _ = settings.bar
@@ -153,8 +153,8 @@ def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
         "calibration": typed.table(first.manifest.calibration),
         "signal_to_noise_db": dict(first.manifest.signal_to_noise_db or {}),
     }
-    asked = {runtime.name: asdict(trials.settings.asked.options(runtime, INT8)) for runtime in trials.runtimes}
-    key = sha256_json([base.sha256, facts, asked, trials.settings.batch, dict(first.manifest.tools)])
+    selection = {runtime.name: asdict(trials.settings.selection.options(runtime, INT8)) for runtime in trials.runtimes}
+    key = sha256_json([base.sha256, facts, selection, trials.settings.batch, dict(first.manifest.tools)])
     ladder = ladders.begin(trials.folder, key, facts, resume)
     reference = trials.reference(base)
     ladder.facts = {**facts, "reference_top1": reference["top1"], "images_counted": reference["images"]}

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from convert.precision.table import BF16, FP16, FP32, INT8
+from runtimes.bench.ceiling.reach import PaperPeak
+
 # Operations (a multiplication and an addition are two) of one core per cycle, all its vector or matrix units busy.
 # AMX: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter on AMX: 1024 for bf16, 2048 for int8.
 # AVX-512 with two 512-bit units: the same, 2 x 16 x 2 = 64 for FP32; VNNI four int8 products to a lane, bf16 two.
 # Processors with one such unit reach half: the peak is an upper bound.
-_AMX = {"bf16": 1024, "int8": 2048}
+_AMX = {BF16: 1024, INT8: 2048}
 _AVX512 = {
-    "avx512f": {"fp32": 64},
-    "avx512_bf16": {"bf16": 128},
-    "avx512_fp16": {"fp16": 128},
-    "avx512_vnni": {"int8": 256},
+    "avx512f": {FP32: 64},
+    "avx512_bf16": {BF16: 128},
+    "avx512_fp16": {FP16: 128},
+    "avx512_vnni": {INT8: 256},
 }
 # Zen 4 (family 25) does 512 bits in two units of 256 (AMD, Software Optimization Guide for Zen 4, 57647).
 _NARROW_AVX512 = {"25"}
 # Two 256-bit FMA units, as Haswell and later and Zen 2 and later have them.
-_AVX2 = {"fp32": 32}
-_AVX_VNNI = {"int8": 128}
+_AVX2 = {FP32: 32}
+_AVX_VNNI = {INT8: 128}
 
 
-def describe(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """{"flop_per_cycle": of a core, by precision, "clock_mhz", "gflops": by precision, "reason"}; null where not known.
+def describe(machine: Mapping[str, Any]) -> PaperPeak:
+    """The peak of a processor; null where it is not known.
 
     machine: of `environment.describe()`. The clock is the highest that the processor is told to have: all cores
     together rarely hold it.
@@ -40,7 +43,7 @@ def describe(machine: Mapping[str, Any]) -> dict[str, Any]:
     gflops = None
     if per_cycle and clock:
         gflops = {name: round(machine["cores_usable"] * clock * 1e-3 * count, 1) for name, count in per_cycle.items()}
-    return {"flop_per_cycle": per_cycle, "clock_mhz": clock, "gflops": gflops, "reason": reason}
+    return PaperPeak(flop_per_cycle=per_cycle, clock_mhz=clock, gflops=gflops, reason=reason)
 
 
 def flop_per_cycle(machine: Mapping[str, Any]) -> dict[str, int] | None:
@@ -56,7 +59,7 @@ def flop_per_cycle(machine: Mapping[str, Any]) -> dict[str, int] | None:
         if name in sets:
             found |= {precision: count // (2 if narrow else 1) for precision, count in counts.items()}
     if "amx_bf16" in sets:
-        found["bf16"] = _AMX["bf16"]
+        found[BF16] = _AMX[BF16]
     if "amx_int8" in sets:
-        found["int8"] = _AMX["int8"]
+        found[INT8] = _AMX[INT8]
     return found

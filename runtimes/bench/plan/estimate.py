@@ -7,12 +7,11 @@ the rates below: right within a factor of two or so on an x86 server, and of ten
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
-from runtimes.base import usable_cores
+from runtimes.base import Footprint, usable_cores
 from runtimes.bench.describe import GIB
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
@@ -26,43 +25,10 @@ from runtimes.records.blank import start
 from runtimes.records.kinds import Latency, Record, TimedRecord
 from runtimes.records.parity_gate import gate
 from runtimes.system import capacity
-from runtimes.system.capacity import Room
+from runtimes.system.capacity import Capacity
 
-
-@dataclass(frozen=True)
-class Nature:
-    """What a runtime takes, measured once on two cores of a Xeon with AVX-512 (a fresh process each for
-    ViT_base_patch32_384 and vit_tiny_patch16_224 at batch 1 and 8: /proc/self/status, getrusage, perf_counter).
-
-    start_s: a process and its imports. load_s: loading and first inference, per GB of model. base_bytes: of the process
-    before the model. copies: of the model in memory at the peak. activations: multiples of `_activations`. rate:
-    multiply-accumulates per second and core, or of a whole device that is no CPU (an order of magnitude only).
-    """
-
-    start_s: float
-    load_s: float
-    base_bytes: int
-    copies: float
-    activations: float
-    rate: float
-
-
-_NATURES = {
-    "paddle": Nature(1.5, 5.0, 350 << 20, 2.1, 5.0, 38e9),
-    "ort-cpu": Nature(0.5, 3.5, 75 << 20, 1.5, 2.0, 38e9),
-    "openvino": Nature(0.7, 5.5, 125 << 20, 2.1, 1.5, 42e9),
-    "mnn": Nature(0.5, 2.5, 50 << 20, 1.1, 1.3, 28e9),
-}
-# Of a runtime that was not measured: the largest of those that were, and a GPU's rate.
-_UNKNOWN = Nature(1.5, 5.5, 350 << 20, 2.1, 5.0, 38e9)
+# Multiply-accumulates per second of a whole device that is no CPU: an order of magnitude only.
 _DEVICE_RATE = 3e12
-# Runtimes that write the model in a form of their own, of about its size; OpenVINO does where it is given a folder.
-_WRITES = ("mnn", "tensorrt", "ort-tensorrt")
-_WRITES_INTO_CACHE = ("openvino",)
-# MNN's converter, beside the process that waits for it: 769 MiB for a model of 337.
-_CONVERTER_COPIES = {"mnn": 2.3}
-# Runtimes whose streams have processes of their own (streams.py).
-_HOLD_THE_LOCK = ("paddle",)
 # Inferences of a warm-up that are not kept (the times that show that it is over are): few on a CPU.
 _WARMUP_COUNT = 2
 # A parity check: images per batch size on each runtime, and images of the reference in float64 with its rate on two
@@ -84,7 +50,7 @@ def plan(
     folder: Path,
     seed: int = 0,
     resume: bool = False,
-    free: Room | None = None,
+    free: Capacity | None = None,
 ) -> Plan:
     """The plan for some cells: those that fit, with what they cost, and those that do not, with the reason.
 
@@ -128,9 +94,9 @@ def plan(
 
 def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost:
     """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess."""
-    nature, gigabytes = _nature(cell), model_bytes(cell.artifact) / 1e9
-    latency_s, source = _latency_s(cell, nature), "rate"
-    fixed_s = nature.load_s * gigabytes + latency_s
+    footprint, gigabytes = cell.runtime.footprint, model_bytes(cell.artifact) / 1e9
+    latency_s, source = _latency_s(cell, footprint), "rate"
+    fixed_s = footprint.load_s * gigabytes + latency_s
     if isinstance(old, Latency) and old.median_ms:
         latency_s, source = old.median_ms / 1e3, "record"
         fixed_s = ((old.load_ms or 0) + (old.first_ms or 0)) / 1e3
@@ -142,15 +108,15 @@ def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost
         # Each point of the search takes a visit, and then the best is measured as in mode latency.
         visits = len(cell.mode_options["batches"]) + len(stream_counts(cell.options.thread_count())) - 1
         more = 1 + visits / policy.processes
-        measured_s, fixed_s = more * policy.min_s, more * (nature.start_s + fixed_s) - nature.start_s
+        measured_s, fixed_s = more * policy.min_s, more * (footprint.start_s + fixed_s) - footprint.start_s
     elif cell.mode == "server":
         measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, policy.visit)
     guess = memory_bytes(cell)
     disk = 0 if _is_kept(cell) else _written_bytes(cell)
     known = (old and old.peak_memory_bytes) or 0
-    converting = int(_CONVERTER_COPIES.get(cell.runtime.name, 0) * model_bytes(cell.artifact)) if disk else 0
+    converting = int(footprint.converter_copies * model_bytes(cell.artifact)) if disk else 0
     return CellCost(
-        nature.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
+        footprint.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
     )
 
 
@@ -184,12 +150,10 @@ def memory_bytes(cell: Cell) -> int:
 
 
 def _at(cell: Cell, images: int, sessions: int) -> int:
-    nature = _nature(cell)
-    model = nature.copies * model_bytes(cell.artifact)
-    processes = sessions if cell.runtime.name in _HOLD_THE_LOCK else 1
-    return int(
-        processes * nature.base_bytes + sessions * model + nature.activations * _activations(cell.artifact) * images
-    )
+    footprint, each_image = cell.runtime.footprint, _activations(cell.artifact)
+    model = footprint.copies * model_bytes(cell.artifact)
+    processes = sessions if cell.runtime.holds_lock else 1
+    return int(processes * footprint.base_bytes + sessions * model + footprint.activations * each_image * images)
 
 
 def _activations(artifact: Artifact) -> int:
@@ -200,22 +164,18 @@ def _activations(artifact: Artifact) -> int:
     return 4 * spec.widest()
 
 
-def _nature(cell: Cell) -> Nature:
-    return _NATURES.get(cell.runtime.name, _UNKNOWN)
-
-
-def _latency_s(cell: Cell, nature: Nature) -> float:
+def _latency_s(cell: Cell, footprint: Footprint) -> float:
     macs = float(cell.artifact.manifest.macs.total)
     if cell.options.device == "CPU":
-        rate = nature.rate * min(cell.options.thread_count(), usable_cores())
+        rate = footprint.rate * min(cell.options.thread_count(), usable_cores())
     else:
         rate = _DEVICE_RATE
     return macs * cell.batch / rate
 
 
 def _written_bytes(cell: Cell) -> int:
-    writes = cell.runtime.name in _WRITES or (cell.runtime.name in _WRITES_INTO_CACHE and cell.options.cache)
-    return model_bytes(cell.artifact) if writes else 0
+    writes = cell.runtime.writes_cache
+    return model_bytes(cell.artifact) if writes == "always" or (writes == "where given" and cell.options.cache) else 0
 
 
 def kept_in(cell: Cell) -> Path:
@@ -232,7 +192,7 @@ def _is_kept(cell: Cell) -> bool:
     return any(folder.stat().st_mtime >= made for folder in found)
 
 
-def _too_large(memory: int, disk: int, written: int, target: Path, free: Room) -> str | None:
+def _too_large(memory: int, disk: int, written: int, target: Path, free: Capacity) -> str | None:
     """Why a cell does not fit, in a sentence; None when it does. written: what others before it will have written."""
     if free.memory_bytes is not None and memory > free.memory_bytes:
         return f"it needs about {memory / GIB:.1f} GiB of memory, and {free.memory_bytes / GIB:.1f} GiB are free here"
@@ -257,10 +217,10 @@ def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> 
         if gate(record, parity.of(stored)).passed is not None or parity.recall(cell, record, machine):
             continue
         checked.add(one)
-        nature, macs = _nature(cell), float(cell.artifact.manifest.macs.total)
+        footprint, macs = cell.runtime.footprint, float(cell.artifact.manifest.macs.total)
         gigabytes, passes = model_bytes(cell.artifact) / 1e9, len(cell.options.batches)
-        per_image_s = _latency_s(cell, nature) / cell.batch
-        seconds += nature.start_s + nature.load_s * gigabytes + _PARITY_IMAGES * passes * per_image_s
+        per_image_s = _latency_s(cell, footprint) / cell.batch
+        seconds += footprint.start_s + footprint.load_s * gigabytes + _PARITY_IMAGES * passes * per_image_s
         if cell.artifact.sha256 not in references:
             references.add(cell.artifact.sha256)
             seconds += _PARITY_START_S

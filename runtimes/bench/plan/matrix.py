@@ -16,7 +16,7 @@ from convert.common.files import sha256_json
 from convert.models import find, find_all
 from runtimes.base import Options, Runtime
 from runtimes.bench.worker.job import MODES
-from runtimes.options import Asked
+from runtimes.options import Selection
 
 PERCENTILES = (90, 99)  # that the latency of a server may be bound at
 
@@ -52,12 +52,12 @@ class Cell:
         return ", ".join(parts)
 
     @property
-    def asked(self) -> Asked:
+    def selection(self) -> Selection:
         """What a command has to be given to ask for this cell's session."""
         options = self.options
         cache = Path(options.cache) if options.cache else None
         settings = {self.runtime.name: options.extra} if options.extra else {}
-        return Asked([self.runtime], True, options.device, options.threads, options.streams, cache, settings)
+        return Selection([self.runtime], True, options.device, options.threads, options.streams, cache, settings)
 
 
 def key(cell: Cell, machine: str) -> str:
@@ -97,7 +97,7 @@ class Matrix:
     """
 
     models: Sequence[str]
-    asked: Asked
+    selection: Selection
     precisions: Sequence[str] = ("fp32",)
     batches: Sequence[int] = (1, 4, 8)
     threads: Sequence[int | None] = (None,)
@@ -178,9 +178,9 @@ def _combinations(matrix: Matrix) -> list[Cell]:
     made = []
     for precision in matrix.precisions:
         found = cli.artifacts(",".join(matrix.models), matrix.weights, precision, matrix.root)
-        axes = itertools.product(found.items(), matrix.asked.having(precision), matrix.threads, matrix.modes)
+        axes = itertools.product(found.items(), matrix.selection.having(precision), matrix.threads, matrix.modes)
         for (argument, artifact), runtime, threads, mode in axes:
-            options = dataclasses.replace(matrix.asked.options(runtime, precision), threads=threads)
+            options = dataclasses.replace(matrix.selection.options(runtime, precision), threads=threads)
             given = matrix.mode_options(mode)
             for batch in matrix.batches if mode == "latency" else [1]:
                 made.append(Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.weights, given))

@@ -17,8 +17,7 @@ from convert.common.errors import InputError
 from convert.zoo import DEFAULT_MODEL
 from runtimes.bench.plan.matrix import PERCENTILES, Matrix, models
 from runtimes.bench.worker.job import MODES, Effort
-from runtimes.option_lists import numbers, precisions, words
-from runtimes.options import Asked, ask
+from runtimes.options import Selection, numbers, precisions, select, words
 
 WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
 
@@ -223,7 +222,7 @@ class MatrixSettings:
         # Mistakes in these are told before runtimes are looked for, which takes seconds.
         checked = Matrix(
             models=models(",".join(self.model)),
-            asked=Asked([], named=False),
+            selection=Selection([], named=False),
             precisions=precisions(",".join(self.precision)),
             batches=self.batch,
             threads=self.threads,
@@ -237,4 +236,4 @@ class MatrixSettings:
         runtimes = None if self.runtime is None else ",".join(self.runtime)
         cache = Path(self.cache) if self.cache else None
         for device, streams in itertools.product(self.device, self.streams):
-            yield dataclasses.replace(checked, asked=ask(runtimes, device, None, streams, cache, self.option))
+            yield dataclasses.replace(checked, selection=select(runtimes, device, None, streams, cache, self.option))

@@ -55,7 +55,7 @@ def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
         "mode": None if cell.mode == "latency" else cell.mode,
         **_mode_arguments(cell),
         **policy.arguments(),
-        **cell.asked.arguments([cell.runtime]),
+        **cell.selection.arguments([cell.runtime]),
     }
     return start(
         _KINDS[cell.mode],
@@ -90,7 +90,7 @@ def failure(cell: Cell, outcome: VisitOutcome) -> Failure | None:
 
 def trouble(outcome: VisitOutcome) -> str | None:
     """What disturbed a visit, in a sentence; None where nothing did."""
-    found = (probe.disturbed(outcome.slowdown), _told(_numbers(outcome).disturbance))
+    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(_numbers(outcome).disturbance))
     return "; ".join(filter(None, found)) or None
 
 
@@ -198,16 +198,12 @@ def _rated(visit: VisitOutcome) -> ThroughputNumbers:
     return visit.numbers
 
 
-def _told(found: Disturbance) -> str | None:
-    return disturbance.disturbed(typed.table(found))
-
-
 def _doubts(visits: Sequence[VisitOutcome]) -> list[str]:
     """What disturbed any of the visits, each cause once and at its worst."""
     found = [_numbers(visit).disturbance for visit in visits]
     slowdown = max(visit.slowdown for visit in visits)
-    of_gpus = [_told(Disturbance(gpu=one.gpu)) for one in found]
-    reasons = [probe.disturbed(slowdown), _told(replace(_worst(found), gpu=None)), *of_gpus]
+    of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
+    reasons = [probe.disturbed(slowdown), disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 

@@ -71,10 +71,10 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
             opened = Opened(session, artifact, runtime, images, 1e3 * (loaded - start), 1e3 * (first - loaded))
             before = disturbance.read(job.options.device)
             numbers = measure(opened, job)
-            disturbed = typed.read(Disturbance, disturbance.difference(before, disturbance.read(job.options.device)))
+            disturbed = disturbance.difference(before, disturbance.read(job.options.device))
             # Before `effective`: reading it back may take memory that the model does not need.
             peak = max(memory.peak() or 0, after_load) + numbers.other_peak_bytes
-            effective = typed.read(Effective, session.effective().as_dict())
+            effective = session.effective()
     told, wrong = _threads(job, effective)
     whole = dataclasses.replace(
         numbers,

@@ -241,7 +241,7 @@ from runtimes.infer import Pass, infer
 from runtimes.registry import examine
 toy = artifact.load(Path(sys.argv[1]))
 found = infer(toy, "mnn", Options(cache=sys.argv[2]), np.zeros((1, 3, 32, 32), np.float32), [Pass(1, [0])])
-print(json.dumps([found[1]["precision"], examine(["mnn"])["mnn"]["available"]]))
+print(json.dumps([found[1].precision, examine(["mnn"])["mnn"]["available"]]))
 """
 
 

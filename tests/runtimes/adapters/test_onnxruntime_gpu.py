@@ -103,5 +103,5 @@ def test_the_processor_still_works(toy_artifact: Artifact) -> None:
     (found,), effective = infer(toy_artifact, "ort-cpu", Options(threads=1), images, everything)
     (expected,), _ = infer(toy_artifact, "paddle", Options(threads=1), images, everything)
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
-    assert (effective["precision"], effective["device"]) == ("fp32", "CPU")
+    assert (effective.precision, effective.device) == ("fp32", "CPU")
     assert ORT_CPU.version() == onnxruntime.__version__

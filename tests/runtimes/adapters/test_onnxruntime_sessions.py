@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 
 from convert.artifact import Artifact
+from convert.common import typed
 from runtimes.adapters.onnxruntime import ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError, discrepancy
 from runtimes.gpu import cuda
@@ -63,10 +64,10 @@ def test_logits_of_each_batch(
             kept.append((logits, logits.copy()))
         assert all(np.array_equal(logits, then) for logits, then in kept), "a run changed what an earlier one returned"
         effective = session.effective()
-        assert discrepancy(runtime.name, effective.as_dict(), options) is None
+        assert discrepancy(runtime.name, effective, options) is None
         assert effective.details["cuda_graph"] == (graph == "on")
         assert effective.details["threads"] == 1
-        assert json.dumps(effective.as_dict())
+        assert json.dumps(typed.table(effective))
     # A graph replays what stood at these addresses: they stay those of the batch's first run.
     assert len(pretence.addresses) == 4
     assert len(set(pretence.addresses)) == 2
@@ -126,7 +127,7 @@ def test_tf32_that_is_on_although_fp32_was_asked_for_is_seen(
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
     with ORT_CUDA.open(toy_artifact, options) as session:
         session.run(_images(1))
-        found = session.effective().as_dict()
+        found = session.effective()
     assert discrepancy("ort-cuda", found, options) == "ort-cuda computed in tf32 instead of fp32"
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     with ORT_TENSORRT.open(toy_artifact, options) as session:
@@ -200,10 +201,10 @@ def test_one_node_on_the_processor_makes_it_no_gpu_number(
     pretence.strays = {"Softmax"}
     with runtime.open(toy_artifact, options) as session:
         session.run(_images(1))
-        found = session.effective().as_dict()
+        found = session.effective()
     assert discrepancy(runtime.name, found, options) == f"{runtime.name} ran on CPU+GPU instead of GPU"
-    assert {text.split()[0] for text in found["details"]["nodes_elsewhere"]} == {"Softmax"}
-    assert found["details"]["nodes_assigned"]["CPUExecutionProvider"] == 2
+    assert {text.split()[0] for text in found.details["nodes_elsewhere"]} == {"Softmax"}
+    assert found.details["nodes_assigned"]["CPUExecutionProvider"] == 2
 
 
 def test_shape_nodes_may_be_on_the_processor_and_are_listed(
@@ -227,7 +228,7 @@ def test_another_gpu_is_where_the_memory_is(pretence: Pretence, toy_artifact: Ar
         assert session.effective().device == "GPU.1"
         assert pretence.opened[0]["device_id"] == "1"
         pretence.cuda.device = 0
-        found = session.effective().as_dict()
+        found = session.effective()
     assert discrepancy("ort-cuda", found, options) == "ort-cuda ran on GPU instead of GPU.1"
 
 

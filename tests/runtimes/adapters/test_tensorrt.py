@@ -16,13 +16,14 @@ import onnx
 import pytest
 
 from convert.artifact import Artifact
+from convert.common import typed
 from convert.manifest import FileEntry
-from runtimes.adapters.tensorrt import TENSORRT, plan
+from runtimes.adapters.tensorrt import TENSORRT, engine_config
 from runtimes.base import Options, UnavailableError, discrepancy
 from runtimes.gpu import cuda
 from runtimes.tensorrt import cache as tensorrt_cache
 from runtimes.tensorrt import engine as tensorrt_engine
-from runtimes.tensorrt.engine import Plan
+from runtimes.tensorrt.engine import EngineConfig
 from tests.runtimes.fake_cuda import FakeCuda
 from tests.runtimes.fake_tensorrt import Pretence, layer, namesakes
 
@@ -167,7 +168,7 @@ def test_precision_is_that_of_the_layers(
         effective = session.effective()
     assert effective.precision == precision
     assert effective.details["layers"] == len(layers)
-    assert (discrepancy("tensorrt", effective.as_dict(), options) is None) == (precision == options.precision)
+    assert (discrepancy("tensorrt", effective, options) is None) == (precision == options.precision)
 
 
 def test_effective_is_read_back_and_can_be_stored(pretence: Pretence, toy_artifact: Artifact, engines: str) -> None:
@@ -178,7 +179,7 @@ def test_effective_is_read_back_and_can_be_stored(pretence: Pretence, toy_artifa
         session.run(_images(4))
         effective = session.effective()
     assert effective.device == "GPU.1"
-    details = json.loads(json.dumps(effective.as_dict()))["details"]
+    details = json.loads(json.dumps(typed.table(effective)))["details"]
     assert details["read_from"] == "engine inspector"
     assert (details["gpu"], details["compute_capability"]) == ("Pretended GPU", [8, 9])
     assert (details["flavour"], details["version"]) == ("tensorrt_rtx", trt.__version__)
@@ -219,10 +220,12 @@ def test_half_precision_at_the_ends_is_converted(pretence: Pretence, toy_artifac
 def test_an_engine_is_found_again_by_the_same_options_only(
     pretence: Pretence, toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pretended_build(module: str, onnx: Path, plan: Plan, device: int | None, cache: tensorrt_cache.Cache) -> None:
+    def pretended_build(
+        module: str, onnx: Path, wanted: EngineConfig, device: int | None, cache: tensorrt_cache.Cache
+    ) -> None:
         cache.engine.mkdir(parents=True)
         (cache.engine / "engine.plan").write_bytes(b" " * 200_000)
-        facts = {"tf32_flag": plan.tf32, "network_outputs_by_type": {"FLOAT": 1}}
+        facts = {"tf32_flag": wanted.tf32, "network_outputs_by_type": {"FLOAT": 1}}
         (cache.engine / "engine.json").write_text(json.dumps(facts))
 
     monkeypatch.setattr(tensorrt_cache, "build_apart", pretended_build)
@@ -268,23 +271,23 @@ def test_a_device_that_is_not_there_is_refused(pretence: Pretence, toy_artifact:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (Options(), Plan(False, (1, 32), dynamic=True)),
-        (Options(extra={"max_batch": "8"}), Plan(False, (1, 8), dynamic=True)),
-        (Options("tf32", batches=(8, 1, 1)), Plan(True, (1, 8))),
-        (Options(batches=(2, 4), extra={"profiles": "range"}), Plan(False, (2, 4), dynamic=True)),
+        (Options(), EngineConfig(False, (1, 32), dynamic=True)),
+        (Options(extra={"max_batch": "8"}), EngineConfig(False, (1, 8), dynamic=True)),
+        (Options("tf32", batches=(8, 1, 1)), EngineConfig(True, (1, 8))),
+        (Options(batches=(2, 4), extra={"profiles": "range"}), EngineConfig(False, (2, 4), dynamic=True)),
         (
             Options(batches=(1,), extra={"optimization_level": "5", "workspace": "512"}),
-            Plan(False, (1,), optimization_level=5, workspace_mib=512),
+            EngineConfig(False, (1,), optimization_level=5, workspace_mib=512),
         ),
     ],
 )
-def test_what_an_engine_is_built_for(options: Options, expected: Plan) -> None:
-    assert plan(options) == expected
+def test_what_an_engine_is_built_for(options: Options, expected: EngineConfig) -> None:
+    assert engine_config(options) == expected
 
 
 def test_a_largest_batch_of_zero_is_refused() -> None:
     with pytest.raises(UnavailableError, match="at least 1 is needed"):
-        plan(Options(extra={"max_batch": "0"}))
+        engine_config(Options(extra={"max_batch": "0"}))
 
 
 def test_without_a_driver_the_reason_says_so() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.manifest import from_table
+from runtimes import registry
 from runtimes.base import Options, Runtime, Session, Setting
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
@@ -20,8 +21,13 @@ def _nothing(artifact: Artifact, options: Options) -> Session:
 
 
 def runtime(name: str = "ort-cpu", precisions: tuple[str, ...] = ("fp32",), **changes: Any) -> Runtime:
+    # What a runtime of that name takes, where there is one.
+    known = registry.get(name) if name in registry.names() else None
+    said = {field: getattr(known, field) for field in ("footprint", "holds_lock", "writes_cache")} if known else {}
     settings = {"gelu": Setting("erf", "which", ("erf", "tanh"))}
-    return Runtime(name, precisions=precisions, open_session=_nothing, settings=settings, **{**NATURE, **changes})
+    return Runtime(
+        name, precisions=precisions, open_session=_nothing, settings=settings, **{**NATURE, **said, **changes}
+    )
 
 
 def artifact(model: str = "vit", megabytes: int = 100, folder: Path = Path("nowhere"), **changes: Any) -> Artifact:

@@ -21,7 +21,7 @@ from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import run
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.worker.job import MODES
-from runtimes.options import Asked
+from runtimes.options import Selection
 from runtimes.records import reading, store
 from runtimes.records.blank import start
 from runtimes.records.kinds import Latency
@@ -36,7 +36,7 @@ class Fake:
     act: Callable[[Cell], dict[str, Any]] = lambda cell: {}
     plans: list[Plan] = field(default_factory=list)
     resumed: list[bool] = field(default_factory=list)
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    selection: list[tuple[Any, ...]] = field(default_factory=list)
 
     def run(self, plan: Plan, folder: Path, resume: bool, watch: Any, prove: Prove) -> Iterator[Latency]:
         assert prove is unasked
@@ -57,10 +57,10 @@ class Fake:
         watch.record(made)
         return made
 
-    def ask(self, *arguments: Any) -> Asked:
-        self.asked.append(arguments)
+    def select(self, *arguments: Any) -> Selection:
+        self.selection.append(arguments)
         names = (arguments[0] or "ort-cpu,mnn").split(",")
-        return Asked([on_paper.runtime(name) for name in names], arguments[0] is not None, arguments[1])
+        return Selection([on_paper.runtime(name) for name in names], arguments[0] is not None, arguments[1])
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "artifacts", artifacts)
     monkeypatch.setattr(run, "run", found.run)
-    monkeypatch.setattr(settings, "ask", found.ask)
+    monkeypatch.setattr(settings, "select", found.ask)
     return found
 
 
@@ -89,7 +89,7 @@ def test_the_defaults(fake: Fake) -> None:
     assert [(c.argument, c.runtime.name, c.mode, c.batch) for c in plan.cells] == [
         ("ViT_base_patch32_384", runtime, "latency", batch) for runtime in ("ort-cpu", "mnn") for batch in (1, 4, 8)
     ]
-    assert fake.asked == [(None, None, None, None, None, ())]
+    assert fake.selection == [(None, None, None, None, None, ())]
     (folder,) = Path("results").iterdir()
     assert f"records: {folder / store.RESULTS}" in result.stderr
     assert (folder / store.ENVIRONMENT).exists()
@@ -107,7 +107,7 @@ def test_each_option_reaches_the_plan(fake: Fake) -> None:
     (plan,) = fake.plans
     assert plan.effort == Policy(3, 2.0, 5, 0.02, 9.0, 1.0, 4)
     assert plan.seed == 11
-    assert fake.asked == [("openvino", "GPU", None, 3, Path("kept"), ("openvino.gelu=tanh",))]
+    assert fake.selection == [("openvino", "GPU", None, 3, Path("kept"), ("openvino.gelu=tanh",))]
     assert {c.argument for c in plan.cells} == {"ViT_base_patch32_384", "ViT_large_patch32_384"}
     one = [c for c in plan.cells if c.argument == "ViT_base_patch32_384" and c.options.threads == 1]
     assert [(c.mode, c.batch, dict(c.mode_options)) for c in one] == [
@@ -255,7 +255,7 @@ def test_a_plan_file(fake: Fake) -> None:
 )
 def test_what_is_wrong_is_said_in_a_line_before_anything_starts(fake: Fake, arguments: list[str], reason: str) -> None:
     result = bench(*arguments)
-    assert (result.exit_code, fake.plans, fake.asked) == (2, [], [])
+    assert (result.exit_code, fake.plans, fake.selection) == (2, [], [])
     assert result.output.startswith(f"error: {reason}")
     assert result.output.count("\n") == 1
 

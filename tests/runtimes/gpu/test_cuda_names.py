@@ -47,8 +47,8 @@ OBJECTS = {
 OURS = {
     "Path", "TENSORRT", "artifact", "buffer", "built", "cache", "cuda", "error", "facts", "field", "found", "gpu",
     "gpu_io", "images", "importlib", "info", "isolate", "json", "layers", "log", "np", "onnx", "options", "output",
-    "plan", "precision", "self", "stream", "tensorrt_cache", "tensorrt_engine", "tensorrt_layers", "text", "time",
-    "types",
+    "precision", "self", "stream", "tensorrt_cache", "tensorrt_engine", "tensorrt_layers", "text", "time",
+    "types", "wanted",
 }  # fmt: skip
 # In TensorRT for RTX alone, and used there alone.
 RTX_ONLY = (

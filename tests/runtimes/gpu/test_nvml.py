@@ -30,7 +30,7 @@ def fresh_library() -> Iterator[None]:
     nvml_library.api.cache_clear()
 
 
-def _read(device: str = "GPU") -> nvml.Reading:
+def _read(device: str = "GPU") -> nvml.GpuReading:
     reading = nvml.read(device)
     assert reading, nvml.missing(device)
     return reading
@@ -43,7 +43,7 @@ def _between(fake: FakeNvml, seconds: float = 2.0, **changes: Any) -> dict[str, 
         assert hasattr(fake.gpus[0], name)
         setattr(fake.gpus[0], name, value)
     after = _read()
-    return nvml.difference(before, nvml.Reading(before.time_s + seconds, after.values, after.unmeasured))
+    return nvml.difference(before, nvml.GpuReading(before.time_s + seconds, after.values, after.unmeasured))
 
 
 def test_a_quiet_gpu_is_told_in_full_and_not_disturbed(fake: FakeNvml) -> None:

@@ -15,9 +15,9 @@ from convert.artifact import Artifact
 from runtimes.base import UnavailableError
 from runtimes.tensorrt import engine as tensorrt_engine
 from runtimes.tensorrt.cache import Cache, build_job, load
-from runtimes.tensorrt.engine import Plan
+from runtimes.tensorrt.engine import EngineConfig
 
-STATIC = Plan(tf32=False, batches=(1, 4))
+STATIC = EngineConfig(tf32=False, batches=(1, 4))
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,7 @@ def test_timings_are_kept_beside_the_engine(
     monkeypatch.setattr(tensorrt_engine, "_attach_timings", spied)
     monkeypatch.setitem(sys.modules, "tensorrt", played)
     for name in ("first", "second"):
-        job = {"module": "tensorrt", "onnx": str(toy_artifact.onnx), "plan": asdict(STATIC), "device": None}
+        job = {"module": "tensorrt", "onnx": str(toy_artifact.onnx), "wanted": asdict(STATIC), "device": None}
         job |= {"engine": str(tmp_path / name), "timing": str(tmp_path / "timing")}
         assert build_job(job) == {"refusal": None}
     assert seen == [b"", (tmp_path / "timing" / "timing.cache").read_bytes()]

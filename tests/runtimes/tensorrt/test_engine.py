@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from convert.artifact import Artifact
 from runtimes.base import UnavailableError
 from runtimes.tensorrt import engine as tensorrt_engine
-from runtimes.tensorrt.engine import Plan, build
+from runtimes.tensorrt.engine import EngineConfig, build
 
-STATIC = Plan(tf32=False, batches=(1, 4))
+STATIC = EngineConfig(tf32=False, batches=(1, 4))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +113,7 @@ def test_a_network_is_built_in_the_types_of_its_file(
 
 def test_tf32_is_off_unless_it_is_asked_for(trt: Any, toy_artifact: Artifact) -> None:
     for wanted in (False, True):
-        assert build(trt, toy_artifact.onnx, Plan(tf32=wanted, batches=(1,))).facts["tf32_flag"] is wanted
+        assert build(trt, toy_artifact.onnx, EngineConfig(tf32=wanted, batches=(1,))).facts["tf32_flag"] is wanted
 
 
 @pytest.mark.filterwarnings("ignore:Use del obj")
@@ -131,12 +131,12 @@ def test_the_settings_reach_the_builder(trt: Any, toy_artifact: Artifact) -> Non
     replaced = types.ModuleType("tensorrt_rtx")
     replaced.__dict__.update({**vars(trt), "Builder": Builder})
     with pytest.raises(UnavailableError, match=r"TensorRT cannot build model.onnx: TensorRT gives no reason"):
-        build(replaced, toy_artifact.onnx, Plan(False, (1, 2, 3), optimization_level=1, workspace_mib=64))
+        build(replaced, toy_artifact.onnx, EngineConfig(False, (1, 2, 3), optimization_level=1, workspace_mib=64))
     assert seen == {"level": 1, "workspace": 64 << 20, "profiles": 3, "verbosity": trt.ProfilingVerbosity.DETAILED}
 
 
 def test_a_range_is_one_profile(trt: Any, toy_artifact: Artifact) -> None:
-    plan = Plan(tf32=False, batches=(1, 4, 8), dynamic=True)
+    plan = EngineConfig(tf32=False, batches=(1, 4, 8), dynamic=True)
     assert plan.profiles() == [(1, 8, 8)]
     assert build(trt, toy_artifact.onnx, plan).facts["profiles"] == [(1, 8, 8)]
     assert [plan.profile_of(batch) for batch in (1, 5, 8)] == [0, 0, 0]
@@ -145,7 +145,7 @@ def test_a_range_is_one_profile(trt: Any, toy_artifact: Artifact) -> None:
 
 
 def test_each_batch_has_its_profile() -> None:
-    plan = Plan(tf32=False, batches=(1, 4, 8))
+    plan = EngineConfig(tf32=False, batches=(1, 4, 8))
     assert [plan.profile_of(batch) for batch in (1, 4, 8)] == [0, 1, 2]
     with pytest.raises(UnavailableError, match="batch 1, 4, 8; batch 2 came"):
         plan.profile_of(2)

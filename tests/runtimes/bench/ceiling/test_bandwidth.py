@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,10 +41,37 @@ def test_arrays_never_take_more_than_half_the_memory(last_cache: int | None, fre
     assert 3 * bandwidth.array_bytes(last_cache, free)[0] <= free / 2
 
 
-def test_every_kernel_runs_on_all_threads() -> None:
+def test_every_kernel_has_a_speed() -> None:
     told = isolate.call("runtimes.bench.ceiling.bandwidth:run_job", {"threads": 3, "bytes": 1 << 16})
     assert set(told) == {"read", "copy", "scale", "add"}
     assert all(speed > 0 for speed in told.values())
+
+
+def test_all_threads_work_at_once_each_on_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, length = 3, 1000
+    together = threading.Barrier(threads, timeout=10)  # broken where fewer threads work
+    parts: dict[str, list[tuple[int, int]]] = {}
+
+    def seen(name: str) -> Callable[..., Any]:
+        real = getattr(np, name)
+
+        def operation(*arrays: Any, **more: Any) -> Any:
+            together.wait()
+            parts.setdefault(name, []).append((threading.get_ident(), max(np.size(array) for array in arrays)))
+            return real(*arrays, **more)
+
+        return operation
+
+    for name in ("dot", "copyto", "multiply", "add"):
+        monkeypatch.setattr(np, name, seen(name))
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(variable, "")  # what it sets is put back
+    bandwidth.run_job({"threads": threads, "bytes": 8 * length})
+    for found in parts.values():
+        repetitions = [found[start : start + threads] for start in range(0, len(found), threads)]
+        assert all(len({thread for thread, _ in one}) == threads for one in repetitions)
+        assert all(sum(size for _, size in one) == length for one in repetitions)
+    assert set(parts) == {"dot", "copyto", "multiply", "add"}
 
 
 def test_a_copy_on_a_gpu_reads_and_writes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,16 +44,16 @@ def test_operations_per_cycle_follow_the_units(machine: dict[str, Any], expected
 
 def test_the_peak_is_cores_times_clock_times_operations() -> None:
     found = peak.describe(_machine(*_AVX512))
-    assert found["gflops"] == {"fp32": 512.0, "int8": 2048.0, "bf16": 1024.0}
-    assert found["reason"] is None
+    assert found.gflops == {"fp32": 512.0, "int8": 2048.0, "bf16": 1024.0}
+    assert found.reason is None
 
 
 def test_an_unknown_clock_is_null_with_the_reason() -> None:
     found = peak.describe(_machine(*_AVX2, mhz=None))
-    assert (found["gflops"], found["clock_mhz"]) == (None, None)
-    assert found["reason"] == "the hypervisor does not tell the processor's highest clock"
+    assert (found.gflops, found.clock_mhz) == (None, None)
+    assert found.reason == "the hypervisor does not tell the processor's highest clock"
 
 
 def test_this_machine_has_one_or_a_reason() -> None:
     found = peak.describe(environment.describe()["machine"])
-    assert (found["gflops"] is None) == (found["reason"] is not None)
+    assert (found.gflops is None) == (found.reason is not None)

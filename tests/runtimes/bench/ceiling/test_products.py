@@ -11,8 +11,9 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from convert.common import isolate
+from convert.precision.table import NAMES
 from runtimes.base import UnavailableError
-from runtimes.bench.ceiling import ort_product, products
+from runtimes.bench.ceiling import libraries, products
 
 _SHAPE = (24, 64, 32)
 _PACKAGES = {"numpy": "numpy", "openvino": "openvino", "onnxruntime": "onnxruntime"}
@@ -23,7 +24,7 @@ def _job(library: str, **more: Any) -> dict[str, Any]:
     return {"library": library, **base, **more}
 
 
-@pytest.mark.parametrize("library", sorted(products._LIBRARIES))
+@pytest.mark.parametrize("library", sorted(libraries.LIBRARIES))
 def test_every_library_multiplies(library: str) -> None:
     pytest.importorskip(_PACKAGES[library], reason=f"no {library} here")
     precisions = ["fp32"] if library == "numpy" else ["fp32", "bf16", "int8"]
@@ -51,10 +52,10 @@ def test_a_variable_that_slows_a_library_down_does_not_reach_it(monkeypatch: pyt
     assert how.endswith("1 threads")
 
 
-def _rounded(to: Any) -> products.Product:
-    left, right = products._factors(_SHAPE)
+def _rounded(to: Any) -> libraries.Multiplication:
+    left, right = libraries.factors(_SHAPE)
     row = left[0].astype(to).astype(np.float32) @ right.astype(to).astype(np.float32)
-    return products.Product(lambda: None, lambda: row, products._exact(left, right), "a kernel")
+    return libraries.Multiplication(lambda: None, lambda: row, libraries.exact(left, right), "a kernel")
 
 
 def test_another_precision_than_asked_for_is_not_counted() -> None:
@@ -66,10 +67,10 @@ def test_another_precision_than_asked_for_is_not_counted() -> None:
             products.check(_rounded(kind), "fp32")
 
 
-@pytest.mark.parametrize("precision", sorted(products._ERROR))
+@pytest.mark.parametrize("precision", NAMES)
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_what_is_no_product_is_not_counted(precision: str, value: float) -> None:
-    product = products.Product(lambda: None, lambda: np.full(4, value), np.ones(4), "a kernel")
+    product = libraries.Multiplication(lambda: None, lambda: np.full(4, value), np.ones(4), "a kernel")
     with pytest.raises(UnavailableError):
         products.check(product, precision)
 
@@ -93,16 +94,16 @@ def test_short_times_still_have_three_repetitions() -> None:
 
 
 @pytest.mark.parametrize("device", ["CPU", "GPU.1"])
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16", "bf16", "int8"])
+@pytest.mark.parametrize("precision", NAMES)
 def test_the_graph_is_sound_and_computes_the_row(precision: str, device: str) -> None:
     """GPUs' graphs included, by ONNX's own evaluator: no GPU is needed to see that types and shapes fit."""
-    left, right = ort_product._as_type(products._factors(_SHAPE), precision, device)
-    model = onnx.load_model_from_string(ort_product._model(left, right))
+    left, right = libraries.typed_factors(_SHAPE, precision, device)
+    model = onnx.load_model_from_string(libraries.model(left, right))
     onnx.checker.check_model(model, full_check=True)
     assert left.dtype.name == {"int8": "uint8" if device == "CPU" else "int8"}.get(precision, right.dtype.name)
     if precision == "bf16":
         return  # the evaluator has no bfloat16
     row = ReferenceEvaluator(model).run(None, {})[0][0]
     expected = left[0].astype(np.float64) @ right.astype(np.float64)
-    product = products.Product(lambda: None, lambda: row, expected, "the evaluator")
+    product = libraries.Multiplication(lambda: None, lambda: row, expected, "the evaluator")
     products.check(product, precision)

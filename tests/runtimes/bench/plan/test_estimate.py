@@ -20,13 +20,13 @@ from runtimes.bench.schedule import parity
 from runtimes.records import store
 from runtimes.records.blank import start
 from runtimes.records.kinds import Latency, Parity
-from runtimes.system.capacity import Room
+from runtimes.system.capacity import Capacity
 from tests.runtimes.bench import on_paper
 
 MACHINE = "m"
 RECALL = parity.recall
 POLICY = Policy(processes=2, min_s=4, min_count=10, max_s=60)
-PLENTY = Room(1 << 40, 1 << 40)
+PLENTY = Capacity(1 << 40, 1 << 40)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "recall", lambda cell, blank, machine: [])
 
 
-def planned(folder: Path, *cells: Cell, free: Room = PLENTY, **options: Any) -> Plan:
+def planned(folder: Path, *cells: Cell, free: Capacity = PLENTY, **options: Any) -> Plan:
     return estimate.plan(cells, POLICY, MACHINE, folder / "run", free=free, **options)
 
 
@@ -155,8 +155,8 @@ def test_a_search_may_come_to_many_images_and_sessions_and_needs_few(tmp_path: P
     assert more == pytest.approx(3 * ((350 << 20) + 2.1 * (100 << 20)), abs=2), "each in a process of its own"
     smallest = estimate.memory_bytes(on_paper.cell())
     assert smallest < estimate.memory_bytes(many)
-    assert planned(tmp_path, many, free=Room(smallest, 1 << 40)).refused == ()
-    assert len(planned(tmp_path, many, free=Room(smallest - 1, 1 << 40)).refused) == 1
+    assert planned(tmp_path, many, free=Capacity(smallest, 1 << 40)).refused == ()
+    assert len(planned(tmp_path, many, free=Capacity(smallest - 1, 1 << 40)).refused) == 1
 
 
 def test_other_modes_take_time_for_each_point() -> None:
@@ -199,21 +199,21 @@ def test_a_model_without_a_spec_is_estimated_too() -> None:
 
 def test_what_does_not_fit_in_memory_is_refused_and_the_rest_is_planned(tmp_path: Path) -> None:
     small, large = on_paper.cell(), on_paper.cell(on_paper.artifact("large", megabytes=5000))
-    plan = planned(tmp_path, large, small, free=Room(2 << 30, 1 << 40))
+    plan = planned(tmp_path, large, small, free=Capacity(2 << 30, 1 << 40))
     assert plan.cells == (small,)
     ((cell, reason),) = plan.refused
     assert cell is large
     assert reason == "it needs about 7.4 GiB of memory, and 2.0 GiB are free here"
     assert len(plan.estimate.costs) == 1
     assert plan.estimate.memory_bytes < 1 << 30
-    assert planned(tmp_path, large, free=Room(None, 1)).refused == (), "unknown is not zero"
+    assert planned(tmp_path, large, free=Capacity(None, 1)).refused == (), "unknown is not zero"
 
 
 def test_what_runtimes_write_has_to_fit_on_the_disk_together(tmp_path: Path) -> None:
     models = [on_paper.artifact(name, 1024, tmp_path) for name in ("a", "b", "c")]
     mnn = on_paper.runtime("mnn")
     cells = [on_paper.cell(model, mnn, batch) for model in models for batch in (1, 2)]
-    plan = planned(tmp_path, *cells, on_paper.cell(models[2]), free=Room(1 << 40, 2200 << 20))
+    plan = planned(tmp_path, *cells, on_paper.cell(models[2]), free=Capacity(1 << 40, 2200 << 20))
     assert [(cell.artifact.model, cell.batch) for cell in plan.cells] == [
         ("a", 1),
         ("a", 2),

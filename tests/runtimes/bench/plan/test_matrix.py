@@ -14,7 +14,7 @@ from convert.artifact import Artifact
 from convert.common.errors import InputError
 from runtimes.base import Options
 from runtimes.bench.plan.matrix import Cell, Matrix, cells, key
-from runtimes.options import Asked
+from runtimes.options import Selection
 from tests.runtimes.bench import on_paper
 
 
@@ -30,7 +30,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def matrix(*runtimes: str, named: bool = True, **changes: Any) -> Matrix:
     found = [on_paper.runtime(name, ("fp32", "bf16") if name == "b" else ("fp32",)) for name in runtimes or ("a",)]
-    return Matrix(**{"models": ["vit"], "asked": Asked(found, named), "batches": [1], **changes})
+    return Matrix(**{"models": ["vit"], "asked": Selection(found, named), "batches": [1], **changes})
 
 
 def test_every_combination_is_a_cell_in_the_order_asked_for() -> None:
@@ -150,7 +150,7 @@ def test_a_cell_says_what_it_is_and_what_a_command_needs_to_ask_for_it() -> None
     options = Options("fp32", "GPU", 2, 3, (1, 8), "kept", {"gelu": "tanh"})
     cell = on_paper.cell(options=options, batch=8)
     assert cell.name == "vit fp32 on ort-cpu, GPU, 2 threads, batch 8"
-    assert cell.asked.arguments([cell.runtime]) == {
+    assert cell.selection.arguments([cell.runtime]) == {
         "runtime": "ort-cpu",
         "device": "GPU",
         "threads": 2,
@@ -158,7 +158,7 @@ def test_a_cell_says_what_it_is_and_what_a_command_needs_to_ask_for_it() -> None
         "cache": Path("kept"),
         "option": ["ort-cpu.gelu=tanh"],
     }
-    assert cell.asked.options(cell.runtime, "fp32", options.batches) == options
+    assert cell.selection.options(cell.runtime, "fp32", options.batches) == options
 
 
 def test_two_weights_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from convert.common.errors import InputError
 from runtimes.bench.plan import plan_file, settings
 from runtimes.bench.plan.settings import Policy, policy
-from runtimes.options import Asked
+from runtimes.options import Selection
 from tests.runtimes.bench import on_paper
 
 if sys.version_info >= (3, 11):
@@ -25,20 +25,20 @@ FILE = Path("plan.toml")
 
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def selection(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What runtimes were asked for; every one of them is there."""
     seen: list[tuple[Any, ...]] = []
 
-    def ask(*arguments: Any) -> Asked:
+    def select(*arguments: Any) -> Selection:
         seen.append(arguments)
         chosen = arguments[0]
-        return Asked([on_paper.runtime(name) for name in (chosen or "all").split(",")], chosen is not None)
+        return Selection([on_paper.runtime(name) for name in (chosen or "all").split(",")], chosen is not None)
 
-    monkeypatch.setattr(settings, "ask", ask)
+    monkeypatch.setattr(settings, "select", select)
     return seen
 
 
-def test_the_example_of_the_module(asked: list[tuple[Any, ...]]) -> None:
+def test_the_example_of_the_module(selection: list[tuple[Any, ...]]) -> None:
     assert plan_file.__doc__
     example = plan_file.__doc__.split("\n\n")
     plan = plan_file.parse("\n\n".join(example[1:4]), FILE)
@@ -46,10 +46,10 @@ def test_the_example_of_the_module(asked: list[tuple[Any, ...]]) -> None:
     one, other = plan.matrices(Path("artifacts"))
     assert (one.models, one.batches, one.threads, one.modes) == (["ViT_base_patch32_384"], (1, 8), (1, 2), ("latency",))
     assert (other.models, other.modes) == (["ViT_base_patch32_384"], ("throughput",))
-    assert [runtimes for runtimes, *_ in asked] == ["ort-cpu,openvino", "openvino"]
+    assert [runtimes for runtimes, *_ in selection] == ["ort-cpu,openvino", "openvino"]
 
 
-def test_tables_take_what_the_top_says_and_have_the_last_word(asked: list[tuple[Any, ...]]) -> None:
+def test_tables_take_what_the_top_says_and_have_the_last_word(selection: list[tuple[Any, ...]]) -> None:
     plan = plan_file.parse(
         """
         min_seconds = 2
@@ -76,7 +76,7 @@ def test_tables_take_what_the_top_says_and_have_the_last_word(asked: list[tuple[
     first, second = plan.matrices(Path("artifacts"))
     assert (first.batches, first.batches_given, first.weights, first.root) == ((4,), True, "seeded:1", Path("there"))
     assert (second.batches, second.modes, second.latency_bound_ms, second.percentile) == ((1,), ("server",), 12.5, 90)
-    assert asked == [(None, None, None, None, Path("kept"), ("mnn.gelu=tanh",))] * 2
+    assert selection == [(None, None, None, None, Path("kept"), ("mnn.gelu=tanh",))] * 2
 
 
 def test_without_a_table_the_top_is_the_matrix() -> None:
@@ -87,10 +87,10 @@ def test_without_a_table_the_top_is_the_matrix() -> None:
     assert (matrix.precisions, matrix.modes, matrix.threads) == (["fp32"], ("latency",), (None,))
 
 
-def test_devices_and_streams_are_axes_too(asked: list[tuple[Any, ...]]) -> None:
+def test_devices_and_streams_are_axes_too(selection: list[tuple[Any, ...]]) -> None:
     plan = plan_file.parse('device = ["CPU", "GPU"]\nstreams = [1, 2]\nruntime = "openvino"', FILE)
     assert len(plan.matrices(Path())) == 4
-    assert [(device, streams) for _, device, _, streams, *_ in asked] == [
+    assert [(device, streams) for _, device, _, streams, *_ in selection] == [
         ("CPU", 1),
         ("CPU", 2),
         ("GPU", 1),

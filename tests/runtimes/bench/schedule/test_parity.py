@@ -22,23 +22,23 @@ from tests.runtimes.bench.made_up import measure as run
 
 
 @pytest.fixture
-def asked() -> list[str]:
+def selection() -> list[str]:
     """The runtimes of which parity was asked for by `measure`."""
     return []
 
 
 @pytest.fixture
-def measure(asked: list[str]) -> Callable[[Plan, Path, Fake], list[Any]]:
+def measure(selection: list[str]) -> Callable[[Plan, Path, Fake], list[Any]]:
     """A run in which nothing is checked."""
 
     def prove(cells: Sequence[Cell], folder: Path) -> None:
-        asked.extend(cell.runtime.name for cell in cells)
+        selection.extend(cell.runtime.name for cell in cells)
 
     return lambda plan, folder, fake: run(plan, folder, fake, prove=prove)
 
 
 def test_a_failure_on_one_set_of_inputs_is_not_made_up_for_on_another(
-    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, asked: list[str], measure: Any
+    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, selection: list[str], measure: Any
 ) -> None:
     proven(tmp_path, toy_artifact, {"fake-a": False}, inputs="photos", batches=(1,))
     proven(tmp_path, toy_artifact, {"fake-a": True})
@@ -47,7 +47,7 @@ def test_a_failure_on_one_set_of_inputs_is_not_made_up_for_on_another(
     proven(tmp_path, toy_artifact, {"fake-a": True}, inputs="photos", batches=(1,))
     (record,) = measure(make_plan("fake-a"), tmp_path, Fake(good))
     assert record.status == "ok"
-    assert asked == [], "it is known"
+    assert selection == [], "it is known"
 
 
 @pytest.mark.parametrize(
@@ -61,20 +61,20 @@ def test_a_failure_on_one_set_of_inputs_is_not_made_up_for_on_another(
     ],
 )
 def test_a_check_of_something_else_proves_nothing(
-    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, asked: list[str], measure: Any, other: dict[str, Any]
+    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, selection: list[str], measure: Any, other: dict[str, Any]
 ) -> None:
     proven(tmp_path, toy_artifact, {"fake-a": True}, **other)
     fake = Fake(good)
     (record,) = measure(make_plan("fake-a"), tmp_path, fake)
-    assert (asked, record.status, fake.jobs) == (["fake-a"], "refused", [])
+    assert (selection, record.status, fake.jobs) == (["fake-a"], "refused", [])
 
 
 def test_parity_at_one_batch_says_nothing_of_another(
-    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, asked: list[str], measure: Any
+    make_plan: Any, tmp_path: Path, toy_artifact: Artifact, selection: list[str], measure: Any
 ) -> None:
     proven(tmp_path, toy_artifact, {"fake-a": True}, batches=(1,))
     made = measure(make_plan("fake-a", batches=(1, 2)), tmp_path, Fake(good))
-    assert asked == ["fake-a"]
+    assert selection == ["fake-a"]
     assert {(r.batch, r.status, r.reason) for r in made} == {
         (1, "ok", None),
         (2, "refused", "parity was not checked at batch 2"),
@@ -112,7 +112,7 @@ def test_what_passed_is_recalled_for_the_same_only(
 
 
 def test_a_run_takes_what_was_kept_into_its_records(
-    make_plan: Any, tmp_path: Path, elsewhere: Artifact, asked: list[str], measure: Any
+    make_plan: Any, tmp_path: Path, elsewhere: Artifact, selection: list[str], measure: Any
 ) -> None:
     plan = make_plan("fake-a")
     (cell,) = plan.cells
@@ -122,4 +122,4 @@ def test_a_run_takes_what_was_kept_into_its_records(
     made = measure(plan, tmp_path / "second", Fake(good))
     assert [record.status for record in made] == ["ok"]
     assert [record.kind for record in store.records(tmp_path / "second")] == ["parity", "latency"]
-    assert asked == []
+    assert selection == []

@@ -9,32 +9,32 @@ from click.testing import CliRunner, Result
 
 from runtimes import registry
 from runtimes.base import Options
-from runtimes.options import Asked, session_options
+from runtimes.options import Selection, session_options
 
 
-def ask(*arguments: str) -> tuple[Result, Asked | None]:
-    seen: list[Asked] = []
+def given(*arguments: str) -> tuple[Result, Selection | None]:
+    seen: list[Selection] = []
 
     @click.command()
     @session_options
-    def command(asked: Asked, out: Path | None) -> None:
-        seen.append(asked)
+    def command(selection: Selection, out: Path | None) -> None:
+        seen.append(selection)
 
     result = CliRunner().invoke(command, arguments)
     return result, seen[0] if seen else None
 
 
 def test_each_option_reaches_the_session_and_the_command_that_repeats_it() -> None:
-    result, asked = ask(
+    result, selection = given(
         *("--runtime", "openvino,paddle", "--device", "cpu", "--threads", "2", "--streams", "3", "--cache", "kept"),
         *("--option", "paddle.kernels=plain"),
     )
     assert result.exit_code == 0, result.output
-    assert asked is not None
-    openvino, paddle = asked.runtimes
-    assert asked.options(openvino, "fp32", [1, 4]) == Options("fp32", "CPU", 2, 3, (1, 4), "kept", {})
-    assert asked.options(paddle, "fp32").extra == {"kernels": "plain"}
-    assert asked.arguments([paddle]) == {
+    assert selection is not None
+    openvino, paddle = selection.runtimes
+    assert selection.options(openvino, "fp32", [1, 4]) == Options("fp32", "CPU", 2, 3, (1, 4), "kept", {})
+    assert selection.options(paddle, "fp32").extra == {"kernels": "plain"}
+    assert selection.arguments([paddle]) == {
         "runtime": "paddle",
         "device": "CPU",
         "threads": 2,
@@ -42,19 +42,19 @@ def test_each_option_reaches_the_session_and_the_command_that_repeats_it() -> No
         "cache": Path("kept"),
         "option": ["paddle.kernels=plain"],
     }
-    assert asked.arguments([openvino])["option"] == []
+    assert selection.arguments([openvino])["option"] == []
 
 
 def test_without_options_each_runtime_has_its_own_device() -> None:
     gpu = registry.get("ort-cuda")
-    asked = Asked([gpu, registry.get("paddle")], named=False)
-    assert [asked.options(runtime, "fp32").device for runtime in asked.runtimes] == ["GPU", "CPU"]
+    selection = Selection([gpu, registry.get("paddle")], named=False)
+    assert [selection.options(runtime, "fp32").device for runtime in selection.runtimes] == ["GPU", "CPU"]
 
 
 def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() -> None:
     runtimes = [registry.get("paddle"), registry.get("ort-cuda")]
-    assert [r.name for r in Asked(runtimes, named=False).having("tf32")] == ["ort-cuda"]
-    assert Asked(runtimes, named=True).having("tf32") == runtimes
+    assert [r.name for r in Selection(runtimes, named=False).having("tf32")] == ["ort-cuda"]
+    assert Selection(runtimes, named=True).having("tf32") == runtimes
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() 
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(arguments: list[str], reason: str) -> None:
-    result, asked = ask(*arguments)
-    assert (result.exit_code, asked) == (2, None)
+    result, selection = given(*arguments)
+    assert (result.exit_code, selection) == (2, None)
     assert reason in result.output
     assert result.output.count("\n") == 1
 
@@ -82,7 +82,7 @@ def test_the_command_keeps_its_own_options(monkeypatch: pytest.MonkeyPatch) -> N
     @click.command()
     @session_options
     @click.option("--batch")
-    def command(asked: Asked, out: Path | None, batch: str) -> None:
+    def command(selection: Selection, out: Path | None, batch: str) -> None:
         """What it does."""
         seen.update(out=out, batch=batch)
 

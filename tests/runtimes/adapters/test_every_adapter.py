@@ -14,7 +14,7 @@ from convert.common import isolate
 from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from runtimes import registry
-from runtimes.base import Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision
+from runtimes.base import Effective, Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision
 from runtimes.infer import Pass, infer
 from tests.vit_numpy import forward
 
@@ -55,7 +55,7 @@ def test_an_adapter(toy_artifact: Artifact, images: np.ndarray, expected: np.nda
         assert other.shape == (2, 7)
         np.testing.assert_array_equal(first, kept)  # an array of the caller's own
         effective = session.effective()
-        assert discrepancy(name, effective.as_dict(), Options(device=runtime.default_device)) is None
+        assert discrepancy(name, effective, Options(device=runtime.default_device)) is None
         assert effective.details["threads"] == 1
         np.testing.assert_array_equal(session.run(images), first)
 
@@ -142,8 +142,8 @@ def test_what_must_be_set_before_the_process_starts_is_asked_for(
     ],
 )
 def test_a_gpu_label_never_carries_a_cpu_number(ran: str, asked: str, reason: str | None) -> None:
-    assert discrepancy("x", {"precision": "fp32", "device": ran}, Options(device=asked)) == reason
-    lower = {"precision": "bf16", "device": ran}
+    assert discrepancy("x", Effective("fp32", ran), Options(device=asked)) == reason
+    lower = Effective("bf16", ran)
     assert discrepancy("x", lower, Options(device=asked)) == "x computed in bf16 instead of fp32"
 
 
@@ -175,7 +175,7 @@ def test_openvino_computes_in_bf16_unless_it_is_told_not_to(
 ) -> None:
     import openvino
 
-    from runtimes.adapters.openvino import _HINTS
+    from runtimes.adapters.openvino import HINTS
 
     core = openvino.Core()
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -184,7 +184,7 @@ def test_openvino_computes_in_bf16_unless_it_is_told_not_to(
     assert untold.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     with registry.get("openvino").open(toy_artifact, Options()) as session:
         assert session.effective().details["layers_by_precision"].keys() <= {"f32", "i32"}
-    monkeypatch.setitem(_HINTS, "fp32", "bf16")
+    monkeypatch.setitem(HINTS, "fp32", "bf16")
     with registry.get("openvino").open(toy_artifact, Options()) as session:
         assert session.effective().precision == "bf16", "the read-back must see what the hint prevents"
 
@@ -205,7 +205,7 @@ def test_no_layer_is_no_precision() -> None:
 def test_infer_gives_each_pass_in_its_order(toy_artifact: Artifact, images: np.ndarray, expected: np.ndarray) -> None:
     passes = [Pass(1, range(5)), Pass(4, range(5)), Pass(2, [4, 3, 2, 1, 0])]
     found, effective = infer(toy_artifact, "ort-cpu", Options(), images, passes)
-    assert effective["precision"] == "fp32"
+    assert effective.precision == "fp32"
     for logits, one in zip(found, passes, strict=True):
         np.testing.assert_allclose(logits, expected[list(one.order)], atol=2e-5 * np.abs(expected).max())
 

@@ -9,32 +9,34 @@ from typing import Any
 
 import pytest
 
+from convert.common import typed
+from runtimes.records.parts import Disturbance, Frequency
 from runtimes.system import disturbance
-from runtimes.system.disturbance import Reading, difference, disturbed, read
+from runtimes.system.disturbance import Counters, difference, disturbed, read
 
-BEFORE = Reading(clock_s=10, busy_s=100, steal_s=1, own_s=5, cores=4, counts={"throttled_count": 3}, pressure_s=7)
+BEFORE = Counters(clock_s=10, busy_s=100, steal_s=1, own_s=5, cores=4, counts={"throttled_count": 3}, pressure_s=7)
 
 
-def after(**changes: Any) -> Reading:
+def after(**changes: Any) -> Counters:
     # In 2 s on 4 cores 8 s could be computed: 5 were, 3 of them by us.
     return replace(BEFORE, clock_s=12, busy_s=105, own_s=8, **changes)
 
 
 def test_by_hand() -> None:
     found = difference(BEFORE, after(steal_s=1.4, counts={"throttled_count": 5}, pressure_s=7.5))
-    assert found["foreign_load"] == pytest.approx(0.25)
-    assert found["own_load"] == pytest.approx(0.375)
-    assert found["steal"] == pytest.approx(0.05)
-    assert found["pressure"] == pytest.approx(0.25)
-    assert found["throttled_count"] == 2
-    assert difference(BEFORE, replace(after(), busy_s=102.99))["foreign_load"] == 0, "ticks are coarse"
+    assert found.foreign_load == pytest.approx(0.25)
+    assert found.own_load == pytest.approx(0.375)
+    assert found.steal == pytest.approx(0.05)
+    assert found.pressure == pytest.approx(0.25)
+    assert found.throttled_count == 2
+    assert difference(BEFORE, replace(after(), busy_s=102.99)).foreign_load == 0, "ticks are coarse"
 
 
 def test_what_cannot_be_measured_is_null_with_a_reason() -> None:
     short = difference(BEFORE, replace(after(), clock_s=10.5))
     for name in ("foreign_load", "own_load", "steal", "pressure"):
-        assert short[name] is None
-        assert "less than 1 s" in short["unmeasured"][name]
+        assert getattr(short, name) is None
+        assert "less than 1 s" in short.unmeasured[name]
 
 
 def test_every_null_of_this_machine_has_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -42,9 +44,9 @@ def test_every_null_of_this_machine_has_a_reason(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(disturbance, "_PRESSURE", tmp_path / "absent")
     first = read()
     found = difference(first, replace(read(), clock_s=first.clock_s + 2))
-    nulls = {name for name, value in found.items() if value is None} - {"gpu"}
+    nulls = {name for name, value in typed.table(found).items() if value is None} - {"gpu", "slowdown"}
     assert {"pressure", "frequency_mhz", "throttled_count"} <= nulls
-    assert nulls == set(found["unmeasured"])
+    assert nulls == set(found.unmeasured)
 
 
 def test_clocks_and_throttling_and_pressure_come_from_the_systems_files(
@@ -61,7 +63,7 @@ def test_clocks_and_throttling_and_pressure_come_from_the_systems_files(
     reading = read()
     assert sorted(reading.frequency_mhz) == [2000, 3000]
     assert (reading.counts["throttled_count"], reading.pressure_s) == (7, 2.5)
-    assert difference(reading, reading)["frequency_mhz"] == {"min": 2000, "median": 3000}
+    assert difference(reading, reading).frequency_mhz == Frequency(min=2000, median=3000)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_clocks_and_throttling_and_pressure_come_from_the_systems_files(
     ],
 )
 def test_the_sentence(found: dict[str, Any], sentence: str | None) -> None:
-    said = disturbed(found)
+    said = disturbed(Disturbance(**found))
     assert said == sentence or (said or "").endswith(sentence or "never")
 
 
@@ -94,7 +96,14 @@ def test_another_process_is_noticed_and_ones_own_work_is_not() -> None:
         burner.kill()
         burner.wait()
     # Two busy processes on the cores that are ours: the other one has at most its share, and a good part of it.
-    assert found["foreign_load"] > 0.5 * min(1 / before.cores, 0.5)
+    assert found.foreign_load is not None
+    assert found.foreign_load > 0.5 * min(1 / before.cores, 0.5)
     assert read().own_s - before.own_s >= 1, "what this process did is told apart"
     if 1 / before.cores >= 0.5:
         assert "of the processor meanwhile" in str(disturbed(found))
+
+
+def test_children_that_ended_are_ones_own() -> None:
+    before = read()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 1.1: pass"], check=True)
+    assert read().own_s - before.own_s >= 1
