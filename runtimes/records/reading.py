@@ -31,7 +31,8 @@ def from_table(table: Mapping[str, Any]) -> Record:
 
 def to_table(record: Record) -> dict[str, Any]:
     """A record as JSON types, as it is stored."""
-    table: dict[str, Any] = typed.table(record)
+    # Made anew: msgspec leaves a null that was not in the file out of what it reads, and then out of what it writes.
+    table: dict[str, Any] = typed.table(dataclasses.replace(record))
     return {name: value for name, value in table.items() if name not in _LATER or value is not None}
 
 

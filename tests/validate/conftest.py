@@ -26,10 +26,11 @@ from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.options import Selection
 from validate.accuracy import __main__ as command
-from validate.accuracy import passes, worker
-from validate.accuracy.cells import Cell, Settings, make
-from validate.accuracy.passes import Listener, Run
+from validate.accuracy.evaluation import Evaluation, Settings, make
+from validate.accuracy.feeding import passes, worker
+from validate.accuracy.feeding.passes import Listener, Measurement
 from validate.datasets import load
+from validate.datasets.options import SetOptions
 from validate.parity import reference
 from validate.parity.check import Case
 
@@ -221,27 +222,27 @@ def run(
 @pytest.fixture
 def make_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Any, worker_threads: None
-) -> Callable[..., Run]:
-    """A cell of a runtime on a folder of images, about to run."""
+) -> Callable[..., Measurement]:
+    """An evaluation of a runtime on a folder of images, about to run."""
     runtimes: dict[str, Runtime] = {}
     monkeypatch.setattr(registry, "get", runtimes.__getitem__)
 
-    def made(folder: Path, runtime: Runtime, batch: int, **changes: Any) -> Run:
+    def made(folder: Path, runtime: Runtime, batch: int, **changes: Any) -> Measurement:
         runtimes[runtime.name] = runtime
-        settings = Settings(Selection([runtime], True), {"images": folder}, batch=batch, **changes)
-        cell: Cell = make(make_artifact(), "fake", runtime, "fp32", load(folder), settings)
-        return Run(cell, tmp_path / f"{runtime.name}.top5", cell.key(settings), resume=True)
+        settings = Settings(Selection([runtime], True), SetOptions(folder), batch=batch, **changes)
+        evaluation: Evaluation = make(make_artifact(), "fake", runtime, "fp32", load(folder), settings)
+        return Measurement(evaluation, tmp_path / f"{runtime.name}.top5", evaluation.key(settings), resume=True)
 
     return made
 
 
 @pytest.fixture
 def go() -> Callable[..., list[str]]:
-    """Take cells through their set. Returns what came of each image, a letter each, for each cell."""
+    """Take evaluations through their set. Returns what came of each image, a letter each, for each evaluation."""
 
-    def made(*runs: Run, allowed: int = 0, caches: Any = None, **heard: Any) -> list[str]:
+    def made(*runs: Measurement, allowed: int = 0, caches: Any = None, **heard: Any) -> list[str]:
         passes.go(runs, allowed, caches or {}, Listener(**heard))
-        return [run.ranked.outcomes(run.cell.dataset.labels) if run.ranked else "" for run in runs]
+        return [run.ranked.outcomes(run.evaluation.dataset.labels) if run.ranked else "" for run in runs]
 
     return made
 

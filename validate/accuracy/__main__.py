@@ -1,4 +1,4 @@
-"""`python -m validate.accuracy`: the command line around the cells."""
+"""`python -m validate.accuracy`: the command line around the evaluations."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from convert.common.errors import CheckFailed, InputError
 from convert.precision.recipe import INT8
 from runtimes.options import Selection, precisions, resume_option, session_options
 from runtimes.records import store
-from runtimes.records.store import Record
-from validate.accuracy import beside, overlap, preprocessing, run
-from validate.accuracy.cells import KEEP, REFERENCE, REFERENCE_PRECISION, Cell, Settings, make
+from runtimes.records.kinds import Accuracy
+from runtimes.records.reading import to_table
+from validate.accuracy import calibration_overlap, preprocessing, run, tables
 from validate.accuracy.console import Reporter
+from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, make
 from validate.accuracy.verdict import below
-from validate.datasets.options import dataset_options
+from validate.datasets.options import SetOptions, set_options
 
 _EPILOG = """\b
 Examples:
@@ -32,7 +33,7 @@ or the usage is wrong, or a runtime asked for by name is not available.
 
 
 @click.command(epilog=_EPILOG)
-@dataset_options
+@set_options
 @cli.model_options
 @session_options
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Images in one inference.")
@@ -64,11 +65,7 @@ def main(
     root: Path,
     as_json: bool,
     selection: Selection,
-    images: Path,
-    ground_truth: Path | None,
-    synsets: Path | None,
-    images_root: Path | None,
-    limit: int | None,
+    labelled: SetOptions,
     batch: int,
     max_unreadable: int,
     keep: str,
@@ -86,29 +83,28 @@ def main(
     results folder; the classes, their confusion and the images on which runtimes disagree are CSV files beside it.
     """
     report = Reporter()
-    source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
-    settings = Settings(selection, source, weights, batch, max_unreadable, keep, override)
+    settings = Settings(selection, labelled, weights, batch, max_unreadable, keep, override)
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
-    settings.dataset(None)
+    labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
-    cells = _cells(models, root, precision, settings, report)
-    place = run.Place(folder, resume, cache_images, together)
-    records: list[Record] = []
+    evaluations = _evaluations(models, root, precision, settings, report)
+    storage = run.Storage(folder, resume, cache_images, together)
+    records: list[Accuracy] = []
     try:
-        for record in run.measure(cells, settings, place, report):
+        for record in run.measure(evaluations, settings, storage, report):
             records.append(record)
     finally:
         if records:
             report.table(records)
             report.say(f"records: {folder / store.RESULTS}")
-            for line in beside.write(cells[: len(records)], records, folder):
+            for line in tables.write_all(evaluations[: len(records)], records, folder):
                 report.say(line)
     if as_json:
-        click.echo(json.dumps({"records": records}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"records": [to_table(record) for record in records]}, indent=2, ensure_ascii=False))
     _finish(records, named=selection.named)
 
 
-def _cells(models: str, root: Path, precision: str, settings: Settings, report: Reporter) -> list[Cell]:
+def _evaluations(models: str, root: Path, precision: str, settings: Settings, report: Reporter) -> list[Evaluation]:
     """Every model, precision and runtime, in the order of their records; models are converted where they must be.
 
     The reference comes first, in its precision first: the others are held against it.
@@ -120,9 +116,9 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
         for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
-    datasets = {n: settings.dataset(n) for n in {a.classes for _, a in artifacts.values()}}
-    overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))
-    cells = [
+    datasets = {n: settings.labelled.load(n) for n in {a.classes for _, a in artifacts.values()}}
+    calibration_overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))
+    evaluations = [
         make(artifact, argument, runtime, name, datasets[artifact.classes], settings)
         for model in dict.fromkeys(model for model, _ in artifacts)
         for name in selection
@@ -133,27 +129,29 @@ def _cells(models: str, root: Path, precision: str, settings: Settings, report: 
         if warning:
             report.say(warning, style="bold red")
     for warning in dict.fromkeys(
-        f"{cell.artifact.model}: WARNING: {text}" for cell in cells if (text := cell.preprocessing.warning())
+        f"{evaluation.artifact.model}: WARNING: {text}"
+        for evaluation in evaluations
+        if (text := evaluation.preprocessing.warning())
     ):
         report.say(warning, style="bold red")
-    return cells
+    return evaluations
 
 
-def _finish(records: list[Record], named: bool) -> None:
+def _finish(records: list[Accuracy], named: bool) -> None:
     """End with the exit status that the records call for."""
-    bad = [_verdict(record) for record in records if record["passed"] is False or record["status"] == "failed"]
+    bad = [_verdict(record) for record in records if record.passed is False or record.status == "failed"]
     if bad:
         raise CheckFailed(f"accuracy: {'; '.join(bad[:3])}{f'; and {len(bad) - 3} more' if len(bad) > 3 else ''}")
-    refused = [_verdict(record) for record in records if record["status"] == "refused"]
+    refused = [_verdict(record) for record in records if record.status == "refused"]
     if refused and (named or len(refused) == len(records)):
         raise InputError("; ".join(refused))
 
 
-def _verdict(record: Record) -> str:
-    title = f"{record['model']} {record['precision']} on {record['runtime']}"
-    if record["status"] != "ok":
-        return f"{title} {record['status']}: {record['reason']}"
-    advice = "; python -m validate.search finds what to keep in FP32" if record["precision"] == INT8 else ""
+def _verdict(record: Accuracy) -> str:
+    title = f"{record.model} {record.precision} on {record.runtime}"
+    if record.status != "ok":
+        return f"{title} {record.status}: {record.reason}"
+    advice = "; python -m validate.search finds what to keep in FP32" if record.precision == INT8 else ""
     return f"{title} {below(record)}{advice}"
 
 

@@ -12,12 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from runtimes.records.store import Record
+from runtimes.records.kinds import Accuracy
+from runtimes.records.parts import Interval
 
 PLAIN_EVERY_S = 10.0  # between two lines of progress where standard error is no terminal
 _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "-"}
 
-# Takes a cell's title and the number of its images that are done.
+# Takes an evaluation's title and the number of its images that are done.
 Progressing = Callable[[str, int], None]
 
 
@@ -41,7 +42,7 @@ class Reporter:
 
     @contextmanager
     def progress(self, titles: list[str], total: int) -> Iterator[Progressing]:
-        """Follow cells that go together over `total` images each."""
+        """Follow evaluations that go together over `total` images each."""
         if not self.console.is_terminal:
             yield _plain(self.say, total)
             return
@@ -56,7 +57,7 @@ class Reporter:
             tasks = {title: bar.add_task(title, total=total) for title in titles}
             yield lambda title, done: bar.update(tasks[title], completed=done)
 
-    def table(self, records: list[Record]) -> None:
+    def table(self, records: list[Accuracy]) -> None:
         """The records, a line each."""
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("model", "runtime", "top-1 [95 %]", "top-5 [95 %]", "images", "Paddle's", "p", "verdict"):
@@ -66,20 +67,20 @@ class Reporter:
         self.console.print(table)
 
 
-def _row(record: Record) -> list[str]:
-    about = ["subset"] * bool(record["subset"]) + [f"{record['unreadable']} unreadable"] * bool(record["unreadable"])
-    images = f"{record['images']} ({'; '.join(about)})" if about else str(record["images"])
-    verdict = record["status"] if record["status"] != "ok" else _VERDICTS[record["passed"]]
-    if record["preprocessing_is_models"] is False:
+def _row(record: Accuracy) -> list[str]:
+    about = ["subset"] * bool(record.subset) + [f"{record.unreadable} unreadable"] * bool(record.unreadable)
+    images = f"{record.images} ({'; '.join(about)})" if about else str(record.images)
+    verdict = record.status if record.status != "ok" else _VERDICTS[record.passed]
+    if record.preprocessing_is_models is False:
         verdict += "; not the model's preprocessing"
     return [
-        record["model"],
-        f"{record['runtime']} {record['precision']}",
-        _interval(record, "top1"),
-        _interval(record, "top5"),
+        record.model,
+        f"{record.runtime} {record.precision}",
+        _fraction(record.top1, record.top1_ci95),
+        _fraction(record.top5, record.top5_ci95),
         images,
-        _number(record["reference_top1"]),
-        _number(record["mcnemar_p"]),
+        _number(record.reference_top1),
+        _number(record.mcnemar_p),
         verdict,
     ]
 
@@ -103,12 +104,8 @@ def _plain(say: Callable[[str], None], total: int) -> Progressing:
     return update
 
 
-def _interval(record: Record, name: str) -> str:
-    value, interval = record[name], record[f"{name}_ci95"]
-    if value is None or interval is None:
-        return "-"
-    low, high = interval
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+def _fraction(value: float | None, interval: Interval | None) -> str:
+    return "-" if value is None or interval is None else "{:.4f} [{:.4f}, {:.4f}]".format(value, *interval)
 
 
 def _number(value: float | None) -> str:

@@ -1,23 +1,23 @@
-"""From cells to records: what is already there, which cells go through the set together, and the files beside them."""
+"""From evaluations to records: which are there already, which go through the set together, and what comes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from convert.families.spec import Preprocessing
 from runtimes.records import store
-from runtimes.records.store import Record
+from runtimes.records.kinds import Accuracy
 from runtimes.system import environment
-from validate.accuracy import passes
-from validate.accuracy.cells import FOLDER, Cell, Settings, blank, images_key, stored
 from validate.accuracy.console import Reporter
-from validate.accuracy.crops import CropCache
-from validate.accuracy.passes import Listener, Run
-from validate.accuracy.ranked import file_name
+from validate.accuracy.evaluation import FOLDER, Evaluation, Settings, blank, images_key, stored
+from validate.accuracy.feeding import passes
+from validate.accuracy.feeding.crop_cache import CropCache
+from validate.accuracy.feeding.passes import Listener, Measurement
+from validate.accuracy.top5_file import file_name
 from validate.accuracy.verdict import compare, counted
 
 # What a loaded model takes: the file, and once more as the runtime packs it, with room for what it does while loading;
@@ -27,10 +27,10 @@ MEMORY_PER_PROCESS = 512 << 20
 
 
 @dataclass(frozen=True)
-class Place:
+class Storage:
     """Where results go and what is taken from earlier ones. cache: the folder of decoded images, None to keep none.
 
-    together: cells in one pass at most; None takes as many as fit into memory.
+    together: evaluations in one pass at most; None takes as many as fit into memory.
     """
 
     folder: Path
@@ -39,97 +39,105 @@ class Place:
     together: int | None = None
 
 
-def measure(cells: Sequence[Cell], settings: Settings, place: Place, report: Reporter) -> Iterator[Record]:
-    """Yield a record for each cell, in their order, stored as it is made.
+def measure(
+    evaluations: Sequence[Evaluation], settings: Settings, storage: Storage, report: Reporter
+) -> Iterator[Accuracy]:
+    """Yield a record for each evaluation, in their order, stored as it is made.
 
-    With `resume` a cell that has a good record is not run again; its record is held against a reference that came
-    later. One that was interrupted goes on with the images that it lacks.
+    With `resume` an evaluation that has a good record is not run again; its record is held against a reference that
+    came later. One that was interrupted goes on with the images that it lacks.
     """
-    folder = place.folder
-    earlier = store.read(folder) if place.resume and (folder / store.RESULTS).exists() else []
-    known = {id(cell): found for cell in cells if (found := stored(cell, settings, earlier))}
-    runs = [_prepare(cell, settings, place) for cell in cells if id(cell) not in known]
-    packs = list(together(runs, place.together))
-    done: dict[int, Run] = {}
-    for cell in cells:
-        if record := known.get(id(cell)):
-            report.say(f"{cell.title}: already in {folder}")
-            new = compare(record, earlier, cell, settings) if record["reference_top1"] is None else record
+    folder = storage.folder
+    resumed = storage.resume and (folder / store.RESULTS).exists()
+    earlier = [one for one in store.records(folder) if isinstance(one, Accuracy)] if resumed else []
+    known = {id(one): found for one in evaluations if (found := stored(one, settings, earlier))}
+    waiting = [_prepare(one, settings, storage) for one in evaluations if id(one) not in known]
+    passes_left = list(together(waiting, storage.together))
+    done: dict[int, Measurement] = {}
+    for evaluation in evaluations:
+        if record := known.get(id(evaluation)):
+            report.say(f"{evaluation.title}: already in {folder}")
+            new = compare(record, earlier, evaluation, settings) if record.reference_top1 is None else record
             if new == record:
                 yield record
                 continue
         else:
-            if id(cell) not in done:
-                pack = packs.pop(0)
-                _go(pack, settings, place, report)
-                done |= {id(run.cell): run for run in pack}
-            new = _record(done[id(cell)], settings, folder, earlier)
+            if id(evaluation) not in done:
+                measurements = passes_left.pop(0)
+                _go(measurements, settings, storage, report)
+                done |= {id(one.evaluation): one for one in measurements}
+            new = _record(done[id(evaluation)], settings, earlier)
         environment.save(folder)
-        store.append(folder, new)
+        store.add(folder, new)
         earlier.append(new)
         yield new
 
 
-def together(runs: Sequence[Run], limit: int | None) -> Iterator[list[Run]]:
-    """Cut the cells into passes, in their order: as many in one as `limit` says, or as fit into memory."""
-    room = 0.8 * psutil.virtual_memory().available
-    pack: list[Run] = []
+def together(measurements: Sequence[Measurement], limit: int | None) -> Iterator[list[Measurement]]:
+    """Cut the evaluations into passes, in their order: as many in one as `limit` says, or as fit into memory."""
+    memory = 0.8 * psutil.virtual_memory().available
+    group: list[Measurement] = []
     taken = 0.0
-    for run in runs:
-        size = sum(entry.bytes for entry in run.cell.artifact.manifest.files.values())
+    for one in measurements:
+        size = sum(entry.bytes for entry in one.evaluation.artifact.manifest.files.values())
         needed = MEMORY_PER_BYTE * size + MEMORY_PER_PROCESS
-        if pack and (len(pack) >= limit if limit else taken + needed > room):
-            yield pack
-            pack, taken = [], 0.0
-        pack.append(run)
+        if group and (len(group) >= limit if limit else taken + needed > memory):
+            yield group
+            group, taken = [], 0.0
+        group.append(one)
         taken += needed
-    if pack:
-        yield pack
+    if group:
+        yield group
 
 
-def _prepare(cell: Cell, settings: Settings, place: Place) -> Run:
-    key = cell.key(settings)
-    name = file_name(cell.artifact.model, cell.precision, cell.runtime.name, key)
-    return Run(cell, place.folder / FOLDER / name, key, place.resume)
+def _prepare(evaluation: Evaluation, settings: Settings, storage: Storage) -> Measurement:
+    key = evaluation.key(settings)
+    name = file_name(evaluation.artifact.model, evaluation.precision, evaluation.runtime.name, key)
+    return Measurement(evaluation, storage.folder / FOLDER / name, key, storage.resume)
 
 
-def _go(pack: list[Run], settings: Settings, place: Place, report: Reporter) -> None:
-    dataset = pack[0].cell.dataset
+def _go(measurements: list[Measurement], settings: Settings, storage: Storage, report: Reporter) -> None:
+    dataset = measurements[0].evaluation.dataset
 
-    def opened(run: Run) -> None:
-        if earlier := int(run.known.sum()):
-            report.say(f"{run.cell.title}: {earlier} of {len(dataset.labels)} images are already in {place.folder}")
+    def opened(one: Measurement) -> None:
+        if earlier := int(one.known.sum()):
+            count = f"{earlier} of {len(dataset.labels)} images are already in {storage.folder}"
+            report.say(f"{one.evaluation.title}: {count}")
 
-    def ended(run: Run, log: str) -> None:
-        report.say(f"{run.cell.title}: {run.status}: {run.reason}", style="bold red")
+    def ended(one: Measurement, log: str) -> None:
+        report.say(f"{one.evaluation.title}: {one.status}: {one.reason}", style="bold red")
         if log:
             report.say(log)
 
-    caches: dict[Preprocessing, CropCache] = {}
-    try:
-        if place.cache:
-            for one in {run.preprocessing for run in pack}:
-                caches[one] = CropCache(place.cache, images_key(dataset), len(dataset.labels), one)
-        with report.progress([run.cell.title for run in pack], len(dataset.labels)) as progress:
-            listener = Listener(
-                opened=opened,
-                progress=lambda run: progress(run.cell.title, run.done),
-                unreadable=lambda error: report.say(f"left out: {error}", style="yellow"),
-                ended=ended,
-            )
-            passes.go(pack, settings.max_unreadable, caches, listener)
-    finally:
-        for cache in caches.values():
-            cache.close()
+    with ExitStack() as stack:
+        caches = {
+            used: stack.enter_context(closing(CropCache(storage.cache, images_key(dataset), len(dataset.labels), used)))
+            for used in {one.preprocessing for one in measurements}
+            if storage.cache
+        }
+        titles = [one.evaluation.title for one in measurements]
+        progress = stack.enter_context(report.progress(titles, len(dataset.labels)))
+        listener = Listener(
+            opened=opened,
+            progress=lambda one: progress(one.evaluation.title, one.done),
+            unreadable=lambda error: report.say(f"left out: {error}", style="yellow"),
+            ended=ended,
+        )
+        passes.go(measurements, settings.max_unreadable, caches, listener)
 
 
-def _record(run: Run, settings: Settings, folder: Path, earlier: list[Record]) -> Record:
-    cell = run.cell
-    record = blank(cell, settings) | {"effective": run.effective, "status": run.status, "reason": run.reason}
-    if run.status != "ok" or run.ranked is None:
+def _record(measurement: Measurement, settings: Settings, earlier: list[Accuracy]) -> Accuracy:
+    evaluation = measurement.evaluation
+    record = replace(
+        blank(evaluation, settings),
+        effective=measurement.effective,
+        status=measurement.status,
+        reason=measurement.reason,
+    )
+    if measurement.status != "ok" or measurement.ranked is None:
         return record
-    outcomes = run.ranked.outcomes(cell.dataset.labels)
-    names = [cell.dataset.names[position] for position in sorted(run.unreadable)]
-    record = counted(cell, record, outcomes, names)
-    record["ranked"] = f"{FOLDER}/{run.file.name}" if record["images"] else None
-    return compare(record, earlier, cell, settings)
+    outcomes = measurement.ranked.outcomes(evaluation.dataset.labels)
+    names = [evaluation.dataset.names[position] for position in sorted(measurement.unreadable)]
+    record = counted(evaluation, record, outcomes, names)
+    record = replace(record, ranked=f"{FOLDER}/{measurement.file.name}" if record.images else None)
+    return compare(record, earlier, evaluation, settings)

@@ -1,17 +1,56 @@
-"""CSV files beside the results: each class, what the worst classes are taken for, where the runtimes disagree."""
+"""CSV files that go with the results: each class, what the worst classes are taken for, where the runtimes disagree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from validate.accuracy.ranked import NONE, Ranked
+from convert.common.files import sha256_json
+from runtimes.records.kinds import Accuracy
+from validate.accuracy import top5_file
+from validate.accuracy.evaluation import FOLDER, Evaluation, subject
+from validate.accuracy.top5_file import NONE, Ranked
 from validate.datasets import LabelledSet
 
 WORST = 20  # classes whose confusion is written
+
+
+def write_all(evaluations: Sequence[Evaluation], records: Sequence[Accuracy], folder: Path) -> list[str]:
+    """Write each evaluation's classes and confusion, and for each model where its runtimes disagree.
+
+    folder: of the results. Returns lines for the user: which files there are, and what is missing in them.
+    """
+    lines: list[str] = []
+    groups: dict[str, list[tuple[Evaluation, Accuracy, Ranked]]] = {}
+    for evaluation, record in zip(evaluations, records, strict=True):
+        if not record.outcomes or not record.images:
+            continue
+        dataset = evaluation.dataset
+        file = folder / (record.ranked or "")
+        ranked = top5_file.load(file, len(dataset.labels), evaluation.artifact.classes) if record.ranked else None
+        if ranked is None:
+            lines.append(f"{evaluation.title}: no tables, its answers to each image are not in {folder} any more")
+            continue
+        labels = np.array(dataset.labels)
+        write(classes(ranked, labels), file.with_suffix(".classes.csv"))
+        write(confusion(ranked, labels), file.with_suffix(".confusion.csv"))
+        groups.setdefault(sha256_json(subject(record))[:12], []).append((evaluation, record, ranked))
+    if groups:
+        lines.append(f"each class, and what the worst are taken for: {folder / FOLDER}/*.classes.csv, *.confusion.csv")
+    for key, group in groups.items():
+        if len(group) < 2:
+            continue
+        by_runtime = {f"{record.runtime} {record.precision}": ranked for _, record, ranked in group}
+        evaluation, record, _ = group[0]
+        frame = disagreements(by_runtime, evaluation.dataset)
+        file = folder / FOLDER / f"{record.model}.{key}.disagreements.csv"
+        write(frame, file)
+        what = f"{len(frame)} images on which not all runtimes agree" if len(frame) else "all runtimes agree"
+        lines.append(f"{record.model}: {what}: {file}")
+    return lines
 
 
 def classes(ranked: Ranked, labels: np.ndarray) -> pd.DataFrame:

@@ -15,17 +15,17 @@ from rich.table import Table
 from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
+from convert.common import typed
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.progress import bar
-from convert.families.base import ModelSpec
-from convert.images import inputs as input_sets
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
 from runtimes.options import Selection, precisions, session_options
-from validate.bisect import align, graph, paddle_taps, places, program
-from validate.bisect.search import Found, Row, Say, Search
-from validate.bisect.taps import Taps
+from validate.bisect import alignment, locations, onnx_graph, paddle_activations, paddle_program
+from validate.bisect.bisection import Bisection, BisectionResult, JudgedTensor, Say
+from validate.bisect.onnx_activations import OnnxActivations
+from validate.parity.inputs import InputOptions, input_options
 
 _PADDLE = "paddle"
 
@@ -37,7 +37,7 @@ def bisect(
     inputs: Inputs,
     onnx: Path | None,
     say: Say,
-) -> Found:
+) -> BisectionResult:
     """Hold an ONNX model's tensors on a runtime against the artifact's Paddle program, until one leaves its bound.
 
     onnx: the model's file, the artifact's own when None. inputs: go through as one batch. CheckFailed when Paddle or
@@ -47,14 +47,14 @@ def bisect(
         folders = [Path(name, part) for part in ("onnx", "paddle")]
         for folder in folders:
             folder.mkdir()
-        model = graph.read(onnx or artifact.onnx, folders[0])
-        paddle = program.read(artifact.paddle_program)
-        search = Search(
+        model = onnx_graph.read(onnx or artifact.onnx, folders[0])
+        paddle = paddle_program.read(artifact.paddle_program)
+        search = Bisection(
             artifact,
-            align.align(model, paddle),
-            places.locate(paddle, (artifact.spec or ModelSpec).block_parts),
-            paddle_taps.prepare(artifact, folders[1]),
-            Taps(model, artifact, runtime, options, inputs.images),
+            alignment.align(model, paddle),
+            locations.locate(paddle),
+            paddle_activations.prepare(artifact, folders[1]),
+            OnnxActivations(model, artifact, runtime, options, inputs.images),
         )
         return search.run(say)
 
@@ -68,19 +68,7 @@ def bisect(
     help="Hold this ONNX file, or that of this artifact folder, against the model's Paddle program. "
     "[default: the artifact's own]",
 )
-@click.option(
-    "--inputs",
-    "photos",
-    type=click.Path(path_type=Path),
-    help="Photos: a folder, a list file or one image. [default: seeded images]",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    help="Images, which go through as one batch of that size.",
-)
+@input_options(4, "Images, which go through as one batch of that size.")
 def main(
     models: str,
     weights: str | None,
@@ -90,8 +78,7 @@ def main(
     selection: Selection,
     out: Path | None,
     onnx: Path | None,
-    photos: Path | None,
-    limit: int,
+    images: InputOptions,
 ) -> None:
     """Find the first operator of a converted model that leaves its bound.
 
@@ -113,11 +100,7 @@ def main(
     for name in precisions(precision):
         for artifact in cli.artifacts(models, weights, name, root).values():
             cli.say(cli.drawn_weights_warning(artifact))
-            inputs = (
-                input_sets.photos(photos, artifact.preprocessing, limit)
-                if photos
-                else input_sets.seeded(artifact.preprocessing, limit)
-            )
+            inputs = images.load(artifact)
             for runtime in _of_onnx(selection, name):
                 options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):
@@ -156,8 +139,9 @@ def _model_file(onnx: Path | None) -> Path | None:
 
 
 def _entry(
-    artifact: Artifact, runtime: Runtime, options: Options, inputs: Inputs, onnx: Path | None, found: Found
+    artifact: Artifact, runtime: Runtime, options: Options, inputs: Inputs, onnx: Path | None, found: BisectionResult
 ) -> dict[str, Any]:
+    """What the JSON document says of an artifact on a runtime."""
     fault = found.fault
     return {
         "model": artifact.model,
@@ -168,18 +152,18 @@ def _entry(
         "artifact": artifact.sha256,
         "onnx": str(onnx or artifact.onnx),
         "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
-        "effective": found.effective,
+        "effective": typed.table(found.effective),
         "sessions": found.sessions,
         "verdict": "fault" if fault else "within bounds",
         "sentence": fault.sentence() if fault else None,
-        "fault": fault.as_dict() if fault else None,
+        "fault": typed.table(fault),
         "blocks": [_row(row) for row in found.blocks],
         "operators": [_row(row) for row in found.operators],
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
-    values = row.judgement.as_dict()
+def _row(row: JudgedTensor) -> dict[str, Any]:
+    values = typed.table(row.judgement)
     # JSON knows neither infinity nor NaN.
     for name in ("excess", "largest"):
         value = values[name]
@@ -187,7 +171,7 @@ def _row(row: Row) -> dict[str, Any]:
     return {"name": row.name, "tensor": row.tensor, **values, "within": not row.judgement.bad}
 
 
-def _show(where: str, found: Found) -> None:
+def _show(where: str, found: BisectionResult) -> None:
     _table(f"{where}: blocks", "block", found.blocks)
     if found.operators:
         _table(f"{where}: operators of {found.opened}", "operator", found.operators)
@@ -195,7 +179,7 @@ def _show(where: str, found: Found) -> None:
     cli.console().print(f"{escape(where)}: {text}", soft_wrap=True)
 
 
-def _table(title: str, what: str, rows: list[Row]) -> None:
+def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
     heads = ("max abs error", "allowed", "rms error", "allowed", "worst channel", "allowed", "of the bound")
     table = Table(title=title, title_justify="left")
     table.add_column(what)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from validate.bisect.graph import Graph, Node
+from validate.bisect.onnx_graph import OnnxGraph, OnnxNode
 
 _FP16_LARGEST = 65504.0
 _TYPES: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
@@ -27,7 +27,7 @@ class Evidence:
 
     runtime: str
     operator: str
-    nodes: Sequence[Node]
+    nodes: Sequence[OnnxNode]
     asked: str
     effective: str
     nonfinite: bool
@@ -47,7 +47,7 @@ class Advice:
     precision: str | None = None
 
 
-def advise(evidence: Evidence, graph: Graph) -> Advice:
+def advise(evidence: Evidence, graph: OnnxGraph) -> Advice:
     """The most certain explanation first."""
     low = _low_types(evidence.nodes, graph) or ([evidence.effective] if evidence.effective != "fp32" else [])
     if evidence.rows is not None:
@@ -71,7 +71,7 @@ def advise(evidence: Evidence, graph: Graph) -> Advice:
     return Advice(None, f"no precision mends it, it is computed in FP32: {_blame(evidence)}")
 
 
-def _low_types(nodes: Sequence[Node], graph: Graph) -> list[str]:
+def _low_types(nodes: Sequence[OnnxNode], graph: OnnxGraph) -> list[str]:
     types = [graph.types.get(name) for node in nodes for name in (*node.inputs, *node.outputs)]
     return list(dict.fromkeys(_TYPES[kind] for kind in types if kind in _TYPES))
 

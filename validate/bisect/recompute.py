@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from validate.bisect.graph import Graph
+from validate.bisect.onnx_graph import OnnxGraph
 
 
-def recompute(graph: Graph, tensor: str, captured: Mapping[str, Path]) -> np.ndarray | None:
+def recompute(graph: OnnxGraph, tensor: str, captured: Mapping[str, Path]) -> np.ndarray | None:
     """A tensor from captured ones, as the graph says. None when it needs others, or an operator the reference lacks.
 
     captured: tensor -> .npy file; what makes the tensor is followed back as far as these.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from convert.common.errors import InputError
-from validate.datasets.base import LabelledSet
-from validate.datasets.devkit import image_number
 from validate.datasets.files import head, is_file, is_folder, is_image_name, refuse_pointer, scan, stat_of
-from validate.datasets.flat import load_flat
-from validate.datasets.image_folder import class_folders, is_image_folder, load_image_folder
-from validate.datasets.listfile import LIST_FILE, load_list
-from validate.datasets.parquet import load_parquet
-from validate.datasets.shard_names import SUFFIX, parquet_files
-from validate.datasets.tar import load_tar
+from validate.datasets.formats.flat_folder import load_flat
+from validate.datasets.formats.image_folder import class_folders, is_image_folder, load_image_folder
+from validate.datasets.formats.list_file import load_list
+from validate.datasets.formats.parquet import load_parquet
+from validate.datasets.formats.shard_names import SUFFIX, parquet_files
+from validate.datasets.formats.tar import load_tar
+from validate.datasets.image_lists import LIST_FILE
+from validate.datasets.labelled_set import LabelledSet
+from validate.datasets.labels.devkit import image_number
 
 TAR_FILE = "ILSVRC2012_img_val.tar"
 KNOWN = (

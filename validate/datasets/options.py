@@ -1,21 +1,56 @@
-"""Command-line options of whatever reads a labelled set."""
+"""A labelled set as a command's options say it."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from convert.cli import Command
 from convert.common.errors import InputError
-from validate.datasets.load import KNOWN
+from validate.datasets.labelled_set import LabelledSet
+from validate.datasets.load import KNOWN, load
 
 
-def dataset_options(command: Command) -> Command:
-    """`--images`, `--ground-truth`, `--synsets`, `--root` and `--limit`, as what `load` takes.
+@dataclass(frozen=True)
+class SetOptions:
+    """`--images`, `--ground-truth`, `--synsets`, `--root` and `--limit`, as the user gave them (see `load`)."""
 
-    They come as images, ground_truth, synsets, images_root (Path or None) and limit (int or None).
-    """
+    images: Path
+    ground_truth: Path | None = None
+    synsets: Path | None = None
+    root: Path | None = None
+    limit: int | None = None
+
+    def load(self, classes: int | None) -> LabelledSet:
+        """The set, its labels checked against a number of classes where it is known. InputError as `load`."""
+        return load(
+            self.images, classes, self.limit, ground_truth=self.ground_truth, synsets=self.synsets, root=self.root
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The command-line options that mean the same set, for `runtimes.records.blank.command`."""
+        return dataclasses.asdict(self)
+
+
+def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a labelled set; the command gets what they came to as `labelled`, a SetOptions."""
+
+    @functools.wraps(command)
+    def collected(
+        images: Path,
+        ground_truth: Path | None,
+        synsets: Path | None,
+        images_root: Path | None,
+        limit: int | None,
+        **rest: Any,
+    ) -> Any:
+        return command(labelled=SetOptions(images, ground_truth, synsets, images_root, limit), **rest)
+
     options = [
         click.option(
             "--images",
@@ -52,9 +87,10 @@ def dataset_options(command: Command) -> Command:
             help="Only so many images: the first ones, or evenly spread where the set goes class by class.",
         ),
     ]
+    found: Callable[..., Any] = collected
     for option in reversed(options):
-        command = option(command)
-    return command
+        found = option(found)
+    return found
 
 
 def _given(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
-from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
-from convert.images import inputs as input_sets
-from convert.images.inputs import Inputs
-from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
+from convert.images.inputs import COUNT
 from runtimes.options import Selection, numbers, precisions, session_options
-from runtimes.records import blank as records
 from runtimes.records import store
-from runtimes.records.store import Record
-from runtimes.system import environment
-from validate.parity import reference, repro
-from validate.parity.check import Case, Checked, check
+from runtimes.records.kinds import Parity
+from runtimes.records.parts import ToleranceInfo
+from runtimes.records.reading import to_table
+from validate.parity import failure_folder
+from validate.parity.check import check
+from validate.parity.inputs import InputOptions, input_options
+from validate.parity.run import ParityRequest, hints, run
+from validate.parity.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 
-REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
+_UNITS: dict[str, str] = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
 
 
@@ -59,19 +60,7 @@ def _or_repro(command: Callable[..., None]) -> Callable[..., None]:
 @_or_repro
 @session_options
 @click.option("--batch", default="1,4", show_default=True, help="Batch sizes, comma-separated.")
-@click.option(
-    "--inputs",
-    "photos",
-    type=click.Path(path_type=Path),
-    help="Photos: a folder, a list file or one image. [default: seeded images]",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=input_sets.COUNT,
-    show_default=True,
-    help="Images used, besides edge cases.",
-)
+@input_options(COUNT, "Images used, besides edge cases.")
 def main(
     models: str,
     weights: str | None,
@@ -80,8 +69,7 @@ def main(
     as_json: bool,
     selection: Selection,
     batch: str,
-    photos: Path | None,
-    limit: int,
+    images: InputOptions,
     out: Path | None,
 ) -> None:
     """Compare the logits of each runtime with the Paddle model in float64.
@@ -98,122 +86,65 @@ def main(
     """
     batches = tuple(numbers("--batch", batch))
     folder = out or store.new_run()
-    options = {"batch": batch, "inputs": photos, "limit": limit}
-    made: list[Record] = []
-    hints: list[str] = []
+    made: list[Parity] = []
+    advice: list[str] = []
     for name in precisions(precision):
         for argument, artifact in cli.artifacts(models, weights, name, root).items():
             cli.say(cli.drawn_weights_warning(artifact))
-            inputs = _inputs(artifact, photos, limit)
-            for case, checked in _checks(artifact, selection, name, inputs, batches):
-                record = checked.record
-                record["command"] = records.command(
-                    "validate.parity",
-                    argument,
-                    artifact,
-                    weights,
-                    precision=name,
-                    **selection.arguments([case.runtime]),
-                    **options,
-                )
-                if not record["passed"]:
-                    record["failure_folder"] = _keep(folder, case, checked)
-                    same = {"precision": name, **selection.arguments([case.runtime]), "inputs": photos}
-                    bisect = records.command("validate.bisect", argument, artifact, weights, **same)
-                    hints += _hints(folder, record, bisect)
-                environment.save(folder)
-                store.append(folder, record)
+            request = ParityRequest(argument, weights, artifact, name, selection, batches, images)
+            for record in run(request, folder):
                 made.append(record)
+                if not record.passed:
+                    advice += hints(request, record, folder)
     _show(made)
-    for hint in hints:
-        cli.say(hint)
+    for line in advice:
+        cli.say(line)
     cli.say(f"records: {folder / store.RESULTS}")
     _end(made, as_json)
 
 
-def _inputs(artifact: Artifact, photos: Path | None, limit: int) -> Inputs:
-    preprocessing = artifact.preprocessing
-    chosen = input_sets.photos(photos, preprocessing, limit) if photos else input_sets.seeded(preprocessing, limit)
-    if artifact.precision == "int8":
-        return chosen  # its scales end where the calibration images did, and no photo is a checkerboard
-    return chosen + input_sets.edge_cases(preprocessing)
-
-
-def _checks(
-    artifact: Artifact, selection: Selection, precision: str, inputs: Inputs, batches: tuple[int, ...]
-) -> Iterator[tuple[Case, Checked]]:
-    """Each runtime's case and what came of it. The reference is computed when the first one needs it."""
-    for runtime in selection.having(precision):
-        # Every image goes through alone too.
-        options = selection.options(runtime, precision, sorted({1, *batches}))
-        case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
-        with bar(f"parity of {artifact.model} on {runtime.name}", None):
-            checked = check(case)
-        yield case, checked
-
-
-def _keep(folder: Path, case: Case, checked: Checked) -> str | None:
-    """Where a failure can be reproduced, relative to the results folder. A record must not be lost for want of it."""
-    try:
-        return repro.write(folder, case, checked).relative_to(folder).as_posix()
-    except InputError as error:
-        cli.say(f"the failure is not kept: {error.message}")
-        return None
-
-
-def _hints(folder: Path, record: Record, bisect: str) -> list[str]:
-    """What to do about a failure: where it breaks, and the command that reproduces it alone."""
-    subject = f"{record['model']} on {record['runtime']}"
-    ran = record["nonfinite"] is not None
-    hints = [f"{subject}, where it breaks: {bisect}"] if ran and record["runtime"] != REFERENCE_RUNTIME else []
-    if record["failure_folder"]:
-        hints.append(f"{subject}, again: {repro.command(folder / record['failure_folder'])}")
-    return hints
-
-
 def _reproduce(folder: Path, as_json: bool) -> None:
-    case = repro.read(folder)
+    case = failure_folder.read(folder)
     with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
-        record = check(case).record
-    record["command"] = repro.command(folder)
+        record = replace(check(case).record, command=failure_folder.command(folder))
     _show([record])
     _end([record], as_json)
 
 
-def _end(made: list[Record], as_json: bool) -> None:
+def _end(made: list[Parity], as_json: bool) -> None:
     """Print the records where they are wanted. CheckFailed when one of them failed."""
     if as_json:
-        click.echo(json.dumps({"records": made}, indent=2, ensure_ascii=False))
-    failed = [f"{r['model']} {r['precision']} on {r['runtime']}: {r['reason']}" for r in made if not r["passed"]]
+        document = {"records": [to_table(record) for record in made]}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if not r.passed]
     if failed:
         raise CheckFailed("parity: " + "; ".join(failed))
 
 
-def _show(made: list[Record]) -> None:
+def _show(made: list[Parity]) -> None:
     table = Table("model", "runtime", "precision", "max abs", "Paddle's FP32", "needed", "allowed", "cosine", "top-1")
     table.add_column("verdict")
     for record in made:
-        bounds = record["tolerance"]
-        of = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}[bounds["unit"]]
-        cells = [
-            ("{:.2g}", record["max_abs"]),
-            ("{:.2g}", bounds["paddle_max_abs"]),
-            ("{:.2g} " + of, bounds["needed"]),
-            ("{:g} " + of, bounds["factor"]),
-            ("{:.9f}", record["cosine"]),
+        bounds = record.tolerance or ToleranceInfo()
+        of = _UNITS[bounds.unit or ""]
+        columns = [
+            ("{:.2g}", record.max_abs),
+            ("{:.2g}", bounds.paddle_max_abs),
+            ("{:.2g} " + of, bounds.needed),
+            ("{:g} " + of, bounds.factor),
+            ("{:.9f}", record.cosine),
         ]
-        shown = ["-" if value is None else form.format(value) for form, value in cells]
-        verdict = "[green]passed" if record["passed"] else f"[red]failed[/]: {escape(record['reason'])}"
-        table.add_row(record["model"], record["runtime"], record["precision"], *shown, _top1(record), verdict)
+        shown = ["-" if value is None else form.format(value) for form, value in columns]
+        verdict = "[green]passed" if record.passed else f"[red]failed[/]: {escape(str(record.reason))}"
+        table.add_row(record.model, record.runtime, record.precision, *shown, _top1(record), verdict)
     cli.console().print(table)
 
 
-def _top1(record: Record) -> str:
-    if record["top1_agreement"] is None:
+def _top1(record: Parity) -> str:
+    if record.top1_agreement is None:
         return "-"
-    flips, ties = record["top1_flips"], record["top1_ties"]
-    told = f" ({flips} flipped, {ties} of them a tie)" if flips else ""
-    return f"{record['top1_agreement']:.0%}{told}"
+    told = f" ({record.top1_flips} flipped, {record.top1_ties} of them a tie)" if record.top1_flips else ""
+    return f"{record.top1_agreement:.0%}{told}"
 
 
 if __name__ == "__main__":

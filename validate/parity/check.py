@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common import typed
 from convert.common.isolate import JobError
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime, discrepancy
 from runtimes.infer import Pass, infer
-from runtimes.records import blank as records
-from runtimes.records.store import Record
+from runtimes.records import blank as blanks
+from runtimes.records.kinds import Parity
+from runtimes.records.parts import FlipInfo, InputsInfo
 from validate.parity import reference as references
 from validate.parity.metrics import Difference, compare, worst
 from validate.parity.reference import Reference
@@ -35,9 +35,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Checked:
-    """record: of kind parity, its command still empty. outputs: the logits of each pass; none when it did not run."""
+    """record: its command is still empty. outputs: the logits of each pass; none when it did not run."""
 
-    record: Record
+    record: Parity
     passes: tuple[Pass, ...]
     outputs: tuple[np.ndarray, ...]
 
@@ -58,49 +58,45 @@ def check(case: Case) -> Checked:
     inputs, runtime, options = case.inputs, case.runtime, case.options
     bounds = tolerance(options.precision, runtime.name, case.reference)
     ways = passes(len(inputs.images), case.batches)
-    record = records.blank("parity", case.artifact, runtime, options.precision, options) | {
-        "reference": references.NAME,
-        "inputs": {"source": inputs.source, "count": len(inputs.images), "sha256": inputs.sha256},
-        "batches": list(case.batches),
-        "tolerance": bounds.as_dict(None),
-        **dict.fromkeys(asdict(Difference(0))),
-        "batch_invariant": None,
-        "batch_max_abs": None,
-        "failure_folder": None,
-    }
+    record = blanks.start(
+        Parity,
+        case.artifact,
+        runtime,
+        options,
+        reference=references.NAME,
+        inputs=InputsInfo(source=inputs.source, count=len(inputs.images), sha256=inputs.sha256),
+        batches=case.batches,
+        tolerance=bounds.info(None),
+    )
     try:
         outputs, effective = infer(case.artifact, runtime.name, options, inputs.images, ways)
     except JobError as failure:
         died = f"{runtime.name} did not run it: {failure}"
-        return Checked(record | {"status": "failed", "reason": died, "passed": False}, ways, ())
+        return Checked(replace(record, status="failed", reason=died, passed=False), ways, ())
     difference = _difference(outputs, ways, case.reference, bounds)
     mixing, spread = (None, None) if difference.nonfinite else _mixing(outputs, ways, bounds, inputs.names)
     violation = bounds.violation(difference)
-    name = None if difference.worst_image is None else inputs.names[difference.worst_image]
+    worst_image = None if difference.worst_image is None else inputs.names[difference.worst_image]
     reasons = [
-        f"{violation} (worst: {name})" if violation else None,
+        f"{violation} (worst: {worst_image})" if violation else None,
         mixing,
         discrepancy(runtime.name, effective, options),
     ]
     reason = "; ".join(filter(None, reasons)) or None
     error = None if difference.max_abs is None or spread is None else max(difference.max_abs, spread)
-    return Checked(
-        record
-        | {
-            **asdict(difference),
-            "worst_image": name,
-            "flips": [asdict(flip) | {"image": inputs.names[flip.image]} for flip in difference.flips],
-            "batch_invariant": None if difference.nonfinite else mixing is None,
-            "batch_max_abs": spread,
-            "tolerance": bounds.as_dict(error),
-            "effective": typed.table(effective),
-            "status": "failed" if reason else "ok",
-            "reason": reason,
-            "passed": reason is None,
-        },
-        ways,
-        tuple(outputs),
+    flips = tuple(FlipInfo(**{**vars(flip), "image": inputs.names[flip.image]}) for flip in difference.flips)
+    record = replace(
+        record,
+        **{**vars(difference), "worst_image": worst_image, "flips": flips},
+        batch_invariant=None if difference.nonfinite else mixing is None,
+        batch_max_abs=spread,
+        tolerance=bounds.info(error),
+        effective=effective,
+        status="failed" if reason else "ok",
+        reason=reason,
+        passed=reason is None,
     )
+    return Checked(record, ways, tuple(outputs))
 
 
 def _difference(

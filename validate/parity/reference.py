@@ -15,14 +15,14 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
-from convert.common import isolate
+from convert.common import isolate, typed
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.common.isolate import JobError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
 from runtimes.base import usable_cores
-from validate.parity import float64 as double
+from validate.parity import float64
 
 NAME = "paddle float64, plain kernels, batch 1"
 
@@ -86,7 +86,7 @@ def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".computing-") as name:
         folder = Path(name)
         np.save(folder / "images.npy", inputs.images)
-        job = {"artifact": str(artifact.path), "folder": name}
+        job = typed.table(ReferenceJob(str(artifact.path), name))
         with bar(f"reference of {artifact.model}", 2 * count) as advance, futures.ThreadPoolExecutor(1) as pool:
             running, done = pool.submit(isolate.call, "validate.parity.reference:run_job", job), 0
             while not running.done():
@@ -109,25 +109,26 @@ def _images_done(folder: Path, classes: int) -> int:
     return done
 
 
-def run_job(job: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class ReferenceJob:
+    """artifact, folder: paths; the folder holds `images.npy` and gets the logits."""
+
+    artifact: str
+    folder: str
+
+
+def run_job(payload: dict[str, Any]) -> None:
     """The other side of `_compute`: writes the logits of `images.npy` image by image, in FP32 and in float64."""
-    artifact, folder = artifacts.load(Path(job["artifact"])), Path(job["folder"])
+    job = typed.read(ReferenceJob, payload)
+    artifact, folder = artifacts.load(Path(job.artifact)), Path(job.folder)
     images = np.load(folder / "images.npy", mmap_mode="r")
     _forward(artifact.paddle_program, artifact.paddle_params, images, "float32", folder)
-    program, params = double.write(artifact, folder)
+    program, params = float64.write(artifact, folder)
     _forward(program, params, images, "float64", folder)
 
 
 def _forward(program: Path, params: Path, images: np.ndarray, precision: str, folder: Path) -> None:
-    import paddle.inference as paddle
-
-    config = paddle.Config(str(program), str(params))
-    config.disable_gpu()
-    config.disable_glog_info()
-    config.disable_mkldnn()
-    config.switch_ir_optim(False)
-    config.set_cpu_math_library_num_threads(usable_cores())
-    predictor = paddle.create_predictor(config)
+    predictor = plain_predictor(program, params, usable_cores())
     if params.parent == folder:
         params.unlink()  # they are in memory now, and large
     (input_name,), (output_name,) = predictor.get_input_names(), predictor.get_output_names()
@@ -141,6 +142,19 @@ def _forward(program: Path, params: Path, images: np.ndarray, precision: str, fo
                 raise TypeError(f"Paddle computed in {logits.dtype} instead of {precision}")
             stream.write(logits.data)
             stream.flush()
+
+
+def plain_predictor(program: Path, params: Path, threads: int) -> Any:
+    """Paddle's predictor with its plain kernels on the CPU: no oneDNN, no graph passes."""
+    import paddle.inference as paddle
+
+    config = paddle.Config(str(program), str(params))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.disable_mkldnn()
+    config.switch_ir_optim(False)
+    config.set_cpu_math_library_num_threads(threads)
+    return paddle.create_predictor(config)
 
 
 def _load(file: Path, shape: tuple[int, int]) -> Reference | None:

@@ -6,9 +6,9 @@ A bound is a factor times a unit; convert/precision/table.py has the factors, ea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from convert.precision.table import FP32, LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR, PRECISIONS, Rule, Unit
+from runtimes.records.parts import ToleranceInfo
 from validate.parity.metrics import Difference
 from validate.parity.reference import Reference
 
@@ -50,19 +50,19 @@ class Tolerance:
         """The smallest factor with which an error would have passed; None when there is no error to tell."""
         return None if max_abs is None or not self.unit_value else max_abs / self.unit_value
 
-    def as_dict(self, max_abs: float | None) -> dict[str, Any]:
+    def info(self, max_abs: float | None) -> ToleranceInfo:
         """What a record carries as `tolerance`. max_abs: the error that was found, None when there is none."""
-        return {
-            "max_abs": self.max_abs,
-            "cosine": self.cosine,
-            "factor": self.rule.factor,
-            "unit": self.unit,
-            "reason": self.rule.reason,
-            "needed": self.needed(max_abs),
-            "paddle_max_abs": self.paddle_max_abs,
-            "largest_logit": self.largest_logit,
-            "floor": FLOOR * self.largest_logit,
-        }
+        return ToleranceInfo(
+            max_abs=self.max_abs,
+            cosine=self.cosine,
+            factor=self.rule.factor,
+            unit=self.unit,
+            reason=self.rule.reason,
+            needed=self.needed(max_abs),
+            paddle_max_abs=self.paddle_max_abs,
+            largest_logit=self.largest_logit,
+            floor=FLOOR * self.largest_logit,
+        )
 
     def violation(self, difference: Difference) -> str | None:
         """What is out of bounds, in a sentence; None when the difference is within them."""

@@ -22,10 +22,10 @@ from convert.precision.make import LEAST_DB
 from convert.precision.recipe import INT8
 from runtimes.options import Selection, resume_option, session_options
 from runtimes.records import store
-from validate.accuracy import overlap
-from validate.accuracy.cells import KEEP, Settings, images_key
+from validate.accuracy import calibration_overlap
 from validate.accuracy.console import Reporter
-from validate.datasets.options import dataset_options
+from validate.accuracy.evaluation import KEEP, Settings, images_key
+from validate.datasets.options import SetOptions, set_options
 from validate.search import console
 from validate.search import ladder as ladders
 from validate.search.ladder import Ladder
@@ -47,7 +47,7 @@ usage is wrong.
 
 
 @click.command(epilog=_EPILOG)
-@dataset_options
+@set_options
 @functools.partial(cli.model_options, precision=INT8)
 @session_options
 @click.option(
@@ -68,11 +68,7 @@ def main(
     root: Path,
     as_json: bool,
     selection: Selection,
-    images: Path,
-    ground_truth: Path | None,
-    synsets: Path | None,
-    images_root: Path | None,
-    limit: int | None,
+    labelled: SetOptions,
     calibration: Path | None,
     keep: str,
     evaluations: int,
@@ -90,8 +86,7 @@ def main(
         raise InputError(f"--precision {precision}: only {INT8} is searched; the others round every operator alike")
     if len(names := find_all(models)) > 1:
         raise InputError(f"--model {models}: one model at a time")
-    source = {"images": images, "ground_truth": ground_truth, "synsets": synsets, "root": images_root, "limit": limit}
-    settings = Settings(selection, source, weights, batch, keep=keep)
+    settings = Settings(selection, labelled, weights, batch, keep=keep)
     request = Request(names[0], weights, INT8, root=root, calibration=calibration)
     folder = out or (store.newest_run() if resume else store.new_run())
     trials, first = _prepare(request, settings, folder)
@@ -132,10 +127,10 @@ def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials
     if not runtimes:
         raise InputError(f"no runtime here has {INT8}; `python -m runtimes` shows which do")
     _ = settings.bar
-    settings.dataset(None)
+    settings.labelled.load(None)
     first, _ = cli.obtain_loudly(request)
-    dataset = settings.dataset(first.classes)
-    overlap.refuse([first], dataset)
+    dataset = settings.labelled.load(first.classes)
+    calibration_overlap.refuse([first], dataset)
     path = first.manifest.recipe.calibration if first.manifest.recipe else None
     settled = replace(request, calibration=Path(path) if path else None)
     return Trials(settled, runtimes, dataset, settings, folder, Reporter()), first
@@ -157,7 +152,7 @@ def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
     key = sha256_json([base.sha256, facts, selection, trials.settings.batch, dict(first.manifest.tools)])
     ladder = ladders.begin(trials.folder, key, facts, resume)
     reference = trials.reference(base)
-    ladder.facts = {**facts, "reference_top1": reference["top1"], "images_counted": reference["images"]}
+    ladder.facts = {**facts, "reference_top1": reference.top1, "images_counted": reference.images}
     return ladder
 
 

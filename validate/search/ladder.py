@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.files import write_json
 
@@ -43,8 +44,8 @@ class Ladder:
 
     def document(self) -> dict[str, Any]:
         """As it is stored, the rungs in the order in which they were tried."""
-        rungs = [asdict(rung) for rung in self.rungs]
-        return {"format": _FORMAT, "key": self.key, **self.facts, "chosen": self.chosen, "rungs": rungs}
+        tried = {"chosen": self.chosen, "rungs": typed.table(self.rungs)}
+        return {"format": _FORMAT, "key": self.key, **self.facts, **tried}
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,17 +66,8 @@ def begin(folder: Path, key: str, facts: Mapping[str, Any], resume: bool) -> Lad
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         version, earlier = stored["format"], stored["key"]
-        rungs = [
-            Rung(
-                tuple(map(str, one["kept_fp32"])),
-                int(one["lowered"]),
-                str(one["artifact"]),
-                {str(name): float(value) for name, value in one["top1"].items()},
-                one["holds"] is True,
-            )
-            for one in stored["rungs"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        rungs = [typed.read(Rung, one) for one in stored["rungs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error}): move it away, or give another --out") from None
     if version != _FORMAT:
         raise InputError(f"{file}: of format {version}, this vitbench knows {_FORMAT}: give another --out")

@@ -13,10 +13,10 @@ from convert.common.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import Runtime
 from runtimes.records import store
-from runtimes.records.store import Record
+from runtimes.records.kinds import Accuracy
 from validate.accuracy import run
-from validate.accuracy.cells import REFERENCE, REFERENCE_PRECISION, Settings, make
 from validate.accuracy.console import Reporter
+from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Settings, make
 from validate.datasets import LabelledSet
 from validate.search.ladder import Rung
 
@@ -39,7 +39,7 @@ class Trials:
         """The model being tried."""
         return self.folder / _FOLDER
 
-    def reference(self, base: Artifact) -> Record:
+    def reference(self, base: Artifact) -> Accuracy:
         """Paddle's accuracy in FP32: what the verdicts are held against."""
         (record,) = self._measure(base, [registry.get(REFERENCE)], REFERENCE_PRECISION)
         return record
@@ -51,30 +51,30 @@ class Trials:
         """
         artifact, _ = variant(replace(self.request, keep_fp32=kept), self.target, say)
         records = self._measure(artifact, self.runtimes, self.request.precision)
-        top1 = {record["runtime"]: record["top1"] for record in records}
-        assert artifact.manifest.multiplying
-        lowered = artifact.manifest.multiplying.lowered
-        return Rung(kept, lowered, artifact.sha256, top1, all(record["passed"] for record in records))
+        top1 = {record.runtime: record.top1 or 0.0 for record in records}
+        lowered = artifact.manifest.multiplying.lowered if artifact.manifest.multiplying else 0
+        return Rung(kept, lowered, artifact.sha256, top1, all(record.passed for record in records))
 
     def newest(self, rung: Rung) -> None:
-        """Make a rung's records the newest of the results folder, which is what reports show of a cell."""
-        records = store.read(self.folder)
-        measured = [record for record in records if record["precision"] == self.request.precision]
-        wanted = {record["runtime"]: record for record in measured if record["artifact"] == rung.artifact}
-        newest = {record["runtime"]: record for record in measured}
+        """Make a rung's records the newest of the results folder, which is what reports show of an evaluation."""
+        measured = [
+            record
+            for record in store.records(self.folder)
+            if isinstance(record, Accuracy) and record.precision == self.request.precision
+        ]
+        wanted = {record.runtime: record for record in measured if record.artifact == rung.artifact}
+        newest = {record.runtime: record for record in measured}
         for name, record in wanted.items():
-            if newest[name]["artifact"] != rung.artifact:
-                store.append(self.folder, record)
+            if newest[name].artifact != rung.artifact:
+                store.add(self.folder, record)
 
-    def _measure(self, artifact: Artifact, runtimes: Iterable[Runtime], precision: str) -> list[Record]:
-        cells = [
+    def _measure(self, artifact: Artifact, runtimes: Iterable[Runtime], precision: str) -> list[Accuracy]:
+        evaluations = [
             make(artifact, self.request.model, runtime, precision, self.dataset, self.settings) for runtime in runtimes
         ]
-        records = list(run.measure(cells, self.settings, run.Place(self.folder, resume=True), self.report))
+        records = list(run.measure(evaluations, self.settings, run.Storage(self.folder, resume=True), self.report))
         for record in records:
-            if record["status"] != "ok":
-                kind = InputError if record["status"] in ("refused", "unavailable") else CheckFailed
-                raise kind(
-                    f"{record['model']} {precision} on {record['runtime']} {record['status']}: {record['reason']}"
-                )
+            if record.status != "ok":
+                kind = InputError if record.status in ("refused", "unavailable") else CheckFailed
+                raise kind(f"{record.model} {precision} on {record.runtime} {record.status}: {record.reason}")
         return records

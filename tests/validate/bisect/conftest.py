@@ -17,7 +17,7 @@ from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
 from validate.bisect.__main__ import bisect
-from validate.bisect.search import Found
+from validate.bisect.bisection import BisectionResult
 
 Plant = Callable[[onnx.ModelProto], None]
 
@@ -49,12 +49,12 @@ def planted(toy_artifact: Artifact, tmp_path: Path) -> Callable[[Plant], Path]:
 
 
 @pytest.fixture
-def search(at_once: None, toy_artifact: Artifact, planted: Callable[[Plant], Path]) -> Callable[..., Found]:
-    """Search the toy with something planted into it."""
+def search(at_once: None, toy_artifact: Artifact, planted: Callable[[Plant], Path]) -> Callable[..., BisectionResult]:
+    """Bisection the toy with something planted into it."""
 
     def run(
         plant: Plant | None = None, runtime: Runtime | None = None, count: int = 4, identical: bool = False
-    ) -> Found:
+    ) -> BisectionResult:
         images = inputs.seeded(toy_artifact.preprocessing, count)
         if identical:
             images.images[:] = images.images[0]

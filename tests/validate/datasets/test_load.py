@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from convert.common.errors import InputError
-from tests.validate.datasets.formats import CLASSES, Photos, write_folder, write_list, write_set
+from tests.validate.datasets.written_sets import CLASSES, Photos, write_folder, write_list, write_set
 from validate.datasets import load
 from validate.datasets.load import recognise
 

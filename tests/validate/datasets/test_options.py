@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from validate.datasets.options import dataset_options
+from validate.datasets.options import SetOptions, set_options
 
 
 @click.command()
-@dataset_options
-def command(**options: Any) -> None:
-    click.echo(repr(options))
+@set_options
+def command(labelled: SetOptions) -> None:
+    click.echo(repr(labelled))
 
 
 def test_all_of_them() -> None:
     arguments = ["--images", "a", "--ground-truth", "b", "--synsets", "c", "--root", "d", "--limit", "3"]
     result = CliRunner().invoke(command, arguments)
-    expected = {
-        "images": Path("a"),
-        "ground_truth": Path("b"),
-        "synsets": Path("c"),
-        "images_root": Path("d"),
-        "limit": 3,
-    }
+    expected = SetOptions(Path("a"), Path("b"), Path("c"), Path("d"), 3)
     assert result.output.strip() == repr(expected)
 
 

@@ -1,0 +1,173 @@
+"""What an accuracy is held against, through the command and on records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from convert.zoo import PUBLISHED
+from runtimes import registry
+from runtimes.options import Selection
+from runtimes.records.kinds import Accuracy
+from runtimes.records.parts import Effective
+from validate.accuracy.evaluation import Settings, blank, make
+from validate.accuracy.verdict import below, compare, counted
+from validate.datasets import LabelledSet
+from validate.datasets.options import SetOptions
+
+Best = Callable[[int], np.ndarray]
+MODEL = "ViT_base_patch16_224"
+
+
+def one_wrong(best: Best, *numbers: int) -> Best:
+    return lambda shown: best((shown + 1) % 10 if shown in numbers else shown)
+
+
+@pytest.fixture
+def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Accuracy]:
+    """The record of Paddle on so many images, of which so many were right."""
+    runtime = make_runtime("paddle", lambda shown: np.zeros(10))
+    monkeypatch.setattr(registry, "get", lambda name: runtime)
+
+    def made(right: int, images: int = 50_000, kind: str = "pretrained", unreadable: int = 0, **changes: Any) -> Any:
+        artifact = make_artifact(MODEL, weights={"kind": kind})
+        names = tuple(map(str, range(images)))
+        dataset = LabelledSet("s", (0,) * images, names, lambda index: b"", images, "5", "list")
+        settings = Settings(Selection([runtime], True), SetOptions(Path("s")), **changes)
+        evaluation = make(artifact, MODEL, runtime, "fp32", dataset, settings)
+        effective = Effective(precision="fp32", device="CPU")
+        outcomes = "1" * right + "0" * (images - right - unreadable) + "-" * unreadable
+        started = replace(blank(evaluation, settings), effective=effective, status="ok", reason=None)
+        record = counted(evaluation, started, outcomes, ["x"] * unreadable)
+        return compare(record, [], evaluation, settings)
+
+    return made
+
+
+class TestPublished:
+    def test_all_images_and_the_pretrained_weights(self, judged: Any) -> None:
+        record = judged(40_975)  # 0.8195 of 50,000
+        assert record.published_top1 == PUBLISHED[MODEL].top1 == 0.8195
+        assert record.published_difference == pytest.approx(0, abs=1e-12)
+        assert (record.subset, record.passed) == (False, True)
+        worse = judged(40_565)  # 99 % would be 40565.25
+        assert worse.published_difference == pytest.approx(-0.0082)
+        assert worse.passed is False
+        assert below(worse) == "has top-1 0.8113, below 0.99 of the published 0.8195"
+        assert judged(40_566).passed is True
+        assert judged(40_565, keep="0.98").passed is True
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"images": 49_999},
+            {"kind": "file"},
+            {"kind": "seeded"},
+            {"unreadable": 1},
+            {"preprocessing": ("imagenet",)},
+        ],
+    )
+    def test_anything_less_is_not_held_against_it(self, judged: Any, changes: dict[str, Any]) -> None:
+        record = judged(30_000, **changes)
+        assert (record.published_top1, record.published_difference) == (None, None)
+        assert record.passed is True
+        assert record.subset is ("images" in changes or "unreadable" in changes)
+
+
+class TestCommand:
+    def test_keep(self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best) -> None:
+        make_set(range(10), range(10))
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 3))]
+        arguments = ["--images", "set", "--out", "run", "--json"]
+        assert run(*arguments, runtimes=runtimes).exit_code == 1
+        result = run(*arguments, "--keep", "0.9", runtimes=runtimes)
+        assert result.exit_code == 0
+        record = json.loads(result.stdout)["records"][1]
+        assert (record["keep"], record["passed"]) == (0.9, True)
+        assert "--keep 0.9" in record["command"]
+        for bad in ("0", "1.01", "-1", "much", "nan", "1/0", ""):
+            result = run(*arguments, "--keep", bad, runtimes=runtimes)
+            assert result.exit_code == 2
+            assert f"--keep {bad!r}" in result.stderr
+
+    def test_another_preprocessing_is_said_and_recorded(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1], [1])
+        runtimes = [make_runtime("paddle", identity)]
+        plain = run("--images", "set", "--json", runtimes=runtimes)
+        assert json.loads(plain.stdout)["records"][0]["preprocessing_is_models"] is True
+        assert "preprocessing" not in plain.stderr
+        result = run("--images", "set", "--preprocessing", "imagenet", "--json", runtimes=runtimes)
+        record = json.loads(result.stdout)["records"][0]
+        assert record["preprocessing_is_models"] is False
+        assert record["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
+        assert record["model_info"]["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+        assert "--preprocessing imagenet" in record["command"]
+        assert "WARNING: the preprocessing is not the model's: mean [0.485, 0.456, 0.406] instead of" in result.stderr
+        assert "not the model's preprocessing" in result.stderr.split("verdict")[1]  # in the table, too
+
+    def test_unreadable_images_are_named_in_the_record(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1, None, 2, None], [1, 1, 2, 1])
+        result = run("--images", "set", "--max-unreadable", "2", "--json", runtimes=[make_runtime("paddle", identity)])
+        record = json.loads(result.stdout)["records"][0]
+        assert record["unreadable_images"] == ["image 1.png", "image 3.png"]
+        assert (record["images"], record["top1"], record["top5_ci95"][1]) == (2, 1, 1)
+
+    def test_tables_beside_the_results(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set([1, 3, 3], [1, 3, 4])
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 3))]
+        result = run("--images", "set", "--out", "run", "--json", runtimes=runtimes)
+        folder = Path("run/accuracy")
+        (disagreements,) = folder.glob("*.disagreements.csv")
+        table = pd.read_csv(disagreements)
+        assert table.to_numpy().tolist() == [["image 1.png", 3, 3, 4], ["image 2.png", 4, 3, 4]]
+        assert list(table) == ["image", "label", "paddle fp32", "ort-cpu fp32"]
+        assert f"2 images on which not all runtimes agree: {disagreements}" in result.stderr
+        for record in json.loads(result.stdout)["records"]:
+            file = Path("run") / record["ranked"]
+            assert file.is_file()
+            assert pd.read_csv(file.with_suffix(".classes.csv"))["class"].tolist() == [1, 3, 4]
+            assert len(pd.read_csv(file.with_suffix(".confusion.csv")))
+        assert "run/accuracy/*.classes.csv" in result.stderr
+
+    def test_tables_of_a_resumed_run_have_all_runtimes(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        make_set([1, 3], [1, 3])
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 3))]
+        run("--images", "set", "--out", "run", runtimes=runtimes[:1])
+        run("--images", "set", "--out", "run", "--resume", runtimes=runtimes)
+        (disagreements,) = Path("run/accuracy").glob("*.disagreements.csv")
+        assert list(pd.read_csv(disagreements))[2:] == ["paddle fp32", "ort-cpu fp32"]
+
+    def test_cached_images(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
+        make_set(range(10), range(10))
+        runtimes = [make_runtime("paddle", identity)]
+        arguments = ["--images", "set", "--cache-images", "cache", "--json"]
+        first, second = (json.loads(run(*arguments, runtimes=runtimes).stdout)["records"][0] for _ in range(2))
+        assert first["outcomes"] == second["outcomes"] == "1" * 10
+        assert len(list(Path("cache").glob("8-*/crops.u8"))) == 1
+        Path("file").write_text("")
+        assert run("--images", "set", "--cache-images", "file", runtimes=runtimes).exit_code == 2
+
+
+def test_below_names_the_reference(judged: Any) -> None:
+    record = replace(judged(40_000), keep=0.99, top1=0.7, reference_top1=0.8, published_top1=None)
+    assert below(record) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
+
+
+def test_bar_is_exact() -> None:
+    assert Settings(Selection([], False), SetOptions(Path("s"))).bar == Fraction(99, 100)

@@ -1,0 +1,142 @@
+"""The devkit's own order of classes: recognised by what is known of the first images, and mapped by meta.mat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convert.common.errors import InputError
+from tests.validate.datasets.written_sets import CLASSES, IDS, SYNSETS, write_folder, write_list, write_meta
+from validate.datasets import load
+from validate.datasets.labels.devkit import first_id, image_number, in_synset_order, to_labels
+from validate.datasets.labels.meta import parse_meta
+
+# Validation images 1 to 5, as in the devkit's ground truth and in PaddleClas' val_list.txt.
+FIRST_IDS = {1: 490, 2: 361, 3: 171, 4: 822, 5: 297}
+FIRST_LABELS = {1: 65, 2: 970, 3: 230, 4: 809, 5: 516}
+
+
+def test_orders_are_told_apart() -> None:
+    assert first_id(FIRST_IDS) == 1
+    assert first_id({number: value - 1 for number, value in FIRST_IDS.items()}) == 0
+    assert first_id(FIRST_LABELS) is None
+    assert in_synset_order(FIRST_LABELS)
+    assert not in_synset_order(FIRST_IDS)
+
+
+def test_two_images_are_not_enough_and_one_that_differs_too_many() -> None:
+    assert first_id({1: 490, 2: 361}) is None
+    assert first_id(FIRST_IDS | {4: 800}) is None
+    assert first_id(FIRST_IDS | {17: 3}) == 1
+
+
+@given(st.dictionaries(st.integers(1, 20), st.integers(0, 1000), min_size=1))
+def test_no_labels_have_two_orders(labels: dict[int, int]) -> None:
+    assert not (in_synset_order(labels) and first_id(labels) is not None)
+
+
+def test_real_photos_are_in_synset_order(shared_data: Path) -> None:
+    dataset = load(shared_data / "ilsvrc_val_134", 1000)
+    labels = {image_number(name) or 0: label for name, label in zip(dataset.names, dataset.labels, strict=True)}
+    assert in_synset_order(labels)
+    assert first_id(labels) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("ILSVRC2012_val_00000017.JPEG", 17),
+        ("n01440764/ILSVRC2012_val_00000293.JPEG", 293),
+        ("ILSVRC2012_val_00000293_n01440764.JPEG", 293),
+        ("ILSVRC2012_val_0000017.JPEG", None),
+        ("ILSVRC2012_test_00000017.JPEG", None),
+        ("a.png", None),
+    ],
+)
+def test_image_number(name: str, number: int | None) -> None:
+    assert image_number(name) == number
+
+
+def test_meta_holds_classes_alone(tmp_path: Path) -> None:
+    by_id = dict(zip(IDS, SYNSETS, strict=True))
+    data = write_meta(tmp_path / "meta.mat", by_id, parents=4).read_bytes()
+    assert parse_meta(data, "meta.mat") == by_id
+
+
+@pytest.mark.parametrize(
+    "by_id", [{1: SYNSETS[0], 3: SYNSETS[1]}, {1: SYNSETS[0], 2: SYNSETS[0]}, {1: "tench", 2: "goldfish"}, {}]
+)
+def test_meta_that_is_unsound(tmp_path: Path, by_id: dict[int, str]) -> None:
+    data = write_meta(tmp_path / "meta.mat", by_id).read_bytes()
+    with pytest.raises(InputError, match=r"meta\.mat: its classes are not numbered 1 to N"):
+        parse_meta(data, "meta.mat")
+
+
+def test_meta_with_other_contents(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(tmp_path / "meta.mat", {"other": 3})
+    with pytest.raises(InputError, match=r"not the meta\.mat of the ILSVRC 2012 devkit"):
+        parse_meta((tmp_path / "meta.mat").read_bytes(), "meta.mat")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.3, 0.9])
+def test_meta_cut_off(tmp_path: Path, kept: float) -> None:
+    data = write_meta(tmp_path / "meta.mat", dict(zip(IDS, SYNSETS, strict=True))).read_bytes()
+    with pytest.raises(InputError, match=r"^meta\.mat: not the meta\.mat of"):
+        parse_meta(data[: int(kept * len(data))], "meta.mat")
+
+
+def test_meta_that_crashes_its_reader(tmp_path: Path) -> None:
+    """A number whose type is none: SciPy 1.17.1 reads beyond its table of types and ends in SIGSEGV."""
+    data = bytearray(write_meta(tmp_path / "meta.mat", dict(zip(IDS, SYNSETS, strict=True))).read_bytes())
+    double_of_eight_bytes = bytes([9, 0, 0, 0, 8, 0, 0, 0])
+    data[data.index(double_of_eight_bytes, 128)] = 130
+    with pytest.raises(InputError, match=r"^meta\.mat: not the meta\.mat of"):
+        parse_meta(bytes(data), "meta.mat")
+
+
+class TestLists:
+    """A list of `path label` lines may be in the devkit's order too."""
+
+    def write(self, folder: Path, labels: dict[int, int]) -> Path:
+        names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in labels]
+        write_folder(folder, dict.fromkeys(names, b"x"))
+        return write_list(folder / "val_list.txt", names, list(labels.values()))
+
+    def synsets(self, folder: Path) -> Path:
+        """A meta.mat with 1000 classes whose devkit numbers run backwards."""
+        return write_meta(folder / "meta.mat", {1000 - label: f"n{label:08d}" for label in range(1000)})
+
+    @pytest.mark.parametrize("less", [0, 1])
+    def test_is_refused_without_meta_and_mapped_with_it(self, tmp_path: Path, less: int) -> None:
+        file = self.write(tmp_path / "set", {number: value - less for number, value in FIRST_IDS.items()})
+        with pytest.raises(InputError, match=r"val_list\.txt: the labels are in the class order of the ILSVRC devkit"):
+            load(file, 1000)
+        expected = tuple(1000 - value for value in FIRST_IDS.values())
+        assert load(file, 1000, synsets=self.synsets(tmp_path)).labels == expected
+        self.synsets(tmp_path / "set")
+        assert load(file, 1000).labels == expected
+
+    def test_meta_of_another_number_of_classes(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path, FIRST_IDS)
+        with pytest.raises(InputError, match=r"meta\.mat: 1000 classes, but the model has 500"):
+            load(file, 500, synsets=self.synsets(tmp_path / "devkit"))
+
+    def test_needs_no_synsets_in_synset_order(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path, FIRST_LABELS)
+        assert load(file, 1000).labels == tuple(FIRST_LABELS.values())
+        with pytest.raises(InputError, match="not in the devkit's order, which alone needs --synsets"):
+            load(file, 1000, synsets=self.synsets(tmp_path / "devkit"))
+
+
+def test_numbers_that_the_devkit_has_not(tmp_path: Path) -> None:
+    from validate.datasets.labels.devkit import Meta
+
+    data = write_meta(tmp_path / "meta.mat", dict(zip(IDS, SYNSETS, strict=True))).read_bytes()
+    for first, number in ((1, 0), (1, 8), (0, 7)):
+        with pytest.raises(InputError, match=f"place 0: {number} is none of the devkit's class numbers, {first} to"):
+            to_labels([number], first, Meta(data, "meta.mat"), lambda i: f"place {i}", "truth", CLASSES, None)

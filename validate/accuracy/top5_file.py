@@ -1,0 +1,143 @@
+"""The first five classes that a runtime gave each image, in a file that grows as they come.
+
+The file is the memory of a run: after a kill the next one goes on behind its last whole line. A first line of JSON says
+what the rest depends on; then one line an image: `17,3 8 2 5 9`, number 17 of the set and its classes, the likeliest
+first, or `17,x` where the logits were not all finite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.common.errors import InputError
+from convert.common.files import sha256_json, write_text
+from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE, WRONG
+
+PLACES = 5
+NONE = -1  # in place of a class
+
+_LINE = re.compile(r"(?P<image>0|[1-9][0-9]{0,8}),(?P<classes>x|[0-9]{1,9}(?: [0-9]{1,9}){0,4})", re.ASCII)
+
+# The classes of an image from first to fifth; None when its logits are not all finite.
+Ranking = Sequence[int] | None
+
+
+def rank(logits: np.ndarray) -> list[list[int] | None]:
+    """The first five classes of each row of logits (batch, classes). Equal logits rank by index, the lower first."""
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :PLACES].tolist()
+    return [row if finite else None for row, finite in zip(order, np.isfinite(logits).all(axis=1), strict=True)]
+
+
+class Ranked:
+    """What is known of each of `images` images, in memory and in the file.
+
+    key: everything that the answers depend on. The file is begun anew with the first answer when it has another key, or
+    without `resume`. classes: of the model. top: (images, 5) int32, NONE where a place is not known or not there.
+    """
+
+    def __init__(self, file: Path, key: dict[str, Any], images: int, classes: int, resume: bool) -> None:
+        self.file, self._key, self._classes = file, key, classes
+        self._places = min(PLACES, classes)
+        self.top = np.full((images, PLACES), NONE, dtype=np.int32)
+        self._nonfinite = np.zeros(images, dtype=bool)
+        self.count = 0  # of the images that have an answer
+        self._begun = resume and self._read()
+
+    @property
+    def known(self) -> np.ndarray:
+        """(images,) bool: which ones have an answer."""
+        known: np.ndarray = self._nonfinite | (self.top[:, 0] != NONE)
+        return known
+
+    def knows(self, position: int) -> bool:
+        return bool(self._nonfinite[position] or self.top[position, 0] != NONE)
+
+    def forget_nonfinite(self) -> None:
+        """Take images with NaN or infinite logits for unknown: a runtime that failed on them is asked again."""
+        self._nonfinite[:] = False
+        self.count = int(self.known.sum())
+
+    def add(self, positions: Sequence[int], rankings: Sequence[Ranking]) -> None:
+        """Answers of a batch, in one write, so that a kill cuts at most one line. InputError when the disk is full."""
+        lines = []
+        for position, ranking in zip(positions, rankings, strict=True):
+            self._set(position, ranking)
+            lines.append(f"{position},{'x' if ranking is None else ' '.join(map(str, ranking))}\n")
+        try:
+            if not self._begun:
+                write_text(self.file, json.dumps(self._key, sort_keys=True) + "\n")
+                self._begun = True
+            with self.file.open("ab") as stream:
+                stream.write("".join(lines).encode())
+        except OSError as error:
+            raise InputError(f"{self.file}: cannot be written ({error.strerror}); --resume goes on from here") from None
+
+    def outcomes(self, labels: Iterable[int]) -> str:
+        """A letter for each image (see outcomes.py): those without an answer count as unreadable."""
+        own = np.fromiter(labels, dtype=np.int64, count=len(self.top))[:, None]
+        letters = np.where(self.top[:, 0] == NONE, UNREADABLE, WRONG)
+        letters[(self.top == own).any(axis=1)] = AMONG_FIVE
+        letters[self.top[:, 0] == own[:, 0]] = FIRST
+        letters[self._nonfinite] = NOT_FINITE
+        return "".join(letters)
+
+    def _set(self, position: int, ranking: Ranking) -> None:
+        self.count += not self.knows(position)
+        self._nonfinite[position] = ranking is None
+        if ranking is not None:
+            self.top[position, : self._places] = ranking
+
+    def _read(self) -> bool:
+        """Take over what the file holds and cut off what is damaged. False when it holds nothing of use."""
+        try:
+            data = self.file.read_bytes()
+        except FileNotFoundError:
+            return False
+        head, end, _ = data.partition(b"\n")
+        try:
+            if not end or json.loads(head) != self._key:
+                return False
+        except ValueError:
+            return False
+        sound = len(head) + 1
+        for line in data[sound:].splitlines(keepends=True):
+            if not self._take(line):
+                os.truncate(self.file, sound)
+                break
+            sound += len(line)
+        return True
+
+    def _take(self, line: bytes) -> bool:
+        match = _LINE.fullmatch(line[:-1].decode("ascii", "replace")) if line.endswith(b"\n") else None
+        if not match:
+            return False
+        ranking = None if match["classes"] == "x" else [int(word) for word in match["classes"].split()]
+        if ranking is not None and (
+            len(ranking) != self._places or len(set(ranking)) != len(ranking) or max(ranking) >= self._classes
+        ):
+            return False
+        if int(match["image"]) < len(self.top):  # a longer part of the same set may have run before
+            self._set(int(match["image"]), ranking)
+        return True
+
+
+def load(file: Path, images: int, classes: int) -> Ranked | None:
+    """What a finished run left in a file, whatever it depended on; None when it is not there or no such file."""
+    try:
+        with file.open("rb") as stream:
+            key = json.loads(stream.readline())
+    except (OSError, ValueError):
+        return None
+    return Ranked(file, key, images, classes, resume=True)
+
+
+def file_name(model: str, precision: str, runtime: str, key: dict[str, Any]) -> str:
+    """`<model>-<precision>-<runtime>.<hash of the key>.top5`."""
+    return f"{model}-{precision}-{runtime}.{sha256_json(key)[:12]}.top5"

@@ -1,0 +1,150 @@
+"""Parquet shards as the Hugging Face hub ships them: `data/validation-00000-of-00014.parquet`."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path, PurePath
+from typing import Any
+
+from convert.common.errors import InputError, listing
+from validate.datasets.files import head, refuse_pointer
+from validate.datasets.formats.shard_names import find_shards
+from validate.datasets.formats.shard_reader import RowGroup, ShardReader
+from validate.datasets.labelled_set import LabelledSet, by_class, check_labels, index_sha256, limited
+from validate.datasets.labels.class_names import class_labels
+from validate.datasets.labels.meta import WORDNET_ID
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is known of a shard without its images. class_names: of its metadata, None where it has none."""
+
+    file: Path
+    groups: list[RowGroup]
+    labels: list[int]
+    names: list[str]
+    class_names: list[str] | None
+
+
+def load_parquet(path: Path, classes: int | None, limit: int | None, synsets: Path | None = None) -> LabelledSet:
+    """The rows of one shard, or of all shards of the validation split in a folder or its `data/`, by name.
+
+    Columns: `image`, a struct of `bytes` and `path`, and `label`, a whole number. Names of classes in the shards'
+    metadata must be as many as the model has classes. Where the rows go class by class, a limit is spread evenly over
+    them. InputError names the shard and the row.
+    """
+    found = find_shards(path)
+    read = [read_shard(file) for file in found.files]
+    starts = [0, *accumulate(len(shard.labels) for shard in read)]
+    if not starts[-1]:
+        raise InputError(f"{path}: no rows in it")
+
+    def where(index: int) -> str:
+        shard = bisect_right(starts, index) - 1
+        return f"{read[shard].file}, row {index - starts[shard]}"
+
+    labels = _labels(read, where, classes, synsets)
+    names = [name for shard in read for name in shard.names]
+    reader = ShardReader([group for shard in read for group in shard.groups])
+    whole = LabelledSet(
+        name=found.name,
+        labels=tuple(labels),
+        names=tuple(names),
+        read=reader,
+        listed=len(labels),
+        sha256=index_sha256(names, labels),
+        format="parquet",
+    )
+    return limited(whole, limit, spread=by_class(labels))
+
+
+def read_shard(file: Path) -> Shard:
+    """Labels, paths and row groups of a shard. InputError: it is damaged, or has other columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    refuse_pointer(file, head(file))
+    try:
+        with pq.ParquetFile(file, pre_buffer=False) as shard:
+            _check_columns(file, shard.schema_arrow)
+            columns = ["label", "image.path"]
+            table = shard.read(columns=columns, use_threads=False)
+            sizes = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
+            metadata = shard.schema_arrow.metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{file}: no parquet file, or damaged or cut off ({reason})") from None
+    labels = table["label"].to_pylist()
+    if None in labels:
+        raise InputError(f"{file}, row {labels.index(None)}: no label")
+    images = table["image"].to_pylist() if "image" in table.column_names else [None] * len(labels)
+    firsts = [0, *accumulate(sizes)]
+    return Shard(
+        file,
+        [RowGroup(file, number, firsts[number], rows) for number, rows in enumerate(sizes)],
+        labels,
+        [_name(file, row, image) for row, image in enumerate(images)],
+        _class_names(metadata.get(b"huggingface")),
+    )
+
+
+def _check_columns(file: Path, schema: Any) -> None:
+    import pyarrow.types as types
+
+    wanted = "a column `image` (struct of bytes and path) and a column `label` (whole number) are needed"
+    absent = [name for name in ("image", "label") if name not in schema.names]
+    if absent:
+        raise InputError(f"{file}: no column {' and no column '.join(absent)} among {listing(schema.names)}; {wanted}")
+    image, label = schema.field("image").type, schema.field("label").type
+    if not types.is_integer(label):
+        raise InputError(f"{file}: column label is {label}; {wanted}")
+    fields = (
+        {image.field(i).name: image.field(i).type for i in range(image.num_fields)} if types.is_struct(image) else {}
+    )
+    if "bytes" not in fields or not (types.is_binary(fields["bytes"]) or types.is_large_binary(fields["bytes"])):
+        raise InputError(f"{file}: column image is {image}; {wanted}")
+
+
+def _name(file: Path, row: int, image: dict[str, Any] | None) -> str:
+    """The image's path in the shard, never an absolute one; the row where it has none."""
+    path = PurePath((image or {}).get("path") or "")
+    shown = path.name if path.is_absolute() else str(path)
+    return shown if path.name else f"{file.name} row {row}"
+
+
+def _class_names(metadata: bytes | None) -> list[str] | None:
+    """The names of the ClassLabel feature that the hub's `datasets` writes into the schema's metadata."""
+    try:
+        feature = json.loads(metadata or b"")["info"]["features"]["label"]
+        names = feature["names"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _labels(shards: list[Shard], where: Any, classes: int | None, synsets: Path | None) -> list[int]:
+    """The labels of all rows, mapped by a synset list where one is given, checked against the model's classes."""
+    labels = [label for shard in shards for label in shard.labels]
+    first, names = shards[0].file, shards[0].class_names
+    for shard in shards:
+        if shard.class_names != names:
+            raise InputError(f"{shard.file}: its metadata names other classes than {first.name}")
+    if names is None:
+        if synsets is not None:
+            raise InputError(f"{first}: its metadata names no classes to look up in --synsets; leave that out")
+        check_labels(labels, classes, where)
+        return labels
+    check_labels(labels, len(names), where)
+    if synsets is not None:
+        mapping = class_labels(names, str(first), classes, synsets)
+        return [mapping[names[label]] for label in labels]
+    if classes is not None and len(names) != classes:
+        raise InputError(f"{first}: its metadata names {len(names)} classes, but the model has {classes}")
+    if all(WORDNET_ID.fullmatch(name) for name in names) and names != sorted(names):
+        raise InputError(
+            f"{first}: the WordNet ids of its metadata are not in sorted order; give the model's with --synsets"
+        )
+    return labels

@@ -1,0 +1,112 @@
+"""Parity of an artifact on some runtimes: checked, recorded, and kept where it fails.
+
+What the command does, as a function: `run` takes a ParityRequest and a results folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from convert.artifact import Artifact
+from convert.cli import say
+from convert.common.errors import InputError
+from convert.common.progress import bar
+from convert.images.inputs import Inputs
+from runtimes.options import Selection
+from runtimes.records import blank as blanks
+from runtimes.records import store
+from runtimes.records.kinds import Parity
+from runtimes.system import environment
+from validate.parity import failure_folder, reference
+from validate.parity.check import Case, Checked, check
+from validate.parity.inputs import InputOptions
+
+REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
+
+
+@dataclass(frozen=True)
+class ParityRequest:
+    """What is to be checked.
+
+    argument, weights: the model and its weights as the user named them, for the command of the record. asked: the
+    runtimes, and what their sessions are asked for. batches: sizes to check; each image goes alone too.
+    """
+
+    argument: str
+    weights: str | None
+    artifact: Artifact
+    precision: str
+    selection: Selection
+    batches: tuple[int, ...]
+    images: InputOptions = field(default_factory=InputOptions)
+
+
+def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
+    """Check each of the runtimes that have the precision; yields its record, appended to the results folder.
+
+    A failure leaves a folder there that reproduces it. CheckFailed when Paddle itself does not run the model.
+    """
+    inputs = images(request)
+    for case in _cases(request, inputs):
+        with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
+            checked = check(case)
+        record = replace(checked.record, command=command(request, checked.record.runtime))
+        if not record.passed:
+            record = replace(record, failure_folder=keep(folder, case, checked))
+        environment.save(folder)
+        store.add(folder, record)
+        yield record
+
+
+def images(request: ParityRequest) -> Inputs:
+    """The images to check on, edge cases among them but for int8.
+
+    Its scales end where the calibration images did, and no photo is a checkerboard.
+    """
+    return request.images.load(request.artifact, edge_cases=request.artifact.precision != "int8")
+
+
+def _cases(request: ParityRequest, inputs: Inputs) -> Iterator[Case]:
+    """A case for each runtime. The reference is computed when the first one needs it."""
+    artifact, batches = request.artifact, request.batches
+    for runtime in request.selection.having(request.precision):
+        options = request.selection.options(runtime, request.precision, sorted({1, *batches}))
+        yield Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
+
+
+def command(request: ParityRequest, runtime: str, module: str = "validate.parity") -> str:
+    """The command that checks one of the runtimes again; with module validate.bisect, that says where it breaks."""
+    chosen = [one for one in request.selection.runtimes if one.name == runtime]
+    images = request.images
+    checked = {"batch": ",".join(map(str, request.batches)), "inputs": images.photos, "limit": images.limit}
+    return blanks.command(
+        module,
+        request.argument,
+        request.artifact,
+        request.weights,
+        precision=request.precision,
+        **request.selection.arguments(chosen),
+        **(checked if module == "validate.parity" else {"inputs": images.photos}),
+    )
+
+
+def keep(folder: Path, case: Case, checked: Checked) -> str | None:
+    """Where a failure can be reproduced, relative to the results folder. A record must not be lost for want of it."""
+    try:
+        return failure_folder.write(folder, case, checked).relative_to(folder).as_posix()
+    except InputError as error:
+        say(f"the failure is not kept: {error.message}")
+        return None
+
+
+def hints(request: ParityRequest, record: Parity, folder: Path) -> list[str]:
+    """What to do about a failure: where it breaks, and the command that reproduces it alone."""
+    subject = f"{record.model} on {record.runtime}"
+    found = []
+    if record.nonfinite is not None and record.runtime != REFERENCE_RUNTIME:  # it ran
+        found.append(f"{subject}, where it breaks: {command(request, record.runtime, 'validate.bisect')}")
+    if record.failure_folder:
+        found.append(f"{subject}, again: {failure_folder.command(folder / record.failure_folder)}")
+    return found
