@@ -39,7 +39,7 @@ def read(path: Path) -> list[StoredRun]:
 
 
 def _folder(folder: Path) -> StoredRun:
-    records = store.records(folder)
+    records = store.read(folder)
     if not records:
         raise InputError(f"{folder}: no record in {store.RESULTS} yet; make some with `make bench`")
     return StoredRun(folder.resolve().name, tuple(records), _environment(folder / store.ENVIRONMENT))

@@ -17,7 +17,7 @@ from reports.load import machines, reading
 from reports.load.reading import StoredRun
 from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
-from runtimes.records.parity_gate import Proof, gate
+from runtimes.records.parity_gate import Gate, gate
 from runtimes.records.parts import CountsInfo, ModelInfo
 
 Kind = TypeVar("Kind", bound=Record)
@@ -116,7 +116,7 @@ class Results:
         """Whether parity passed for what a record measured; None where it was not checked."""
         return self._proof(record).passed
 
-    def _proof(self, record: TimedRecord) -> Proof:
+    def _proof(self, record: TimedRecord) -> Gate:
         return gate(record, self._parities.get(_subject(record), ()))
 
     @cached_property

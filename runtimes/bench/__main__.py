@@ -13,7 +13,7 @@ from convert import cli
 from convert.common.isolate import die_with_parent
 from runtimes.bench.command import command
 from runtimes.bench.plan.matrix import Cell
-from runtimes.options import Selection
+from runtimes.bench.schedule import parity
 from runtimes.records.blank import words
 
 
@@ -22,9 +22,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
 
     The command is told on standard error. Its standard output stays away: what it prints is no result of this command.
     """
-    first, runtimes = cells[0], list({cell.runtime.name: cell.runtime for cell in cells}.values())
-    settings = {cell.runtime.name: cell.options.extra for cell in cells if cell.options.extra}
-    selection = Selection(runtimes, True, first.options.device, cache=first.selection.cache, settings=settings)
+    first, chosen = cells[0], parity.selection(cells)
     options: dict[str, Any] = {
         "model": first.argument,
         "weights": first.weights,
@@ -32,7 +30,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
         "precision": first.precision,
         "batch": ",".join(map(str, first.options.batches)),
         "out": folder,
-        **selection.arguments(runtimes),
+        **chosen.arguments(chosen.runtimes),
     }
     check = ["-m", "validate.parity", *words(options)]
     cli.say(shlex.join(["python", *check]))

@@ -13,7 +13,6 @@ from convert.manifest import to_table
 from runtimes.base import Options, Runtime
 from runtimes.records import kinds
 from runtimes.records.parts import ModelInfo
-from runtimes.records.store import FORMAT, Record
 
 R = TypeVar("R", bound=kinds.Record)
 
@@ -59,33 +58,3 @@ def words(options: Mapping[str, Any]) -> list[str]:
         for one in (value if isinstance(value, list) else [] if value is None else [value])
         for word in (f"--{name.replace('_', '-')}", str(one))
     ]
-
-
-# What follows serves floors that still write records as tables, and goes with them.
-
-
-def blank(kind: str, artifact: Artifact, runtime: Runtime, precision: str, options: Options | None = None) -> Record:
-    """A record before anything was measured. model_info: what reports say of a model, so that they need no artifact."""
-    options = options or Options(precision, runtime.default_device)
-    manifest = to_table(artifact.manifest)
-    return {
-        "format": FORMAT,
-        "kind": kind,
-        "model": artifact.model,
-        "precision": precision,
-        "runtime": runtime.name,
-        "runtime_version": runtime.version(),
-        "device": options.device,
-        "streams": options.streams,
-        "settings": dict(options.extra),
-        "artifact": artifact.sha256,
-        "status": "ok",
-        "reason": None,
-        "effective": None,
-        "command": "",
-        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "model_info": {
-            **{name: manifest[name] for name in ("macs", "parameters", "preprocessing", "opset", "notes")},
-            "weights": {name: manifest["weights"][name] for name in ("kind", "source", "sha256", "note")},
-        },
-    }

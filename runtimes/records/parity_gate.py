@@ -8,21 +8,20 @@ from dataclasses import dataclass
 
 from convert.common import typed
 from runtimes.records.kinds import Parity, TimedRecord
-from runtimes.records.store import Record
 
 # A check of another artifact, or of the runtime in another version or with other settings, says nothing of this one.
 _SUBJECT = ("model", "artifact", "runtime", "runtime_version", "precision", "device", "settings")
 
 
 @dataclass(frozen=True)
-class Proof:
+class Gate:
     """passed: None when parity was not checked, or not at the cell's batch size. reason: why not, in a sentence."""
 
     passed: bool | None
     reason: str = ""
 
 
-def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Proof:
+def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Gate:
     """What parity records (oldest first) say of a cell with a batch size.
 
     The newest check counts for each set of inputs and batches, and all of them have to pass: one on seeded images does
@@ -34,38 +33,11 @@ def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Proof:
         if record.artifact and all((getattr(record, n) or None) == (getattr(cell, n) or None) for n in _SUBJECT)
     }
     if not newest:
-        return Proof(None, "there is no parity check of this model, runtime, precision and artifact")
+        return Gate(None, "there is no parity check of this model, runtime, precision and artifact")
     for record in newest.values():
         if record.passed is not True:
             status = "failed" if record.status == "ok" else record.status
-            return Proof(False, f"parity {status}: {record.reason or 'no reason recorded'}")
+            return Gate(False, f"parity {status}: {record.reason or 'no reason recorded'}")
     if not any(record.batches is None or cell.batch in record.batches for record in newest.values()):
-        return Proof(None, f"parity was not checked at batch {cell.batch}")
-    return Proof(True)
-
-
-# What follows serves floors that still read records as tables, and goes with them.
-
-
-def proof(cell: Record, records: Iterable[Record]) -> Proof:
-    """What the parity records among `records` (oldest first) say of a cell with a batch size.
-
-    The newest check counts for each set of inputs and batches, and all of them have to pass: one on seeded images does
-    not make up for a failure on photos. A record that does not say at which batches it checked speaks for all.
-    """
-    newest = {
-        json.dumps([record.get("inputs"), record.get("batches")], sort_keys=True): record
-        for record in records
-        if record["kind"] == "parity"
-        and record["artifact"]
-        and all((record.get(name) or None) == (cell.get(name) or None) for name in _SUBJECT)
-    }
-    if not newest:
-        return Proof(None, "there is no parity check of this model, runtime, precision and artifact")
-    for record in newest.values():
-        if record.get("passed") is not True:
-            status = "failed" if record["status"] == "ok" else record["status"]
-            return Proof(False, f"parity {status}: {record['reason'] or 'no reason recorded'}")
-    if not any(record.get("batches") is None or cell["batch"] in record["batches"] for record in newest.values()):
-        return Proof(None, f"parity was not checked at batch {cell['batch']}")
-    return Proof(True)
+        return Gate(None, f"parity was not checked at batch {cell.batch}")
+    return Gate(True)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from convert.common import json_lines as lines
 from convert.common.errors import InputError
 from runtimes.records import reading
-from runtimes.records.kinds import Record as TypedRecord
-from runtimes.records.kinds import TimedRecord
-from runtimes.records.reading import newer_format
+from runtimes.records.kinds import Record, TimedRecord
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
@@ -31,7 +28,7 @@ def newest_run(root: Path = Path("results")) -> Path:
     return runs[-1].parent
 
 
-def done(records: Iterable[TypedRecord], keys: Collection[str]) -> dict[str, TimedRecord]:
+def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, TimedRecord]:
     """The cells that `--resume` leaves as they are, by their keys, with their newest record: those that have a number.
 
     Where every cell was tried, so that nothing is left to go on with, a number that was disturbed does not count.
@@ -43,17 +40,17 @@ def done(records: Iterable[TypedRecord], keys: Collection[str]) -> dict[str, Tim
     return {key: record for key, record in numbers.items() if not record.disturbed}
 
 
-def measured(records: Iterable[TypedRecord]) -> dict[str, TimedRecord]:
+def measured(records: Iterable[Record]) -> dict[str, TimedRecord]:
     """The newest record with numbers of each key."""
     return {one.key: one for one in records if isinstance(one, TimedRecord) and one.key and one.measured}
 
 
-def add(folder: Path, record: TypedRecord) -> None:
+def append(folder: Path, record: Record) -> None:
     """Append one record. The line reaches the disk in one write, so that a kill leaves it whole or absent."""
     lines.append(folder / RESULTS, reading.to_table(record))
 
 
-def records(folder: Path) -> list[TypedRecord]:
+def read(folder: Path) -> list[Record]:
     """All records, oldest first. A cut last line is left out; any other damage, and a record of a newer format, is an
     InputError that names the line."""
     file = folder / RESULTS
@@ -75,80 +72,6 @@ def records(folder: Path) -> list[TypedRecord]:
     return found
 
 
-def known(folder: Path) -> list[TypedRecord]:
-    """`records`, and none where the folder has none yet."""
-    return records(folder) if (folder / RESULTS).exists() else []
-
-
-# What follows serves floors that still read records as tables, and goes with them.
-
-STATUSES = ("ok", "failed", "refused", "unavailable", "unstable")
-KINDS = ("latency", "throughput", "server", "parity", "accuracy")
-# Of a record; one without a number is of format 1. 2: latencies of several processes, `processes` and `interval`.
-FORMAT = 2
-COMMON_FIELDS = (
-    "kind",
-    "model",
-    "precision",
-    "runtime",
-    "device",
-    "artifact",
-    "status",
-    "reason",
-    "effective",
-    "command",
-)
-
-Record = dict[str, Any]
-
-
-def append(folder: Path, record: Record) -> None:
-    """Add one record. The line reaches the disk in one write, so that a kill leaves it whole or absent.
-
-    ValueError when it is no record: a field is missing, or its kind, status or format is not known here.
-    """
-    missing = [name for name in COMMON_FIELDS if name not in record]
-    if missing or record["status"] not in STATUSES or record["kind"] not in KINDS:
-        raise ValueError(f"not a record: missing {missing}, kind {record.get('kind')}, status {record.get('status')}")
-    if problem := newer_format(record):
-        raise ValueError(problem)
-    lines.append(folder / RESULTS, record)
-
-
-def _record(line: str) -> Record | None:
-    """The record on a line, None when there is none."""
-    record = lines.parse(line)
-    return record if record is not None and all(name in record for name in COMMON_FIELDS) else None
-
-
-def read(folder: Path) -> list[Record]:
-    """All records, oldest first. A cut last line is left out; any other damage, and a record of a newer format, is an
-    InputError that names the line."""
-    file = folder / RESULTS
-    try:
-        texts = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder}: no results folder ({error})") from None
-    records = []
-    for number, line in enumerate(texts, start=1):
-        if not line.strip():
-            continue
-        _refuse_newer(lines.parse(line), f"{file}, line {number}")
-        record = _record(line)
-        if record:
-            records.append(record)
-        elif number < len(texts):  # the last one has no line end: a crash cut it
-            raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
-    return records
-
-
-def _refuse_newer(table: Record | None, where: str) -> None:
-    """InputError for a line that a later version wrote: what it means is not known here, nor which fields it has."""
-    problem = newer_format(table) if table else None
-    if problem:
-        raise InputError(f"{where}: {problem}")
-
-
-def latest(records: Iterable[Record], *keys: str) -> dict[tuple[Any, ...], Record]:
-    """The last record for each combination of the named fields."""
-    return {tuple(record.get(key) for key in keys): record for record in records}
+def known(folder: Path) -> list[Record]:
+    """`read`, and none where the folder has none yet."""
+    return read(folder) if (folder / RESULTS).exists() else []

@@ -49,7 +49,7 @@ def measure(
     """
     folder = storage.folder
     resumed = storage.resume and (folder / store.RESULTS).exists()
-    earlier = [one for one in store.records(folder) if isinstance(one, Accuracy)] if resumed else []
+    earlier = [one for one in store.read(folder) if isinstance(one, Accuracy)] if resumed else []
     known = {id(one): found for one in evaluations if (found := stored(one, settings, earlier))}
     waiting = [_prepare(one, settings, storage) for one in evaluations if id(one) not in known]
     passes_left = list(together(waiting, storage.together))
@@ -68,7 +68,7 @@ def measure(
                 done |= {id(one.evaluation): one for one in measurements}
             new = _record(done[id(evaluation)], settings, earlier)
         environment.save(folder)
-        store.add(folder, new)
+        store.append(folder, new)
         earlier.append(new)
         yield new
 

@@ -5,15 +5,17 @@ What the command does, as a function: `run` takes a ParityRequest and a results 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.cli import say
-from convert.common.errors import InputError
+from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.schedule import parity
 from runtimes.options import Selection
 from runtimes.records import blank as blanks
 from runtimes.records import store
@@ -56,8 +58,27 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
         if not record.passed:
             record = replace(record, failure_folder=keep(folder, case, checked))
         environment.save(folder)
-        store.add(folder, record)
+        store.append(folder, record)
         yield record
+
+
+def prove(cells: Sequence[Cell], folder: Path) -> None:
+    """Check cells of one model, precision and device, as the bench asks for it (`runtimes.bench.schedule.parity`).
+
+    Why there is no record, where there is none, is said on standard error: the bench refuses the cell.
+    """
+    first = cells[0]
+    wanted = parity.selection(cells)
+    request = ParityRequest(
+        first.argument, first.weights, first.artifact, first.precision, wanted, first.options.batches
+    )
+    say(f"parity of {first.artifact.model} on {', '.join(runtime.name for runtime in wanted.runtimes)}")
+    try:
+        for record in run(request, folder):
+            for hint in [] if record.passed else hints(request, record, folder):
+                say(hint)
+    except (CheckFailed, InputError) as error:
+        say(error.message)
 
 
 def images(request: ParityRequest) -> Inputs:

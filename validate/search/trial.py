@@ -59,14 +59,14 @@ class Trials:
         """Make a rung's records the newest of the results folder, which is what reports show of an evaluation."""
         measured = [
             record
-            for record in store.records(self.folder)
+            for record in store.read(self.folder)
             if isinstance(record, Accuracy) and record.precision == self.request.precision
         ]
         wanted = {record.runtime: record for record in measured if record.artifact == rung.artifact}
         newest = {record.runtime: record for record in measured}
         for name, record in wanted.items():
             if newest[name].artifact != rung.artifact:
-                store.add(self.folder, record)
+                store.append(self.folder, record)
 
     def _measure(self, artifact: Artifact, runtimes: Iterable[Runtime], precision: str) -> list[Accuracy]:
         evaluations = [

@@ -15,6 +15,7 @@ from typing import Any
 from convert.common import json_lines as lines
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule.state import PendingCell
+from runtimes.options import Selection
 from runtimes.records import reading, store
 from runtimes.records.kinds import Parity, Record, TimedRecord
 from runtimes.records.parity_gate import gate
@@ -25,6 +26,14 @@ KEPT = "parity.jsonl"
 # Checks the parity of cells of one model, precision and device, and adds a record of each runtime to a results folder.
 # Whatever comes of it stands in the records; a runtime without one is refused. The floor above hands it in.
 Prove = Callable[[Sequence[Cell], Path], object]
+
+
+def selection(cells: Sequence[Cell]) -> Selection:
+    """What a parity check of these cells, of one device, asks of their runtimes."""
+    runtimes = list({cell.runtime.name: cell.runtime for cell in cells}.values())
+    settings = {cell.runtime.name: cell.options.extra for cell in cells if cell.options.extra}
+    first = cells[0]
+    return Selection(runtimes, True, first.options.device, cache=first.selection.cache, settings=settings)
 
 
 def of(records: Iterable[Record]) -> list[Parity]:
@@ -50,7 +59,7 @@ def known(
                 together = (cell.argument, cell.weights, cell.precision, cell.options.device, cell.options.batches)
                 lacking.setdefault(json.dumps(together), []).append(cell)
     for record in recalled:
-        store.add(folder, record)
+        store.append(folder, record)
     for group in lacking.values():
         prove(group)
     now = store.known(folder)

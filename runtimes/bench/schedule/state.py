@@ -120,7 +120,7 @@ class RunState:
     def finish(self, pending: PendingCell, record: R) -> R:
         """Write a cell's record."""
         whole = dataclasses.replace(record, crashes=tuple(str(one.failure) for one in self.crashes(pending)))
-        store.add(self.folder, whole)
+        store.append(self.folder, whole)
         self.watch.record(whole)
         return whole
 

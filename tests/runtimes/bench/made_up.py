@@ -93,7 +93,7 @@ def proven(folder: Path, artifact: Artifact, passed: dict[str, bool], /, inputs:
     for name, verdict in passed.items():
         record = start(Parity, artifact, FAKES[name], Options(), inputs=InputsInfo(source=inputs), batches=(1, 2))
         status, reason = ("ok", None) if verdict else ("failed", "logits differ by 3")
-        store.add(folder, replace(record, **{"status": status, "reason": reason, "passed": verdict, **fields}))
+        store.append(folder, replace(record, **{"status": status, "reason": reason, "passed": verdict, **fields}))
 
 
 def unasked(cells: Sequence[Cell], folder: Path) -> None:

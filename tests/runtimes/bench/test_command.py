@@ -53,7 +53,7 @@ class Fake:
         numbers = {"median_ms": 5.0, "ci95_ms": (4.9, 5.1), "count": 9, "status": "ok", "reason": None}
         blank = start(Latency, cell.artifact, cell.runtime, cell.options, batch=cell.batch, threads=2)
         made = replace(blank, **{**numbers, **fields})
-        store.add(folder, made)
+        store.append(folder, made)
         watch.record(made)
         return made
 
@@ -157,7 +157,7 @@ def test_a_dry_run_measures_nothing(fake: Fake) -> None:
 def test_json_is_one_document_with_every_record(fake: Fake) -> None:
     result = bench("--json", "--out", "here")
     made = json.loads(result.stdout)["records"]
-    assert [reading.from_table(one) for one in made] == store.records(Path("here"))
+    assert [reading.from_table(one) for one in made] == store.read(Path("here"))
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("unstable", 0), ("failed", 1), ("refused", 1)])

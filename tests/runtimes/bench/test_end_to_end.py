@@ -43,7 +43,7 @@ def test_every_runtime_from_parity_to_the_report(
     assert {r["status"] for r in made} <= {"ok", "unstable"}, "unstable: little was measured, or the machine was busy"
     assert all(len(r["processes"]) >= 2 for r in made)
     assert all(sum(p["count"] for p in r["processes"]) == r["count"] == len(r["samples_ms"]) for r in made)
-    stored = store.records(folder)
+    stored = store.read(folder)
     assert [one.kind for one in stored] == ["parity"] * len(runtimes) + ["latency"] * len(made)
     assert stored[len(runtimes) :] == [reading.from_table(one) for one in made]
     assert len({r["key"] for r in made}) == len(made)
@@ -56,7 +56,7 @@ def test_every_runtime_from_parity_to_the_report(
     assert "unproven" not in report.split("## Latency")[1].split("|\n\n")[0]
     again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=True)
     assert {r["key"] for r in json.loads(again.stdout)["records"]} == {r["key"] for r in made}
-    more = [one for one in store.records(folder)[len(stored) :] if isinstance(one, Latency)]
+    more = [one for one in store.read(folder)[len(stored) :] if isinstance(one, Latency)]
     assert {one.key for one in more} == {r["key"] for r in made if r["disturbed"]}, "nothing was missing"
 
 
@@ -92,7 +92,7 @@ def test_killed_at_any_moment_and_resumed(
         process.wait()
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    records = store.records(tmp_path)
+    records = store.read(tmp_path)
     latencies = [record for record in records if isinstance(record, Latency)]
     assert Counter((r.runtime, r.batch) for r in latencies) == Counter(
         {(name, batch): 1 for name in ("ort-cpu", "openvino") for batch in (1, 2)}

@@ -26,34 +26,34 @@ def record(**fields: Any) -> Latency:
 def test_records_come_back_in_order(tmp_path: Path) -> None:
     made = [record(model=f"m{i}", reason="zwei\u2028Zeilen") for i in range(3)]
     for one in made:
-        store.add(tmp_path / "run", one)
-    assert store.records(tmp_path / "run") == store.known(tmp_path / "run") == made
+        store.append(tmp_path / "run", one)
+    assert store.read(tmp_path / "run") == store.known(tmp_path / "run") == made
 
 
 def test_a_folder_without_records_is_none_and_may_be_one_yet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results folder"):
-        store.records(tmp_path)
+        store.read(tmp_path)
     assert store.known(tmp_path) == []
 
 
 @given(cut=st.integers(1, 200))
 def test_a_line_cut_by_a_crash_is_dropped_and_swallows_nothing(tmp_path_factory: Any, cut: int) -> None:
     folder = tmp_path_factory.mktemp("run")
-    store.add(folder, record(model="first"))
-    store.add(folder, record(model="second"))
+    store.append(folder, record(model="first"))
+    store.append(folder, record(model="second"))
     file = folder / store.RESULTS
     content = file.read_bytes()
     last = content.rindex(b"\n", 0, -1) + 1
     file.write_bytes(content[: max(last, len(content) - cut)])
     left = ["first", "second"] if cut == 1 else ["first"]  # only the line end is missing
-    assert [one.model for one in store.records(folder)] == left
-    store.add(folder, record(model="third"))
-    assert [one.model for one in store.records(folder)] == [*left, "third"]
+    assert [one.model for one in store.read(folder)] == left
+    store.append(folder, record(model="third"))
+    assert [one.model for one in store.read(folder)] == [*left, "third"]
 
 
 def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
     for model in "ab":
-        store.add(tmp_path, record(model=model))
+        store.append(tmp_path, record(model=model))
     file = tmp_path / store.RESULTS
     first, rest = file.read_text().split("\n", 1)
     wrong = json.dumps({**json.loads(first), "batch": "one"})
@@ -67,12 +67,12 @@ def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
     ):
         file.write_text(damage + "\n" + rest)
         with pytest.raises(InputError, match="line 1: " + reason):
-            store.records(tmp_path)
+            store.read(tmp_path)
 
 
 def test_no_nan_reaches_the_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        store.add(tmp_path, record(cv=float("nan")))
+        store.append(tmp_path, record(cv=float("nan")))
     assert not (tmp_path / store.RESULTS).exists()
 
 
@@ -80,13 +80,13 @@ def test_the_newest_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="make bench"):
         store.newest_run(tmp_path)
     for i, name in enumerate(("b", "a")):
-        store.add(tmp_path / name, record())
+        store.append(tmp_path / name, record())
         os.utime(tmp_path / name / store.RESULTS, (i, i))
     assert store.newest_run(tmp_path).name == "a"
 
 
 def test_each_record_is_one_line_of_json(tmp_path: Path) -> None:
-    store.add(tmp_path, record(reason="a\nb"))
+    store.append(tmp_path, record(reason="a\nb"))
     lines = (tmp_path / store.RESULTS).read_text().split("\n")
     assert lines[1:] == [""]
     assert json.loads(lines[0])["reason"] == "a\nb"

@@ -208,7 +208,7 @@ class TestCommand:
         runtimes = [make_runtime("paddle", spoil), make_runtime("ort-cpu", identity)]
         result = run("--images", "set", "--out", "run", "--together", "1", runtimes=runtimes)
         assert result.exit_code == 2
-        assert [record.runtime for record in store.records(Path("run"))] == ["paddle"]
+        assert [record.runtime for record in store.read(Path("run"))] == ["paddle"]
 
     def test_a_runtime_by_name(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
         make_set([1], [1])

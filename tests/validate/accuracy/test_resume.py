@@ -56,7 +56,7 @@ class TestResume:
         make_set([1], [1])
         for count in (1, 2):
             run("--images", "set", "--out", "run", runtimes=[make_runtime("paddle", identity)])
-            assert len(store.records(Path("run"))) == count
+            assert len(store.read(Path("run"))) == count
 
     def test_failed_cells_run_again(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
         make_set([1], [1])
@@ -64,7 +64,7 @@ class TestResume:
         broken = make_runtime("paddle", lambda shown: identity(shown) * np.nan)
         assert run(*arguments, runtimes=[broken]).exit_code == 1
         assert run(*arguments, runtimes=[make_runtime("paddle", identity)]).exit_code == 0
-        assert [record.status for record in store.records(Path("run"))] == ["failed", "ok"]
+        assert [record.status for record in store.read(Path("run"))] == ["failed", "ok"]
 
     def test_a_loss_is_still_a_loss(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
@@ -73,7 +73,7 @@ class TestResume:
         runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 1))]
         arguments = ["--images", "set", "--out", "run", "--resume"]
         assert [run(*arguments, runtimes=runtimes).exit_code for _ in range(2)] == [1, 1]
-        assert len(store.records(Path("run"))) == 2
+        assert len(store.read(Path("run"))) == 2
 
     def test_a_reference_that_came_later(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
         make_set([1, 2], [1, 2])
@@ -83,7 +83,7 @@ class TestResume:
         run(*arguments, runtimes=[ort])
         run(*arguments, runtimes=[ort, paddle])
         assert len(opened) == 1
-        records = [one for one in store.records(Path("run")) if isinstance(one, Accuracy)]
+        records = [one for one in store.read(Path("run")) if isinstance(one, Accuracy)]
         assert [(record.runtime, record.passed) for record in records] == [
             ("ort-cpu", None),
             ("paddle", True),
@@ -97,4 +97,4 @@ class TestResume:
         run("--images", "set", runtimes=runtimes)
         run("--images", "set", "--resume", runtimes=runtimes)
         (file,) = Path("results").glob("*/results.jsonl")
-        assert len(store.records(file.parent)) == 1
+        assert len(store.read(file.parent)) == 1

@@ -139,7 +139,7 @@ def test_as_a_function_it_does_what_the_command_does(toy_artifact: Artifact, tmp
         ("ort-cpu", True, (1, 4)),
         ("paddle", True, (1, 4)),
     ]
-    assert store.records(tmp_path / "run") == records
+    assert store.read(tmp_path / "run") == records
     assert " --runtime ort-cpu --batch 1,4 --limit 4" in records[0].command
 
 

@@ -183,12 +183,12 @@ def test_what_is_made_in_the_end_has_to_be_what_was_tried(
 def test_reports_see_the_chosen_rung(tmp_path: Path, accuracy: Callable[..., Accuracy]) -> None:
     for runtime in ("ort-cpu", "openvino"):
         for artifact in ("chosen", "other"):
-            store.add(tmp_path, accuracy(runtime=runtime, artifact=artifact))
-    store.add(tmp_path, accuracy(runtime="ort-cpu", artifact="chosen"))
+            store.append(tmp_path, accuracy(runtime=runtime, artifact=artifact))
+    store.append(tmp_path, accuracy(runtime="ort-cpu", artifact="chosen"))
     request = Request("toy", precision="int8")
     trials = Trials(request, [], None, None, tmp_path, None)  # type: ignore[arg-type] # reads the folder alone
     trials.newest(Rung((), 10, "chosen", {}, True))
-    records = store.records(tmp_path)
+    records = store.read(tmp_path)
     assert len(records) == 6  # one more, for openvino
     newest = {record.runtime: record.artifact for record in records}
     assert newest == {"ort-cpu": "chosen", "openvino": "chosen"}

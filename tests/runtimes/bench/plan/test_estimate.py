@@ -42,7 +42,7 @@ def stored(folder: Path, cell: Cell, **fields: Any) -> None:
     """A record of a cell, as an earlier run left it."""
     numbers = {"median_ms": 100.0, "load_ms": 3000.0, "first_ms": 1000.0, "status": "ok", "reason": None}
     record = start(Latency, cell.artifact, cell.runtime, cell.options, batch=cell.batch, key=key(cell, MACHINE))
-    store.add(folder, dataclasses.replace(record, **{**numbers, **fields}))
+    store.append(folder, dataclasses.replace(record, **{**numbers, **fields}))
 
 
 def test_time_by_rate_grows_with_the_work_and_shrinks_with_the_threads() -> None:
@@ -122,7 +122,7 @@ def test_parity_costs_once_for_a_model_on_a_runtime_and_nothing_when_it_is_known
     both = planned(tmp_path, *cells, other).estimate.parity_s
     assert alone < both < 2 * alone, "the reference is computed once"
     check = start(Parity, cells[0].artifact, cells[0].runtime, options, batches=(1, 8), passed=True)
-    store.add(tmp_path / "run", check)
+    store.append(tmp_path / "run", check)
     assert planned(tmp_path, *cells).estimate.parity_s == 0
     monkeypatch.setattr(parity, "recall", lambda cell, blank, machine: [check])
     assert planned(tmp_path, *cells, other).estimate.parity_s == 0, "kept beside the artifact"

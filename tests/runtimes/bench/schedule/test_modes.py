@@ -61,7 +61,7 @@ def test_the_chosen_point_is_measured_anew(in_mode: Any, folder: Path) -> None:
     own_low, own_high = record.run_ci95_images_per_s
     assert low < own_low < 182.0 < own_high < high
     assert record.duration_s == 4.0
-    assert store.records(folder)[-1] == record
+    assert store.read(folder)[-1] == record
 
 
 def test_a_rate_knows_how_far_runs_lie_apart(in_mode: Any, folder: Path) -> None:

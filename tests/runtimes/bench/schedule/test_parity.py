@@ -96,7 +96,7 @@ def test_what_passed_is_recalled_for_the_same_only(
     cell = replace(cell, artifact=elsewhere)
     blank = aggregate.blank(cell, "key", POLICY)
     proven(tmp_path, elsewhere, {"fake-a": True, "fake-b": False})
-    made = parity.of(store.records(tmp_path))
+    made = parity.of(store.read(tmp_path))
     assert parity.recall(cell, blank, "m") == []
     parity.keep([cell], made, "m")
     assert parity.recall(cell, blank, "m") == made[:1]
@@ -118,8 +118,8 @@ def test_a_run_takes_what_was_kept_into_its_records(
     (cell,) = plan.cells
     plan = replace(plan, cells=(replace(cell, artifact=elsewhere),))
     proven(tmp_path / "first", elsewhere, {"fake-a": True})
-    parity.keep(plan.cells, parity.of(store.records(tmp_path / "first")), "m")
+    parity.keep(plan.cells, parity.of(store.read(tmp_path / "first")), "m")
     made = measure(plan, tmp_path / "second", Fake(good))
     assert [record.status for record in made] == ["ok"]
-    assert [record.kind for record in store.records(tmp_path / "second")] == ["parity", "latency"]
+    assert [record.kind for record in store.read(tmp_path / "second")] == ["parity", "latency"]
     assert selection == []

@@ -52,7 +52,7 @@ def test_a_record_holds_every_sample_and_says_where_each_process_begins(make_pla
     assert (record.load_ms, record.first_ms, record.foreign_load) == (50, 7, 0.01)
     assert record.command.startswith("python -m runtimes.bench --model ")
     assert "--min-count 8 --target 0.05" in record.command
-    assert store.records(folder)[-1] == record
+    assert store.read(folder)[-1] == record
 
 
 def test_a_cell_goes_on_until_its_interval_is_narrow_enough(make_plan: Any, folder: Path) -> None:
@@ -208,7 +208,7 @@ def test_killed_anywhere_and_resumed_every_record_is_there_once(make_plan: Any, 
             continue
         total += len(fake.jobs)
         break
-    kept = [record for record in store.records(folder) if isinstance(record, Latency)]
+    kept = [record for record in store.read(folder) if isinstance(record, Latency)]
     assert starts > 3
     assert len(kept) == len({record.key for record in kept}) == 6
     assert {record.status for record in kept} == {"ok"}
