@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from convert.common import typed
 from runtimes.base import discrepancy
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
@@ -83,7 +82,7 @@ def failure(cell: Cell, outcome: VisitOutcome) -> Failure | None:
     numbers = outcome.numbers
     if numbers is None:
         return Failure(outcome.failure)
-    wrong = discrepancy(cell.runtime.name, typed.table(numbers.effective), cell.options)
+    wrong = discrepancy(cell.runtime.name, numbers.effective, cell.options)
     reasons = [*([wrong] if wrong else []), *numbers.discrepancies]
     return Failure("; ".join(reasons), numbers.effective) if reasons else None
 
