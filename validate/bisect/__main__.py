@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,8 @@ from convert.common.progress import bar
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
 from runtimes.options import Selection, precisions, session_options
-from validate.bisect import alignment, locations, onnx_graph, paddle_activations, paddle_program
-from validate.bisect.bisection import Bisection, BisectionResult, JudgedTensor, Say
-from validate.bisect.onnx_activations import OnnxActivations
+from validate.bisect.bisection import BisectionResult, JudgedTensor, bisect
 from validate.parity.inputs import InputOptions, input_options
-
-_PADDLE = "paddle"
-
-
-def bisect(
-    artifact: Artifact,
-    runtime: Runtime,
-    options: Options,
-    inputs: Inputs,
-    onnx: Path | None,
-    say: Say,
-) -> BisectionResult:
-    """Hold an ONNX model's tensors on a runtime against the artifact's Paddle program, until one leaves its bound.
-
-    onnx: the model's file, the artifact's own when None. inputs: go through as one batch. CheckFailed when Paddle or
-    the runtime does not run it, InputError when the ONNX model is not one of that program.
-    """
-    with tempfile.TemporaryDirectory(prefix="vitbench-") as name:
-        folders = [Path(name, part) for part in ("onnx", "paddle")]
-        for folder in folders:
-            folder.mkdir()
-        model = onnx_graph.read(onnx or artifact.onnx, folders[0])
-        paddle = paddle_program.read(artifact.paddle_program)
-        search = Bisection(
-            artifact,
-            alignment.align(model, paddle),
-            locations.locate(paddle),
-            paddle_activations.prepare(artifact, folders[1]),
-            OnnxActivations(model, artifact, runtime, options, inputs.images),
-        )
-        return search.run(say)
 
 
 @click.command()
@@ -86,7 +52,7 @@ def main(
     itself makes of the same inputs in float64, so that an operator is judged by what it does and not by what it
     inherits. The bound is a small factor of Paddle's own FP32 error there; lower precisions have bounds relative to the
     tensor's largest value. Weights, epsilons, scales and the form of GELU are compared on paper too. Runtimes that give
-    no intermediate outputs get the graph cut, with one session per probe.
+    no intermediate outputs get the graph cut for each of them.
 
     Exit status 0: nothing is out of bounds; 1: a fault was found, and named. With --out the JSON document is kept there
     as bisect.json.
@@ -95,6 +61,7 @@ def main(
     python -m validate.bisect --model ViT_base_patch16_224 --runtime openvino
     python -m validate.bisect --model my_vit.toml --runtime ort-cpu --onnx optimised.onnx --inputs photos/
     """
+    model = artifacts.load(onnx).onnx if onnx and onnx.is_dir() else onnx
     made: list[dict[str, Any]] = []
     faults: list[str] = []
     for name in precisions(precision):
@@ -104,7 +71,7 @@ def main(
             for runtime in _of_onnx(selection, name):
                 options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):
-                    found = bisect(artifact, runtime, options, inputs, _model_file(onnx), cli.say)
+                    found = bisect(artifact, runtime, options, inputs, model, cli.say)
                 where = f"{artifact.model} {name} on {runtime.name}"
                 _show(where, found)
                 made.append(_entry(artifact, runtime, options, inputs, onnx, found))
@@ -121,21 +88,14 @@ def main(
 
 def _of_onnx(selection: Selection, precision: str) -> list[Runtime]:
     """The runtimes that read the ONNX model. InputError when there is none among those asked for."""
-    runtimes = [runtime for runtime in selection.having(precision) if runtime.name != _PADDLE]
-    if selection.named and len(runtimes) < len(selection.runtimes):
-        raise InputError(f"--runtime {_PADDLE}: it runs the Paddle program, not the ONNX model; leave it out")
+    found = selection.having(precision)
+    runtimes = [runtime for runtime in found if runtime.reads == "onnx"]
+    others = [runtime.name for runtime in found if runtime.reads != "onnx"]
+    if selection.named and others:
+        raise InputError(f"--runtime {others[0]}: it runs the Paddle program, not the ONNX model; leave it out")
     if not runtimes:
         raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")
     return runtimes
-
-
-def _model_file(onnx: Path | None) -> Path | None:
-    if onnx is None:
-        return None
-    file = artifacts.load(onnx).onnx if onnx.is_dir() else onnx
-    if not file.is_file():
-        raise InputError(f"--onnx {file}: there is no such file")
-    return file
 
 
 def _entry(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,28 +16,15 @@ from validate.bisect.paddle_program import PaddleOperator, PaddleProgram
 # Paddle2ONNX calls output 0 of the fourth matmul `p2o.pd_op.matmul.3.0`, and element 2 of a list `….0_2`.
 _NAME = re.compile(r"p2o\.pd_op\.(\w+)\.(\d+)\.(\d+)(?:_(\d+))?")
 
-# ONNX operator -> the Paddle operators that it may stand for on its own.
-_SAME = {
+# ONNX operator -> the Paddle operators that it may stand for on its own, beside the one of its own name.
+_ALSO = {
     "Conv": ("conv2d", "depthwise_conv2d"),
     "LayerNormalization": ("layer_norm",),
-    "MatMul": ("matmul",),
-    "Softmax": ("softmax",),
-    "Gelu": ("gelu",),
-    "Add": ("add",),
     "Mul": ("scale", "multiply"),
     "Div": ("divide", "scale"),
     "Sub": ("subtract",),
-    "Reshape": ("reshape", "flatten", "squeeze", "unsqueeze"),
-    "Flatten": ("flatten",),
-    "Transpose": ("transpose",),
-    "Concat": ("concat",),
-    "Expand": ("expand",),
-    "Squeeze": ("squeeze", "slice"),
-    "Unsqueeze": ("unsqueeze",),
-    "Slice": ("slice",),
-    "Relu": ("relu",),
-    "Tanh": ("tanh",),
-    "Sigmoid": ("sigmoid",),
+    "Reshape": ("flatten", "squeeze", "unsqueeze"),
+    "Squeeze": ("slice",),
 }
 _COMMUTE = ("Add", "Mul")
 # Of these the k-th of the graph is the k-th of the program, if there are as many.
@@ -47,7 +35,7 @@ PASSING = ("Cast", "Identity", "Gather", "GatherND", "Slice", "Dropout", "Revers
 
 @dataclass(frozen=True)
 class Alignment:
-    """values: tensor -> value of the Paddle program. Several tensors may be one value, see `passes`.
+    """values: tensor -> value of the Paddle program. Several tensors may be one value, see `passing`.
 
     parts: tensor -> the axis along which it holds only the first of what Paddle's value has there. Where the head reads
     the class token alone, the last block need not compute the others.
@@ -56,7 +44,14 @@ class Alignment:
     graph: OnnxGraph
     program: PaddleProgram
     values: Mapping[str, int]
-    parts: Mapping[str, int] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, tensor: str, shape: tuple[int, ...]) -> None:
+        """Take a shape from the runtime where the graph does not tell it: behind operators of no standard, as fused."""
+        if tensor in self.values and tensor not in self.graph.shapes:
+            axis = _part(shape, self.program.shapes.get(self.values[tensor]))
+            if axis is not None:
+                self.parts[tensor] = axis
 
     def part(self, tensor: str, value: np.ndarray) -> np.ndarray:
         """What a tensor has to be, of Paddle's whole value."""
@@ -69,41 +64,38 @@ class Alignment:
         axis = self.parts[tensor]
         return np.repeat(array, self.program.shapes[self.values[tensor]][axis], axis)
 
-    def passes(self, node: OnnxNode) -> str | None:
-        """The input of a node whose output is the same value to Paddle, which has no such operator; else None."""
-        (source, *rest) = self.graph.operands(node) or (None,)
-        if source is None or rest or source not in self.values:
-            return None
-        return source if self.values[source] == self.values.get(node.outputs[0]) else None
+    @cached_property
+    def passing(self) -> dict[str, str]:
+        """Tensor -> the one that it has its value from, through an operator that Paddle's program does not have."""
+        found: dict[str, str] = {}
+        for node in self.graph.nodes:
+            operands = self.graph.operands(node)
+            if len(operands) == 1 and operands[0] in self.values:
+                (source,) = operands
+                if self.values[source] == self.values.get(node.outputs[0]):
+                    found |= dict.fromkeys(node.outputs, source)
+        return found
 
-    def own(self) -> list[str]:
-        """The tensors, in the graph's order, whose value comes from the operator before them. One for each value."""
+    @cached_property
+    def own(self) -> dict[str, PaddleOperator]:
+        """Tensor, in the graph's order -> the operator of Paddle's program that it comes from. One for each value."""
         found: dict[int, str] = {}
         for node in self.graph.nodes:
             for tensor in node.outputs:
-                if tensor in self.values and not self.passes(node):
+                if self.values.get(tensor) in self.program.maker and tensor not in self.passing:
                     found.setdefault(self.values[tensor], tensor)
-        return list(found.values())
-
-    @cached_property
-    def _own(self) -> frozenset[str]:
-        return frozenset(self.own())
-
-    def is_own(self, tensor: str) -> bool:
-        """Whether Paddle's program has the operator that a tensor comes from."""
-        return tensor in self._own
+        return {tensor: self.program.maker[value] for value, tensor in found.items()}
 
     def name(self, tensor: str) -> str:
         """What people call the operator that a tensor comes from: its ONNX name; GELU, which may be written out."""
-        maker = self.program.maker.get(self.values[tensor])
-        return "GELU" if self.is_own(tensor) and maker and maker.kind == "gelu" else self._main(tensor).kind
+        operator = self.own.get(tensor)
+        return "GELU" if operator and operator.kind == "gelu" else self._main(tensor).kind
 
     def _main(self, tensor: str) -> OnnxNode:
         """The node of a region that is the operator of Paddle's program; the last one where there is none."""
-        nodes = self.region(tensor)
-        maker = self.program.maker.get(self.values[tensor]) if self.is_own(tensor) else None
-        kinds = [maker.kind in _SAME.get(node.kind, ()) if maker else False for node in nodes]
-        return nodes[max((i for i, same in enumerate(kinds) if same), default=len(nodes) - 1)]
+        nodes, operator = self.region(tensor), self.own.get(tensor)
+        same = [node for node in nodes if operator and _stands_for(node, operator)]
+        return (same or nodes)[-1]
 
     def inputs(self, tensor: str) -> list[str]:
         """The activations that an operator takes, before they are cast to what it computes in."""
@@ -117,11 +109,10 @@ class Alignment:
         return list(dict.fromkeys(found))
 
     def before(self, tensor: str, known: Container[str]) -> str:
-        """The known tensor that a tensor, which only hands on a value, has it from."""
-        source = self.passes(self.graph.maker[tensor])
-        while source is not None and source not in known and source != self.graph.input:
-            source = self.passes(self.graph.maker[source])
-        assert source is not None
+        """The known tensor that a tensor, which only hands on a value, has it from; else the graph's input."""
+        source = self.passing[tensor]
+        while source not in known and source != self.graph.input:
+            source = self.passing[source]
         return source
 
     def region(self, tensor: str) -> list[OnnxNode]:
@@ -153,10 +144,8 @@ def align(graph: OnnxGraph, program: PaddleProgram) -> Alignment:
     from the operands, and where even weights are called otherwise, from the order.
     """
     matcher = _Matcher(graph, program)
-    matcher.by_name()
-    matcher.by_structure()
-    matcher.by_order()
-    matcher.by_structure()
+    for match in (matcher.by_name, matcher.by_structure, matcher.by_order, matcher.by_structure):
+        match()
     return Alignment(graph, program, matcher.values, matcher.parts)
 
 
@@ -165,8 +154,9 @@ class _Matcher:
         self.graph, self.program = graph, program
         self.values: dict[str, int] = {graph.input: program.input, graph.output: program.output}
         self.parts: dict[str, int] = {}
-        self.taken = {program.input}  # values that an operator of the graph has made
-        self.number = {name: value for value, name in program.parameters.items()}
+        last = graph.maker.get(graph.output)
+        # Values that an operator of the graph makes.
+        self.taken = {program.output} if last and last.kind not in PASSING else set()
 
     def set(self, tensor: str, value: int) -> bool:
         """Take a tensor for a value, or for a part of it, if the shapes agree as far as both are known."""
@@ -174,107 +164,74 @@ class _Matcher:
             return False
         mine, theirs = self.graph.shapes.get(tensor), self.program.shapes.get(value)
         if not _alike(mine, theirs):
-            axis = _part(mine, theirs)
-            if axis is None:
+            axis, node = _part(mine, theirs), self.graph.maker[tensor]
+            # A Slice takes the first part if it starts at 0: DeiT's distillation token is the second.
+            if axis is None or (node.kind == "Slice" and self.graph.scalar(node.inputs[1]) != 0):
                 return False
             self.parts[tensor] = axis
         self.values[tensor] = value
+        if self.graph.maker[tensor].kind not in PASSING:
+            self.taken.add(value)
         return True
 
     def by_name(self) -> None:
         operators = {(one.label, one.number): one for one in self.program.operators}
         for tensor in self.graph.activations:
-            found = _NAME.fullmatch(tensor)
-            if not found:
-                continue
-            label, number, output, element = found.groups()
-            operator = operators.get((label, int(number)))
-            position = int(element or output)
-            if operator and position < len(operator.outputs):
-                self.set(tensor, operator.outputs[position])
+            if found := _NAME.fullmatch(tensor):
+                label, number, output, element = found.groups()
+                operator = operators.get((label, int(number)))
+                position = int(element or output)
+                if operator and position < len(operator.outputs):
+                    self.set(tensor, operator.outputs[position])
 
     def by_structure(self) -> None:
         """Until nothing new is found: an operator whose operands are known is the one that has these operands."""
-        while sum(self._step(node) for node in self.graph.nodes):
+        nodes = [node for node in self.graph.nodes if self.graph.activations & set(node.outputs[:1])]
+        while sum(self._step(node) for node in nodes):
             pass
 
     def by_order(self) -> None:
         for kind in _ANCHORS:
-            nodes = [n for n in self.graph.nodes if n.kind == kind and n.outputs[0] in self.graph.activations]
-            operators = [
-                one for one in self.program.operators if one.kind in _SAME[kind] and self.program.operands(one)
-            ]
+            nodes = [node for node in self.graph.nodes if node.kind == kind and self.graph.operands(node)]
+            operators = [one for one in self.program.operators if nodes and _stands_for(nodes[0], one)]
+            operators = [one for one in operators if self.program.operands(one)]
             if len(nodes) == len(operators):
                 for node, operator in zip(nodes, operators, strict=True):
                     self.set(node.outputs[0], operator.outputs[0])
 
     def _step(self, node: OnnxNode) -> bool:
-        if not node.outputs or node.outputs[0] not in self.graph.activations:
-            return False
-        value = self.values.get(node.outputs[0])
-        if value is not None:
-            return self._backward(node, self.program.maker.get(value))
-        operator = self._by_parameter(node) or self._by_operands(node)
+        tensor, operands = node.outputs[0], self.graph.operands(node)
+        if tensor in self.values:
+            return self._backward(node, self.program.maker.get(self.values[tensor]))
+        operator = self._by_operands(node)
         if operator:
             self.taken.add(operator.outputs[0])
-            return self.set(node.outputs[0], operator.outputs[0])
-        operands = self.graph.operands(node)
+            return self.set(tensor, operator.outputs[0])
         if node.kind in PASSING and len(operands) == 1 and operands[0] in self.values:
-            shapes = [self.graph.shapes.get(tensor) for tensor in (node.outputs[0], operands[0])]
-            if _alike(*shapes) or (_part(*shapes) is not None and self._takes_first(node)):
-                return self.set(node.outputs[0], self.values[operands[0]])
+            mine, theirs = self.graph.shapes.get(tensor), self.graph.shapes.get(operands[0])
+            if node.kind == "Slice" or _alike(mine, theirs):
+                return self.set(tensor, self.values[operands[0]])
         return False
-
-    def _takes_first(self, node: OnnxNode) -> bool:
-        """Whether a Slice starts at 0, so that it takes the first part along an axis."""
-        return node.kind == "Slice" and self.graph.scalar(node.inputs[1]) == 0
 
     def _backward(self, node: OnnxNode, operator: PaddleOperator | None) -> bool:
         """The only operand of a known operator is that operator's operand."""
-        if not operator or operator.kind not in _SAME.get(node.kind, ()):
+        if not operator or not _stands_for(node, operator):
             return False
         mine, theirs = self.graph.operands(node), self.program.operands(operator)
         return len(mine) == len(theirs) == 1 and self.set(mine[0], theirs[0])
 
-    def _by_parameter(self, node: OnnxNode) -> PaddleOperator | None:
-        names = [name for name in node.inputs if name in self.number]
-        for operator in self._users(self.number[name] for name in names):
-            if node.kind == "Gemm" and operator.kind == "matmul":
-                return self._bias_of(operator)
-            if operator.kind in _SAME.get(node.kind, ()) and self.program.operands(operator):
-                return operator
-        return None
-
-    def _bias_of(self, operator: PaddleOperator) -> PaddleOperator | None:
-        """The addition behind a matrix product: a Gemm is both."""
-        users = self.program.users.get(operator.outputs[0], [])
-        return users[0] if len(users) == 1 and users[0].kind == "add" else None
-
     def _by_operands(self, node: OnnxNode) -> PaddleOperator | None:
-        operands = self.graph.operands(node)
-        if not operands or any(tensor not in self.values for tensor in operands):
-            return None
-        wanted = [self.values[tensor] for tensor in operands]
-        for operator in self._users(wanted):
+        wanted = [self.values.get(tensor) for tensor in self.graph.operands(node)]
+        for operator in self.program.users.get(wanted[0], ()) if wanted and wanted[0] is not None else ():
             theirs = list(self.program.operands(operator))
-            same = sorted(theirs) == sorted(wanted) if node.kind in _COMMUTE else theirs == wanted
-            if same and operator.kind in _SAME.get(node.kind, ()) and not self._made(operator, node):
+            same = Counter(theirs) == Counter(wanted) if node.kind in _COMMUTE else theirs == wanted
+            if same and _stands_for(node, operator) and operator.outputs[0] not in self.taken:
                 return operator
         return None
 
-    def _made(self, operator: PaddleOperator, node: OnnxNode) -> bool:
-        value = operator.outputs[0]
-        return value in self.taken or any(
-            self.values.get(tensor) == value
-            for other in self.graph.nodes
-            if other.index != node.index
-            for tensor in other.outputs
-            if other.kind not in PASSING
-        )
 
-    def _users(self, values: Iterable[int]) -> list[PaddleOperator]:
-        found = {one.index: one for value in values for one in self.program.users.get(value, ())}
-        return [found[index] for index in sorted(found)]
+def _stands_for(node: OnnxNode, operator: PaddleOperator) -> bool:
+    return operator.kind == node.kind.lower() or operator.kind in _ALSO.get(node.kind, ())
 
 
 def _alike(shape: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:

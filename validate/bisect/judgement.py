@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convert.precision.table import FP32, PRECISIONS
+
 # Factor of Paddle's own FP32 error. Measured on ViT_tiny and ViT_small, in the order of the statistics, for matrix
 # products: ONNX Runtime is within 2.8, 1.7 and 2.6 times that error, OpenVINO within 6.2, 2.9 and 5.8, MNN within 12,
 # 6.6 and 11. For LayerNorm and Softmax all are within 5.2, 3.4 and 3.6.
@@ -20,16 +22,14 @@ _FACTOR_OF_SUMS = {"max": 24.0, "rms": 12.0, "channel": 20.0}
 # The least bound, in units of rounding: of the tensor's largest value (max), of its root mean square (rms), of the
 # highest one of a channel. Runtimes replace curves by polynomials: OpenVINO's GELU errs by 6, 9 and 5 units where
 # Paddle errs by 1.
-_LEAST = {"max": 1.0, "rms": 1.0, "channel": 1.0}
-_LEAST_OF_CURVES = {"max": 16.0, "rms": 16.0, "channel": 16.0}
+_LEAST = 1.0
+_LEAST_OF_CURVES = 16.0
 _SUMS = ("matmul", "conv2d", "depthwise_conv2d")
 _CURVES = ("gelu", "softmax", "tanh", "erf", "sigmoid", "exp")
 # What runtimes join with the operator before it: MNN makes one of a matrix product and its bias.
 _JOINED = ("add", "scale", "multiply", "gelu", "reshape", "transpose", "unbind", "slice", "concat")
 # Lower precisions: the bound in units of rounding of that precision, of the tensor's largest value.
 _LOWER = {"max": 16.0, "rms": 2.0, "channel": 4.0}
-# Half the distance of 1 to the next number. int8: half a step of a scale from -1 to 1.
-UNIT = {"fp32": 2.0**-24, "tf32": 2.0**-11, "fp16": 2.0**-11, "bf16": 2.0**-8, "int8": 2.0**-8}
 
 NAMES = {
     "max": "max abs error",
@@ -92,12 +92,14 @@ def judge(
     tiny = float(np.finfo(np.float32).tiny)
     factor = _FACTOR_OF_SUMS if kind is None or kind in _SUMS else _FACTOR
     least = _LEAST_OF_CURVES if kind in _CURVES else _LEAST
-    bounds = {name: max(factor[name] * own[name], least[name] * UNIT["fp32"] * size[name], tiny) for name in factor}
+    rounding = least * PRECISIONS[FP32].unit_roundoff
+    bounds = {name: max(factor[name] * own[name], rounding * size[name], tiny) for name in factor}
     for one in before if kind in _JOINED else ():
         share = min(1.0, size["max"] / one.largest) if one.largest else 1.0
         bounds = {name: bounds[name] + share * one.bounds.get(name, 0.0) for name in bounds}
-    if precision != "fp32":
-        bounds = {name: max(bounds[name], _LOWER[name] * UNIT[precision] * largest) for name in bounds}
+    if precision != FP32:
+        unit = PRECISIONS[precision].unit_roundoff * largest
+        bounds = {name: max(bounds[name], _LOWER[name] * unit) for name in bounds}
     nonfinite = int(found.size - np.isfinite(found).sum())
     if nonfinite:
         return Judgement({}, bounds, nonfinite, float("inf"), largest)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convert.families.base import ModelSpec
-from validate.bisect.paddle_program import PaddleOperator, PaddleProgram
+from validate.bisect.paddle_program import PaddleProgram
 
 EMBEDDING, HEAD = "embedding", "head"
 _DOTTED = re.compile(r".*\.\d+\..+\.\w+")  # blocks.7.attn.qkv.weight
@@ -33,28 +33,23 @@ def locate(program: PaddleProgram, parts: Sequence[str] = ModelSpec.block_parts)
     depth = sum(one.kind == "softmax" for one in operators)
     if not depth or norms < count * depth:
         return {one.index: Location("model", _layer(program.parameters_of(one)) or "model") for one in operators}
-    first = max(norms - count * depth - 1, 0)
-    seen, part, found = 0, EMBEDDING, {}
+    inside, found = -1 - max(norms - count * depth - 1, 0), {}  # how many parts of blocks have begun, less one
     for operator in operators:
+        norm = operator.kind == "layer_norm"
+        inside += norm
         parameters = program.parameters_of(operator)
-        if operator.kind == "layer_norm":
-            seen += 1
-            inside = seen - 1 - first
-            if inside >= 0:
-                part = HEAD if inside >= count * depth else f"blocks.{inside // count}"
-        block = part
-        inside = seen - 1 - first
-        layer = block
         named = _layer(parameters)
-        if named and (_dotted(parameters) or block in (EMBEDDING, HEAD)):
-            layer = named
-        elif block.startswith("blocks"):
-            if operator.kind == "layer_norm":
-                layer = f"{block}.norm{inside % count + 1}"
-            elif not _residual(program, operator):
-                layer = f"{block}.{parts[inside % count]}"
+        if not 0 <= inside < count * depth:
+            block = EMBEDDING if inside < 0 else HEAD
+            layer = named or block
+        else:
+            block = layer = f"blocks.{inside // count}"
+            if norm:
+                layer += f".norm{inside % count + 1}"
+            elif operator.kind != "add" or len(program.operands(operator)) != 2:  # the residual is of no part
+                layer += f".{parts[inside % count]}"
             if named:
-                layer += f" ({named})"
+                layer = named if _DOTTED.fullmatch(parameters[0]) else f"{layer} ({named})"
         found[operator.index] = Location(block, layer)
     return found
 
@@ -62,11 +57,3 @@ def locate(program: PaddleProgram, parts: Sequence[str] = ModelSpec.block_parts)
 def _layer(parameters: tuple[str, ...]) -> str | None:
     """The layer that parameters belong to: their name without its last part."""
     return parameters[0].rsplit(".", 1)[0] if parameters else None
-
-
-def _dotted(parameters: tuple[str, ...]) -> bool:
-    return bool(parameters) and _DOTTED.fullmatch(parameters[0]) is not None
-
-
-def _residual(program: PaddleProgram, operator: PaddleOperator) -> bool:
-    return operator.kind == "add" and len(program.operands(operator)) == 2

@@ -9,19 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnx_ir as ir
 
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common.errors import CheckFailed
-from convert.common.files import sha256_file
+from convert.common.files import sha256_files
 from convert.common.isolate import JobError
 from convert.manifest import FileEntry, Port
 from runtimes.base import Options, Runtime
 from runtimes.infer import infer_all
 from runtimes.records.parts import Effective
-from validate.bisect.onnx_graph import OnnxGraph
+from validate.bisect.onnx_graph import DATA_FILE, OnnxGraph
 
 # A tensor inside the model is given out as a copy of this ending, times one in float32: MNN computes GELU in the memory
 # of its input, an output or not, and hands out tensors in layouts of its own.
@@ -53,91 +52,56 @@ class OnnxActivations:
         """
         with tempfile.TemporaryDirectory(dir=self.graph.folder, prefix="activations-") as name:
             found: dict[str, Path] = {}
-            for i, group in enumerate([list(tensors)] if self.runtime.intermediate else [[one] for one in tensors]):
-                folder = Path(name, str(i))
-                folder.mkdir()
-                found |= self._run(group, folder)
+            if self.runtime.intermediate and len(tensors) > 1:
+                # Adapters take the first output for the logits; where there is but one, it is whatever is asked for.
+                files = self._run(list(dict.fromkeys([self.graph.output, *tensors])), Path(name))
+                # A runtime that sees that a copy is one may give it the name of the tensor itself.
+                found = {tensor: files[one] for tensor in tensors for one in (tensor + _COPY, tensor) if one in files}
+            # One that sees that two outputs are the same may give them one name: such a tensor is asked for alone.
+            for i, tensor in enumerate(tensor for tensor in tensors if tensor not in found):
+                alone = Path(name, f"alone-{i}")
+                alone.mkdir()
+                (found[tensor],) = self._run([tensor], alone).values()
             yield found
 
     def _run(self, tensors: list[str], folder: Path) -> dict[str, Path]:
-        if not tensors:
-            return {}
-        # Adapters take the first output for the logits; where there is but one, it is whatever is asked for.
-        output = self.graph.output
-        outputs = tensors if len(tensors) == 1 else [output, *(tensor for tensor in tensors if tensor != output)]
-        variant = write(self.graph, self.artifact, outputs)
+        """Every output of a variant, by the name that the runtime has for it."""
+        variant = self.variant(tensors)
         options = replace(self.options, cache=None)  # engines of variants are of no use to anybody later
         try:
             files, self.effective = infer_all(variant, self.runtime.name, options, self.images, folder)
         except JobError as error:
-            what = f"{self.runtime.name} does not run it with {_described(tensors)} as output"
+            what = tensors[0] if len(tensors) == 1 else f"{len(tensors)} tensors"
+            what = f"{self.runtime.name} does not run it with {what} as output"
             raise CheckFailed(f"{self.artifact.model}: {what}: {error}") from None
         self.sessions += 1
-        if len(tensors) == 1:
-            return {tensors[0]: next(iter(files.values()))}
-        # A runtime that sees that a copy is one may give it the name of the tensor itself.
-        names = {tensor: (output_name(self.graph, tensor), tensor) for tensor in tensors}
-        found = {tensor: files[name] for tensor, both in names.items() for name in both if name in files}
-        for i, tensor in enumerate(tensor for tensor in tensors if tensor not in found):
-            # A runtime that sees that two outputs are the same may give them one name: it is asked for this one alone.
-            alone = folder / f"alone-{i}"
-            alone.mkdir()
-            found |= self._run([tensor], alone)
-        return found
+        return files
+
+    def variant(self, tensors: Sequence[str]) -> Artifact:
+        """Write the model that computes these tensors, in their order, into the graph's folder, as an artifact."""
+        folder = self.graph.folder
+        part = ir.convenience.extract(self.graph.model.graph, [self.graph.input], tensors)
+        one = ir.node("Constant", [], {"value": ir.tensor(np.float32(1), name=_ONE)})
+        part.append(one)
+        for i, value in enumerate(list(part.outputs)):
+            if value.name != self.graph.output:
+                source = value
+                if value.dtype not in (None, ir.DataType.FLOAT):
+                    part.append(ir.node("Cast", [value], {"to": ir.DataType.FLOAT}))
+                    (source,) = part[-1].outputs
+                part.append(ir.node("Mul", [source, one.outputs[0]]))
+                (copy,) = part[-1].outputs
+                copy.name, copy.shape, copy.dtype = f"{value.name}{_COPY}", value.shape, ir.DataType.FLOAT
+                part.outputs[i] = copy
+        ir.save(self.graph.model_of(part), folder / ONNX_FILE)
+        ports = [Port(str(value.name), "float32", _dims(value)) for value in part.outputs]
+        ir.save(self.graph.model_of(part), folder / ONNX_FILE)
+        files = [file for name in (ONNX_FILE, DATA_FILE) if (file := folder / name).exists()]
+        hashes = zip(files, sha256_files(files), strict=True)
+        entries = {file.name: FileEntry(file.stat().st_size, digest) for file, digest in hashes}
+        return artifacts.save(folder, replace(self.artifact.manifest, files=entries, outputs=tuple(ports)))
 
 
-def output_name(graph: OnnxGraph, tensor: str) -> str:
-    """The name under which the variant gives a tensor."""
-    return tensor if tensor == graph.output else tensor + _COPY
-
-
-def write(graph: OnnxGraph, artifact: Artifact, tensors: Sequence[str]) -> Artifact:
-    """Write the variant that computes these tensors and nothing beyond into the graph's folder, as an artifact."""
-    model = cut(graph, tensors)
-    file = graph.folder / ONNX_FILE
-    file.write_bytes(model.SerializeToString())
-    files = [file, *(graph.folder / name for name in graph.weights_sha256)]
-    hashes = {file.name: sha256_file(file), **graph.weights_sha256}
-    entries = {one.name: FileEntry(one.stat().st_size, hashes[one.name]) for one in files}
-    outputs = tuple(_port(value) for value in model.graph.output)
-    return artifacts.save(graph.folder, replace(artifact.manifest, files=entries, outputs=outputs))
-
-
-def cut(graph: OnnxGraph, tensors: Sequence[str]) -> onnx.ModelProto:
-    """The model whose outputs are these tensors, in their order, without the nodes that they do not need."""
-    model = onnx.ModelProto()
-    model.CopyFrom(graph.skeleton)
-    needed, kept = set(tensors), []
-    for node in reversed(model.graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    nodes = list(reversed(kept))
-    initializers = [tensor for tensor in model.graph.initializer if tensor.name in needed]
-    initializers.append(numpy_helper.from_array(np.array(1, np.float32), _ONE))
-    del model.graph.output[:], model.graph.value_info[:]
-    for tensor in tensors:
-        name, shape = output_name(graph, tensor), graph.shapes.get(tensor)
-        if name != tensor:
-            source = tensor
-            if graph.types.get(tensor, TensorProto.FLOAT) != TensorProto.FLOAT:
-                source = f"{name}.float"
-                nodes.append(helper.make_node("Cast", [tensor], [source], to=TensorProto.FLOAT))
-            nodes.append(helper.make_node("Mul", [source, _ONE], [name]))
-        dims = None if shape is None else [size if size >= 0 else None for size in shape]
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, dims))
-    kept_nodes, kept_tensors = list(nodes), list(initializers)
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(kept_nodes)
-    model.graph.initializer.extend(kept_tensors)
-    return model
-
-
-def _port(value: onnx.ValueInfoProto) -> Port:
-    dims = value.type.tensor_type.shape.dim
-    shape = tuple(dim.dim_value if dim.HasField("dim_value") else "batch" for dim in dims)
-    return Port(value.name, "float32", shape or (1,))
-
-
-def _described(tensors: list[str]) -> str:
-    return tensors[0] if len(tensors) == 1 else f"{len(tensors)} tensors"
+def _dims(value: ir.Value) -> tuple[int | str, ...]:
+    """The shape of an output; (1,) where it is not known, which is what a scalar has too."""
+    return tuple(size if isinstance(size, int) else "batch" for size in value.shape or ()) or (1,)

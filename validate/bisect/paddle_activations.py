@@ -7,10 +7,13 @@ that, not by what it inherited.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,119 +26,117 @@ from validate.bisect import paddle_program as programs
 from validate.parity import float64
 from validate.parity.reference import plain_predictor
 
-_DOUBLE, _SINGLE = "float64", "float32"
-_ENDS = ("data", "feed", "fetch", "shadow_output")
 _DTYPES = {"0.t_f32": "float32", "0.t_f64": "float64"}
 
-
-@dataclass(frozen=True)
-class PaddleActivations:
-    """An artifact's Paddle program in both precisions, in a folder of its own. Make it with `prepare`."""
-
-    folder: Path
-    files: Mapping[str, tuple[Path, Path]]  # dtype -> program, parameters
-
-
-def prepare(artifact: Artifact, folder: Path) -> PaddleActivations:
-    """Write the float64 program into an existing folder. InputError when the artifact's files are damaged."""
-    wide = folder / _DOUBLE
-    wide.mkdir()
-    return PaddleActivations(
-        folder,
-        {_DOUBLE: float64.write(artifact, wide), _SINGLE: (artifact.paddle_program, artifact.paddle_params)},
-    )
-
-
-def compute(
-    paddle: PaddleActivations, given: Mapping[int, Path], wanted: Collection[int], threads: int
-) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """Values of the program, when others of its values are given: in float64, and in float32.
-
-    given: value -> .npy file, the program's input among them; a given value that is wanted is computed all the same,
-    from the other ones. Returns the wanted values, mapped from files in the folder. CheckFailed when Paddle does not
-    run it.
-    """
-    folder = Path(tempfile.mkdtemp(dir=paddle.folder))
-    files = {dtype: {value: folder / f"{dtype}-{value}.npy" for value in wanted} for dtype in paddle.files}
-    runs = []
-    for dtype, (source, params) in paddle.files.items():
-        program = folder / f"{dtype}.json"
-        document = cut(json.loads(source.read_text(encoding="utf-8")), given, wanted)
-        program.write_text(json.dumps(document), encoding="utf-8")
-        outputs = {_wanted(value): str(file) for value, file in files[dtype].items()}
-        runs.append(ProgramRun(str(program), str(params), dtype, outputs))
-    job = ActivationsJob(runs, {_given(value): str(file) for value, file in given.items()}, threads)
-    try:
-        isolate.call("validate.bisect.paddle_activations:run_job", typed.table(job))
-    except isolate.JobError as error:
-        raise CheckFailed(f"Paddle cannot run its own program: {error}") from None
-    double_precision, single = (
-        {value: np.load(file, mmap_mode="r") for value, file in files[dtype].items()} for dtype in (_DOUBLE, _SINGLE)
-    )
-    return double_precision, single
+Values = dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
 class ProgramRun:
-    """A cut program with its parameters, in a precision. outputs: name -> the .npy file to write it to."""
+    """A cut program with its parameters. given, wanted: .npy files by the names of its inputs and outputs."""
 
     program: str
     params: str
     dtype: str
-    outputs: dict[str, str]
-
-
-@dataclass(frozen=True)
-class ActivationsJob:
-    """What `run_job` is to do. given: .npy files by the names of inputs."""
-
-    runs: list[ProgramRun]
     given: dict[str, str]
+    wanted: dict[str, str]
     threads: int
 
 
-def run_job(payload: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PaddleActivations:
+    """An artifact's Paddle program in both precisions. folder: existing, for files that live as long as it."""
+
+    artifact: Artifact
+    folder: Path
+    threads: int
+
+    @cached_property
+    def _files(self) -> dict[str, tuple[Path, Path]]:
+        """dtype -> program and parameters. InputError when the artifact's files are damaged."""
+        wide = Path(tempfile.mkdtemp(dir=self.folder))
+        own = self.artifact.paddle_program, self.artifact.paddle_params
+        return {"float64": float64.write(self.artifact, wide), "float32": own}
+
+    def compute(self, given: Mapping[int, Path], wanted: Sequence[int]) -> tuple[Values, Values]:
+        """Values of the program, when others of its values are given: in float64, and in float32.
+
+        given: value -> .npy file, the program's input among them; a given value that is wanted is computed all the
+        same, from the other ones. Returns the wanted values, mapped from files in the folder. CheckFailed when Paddle
+        does not run it.
+        """
+        if not wanted:
+            return {}, {}
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        runs = []
+        for dtype, (source, params) in self._files.items():
+            program = folder / f"{dtype}.json"
+            document = cut(json.loads(source.read_text(encoding="utf-8")), list(given), wanted)
+            program.write_text(json.dumps(document), encoding="utf-8")
+            inputs = {_given(value): str(file) for value, file in given.items()}
+            outputs = {_wanted(value): str(folder / f"{dtype}-{value}.npy") for value in wanted}
+            runs.append(ProgramRun(str(program), str(params), dtype, inputs, outputs, self.threads))
+        try:
+            isolate.call(
+                "validate.bisect.paddle_activations:run_programs", {"runs": [typed.table(run) for run in runs]}
+            )
+        except isolate.JobError as error:
+            raise CheckFailed(f"Paddle cannot run its own program: {error}") from None
+        truth, paddle = (
+            {value: np.load(run.wanted[_wanted(value)], mmap_mode="r") for value in wanted} for run in runs
+        )
+        return truth, paddle
+
+
+def _mapped(files: Mapping[int, str]) -> Values:
+    return {value: np.load(file, mmap_mode="r") for value, file in files.items()}
+
+
+def run_programs(payload: dict[str, Any]) -> None:
     """The other side of `compute`: feeds, runs once with Paddle's plain kernels, writes what is wanted."""
-    job = typed.read(ActivationsJob, payload)
-    for run in job.runs:
-        predictor = plain_predictor(Path(run.program), Path(run.params), job.threads)
+    for run in (typed.read(ProgramRun, one) for one in payload["runs"]):
+        predictor = plain_predictor(Path(run.program), Path(run.params), run.threads)
         for name in predictor.get_input_names():
-            array = np.load(job.given[name], mmap_mode="r")
+            array = np.load(run.given[name], mmap_mode="r")
             predictor.get_input_handle(name).copy_from_cpu(np.ascontiguousarray(array, dtype=run.dtype))
         predictor.run()
-        for name, file in run.outputs.items():
+        for name, file in run.wanted.items():
             np.save(file, predictor.get_output_handle(name).copy_to_cpu())
         del predictor
-    return {}
 
 
-def cut(document: dict[str, Any], given: Collection[int], wanted: Collection[int]) -> dict[str, Any]:
+def cut(document: dict[str, Any], given: Sequence[int], wanted: Sequence[int]) -> dict[str, Any]:
     """The JSON of the program that computes the wanted values from the given ones."""
+    document = copy.deepcopy(document)
     entries = programs.block(document)
-    types = {value["%"]: value.get("TT") for entry in entries for value in programs.results(entry)}
-    number = max(types) + 1
-    numbers = dict(zip(given, range(number, number + len(given)), strict=True))
-    feeds = [_feed(value, numbers[value], types[value]) for value in given]
-    start = number + len(given)
-    fetches = [_fetch(value, column, start + column, types[value]) for column, value in enumerate(wanted)]
-    kept: list[dict[str, Any]] = []
+    types = {value["%"]: value.get("TT", {}) for entry in entries for value in programs.results(entry)}
+    (data,) = (entry for entry in entries if programs.kind_of(entry) in programs.INPUTS)
+    (fetch,) = (entry for entry in entries if programs.kind_of(entry) in programs.OUTPUTS)
+    free = itertools.count(max(types) + 1)
+    numbers = dict(zip(given, free))  # noqa: B905 - as many as are needed
+    feeds, fetches = [], []  # as the program's own ones are, under other names
+    for value, number in numbers.items():
+        element, shape, *_ = types[value]["D"]
+        attributes = {"name": _given(value), "shape": shape, "dtype": _DTYPES[element["#"]]}
+        feeds.append(_like(data, attributes, O=[{"%": number, "TT": types[value]}]))
+    for column, value in enumerate(wanted):
+        attributes, result = {"name": _wanted(value), "col": column}, {"%": next(free), "TT": types[value]}
+        fetches.append(_like(fetch, attributes, I=[{"%": value}], O=[result]))
+    kept = []
     needed = set(wanted)
     for entry in reversed(entries):
-        if programs.kind_of(entry) in _ENDS:
-            continue
-        if entry["#"] != "p" and not any(value["%"] in needed for value in programs.results(entry)):
-            continue  # parameters stay: Paddle finds them in the file by their order
-        entry = {**entry, "I": [dict(value) for value in entry.get("I", ())]} if "I" in entry else entry
-        for operand in entry.get("I", ()):
-            operand["%"] = numbers.get(operand["%"], operand["%"])
-            needed.add(operand["%"])
-        kept.append(entry)
-    parameters = [entry for entry in reversed(kept) if entry["#"] == "p"]
-    rest = [entry for entry in reversed(kept) if entry["#"] != "p"]
-    (region,) = document["program"]["regions"]
-    (only,) = region["blocks"]
-    changed = {**region, "blocks": [{**only, "ops": parameters + feeds + rest + fetches}]}
-    return {**document, "program": {**document["program"], "regions": [changed]}}
+        # Parameters stay: Paddle finds them in the file by their order.
+        if entry["#"] == programs.PARAMETER:
+            kept.append(entry)
+        elif entry not in (data, fetch) and needed.intersection(value["%"] for value in programs.results(entry)):
+            for operand in entry.get("I", ()):
+                operand["%"] = numbers.get(operand["%"], operand["%"])
+                needed.add(operand["%"])
+            kept.append(entry)
+    parameters = [entry for entry in reversed(kept) if entry["#"] == programs.PARAMETER]
+    rest = [entry for entry in reversed(kept) if entry["#"] != programs.PARAMETER]
+    entries[:] = parameters + feeds + rest + fetches
+    return document
 
 
 def _given(value: int) -> str:
@@ -146,35 +147,7 @@ def _wanted(value: int) -> str:
     return f"wanted_{value}"
 
 
-def _feed(value: int, number: int, kind: Any) -> dict[str, Any]:
-    element, shape, *_ = kind["D"]
-    return {
-        "#": "1.data",
-        "A": [
-            _attribute("name", "0.a_str", _given(value)),
-            _attribute("shape", "1.a_intarray", shape),
-            _attribute("dtype", "1.a_dtype", _DTYPES[element["#"]]),
-            _attribute("place", "1.a_place", [0, 0, ""]),
-        ],
-        "I": [],
-        "O": [{"%": number, "TT": kind}],
-        "OA": [_flag("stop_gradient")],
-    }
-
-
-def _fetch(value: int, column: int, number: int, kind: Any) -> dict[str, Any]:
-    return {
-        "#": "1.fetch",
-        "A": [_attribute("name", "0.a_str", _wanted(value)), _attribute("col", "0.a_i32", column)],
-        "I": [{"%": value}],
-        "O": [{"%": number, "TT": kind}],
-        "OA": [_flag("persistable"), _flag("stop_gradient")],
-    }
-
-
-def _attribute(name: str, kind: str, value: Any) -> dict[str, Any]:
-    return {"AT": {"#": kind, "D": value}, "N": name}
-
-
-def _flag(name: str) -> dict[str, Any]:
-    return _attribute(name, "0.a_array", [{"#": "0.a_bool", "D": True}])
+def _like(entry: dict[str, Any], attributes: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    """An entry as another one is, but for these attributes by name, and operands or results."""
+    own = [{**one, "AT": {**one["AT"], "D": attributes.get(one["N"], one["AT"]["D"])}} for one in entry["A"]]
+    return {**entry, "A": own, **rest}

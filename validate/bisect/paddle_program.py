@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,24 +16,28 @@ from typing import Any
 from convert.common.errors import InputError
 
 _FLOATS = ("0.t_f16", "0.t_bf16", "0.t_f32", "0.t_f64")
-_COMBINE, _SPLIT, _PARAMETER = "combine", "split", "p"
-_DATA, _FETCH = ("data", "feed"), ("fetch", "shadow_output")
+PARAMETER, _COMBINE, _SPLIT, _TENSOR = "p", "0.combine", "0.split", "0.t_dtensor"
+INPUTS, OUTPUTS = ("data", "feed"), ("fetch", "shadow_output")
 
 
 @dataclass(frozen=True)
 class PaddleOperator:
-    """label: its name without dialect (`add_`). kind: the label without the mark of working in place (`add`).
+    """label: its name without dialect (`add_`). number: how many of the same label stand before it.
 
-    number: how many of the same label stand before it. inputs, outputs: numbers of values; lists of tensors are flat.
+    inputs, outputs: numbers of values; lists of tensors are flat.
     """
 
     index: int
     label: str
-    kind: str
     number: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     attributes: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The label without the mark of working in place (`add`)."""
+        return self.label.rstrip("_")
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,12 @@ class PaddleProgram:
 
 
 def block(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The operators of a program's JSON, as they stand there. InputError when it is not a program of one block."""
+    """The operators of a program's JSON, the list itself. InputError when it is not a program of one block."""
     try:
         (region,) = document["program"]["regions"]
         (only,) = region["blocks"]
-        return list(only["ops"])
+        operators: list[dict[str, Any]] = only["ops"]
+        return operators
     except (KeyError, TypeError, ValueError):
         raise InputError("the Paddle program is not of the known form; convert the model again") from None
 
@@ -112,43 +117,44 @@ def read(path: Path) -> PaddleProgram:
 def parse(document: dict[str, Any]) -> PaddleProgram:
     """As `read`, of the parsed JSON."""
     lists: dict[int, tuple[int, ...]] = {}  # a list value -> its elements
-    operators: list[PaddleOperator] = []
-    parameters: dict[int, str] = {}
     shapes: dict[int, tuple[int, ...]] = {}
     floats: set[int] = set()
+    entries = block(document)
+    for entry in entries:
+        if entry["#"] == _COMBINE:
+            (number,) = _made(entry)
+            lists[number] = operands_of(entry)
+        elif entry["#"] == _SPLIT:  # what a list is split into is known only later
+            (number,) = operands_of(entry)
+            lists[number] = _made(entry)
+        for value in results(entry):
+            tensor = value.get("TT") or {}
+            if tensor.get("#") == _TENSOR:
+                dtype, shape, *_ = tensor["D"]
+                shapes[value["%"]] = tuple(shape)
+                floats |= {value["%"]} if dtype["#"] in _FLOATS else set()
+    operators: list[PaddleOperator] = []
+    parameters: dict[int, str] = {}
     inputs: list[int] = []
     outputs: list[int] = []
     constants: dict[int, float] = {}
     count: Counter[str] = Counter()
-    entries = block(document)
-    for entry in entries:  # what a list is split into is known only later
-        if kind_of(entry) == _SPLIT and entry["#"].startswith("0."):
-            lists[entry["I"][0]["%"]] = tuple(value["%"] for value in results(entry))
     for index, entry in enumerate(entries):
-        kind = kind_of(entry)
-        for value, dtype, shape in _tensors(entry):
-            shapes[value] = shape
-            if dtype in _FLOATS:
-                floats.add(value)
-        operands = [value["%"] for value in entry.get("I", ())]
-        made = [value["%"] for value in results(entry)]
-        if kind == _PARAMETER:
+        label, taken, made = kind_of(entry), operands_of(entry), _made(entry)
+        if entry["#"] == PARAMETER:
             parameters[made[0]] = entry["A"][3]
-        elif kind in _DATA:
+        elif label in INPUTS:
             inputs += made
-        elif kind in _FETCH:
-            outputs += operands
-        elif entry["#"].startswith("0.") and kind == _COMBINE:
-            lists[made[0]] = tuple(operands)
-        elif not (entry["#"].startswith("0.") and kind == _SPLIT):
+        elif label in OUTPUTS:
+            outputs += taken
+        elif entry["#"] not in (_COMBINE, _SPLIT):
             attributes = {one["N"]: one["AT"].get("D") for one in entry.get("A", ()) if "AT" in one}
-            number = count[kind]
-            count[kind] += 1
-            taken, given = (
-                tuple(one for value in side for one in lists.get(value, (value,))) for side in (operands, made)
+            flat_in, flat_out = (
+                tuple(one for value in side for one in lists.get(value, (value,))) for side in (taken, made)
             )
-            operators.append(PaddleOperator(index, kind, kind.rstrip("_"), number, taken, given, attributes))
-            if kind == "full" and isinstance(attributes.get("value"), (int, float)):
+            operators.append(PaddleOperator(index, label, count[label], flat_in, flat_out, attributes))
+            count[label] += 1
+            if label == "full" and isinstance(attributes.get("value"), (int, float)):
                 constants[made[0]] = float(attributes["value"])
     if len(inputs) != 1 or len(outputs) != 1:
         raise InputError(f"the Paddle program has {len(inputs)} inputs and {len(outputs)} outputs instead of one each")
@@ -164,9 +170,10 @@ def kind_of(entry: Mapping[str, Any]) -> str:
     return str(entry["#"]).split(".")[-1]
 
 
-def _tensors(entry: Mapping[str, Any]) -> Iterator[tuple[int, str, tuple[int, ...]]]:
-    for value in results(entry):
-        kind = value.get("TT") or {}
-        if kind.get("#") == "0.t_dtensor":
-            dtype, shape, *_ = kind["D"]
-            yield value["%"], dtype["#"], tuple(shape)
+def operands_of(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    """The numbers of the values that an operator of the JSON takes."""
+    return tuple(value["%"] for value in entry.get("I", ()))
+
+
+def _made(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(value["%"] for value in results(entry))

@@ -16,8 +16,7 @@ from convert.common import isolate
 from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
-from validate.bisect.__main__ import bisect
-from validate.bisect.bisection import BisectionResult
+from validate.bisect.bisection import BisectionResult, bisect
 
 Plant = Callable[[onnx.ModelProto], None]
 
@@ -50,7 +49,7 @@ def planted(toy_artifact: Artifact, tmp_path: Path) -> Callable[[Plant], Path]:
 
 @pytest.fixture
 def search(at_once: None, toy_artifact: Artifact, planted: Callable[[Plant], Path]) -> Callable[..., BisectionResult]:
-    """Bisection the toy with something planted into it."""
+    """Bisect the toy with something planted into it."""
 
     def run(
         plant: Plant | None = None, runtime: Runtime | None = None, count: int = 4, identical: bool = False

@@ -15,7 +15,7 @@ from tests.validate.bisect import planted
 from validate.bisect import alignment, onnx_graph, paddle_program
 from validate.bisect.bisection import BisectionResult
 
-Bisection = Callable[..., BisectionResult]
+Search = Callable[..., BisectionResult]
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def sides(toy_artifact: Artifact, tmp_path: Path) -> alignment.Alignment:
 
 
 def test_the_last_block_is_found_tensor_by_tensor(sides: alignment.Alignment) -> None:
-    named = {f"{sides.name(tensor)} {axis}" for tensor, axis in sides.parts.items() if sides.is_own(tensor)}
+    named = {f"{sides.name(tensor)} {axis}" for tensor, axis in sides.parts.items() if tensor in sides.own}
     assert named == {"MatMul 1", "MatMul 2", "Mul 2", "Softmax 2", "Transpose 1", "Reshape 1", "Add 1", "GELU 1",
                      "LayerNormalization 1"}  # fmt: skip
-    kinds = [sides.graph.maker[tensor].kind for tensor in sides.parts if not sides.is_own(tensor)]
+    kinds = [sides.graph.maker[tensor].kind for tensor in sides.parts if tensor not in sides.own]
     assert kinds == ["Slice", "Slice"]  # of the queries and of the residual
-    own = [tensor for tensor in sides.parts if sides.is_own(tensor)]
+    own = [tensor for tensor in sides.parts if tensor in sides.own]
     # Products of attention, scale, Softmax, joining, proj, residual, norm2, fc1, GELU, fc2, residual, norm.
     assert len(own) == 2 + 1 + 1 + 2 + 2 + 1 + 1 + 2 + 1 + 2 + 1 + 1
 
@@ -57,7 +57,7 @@ def _token_1(model: onnx.ModelProto, number: int) -> None:
 
 @pytest.mark.parametrize(("number", "layer", "operator"), [(1, "blocks.1.attn", "MatMul"), (2, "blocks.1", "Add")])
 @pytest.mark.parametrize("renamed", [False, True])
-def test_another_token_is_a_fault(search: Bisection, number: int, layer: str, operator: str, renamed: bool) -> None:
+def test_another_token_is_a_fault(search: Search, number: int, layer: str, operator: str, renamed: bool) -> None:
     def plant(model: onnx.ModelProto) -> None:
         if renamed:
             planted.rename(model)
@@ -77,6 +77,6 @@ def test_another_token_is_a_fault(search: Bisection, number: int, layer: str, op
         (lambda m: planted.scale(m, 1, 0.25), "blocks.1.attn Mul"),
     ],
 )
-def test_only_the_culprit_is_out_of_bounds_there(search: Bisection, plant: Callable[..., None], name: str) -> None:
+def test_only_the_culprit_is_out_of_bounds_there(search: Search, plant: Callable[..., None], name: str) -> None:
     found = search(plant)
     assert [row.name for row in found.operators if row.judgement.bad] == [name]

@@ -87,6 +87,13 @@ def test_paddle_runs_no_onnx(run: Run) -> None:
     assert "it runs the Paddle program, not the ONNX model" in result.stderr
 
 
+def test_a_lower_precision_is_held_against_the_same_program(run: Run) -> None:
+    """Its artifact has no Paddle program of its own. ONNX Runtime refuses bf16 on a CPU."""
+    result = run("--precision", "bf16")
+    assert result.exit_code == 1
+    assert "ort-cpu has no bf16" in result.stderr
+
+
 def test_it_is_a_command(toy_toml: Path, toy_root: Path, toy_artifact: Artifact) -> None:
     """In processes of their own, as users start it."""
     options = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--runtime", "ort-cpu", "--limit", "2", "--json"]

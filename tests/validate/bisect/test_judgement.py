@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from validate.bisect.judgement import UNIT, in_shape, judge, row_order
+from convert.precision.table import PRECISIONS
+from validate.bisect.judgement import in_shape, judge, row_order
 
 TRUTH = np.random.default_rng(0).standard_normal((4, 50, 32))
 PADDLE = TRUTH.astype(np.float32)
@@ -62,7 +63,7 @@ def test_what_came_in_with_the_inputs_is_no_verdict() -> None:
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "tf32", "int8"])
 def test_lower_precisions_have_wider_bounds(precision: str) -> None:
-    error = UNIT[precision] * np.abs(TRUTH).max()
+    error = PRECISIONS[precision].unit_roundoff * np.abs(TRUTH).max()
     rounded = TRUTH + error * np.sign(np.sin(np.arange(TRUTH.size)).reshape(TRUTH.shape))
     assert judge(rounded, TRUTH, PADDLE, "fp32").bad
     assert not judge(rounded, TRUTH, PADDLE, precision).bad
@@ -70,7 +71,7 @@ def test_lower_precisions_have_wider_bounds(precision: str) -> None:
 
 
 def test_a_curve_may_be_approximated() -> None:
-    near = TRUTH * (1 + 8 * UNIT["fp32"])
+    near = TRUTH * (1 + 8 * PRECISIONS["fp32"].unit_roundoff)
     assert judge(near, TRUTH, PADDLE, "fp32", "layer_norm").bad
     assert not judge(near, TRUTH, PADDLE, "fp32", "gelu").bad
 
