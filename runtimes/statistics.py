@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import stats
 
+from runtimes.records.kinds import LatencySummary
 from runtimes.records.parts import Interval, IntervalMethod
 
 PERCENTILES = (90, 95, 99)
@@ -129,32 +130,14 @@ def bootstrap_median(samples: Sequence[float]) -> Interval | None:
     return float(found.low), float(found.high)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What samples say, by the names of a record's fields.
+def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> LatencySummary:
+    """What samples in milliseconds say, given process by process; ValueError where there are none.
 
+    Empty processes are left out. others: the variation between processes in other cells; runs: between runs.
     ci95_ms: where another run would find the median (`across_runs`). run_ci95_ms: of this run alone; the wider one of
     two, over processes (`interval`) and the bootstrap of all samples. A percentile is the nearest rank, so a sample
     that was measured. cv: coefficient of variation inside a process, the median over processes. outliers: samples
     further than three scaled MADs from the median of their process.
-    """
-
-    count: int
-    median_ms: float
-    ci95_ms: Interval | None
-    run_ci95_ms: Interval | None
-    interval: IntervalMethod
-    p90_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    cv: float
-    outliers: int
-
-
-def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> Summary:
-    """What samples in milliseconds say, given process by process; ValueError where there are none.
-
-    Empty processes are left out. others: the variation between processes in other cells; runs: between runs.
     """
     arrays = [np.asarray(samples, dtype=np.float64) for samples in processes if len(samples)]
     if not arrays:
@@ -171,7 +154,8 @@ def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise
         float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None
         for p in PERCENTILES
     )
-    return Summary(
+    return LatencySummary(
+        samples_ms=tuple(sample for one in processes for sample in one),
         count=len(samples),
         median_ms=median,
         ci95_ms=across_runs(median, own, runs),

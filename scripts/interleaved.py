@@ -107,14 +107,12 @@ def visit_ms(artifact: Artifact, runtime: Runtime, precision: str, batch: int, s
     environment = runtime.environment(options)
     job = Job(str(artifact.path), runtime.name, batch, options, effort=effort, environment=environment)
     (outcome,) = Local(probe=None).run([job])
-    failed = aggregate.failure(cell, outcome)
-    if failed:
-        reason = str(failed.reason)
+    reason = aggregate.failure(cell, outcome)
+    if reason:
         if reason.startswith(_REFUSED):
             raise UnavailableError(reason.removeprefix(_REFUSED))
         raise CheckFailed(f"{cell.name}: {reason}")
-    assert outcome.numbers is not None
-    return float(statistics.median(outcome.numbers.samples_ms))
+    return float(statistics.median(outcome.measured.samples_ms))
 
 
 def refusals(wanted: Mapping[str, tuple[Runtime, str]]) -> dict[str, str]:

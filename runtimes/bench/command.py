@@ -23,7 +23,7 @@ from runtimes.bench.plan import estimate, overview, plan_file
 from runtimes.bench.plan.matrix import cells
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.plan_file import OF_MATRIX, OF_PLAN, PlanFile
-from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, MatrixSettings, Policy, declared, policy
+from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, Matrix, Policy, declared, policy
 from runtimes.bench.schedule import display, run
 from runtimes.bench.schedule.parity import Prove
 from runtimes.options import resume_option, session_flags
@@ -62,8 +62,8 @@ class Grouped(click.Command):
 
 def _declared_options(command: Any) -> Any:
     """The options that plan/settings.py declares, but for `--threads`, which stands among those of a session."""
-    defaults = {"batch": ",".join(map(str, MatrixSettings.batch)), "mode": ",".join(MatrixSettings.mode)}
-    settings = [*declared(MatrixSettings).values(), *declared(Policy).values()]
+    defaults = {"batch": ",".join(map(str, Matrix.batch)), "mode": ",".join(Matrix.mode)}
+    settings = [*declared(Matrix).values(), *declared(Policy).values()]
     for setting in reversed([one for one in settings if one.help and one.key != "threads"]):
         command = setting.option(defaults.get(setting.key))(command)
     return command
@@ -71,7 +71,7 @@ def _declared_options(command: Any) -> Any:
 
 @click.command(cls=Grouped)
 @cli.model_options
-@functools.partial(session_flags, threads=declared(MatrixSettings)["threads"].option())
+@functools.partial(session_flags, threads=declared(Matrix)["threads"].option())
 @_declared_options
 @click.option("--plan", metavar="FILE.toml", type=click.Path(path_type=Path), help="Several matrices.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the random order of visits. [default: drawn]")
@@ -99,14 +99,13 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     python -m runtimes.bench --plan night.toml --out results/night
     """
     given = {_key(param): ctx.params[param.name or ""] for param in ctx.command.params}
-    file = _file(ctx, given["plan"])
+    file = _file(ctx, given["plan"], root)
     effort = policy(file.effort if file else {}, {key: given[key] for key in OF_PLAN if key != "seed"})
     folder = out or (store.newest_run() if resume else store.new_run())
     seeds = (given["seed"], file.seed if file else None, secrets.randbelow(1 << 32))
     seed = next(seed for seed in seeds if seed is not None)
     try:
-        options = None if file else MatrixSettings.from_options(given, "batch" in _typed(ctx))
-        matrices = list(options.matrices()) if options else file.matrices(root) if file else []
+        matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
         machine = environment.setting_key(environment.describe())
         plan = estimate.plan(cells(matrices), effort, machine, folder, seed, resume)
         if given["dry_run"]:
@@ -144,14 +143,14 @@ def _typed(ctx: click.Context) -> dict[str, click.Parameter]:
     }
 
 
-def _file(ctx: click.Context, path: Path | None) -> PlanFile | None:
+def _file(ctx: click.Context, path: Path | None, root: Path) -> PlanFile | None:
     """The plan file. InputError when options say beside it which cells there are: which of them should hold?"""
     if path is None:
         return None
     stray = [param for key, param in _typed(ctx).items() if key in OF_MATRIX and key != "artifacts"]
     if stray:
         raise InputError(f"{stray[0].opts[0]} beside --plan: write it into {path}, or leave --plan out")
-    return plan_file.load(path)
+    return plan_file.load(path, root)
 
 
 def _show(plan: Plan, as_json: bool | None = None) -> None:

@@ -95,13 +95,10 @@ class TimedRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Latency(TimedRecord):
-    """One request at a time, from images in memory to logits in memory; milliseconds of the whole batch."""
+class LatencySummary:
+    """Samples and what they say (`statistics.summarize`), in milliseconds."""
 
-    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "batch", "threads", "streams")
-    COMPARED: ClassVar[tuple[str, ...]] = CELL
-
-    kind: Literal["latency"] = "latency"
+    interval: IntervalMethod | None = None
     samples_ms: Annotated[tuple[float, ...], about("all processes, one after another")] = ()
     count: int | None = None
     median_ms: float | None = None
@@ -112,6 +109,16 @@ class Latency(TimedRecord):
     p99_ms: Annotated[float | None, about("likewise")] = None
     cv: Annotated[float | None, about("coefficient of variation inside a process, median over the processes")] = None
     outliers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency(LatencySummary, TimedRecord):
+    """One request at a time, from images in memory to logits in memory; milliseconds of the whole batch."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "batch", "threads", "streams")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["latency"] = "latency"
     target: Annotated[float | None, about("half of run_ci95_ms over the median that was asked for")] = None
     device_times_ms: DeviceMedians | None = None
 
@@ -142,13 +149,9 @@ class Throughput(TimedRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server(TimedRecord):
-    """Requests of one image at random moments: the highest rate whose latency keeps a bound."""
+class ServerCurve:
+    """What a server answers at random moments, rate by rate: what a visit finds, and its record keeps."""
 
-    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "threads", "streams", "bound", "percentile")
-    COMPARED: ClassVar[tuple[str, ...]] = CELL
-
-    kind: Literal["server"] = "server"
     points: tuple[ServerPoint, ...] | None = None
     qps_max: Annotated[float | None, about("the highest completed rate that kept the bound; null where none did")] = (
         None
@@ -159,6 +162,16 @@ class Server(TimedRecord):
     capacity_qps: Annotated[float | None, about("what it answers back to back", private=True)] = None
     unloaded_ms: Annotated[float | None, about("median of one request at a time", private=True)] = None
     loadgen: LoadGenInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server(ServerCurve, TimedRecord):
+    """Requests of one image at random moments: the highest rate whose latency keeps a bound."""
+
+    CELL: ClassVar[tuple[str, ...]] = (*_SUBJECT, "threads", "streams", "bound", "percentile")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["server"] = "server"
 
 
 @dataclass(frozen=True, kw_only=True)

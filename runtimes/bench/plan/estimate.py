@@ -11,7 +11,7 @@ from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
-from runtimes.base import Footprint, usable_cores
+from runtimes.base import usable_cores
 from runtimes.bench.describe import GIB
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
@@ -95,7 +95,7 @@ def plan(
 def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost:
     """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess."""
     footprint, gigabytes = cell.runtime.footprint, model_bytes(cell.artifact) / 1e9
-    latency_s, source = _latency_s(cell, footprint), "rate"
+    latency_s, source = _latency_s(cell), "rate"
     fixed_s = footprint.load_s * gigabytes + latency_s
     if isinstance(old, Latency) and old.median_ms:
         latency_s, source = old.median_ms / 1e3, "record"
@@ -164,13 +164,10 @@ def _activations(artifact: Artifact) -> int:
     return 4 * spec.widest()
 
 
-def _latency_s(cell: Cell, footprint: Footprint) -> float:
-    macs = float(cell.artifact.manifest.macs.total)
-    if cell.options.device == "CPU":
-        rate = footprint.rate * min(cell.options.thread_count(), usable_cores())
-    else:
-        rate = _DEVICE_RATE
-    return macs * cell.batch / rate
+def _latency_s(cell: Cell) -> float:
+    cores = min(cell.options.thread_count(), usable_cores())
+    rate = cell.runtime.footprint.rate * cores if cell.options.device == "CPU" else _DEVICE_RATE
+    return float(cell.artifact.manifest.macs.total) * cell.batch / rate
 
 
 def _written_bytes(cell: Cell) -> int:
@@ -207,25 +204,20 @@ def _too_large(memory: int, disk: int, written: int, target: Path, free: Capacit
 
 def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> float:
     """Seconds of the parity checks that are neither in the results folder nor kept beside the artifact."""
-    seconds, references = 0.0, set()
-    checked = set()
+    lacking: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
-        one = (cell.artifact.sha256, cell.runtime.name, cell.precision, cell.options.device)
-        if one in checked:
-            continue
         record = start(Latency, cell.artifact, cell.runtime, cell.options, batch=cell.batch)
-        if gate(record, parity.of(stored)).passed is not None or parity.recall(cell, record, machine):
-            continue
-        checked.add(one)
-        footprint, macs = cell.runtime.footprint, float(cell.artifact.manifest.macs.total)
-        gigabytes, passes = model_bytes(cell.artifact) / 1e9, len(cell.options.batches)
-        per_image_s = _latency_s(cell, footprint) / cell.batch
-        seconds += footprint.start_s + footprint.load_s * gigabytes + _PARITY_IMAGES * passes * per_image_s
-        if cell.artifact.sha256 not in references:
-            references.add(cell.artifact.sha256)
-            seconds += _PARITY_START_S
-            if not (cell.artifact.path / "reference").is_dir():
-                seconds += _REFERENCE_IMAGES * macs / (_REFERENCE_RATE * usable_cores())
+        if gate(record, parity.of(stored)).passed is None and not parity.recall(cell, record, machine):
+            lacking.setdefault((cell.artifact.sha256, cell.runtime.name, cell.precision, cell.options.device), cell)
+    seconds = 0.0
+    for cell in lacking.values():
+        footprint, images = cell.runtime.footprint, _PARITY_IMAGES * len(cell.options.batches)
+        seconds += footprint.start_s + footprint.load_s * model_bytes(cell.artifact) / 1e9
+        seconds += images * _latency_s(cell) / cell.batch
+    for artifact in {cell.artifact.sha256: cell.artifact for cell in lacking.values()}.values():
+        seconds += _PARITY_START_S
+        if not (artifact.path / "reference").is_dir():
+            seconds += _REFERENCE_IMAGES * float(artifact.manifest.macs.total) / (_REFERENCE_RATE * usable_cores())
     return seconds
 
 

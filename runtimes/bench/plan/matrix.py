@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.common.errors import InputError, listing
+from convert.common.errors import InputError
 from convert.common.files import sha256_json
-from convert.models import find, find_all
 from runtimes.base import Options, Runtime
-from runtimes.bench.worker.job import MODES
+from runtimes.bench.plan.settings import Matrix
 from runtimes.options import Selection
-
-PERCENTILES = (90, 99)  # that the latency of a server may be bound at
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Cell:
 
     options.batches: every batch size that its model will see, so that what is compiled is what parity was checked on.
     batch: images per request; 1 in mode server, and where a search begins in mode throughput. mode_options: what one
-    mode alone knows (see `Matrix`).
+    mode alone knows (`Matrix.mode_options`).
     """
 
     argument: str
@@ -87,67 +84,6 @@ def key(cell: Cell, machine: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """What was asked for: every combination is a cell. Sizes are checked where a matrix is made.
-
-    models: by the names that the user gave. threads: None takes every core. batches_given: whether the user chose them.
-    Mode throughput searches among the batches, mode server sends one image at a time.
-    latency_bound_ms, percentile: of mode server; None leaves the bound to it, and means 99.
-    """
-
-    models: Sequence[str]
-    selection: Selection
-    precisions: Sequence[str] = ("fp32",)
-    batches: Sequence[int] = (1, 4, 8)
-    threads: Sequence[int | None] = (None,)
-    modes: Sequence[str] = ("latency",)
-    weights: str | None = None
-    root: Path = Path("artifacts")
-    batches_given: bool = False
-    latency_bound_ms: float | None = None
-    percentile: int | None = None
-
-    def __post_init__(self) -> None:
-        """InputError for what makes no sense."""
-        unknown = [mode for mode in self.modes if mode not in MODES]
-        if unknown or not self.modes:
-            raise InputError(f"--mode {listing(unknown) or '(nothing)'}: choose from {', '.join(MODES)}")
-        for option, values in (("--batch", self.batches), ("--threads", [t for t in self.threads if t is not None])):
-            if any(value < 1 for value in values):
-                raise InputError(f"{option} {min(values)}: whole numbers above zero are needed")
-        for option, axis in (("--model", self.models), ("--batch", self.batches), ("--threads", self.threads)):
-            if not axis:
-                raise InputError(f"{option}: nothing given")
-        if "server" not in self.modes:
-            for option, value in (("--latency-bound", self.latency_bound_ms), ("--percentile", self.percentile)):
-                if value is not None:
-                    raise InputError(f"{option} {value:g}: only mode server has it; add --mode server")
-        elif tuple(self.modes) == ("server",) and self.batches_given and tuple(self.batches) != (1,):
-            raise InputError(f"--batch {','.join(map(str, self.batches))}: mode server sends one image at a time")
-        if self.latency_bound_ms is not None and not self.latency_bound_ms > 0:
-            raise InputError(f"--latency-bound {self.latency_bound_ms:g}: milliseconds above zero are needed")
-        if self.percentile is not None and self.percentile not in PERCENTILES:
-            raise InputError(f"--percentile {self.percentile}: choose from {', '.join(map(str, PERCENTILES))}")
-
-    def mode_options(self, mode: str) -> dict[str, Any]:
-        """What a cell's job tells the mode. throughput: `batches` to search among, ascending. server:
-        `latency_bound_ms` (None: its own choice) and `percentile`."""
-        if mode == "throughput":
-            return {"batches": sorted(self.batches)}
-        if mode == "server":
-            return {"latency_bound_ms": self.latency_bound_ms, "percentile": self.percentile or max(PERCENTILES)}
-        return {}
-
-
-def models(text: str) -> list[str]:
-    """The models of a `--model` list, by the names given. InputError for one that there is not."""
-    found = find_all(text)
-    for model in found:
-        find(model)
-    return found
-
-
 def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
     """The cells of some matrices, each once, in the order in which they were asked for.
 
@@ -174,14 +110,12 @@ def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
     return tuple(once.values())
 
 
-def _combinations(matrix: Matrix) -> list[Cell]:
-    made = []
-    for precision in matrix.precisions:
-        found = cli.artifacts(",".join(matrix.models), matrix.weights, precision, matrix.root)
-        axes = itertools.product(found.items(), matrix.selection.having(precision), matrix.threads, matrix.modes)
+def _combinations(matrix: Matrix) -> Iterator[Cell]:
+    for selection, precision in itertools.product(matrix.selections, matrix.precision):
+        found = cli.artifacts(",".join(matrix.model), matrix.weights, precision, Path(matrix.artifacts or "artifacts"))
+        axes = itertools.product(found.items(), selection.having(precision), matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
-            options = dataclasses.replace(matrix.selection.options(runtime, precision), threads=threads)
+            options = dataclasses.replace(selection.options(runtime, precision), threads=threads)
             given = matrix.mode_options(mode)
-            for batch in matrix.batches if mode == "latency" else [1]:
-                made.append(Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.weights, given))
-    return made
+            for batch in matrix.batch if mode == "latency" else [1]:
+                yield Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.weights, given)

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convert.common.errors import InputError
-from runtimes.bench.plan.matrix import Matrix
-from runtimes.bench.plan.settings import HOW_HARD, WHOLE, BenchSetting, MatrixSettings, Policy, declared, policy, share
+from runtimes.bench.plan.settings import HOW_HARD, WHOLE, BenchSetting, Matrix, Policy, declared, policy, share
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,7 +34,7 @@ else:
     import tomli as tomllib
 
 MATRIX = "matrix"
-OF_MATRIX = {setting.key: setting for setting in declared(MatrixSettings).values()}
+OF_MATRIX = {setting.key: setting for setting in declared(Matrix).values()}
 OF_PLAN = {
     **{setting.key: setting for setting in declared(Policy).values()},
     "seed": BenchSetting("seed", WHOLE, HOW_HARD),
@@ -43,41 +43,26 @@ OF_PLAN = {
 
 @dataclass(frozen=True)
 class PlanFile:
-    """What a file says, checked for keys and types only. tables: one for each matrix, with the defaults in them.
+    """What a file says. effort: settings of `Policy`, those that it gives, by their keys."""
 
-    effort: settings of `Policy`, those that it gives, by their keys.
+    matrices: tuple[Matrix, ...]
+    effort: dict[str, Any]
+    seed: int | None
+
+
+def load(path: Path, root: Path) -> PlanFile:
+    """Read a plan. root: folder of the artifacts where the file names none.
+
+    InputError, with file and table, when it cannot be read, names what there is not, or has values of another type.
     """
-
-    path: Path
-    tables: tuple[Mapping[str, Any], ...]
-    effort: dict[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-
-    def matrices(self, root: Path) -> list[Matrix]:
-        """The matrices. root: folder of the artifacts where the file names none. InputError names file and table."""
-        found: list[Matrix] = []
-        for number, table in enumerate(self.tables, start=1):
-            values: dict[str, Any] = {"artifacts": str(root)}
-            for name, value in table.items():
-                values[name] = _in_turn(value) if OF_MATRIX[name].several else value
-            settings = MatrixSettings(**values, batches_given="batch" in table)
-            try:
-                found += settings.matrices()
-            except InputError as error:
-                raise InputError(f"{self.path}, {_table(number)}: {error.message}") from None
-        return found
-
-
-def load(path: Path) -> PlanFile:
-    """Read a plan. InputError when it cannot be read, names what there is not, or has values of another type."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no plan can be read there ({error})") from None
-    return parse(text, path)
+    return parse(text, path, root)
 
 
-def parse(text: str, path: Path) -> PlanFile:
+def parse(text: str, path: Path, root: Path) -> PlanFile:
     """`load` for the text of a file. path: what errors call it."""
     try:
         top = tomllib.loads(text)
@@ -86,45 +71,55 @@ def parse(text: str, path: Path) -> PlanFile:
     tables = top.pop(MATRIX, [{}])
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise InputError(f"{path}: a matrix begins with [[matrix]], in two pairs of brackets")
-    _check(f"{path}, above the matrices", top, {**OF_MATRIX, **OF_PLAN})
-    for number, table in enumerate(tables, start=1):
-        place = f"{path}, {_table(number)}"
-        for name in table:
-            if name in OF_PLAN:
-                raise InputError(f"{place}: {name} is for the whole plan; put it above the first [[matrix]]")
-        _check(place, table, OF_MATRIX)
-    effort = {name: top.pop(name) for name in OF_PLAN if name in top}
-    seed = effort.pop("seed", None)
-    if "target" in effort:
-        try:
-            effort["target"] = share(effort["target"])
-        except ValueError as error:
-            raise InputError(f"{path}, above the matrices: target: {error}") from None
-    try:
+    with _told(f"{path}, above the matrices"):
+        _check(top, {**OF_MATRIX, **OF_PLAN})
+        effort = {name: top.pop(name) for name in OF_PLAN if name in top}
+        seed = effort.pop("seed", None)
+        if "target" in effort:
+            try:
+                effort["target"] = share(effort["target"])
+            except ValueError as error:
+                raise InputError(f"target: {error}") from None
         policy(effort)
+    matrices = []
+    for number, table in enumerate(tables, start=1):
+        with _told(f"{path}, [[matrix]] {number}"):
+            for name in table:
+                if name in OF_PLAN:
+                    raise InputError(f"{name} is for the whole plan; put it above the first [[matrix]]")
+            _check(table, OF_MATRIX)
+            given = {"artifacts": str(root), **top, **table}
+            values: dict[str, Any] = {
+                name: _in_turn(value) if OF_MATRIX[name].several else value for name, value in given.items()
+            }
+            matrices.append(Matrix(**values, batches_given="batch" in given))
+            _ = matrices[-1].selections  # so that a mistake in these is told with its place too
+    return PlanFile(tuple(matrices), effort, seed)
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """What is wrong inside the block is told with its place."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(f"{path}, above the matrices: {error.message}") from None
-    return PlanFile(path, tuple({**top, **table} for table in tables), effort, seed)
+        raise InputError(f"{place}: {error.message}") from None
 
 
-def _table(number: int) -> str:
-    return f"[[matrix]] {number}"
-
-
-def _check(place: str, table: Mapping[str, Any], known: Mapping[str, BenchSetting]) -> None:
+def _check(table: Mapping[str, Any], known: Mapping[str, BenchSetting]) -> None:
     for name, value in table.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=2, cutoff=0.6)
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
-            raise InputError(f"{place}: unknown key {name!r}: {hint}")
+            raise InputError(f"unknown key {name!r}: {hint}")
         setting = known[name]
         several = setting.several and isinstance(value, list)
         if several and not value:
-            raise InputError(f"{place}: {name} is an empty list: give it a value, or leave it out")
+            raise InputError(f"{name} is an empty list: give it a value, or leave it out")
         for one in value if several else [value]:
             if not isinstance(one, setting.kind.types) or isinstance(one, bool):
                 needed = setting.kind.words + (", or a list of that" if setting.several else "")
-                raise InputError(f"{place}: {name} = {one!r}: {needed} is needed")
+                raise InputError(f"{name} = {one!r}: {needed} is needed")
 
 
 def _in_turn(value: Any) -> tuple[Any, ...]:

@@ -4,21 +4,24 @@ follow from the declaration."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from convert.common.errors import InputError
+from convert.common.errors import InputError, listing
+from convert.models import find, find_all
+from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
-from runtimes.bench.plan.matrix import PERCENTILES, Matrix, models
-from runtimes.bench.worker.job import MODES, Effort
+from runtimes.bench.worker.job import MODES, PERCENTILES, Effort
 from runtimes.options import Selection, numbers, precisions, select, words
 
+_PERCENTILES = " or ".join(map(str, reversed(PERCENTILES)))
 WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
 
 
@@ -89,11 +92,17 @@ def declared(kind: type) -> dict[str, BenchSetting]:
     return {field.name: field.metadata["setting"] for field in dataclasses.fields(kind) if "setting" in field.metadata}
 
 
-def _effort(key: str, kind: ValueKind, default: float, help_text: str, least: float | None = 0, shown: str = "") -> Any:
-    text = f"{help_text} [default: {shown or format(default, 'g')}]"
-    return dataclasses.field(
-        default=default, metadata={"setting": BenchSetting(key, kind, HOW_HARD, help=text, least=least)}
-    )
+def _setting(key: str, kind: ValueKind, group: str, default: Any = None, help_: str | None = None, **more: Any) -> Any:
+    setting = BenchSetting(key, kind, group, help=help_, **more)
+    return dataclasses.field(default=default, metadata={"setting": setting})
+
+
+def _effort(key: str, kind: ValueKind, default: float, help_: str, least: float | None = 0, shown: str = "") -> Any:
+    return _setting(key, kind, HOW_HARD, default, f"{help_} [default: {shown or format(default, 'g')}]", least=least)
+
+
+def _axis(key: str, kind: ValueKind, default: object, help_: str | None = None) -> Any:
+    return _setting(key, kind, WHAT, default, help_, several=True)
 
 
 @dataclass(frozen=True)
@@ -154,26 +163,18 @@ def policy(*givens: dict[str, Any]) -> Policy:
     return Policy(**{fields[key]: value for given in givens for key, value in given.items() if value is not None})
 
 
-def _axis(key: str, kind: ValueKind, default: object, help_text: str | None = None) -> Any:
-    setting = BenchSetting(key, kind, WHAT, several=True, help=help_text)
-    return dataclasses.field(default=default, metadata={"setting": setting})
-
-
-def _single(key: str, kind: ValueKind, group: str, help_text: str | None = None, metavar: str | None = None) -> Any:
-    setting = BenchSetting(key, kind, group, help=help_text, metavar=metavar)
-    return dataclasses.field(default=None, metadata={"setting": setting})
-
-
 @dataclass(frozen=True)
-class MatrixSettings:
-    """What a [[matrix]] of a plan file says, or the command's options: of a tuple each value is taken in turn.
+class Matrix:
+    """What a [[matrix]] of a plan file says, or the command's options: every combination of the values is a cell.
 
-    Names are the keys. runtime: None takes every one that is available. None elsewhere is each runtime's own.
+    Names are the keys. runtime: None takes every one that is available. None elsewhere is each runtime's own, and of
+    threads every core. batches_given: whether the user chose them; mode throughput searches among them, mode server
+    sends one image at a time. latency_bound, percentile: of mode server; None leaves the bound to it, and means 99.
     """
 
     model: tuple[str, ...] = _axis("model", TEXT, (DEFAULT_MODEL,))
     runtime: tuple[str, ...] | None = _axis("runtime", TEXT, None)
-    precision: tuple[str, ...] = _axis("precision", TEXT, ("fp32",))
+    precision: tuple[str, ...] = _axis("precision", TEXT, (FP32,))
     mode: tuple[str, ...] = _axis("mode", TEXT, ("latency",), f"Any of {', '.join(MODES)}.")
     device: tuple[str | None, ...] = _axis("device", TEXT, (None,))
     option: tuple[str, ...] = _axis("option", TEXT, ())
@@ -182,26 +183,53 @@ class MatrixSettings:
         "threads", WHOLE, (None,), "Inside one operator, comma-separated. [default: every core]"
     )
     streams: tuple[int | None, ...] = _axis("streams", WHOLE, (None,))
-    weights: str | None = _single("weights", TEXT, WHAT)
-    artifacts: str | None = _single("artifacts", TEXT, WHERE)
-    cache: str | None = _single("cache", TEXT, WHERE)
-    latency_bound: float | None = _single(
+    weights: str | None = _setting("weights", TEXT, WHAT)
+    artifacts: str | None = _setting("artifacts", TEXT, WHERE)
+    cache: str | None = _setting("cache", TEXT, WHERE)
+    latency_bound: float | None = _setting(
         "latency_bound",
         NUMBER,
         SERVER,
-        "Milliseconds that a request may take. [default: three times the median of an idle machine]",
-        "MS",
+        help_="Milliseconds that a request may take. [default: three times the median of an idle machine]",
+        metavar="MS",
     )
-    percentile: int | None = _single(
+    percentile: int | None = _setting(
         "percentile",
         WHOLE,
         SERVER,
-        f"... and how many in a hundred must: {' or '.join(map(str, PERCENTILES))}. [default: {max(PERCENTILES)}]",
+        help_=f"... and how many in a hundred must: {_PERCENTILES}. [default: {PERCENTILES[0]}]",
     )
     batches_given: bool = False
 
+    def __post_init__(self) -> None:
+        """InputError for what makes no sense, before runtimes are looked for, which takes seconds."""
+        object.__setattr__(self, "model", tuple(find_all(",".join(self.model))))
+        object.__setattr__(self, "precision", tuple(precisions(",".join(self.precision))))
+        for model in self.model:
+            find(model)
+        unknown = [mode for mode in self.mode if mode not in MODES]
+        if unknown or not self.mode:
+            raise InputError(f"--mode {listing(unknown) or '(nothing)'}: choose from {', '.join(MODES)}")
+        for option, values in (
+            ("--batch", self.batch),
+            ("--threads", [one for one in self.threads if one is not None]),
+        ):
+            if any(value < 1 for value in values):
+                raise InputError(f"{option} {min(values)}: whole numbers above zero are needed")
+        if "server" not in self.mode:
+            for option, value in (("--latency-bound", self.latency_bound), ("--percentile", self.percentile)):
+                if value is not None:
+                    raise InputError(f"{option} {value:g}: only mode server has it; add --mode server")
+        elif self.mode == ("server",) and self.batches_given and self.batch != (1,):
+            raise InputError(f"--batch {','.join(map(str, self.batch))}: mode server sends one image at a time")
+        if self.latency_bound is not None and not self.latency_bound > 0:
+            raise InputError(f"--latency-bound {self.latency_bound:g}: milliseconds above zero are needed")
+        if self.percentile is not None and self.percentile not in PERCENTILES:
+            known = ", ".join(map(str, reversed(PERCENTILES)))
+            raise InputError(f"--percentile {self.percentile}: choose from {known}")
+
     @classmethod
-    def from_options(cls, given: dict[str, Any], batches_given: bool) -> MatrixSettings:
+    def from_options(cls, given: dict[str, Any], batches_given: bool) -> Matrix:
         """What the command's options say, by their keys. InputError for a list of numbers that is none."""
         return cls(
             model=(given["model"],),
@@ -217,23 +245,20 @@ class MatrixSettings:
             batches_given=batches_given,
         )
 
-    def matrices(self) -> Iterator[Matrix]:
-        """The matrices: one for each device and number of streams. InputError for what there is not."""
-        # Mistakes in these are told before runtimes are looked for, which takes seconds.
-        checked = Matrix(
-            models=models(",".join(self.model)),
-            selection=Selection([], named=False),
-            precisions=precisions(",".join(self.precision)),
-            batches=self.batch,
-            threads=self.threads,
-            modes=self.mode,
-            weights=self.weights,
-            root=Path(self.artifacts or Matrix.root),
-            batches_given=self.batches_given,
-            latency_bound_ms=self.latency_bound,
-            percentile=self.percentile,
-        )
+    @functools.cached_property
+    def selections(self) -> tuple[Selection, ...]:
+        """What is asked of which runtimes: one for each device and number of streams. InputError for what there is
+        not."""
         runtimes = None if self.runtime is None else ",".join(self.runtime)
         cache = Path(self.cache) if self.cache else None
-        for device, streams in itertools.product(self.device, self.streams):
-            yield dataclasses.replace(checked, selection=select(runtimes, device, None, streams, cache, self.option))
+        axes = itertools.product(self.device, self.streams)
+        return tuple(select(runtimes, device, None, streams, cache, self.option) for device, streams in axes)
+
+    def mode_options(self, mode: str) -> dict[str, Any]:
+        """What a cell's job tells the mode. throughput: `batches` to search among, ascending. server:
+        `latency_bound_ms` (None: its own choice) and `percentile`."""
+        if mode == "throughput":
+            return {"batches": sorted(self.batch)}
+        if mode == "server":
+            return {"latency_bound_ms": self.latency_bound, "percentile": self.percentile or PERCENTILES[0]}
+        return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from runtimes.base import discrepancy
@@ -13,13 +13,11 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule.climb import BestPoint
 from runtimes.bench.schedule.executor import VisitOutcome
-from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers, VisitNumbers
+from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers, device_medians
 from runtimes.records.blank import command, start
-from runtimes.records.kinds import Latency, Server, Throughput, TimedRecord
+from runtimes.records.kinds import Latency, Server, ServerCurve, Throughput, TimedRecord
 from runtimes.records.parts import (
-    DeviceMedians,
     Disturbance,
-    Effective,
     Interval,
     IntervalMethod,
     Memory,
@@ -34,25 +32,15 @@ _KINDS: dict[str, type[TimedRecord]] = {"latency": Latency, "throughput": Throug
 R = TypeVar("R", bound=TimedRecord)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a visit, and so its cell, has no numbers. effective: what ran instead, where that is the reason."""
-
-    reason: str | None
-    effective: Effective | None = None
-
-    def of(self, record: R) -> R:
-        """The record of the cell that failed."""
-        return replace(record, status="failed", reason=self.reason, effective=self.effective)
-
-
 def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
     """A cell's record before anything was measured."""
+    given, latency = cell.mode_options, cell.mode == "latency"
     options: dict[str, Any] = {
         "precision": cell.precision,
-        "batch": cell.batch if cell.mode == "latency" else None,
-        "mode": None if cell.mode == "latency" else cell.mode,
-        **_mode_arguments(cell),
+        "batch": cell.batch if latency else ",".join(map(str, given.get("batches", ()))) or None,
+        "mode": None if latency else cell.mode,
+        "latency_bound": given.get("latency_bound_ms"),
+        "percentile": given.get("percentile"),
         **policy.arguments(),
         **cell.selection.arguments([cell.runtime]),
     }
@@ -68,44 +56,42 @@ def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
     )
 
 
-def _mode_arguments(cell: Cell) -> dict[str, Any]:
-    options = cell.mode_options
-    return {
-        "batch": ",".join(map(str, options["batches"])) if "batches" in options else None,
-        "latency_bound": options.get("latency_bound_ms"),
-        "percentile": options.get("percentile"),
-    } if cell.mode != "latency" else {}  # fmt: skip
-
-
-def failure(cell: Cell, outcome: VisitOutcome) -> Failure | None:
-    """What a visit without numbers, or one that ran as something else, makes of its cell; None where all is well."""
+def failure(cell: Cell, outcome: VisitOutcome) -> str | None:
+    """Why a visit has no numbers, or none of what was asked for, in a sentence; None where all is well."""
     numbers = outcome.numbers
     if numbers is None:
-        return Failure(outcome.failure)
+        return outcome.failure or "it failed"
     wrong = discrepancy(cell.runtime.name, numbers.effective, cell.options)
-    reasons = [*([wrong] if wrong else []), *numbers.discrepancies]
-    return Failure("; ".join(reasons), numbers.effective) if reasons else None
+    return "; ".join([*([wrong] if wrong else []), *numbers.discrepancies]) or None
+
+
+def failed(record: R, cell: Cell, outcome: VisitOutcome) -> R | None:
+    """The record of a cell one of whose visits failed; None where it did not."""
+    reason = failure(cell, outcome)
+    effective = outcome.numbers.effective if outcome.numbers else None
+    return replace(record, status="failed", reason=reason, effective=effective) if reason else None
 
 
 def trouble(outcome: VisitOutcome) -> str | None:
     """What disturbed a visit, in a sentence; None where nothing did."""
-    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(_numbers(outcome).disturbance))
+    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(outcome.measured.disturbance))
     return "; ".join(filter(None, found)) or None
+
+
+def quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
+    """The visits that were not disturbed."""
+    return [visit for visit in visits if not trouble(visit)]
 
 
 def usable(visits: Sequence[VisitOutcome], at_least: int) -> list[VisitOutcome]:
     """The visits that were not disturbed; where those are too few, the least slowed-down ones beside them."""
-    quiet = [visit for visit in visits if not trouble(visit)]
-    if len(quiet) >= at_least:
-        return quiet
-    rest = sorted((visit for visit in visits if trouble(visit)), key=lambda visit: visit.slowdown)
-    chosen = [*quiet, *rest[: at_least - len(quiet)]]
-    return [visit for visit in visits if any(visit is one for one in chosen)]
+    order = sorted(range(len(visits)), key=lambda index: (bool(trouble(visits[index])), visits[index].slowdown))
+    return [visits[index] for index in sorted(order[: max(at_least, len(quiet(visits)))])]
 
 
 def samples(visits: Sequence[VisitOutcome]) -> list[Sequence[float]]:
     """The kept samples of each visit, in milliseconds."""
-    return [visit.numbers.samples_ms for visit in visits if visit.numbers]
+    return [visit.measured.samples_ms for visit in visits]
 
 
 def medians(visits: Sequence[VisitOutcome]) -> list[float]:
@@ -118,21 +104,22 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
 
     others: how far processes lie apart in the run's other cells; runs: how far runs do.
     """
-    by_process = samples(visits)
-    summary = summarize(by_process, others, runs)
+    summary = summarize(samples(visits), others, runs)
+    assert summary.median_ms
     reasons = _doubts(visits)
     half = relative_half_width(summary.median_ms, summary.run_ci95_ms)
     if half > policy.target:
         wide = "unknown" if summary.run_ci95_ms is None else f"{half:.1%}"
         reasons.append(f"the run's 95 % interval is wider than asked: half of it is {wide}, not {policy.target:.1%}")
-    if not all(_numbers(visit).steady for visit in visits):
+    if not all(visit.measured.steady for visit in visits):
         reasons.append("the times did not get steady")
+    found = [visit.measured for visit in visits]
+    on_device = [one.device_times_ms for one in found if isinstance(one, LatencyNumbers) and one.device_times_ms]
     return replace(
         record,
-        samples_ms=tuple(sample for one in by_process for sample in one),
         **vars(summary),
         target=policy.target,
-        device_times_ms=_device_medians([_numbers(visit) for visit in visits]),
+        device_times_ms=device_medians(on_device),
         **_common(visits, reasons),
     )
 
@@ -148,7 +135,7 @@ def throughput(
 
     interval: the run's own, and how it was made. runs: how far runs lie apart.
     """
-    rate, (own, method) = statistics.median(map(rate_of, visits)), interval
+    rate, (own, method) = statistics.median(rated(visit).images_per_s for visit in visits), interval
     return replace(
         record,
         batch=found.batch,
@@ -158,48 +145,28 @@ def throughput(
         ci95_images_per_s=across_runs(rate, own, runs),
         run_ci95_images_per_s=own,
         interval=method,
-        duration_s=sum(_rated(visit).duration_s for visit in visits),
+        duration_s=sum(rated(visit).duration_s for visit in visits),
         **_common(visits, _doubts(visits)),
     )
 
 
-def rate_of(visit: VisitOutcome) -> float:
-    """Images per second of a visit in mode throughput."""
-    return _rated(visit).images_per_s
-
-
-def server(record: Server, visit: VisitOutcome) -> Server:
-    """The record of a cell of mode server, of one visit: it holds every rate."""
-    numbers = _numbers(visit)
-    assert isinstance(numbers, ServerNumbers)
-    return replace(
-        record,
-        points=numbers.points,
-        qps_max=numbers.qps_max,
-        percentile=numbers.percentile,
-        latency_bound_ms=numbers.latency_bound_ms,
-        bound=numbers.bound,
-        capacity_qps=numbers.capacity_qps,
-        unloaded_ms=numbers.unloaded_ms,
-        loadgen=numbers.loadgen,
-        streams=numbers.streams,
-        **_common([visit], _doubts([visit])),
-    )
-
-
-def _numbers(visit: VisitOutcome) -> VisitNumbers:
-    assert visit.numbers is not None
-    return visit.numbers
-
-
-def _rated(visit: VisitOutcome) -> ThroughputNumbers:
+def rated(visit: VisitOutcome) -> ThroughputNumbers:
+    """The numbers of a visit in mode throughput."""
     assert isinstance(visit.numbers, ThroughputNumbers)
     return visit.numbers
 
 
+def server(record: Server, visit: VisitOutcome) -> Server:
+    """The record of a cell of mode server, of one visit: it holds every rate."""
+    numbers = visit.measured
+    assert isinstance(numbers, ServerNumbers)
+    found = {field.name: getattr(numbers, field.name) for field in dataclasses.fields(ServerCurve)}
+    return replace(record, streams=numbers.streams, **found, **_common([visit], _doubts([visit])))
+
+
 def _doubts(visits: Sequence[VisitOutcome]) -> list[str]:
     """What disturbed any of the visits, each cause once and at its worst."""
-    found = [_numbers(visit).disturbance for visit in visits]
+    found = [visit.measured.disturbance for visit in visits]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     reasons = [probe.disturbed(slowdown), disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
@@ -208,10 +175,10 @@ def _doubts(visits: Sequence[VisitOutcome]) -> list[str]:
 
 def _common(visits: Sequence[VisitOutcome], reasons: list[str]) -> dict[str, Any]:
     """The fields of every kind (`TimedRecord`). reasons: why the number is doubtful, each in a clause."""
-    numbers = [_numbers(visit) for visit in visits]
+    numbers = [visit.measured for visit in visits]
     memory = [one.memory for one in numbers]
     peak = _most(one.peak_bytes or None for one in memory)
-    worst = _worst([replace(_numbers(visit).disturbance, slowdown=visit.slowdown) for visit in visits])
+    worst = _worst([replace(visit.measured.disturbance, slowdown=visit.slowdown) for visit in visits])
     return {
         "load_ms": _median(one.load_ms for one in numbers),
         "first_ms": _median(one.first_ms for one in numbers),
@@ -235,13 +202,13 @@ def _common(visits: Sequence[VisitOutcome], reasons: list[str]) -> dict[str, Any
 
 
 def _process(visit: VisitOutcome) -> Process:
-    numbers = _numbers(visit)
-    rated = numbers if isinstance(numbers, ThroughputNumbers) else None
+    numbers = visit.measured
+    throughput = numbers if isinstance(numbers, ThroughputNumbers) else None
     return Process(
         count=len(numbers.samples_ms),
         median_ms=statistics.median(numbers.samples_ms) if numbers.samples_ms else None,
-        images_per_s=rated.images_per_s if rated else None,
-        stream_processes=rated.stream_processes if rated else None,
+        images_per_s=throughput.images_per_s if throughput else None,
+        stream_processes=throughput.stream_processes if throughput else None,
         load_ms=numbers.load_ms,
         first_ms=numbers.first_ms,
         warmup_count=len(numbers.warmup_ms),
@@ -268,12 +235,6 @@ def _worst(found: Sequence[Disturbance]) -> Disturbance:
         else:
             merged[name] = max(values, default=None)
     return Disturbance(**merged)
-
-
-def _device_medians(numbers: Iterable[VisitNumbers]) -> DeviceMedians | None:
-    found = [one.device_times_ms for one in numbers if isinstance(one, LatencyNumbers) and one.device_times_ms]
-    names = [field.name for field in dataclasses.fields(DeviceMedians)]
-    return DeviceMedians(**{name: _median(getattr(one, name) for one in found) for name in names}) if found else None
 
 
 def _median(values: Iterable[float | None]) -> float | None:

@@ -18,15 +18,8 @@ DOUBT = 0.04
 _MOST_LOOKS = 2
 
 
-@dataclass(frozen=True)
-class Rate:
-    """What one measurement of a point gave. images_per_s: None where it failed (memory, a crash), for the reason."""
-
-    images_per_s: float | None
-    reason: str | None = None
-
-
-Measure = Callable[[int, int], Rate]
+# Measures a batch and a number of streams: images per second, or why that failed (memory, a crash).
+Measure = Callable[[int, int], float | str]
 
 
 @dataclass(frozen=True)
@@ -54,11 +47,11 @@ class _Seen:
 
     def look(self, point: tuple[int, int]) -> None:
         found = self.measure(*point)
-        if found.images_per_s is not None:
-            self.looks.setdefault(point, []).append(found.images_per_s)
-        else:
+        if isinstance(found, str):
             self.looks.pop(point, None)
-            self.failed[point] = found.reason or "it failed"
+            self.failed[point] = found
+        else:
+            self.looks.setdefault(point, []).append(found)
 
     def pays(self, here: tuple[int, int], there: tuple[int, int]) -> bool:
         """Whether going there gains enough. A close call is measured once more on both sides."""
@@ -91,7 +84,7 @@ def stream_counts(threads: int) -> list[int]:
 def best(measure: Measure, batches: Sequence[int], streams: Sequence[int]) -> BestPoint:
     """Batch and streams from which no single step among the choices gains 5 %.
 
-    measure: images per second at (batch, streams); called once for a point, twice where it is a close call. batches,
+    measure: called once for a point, twice where it is a close call. batches,
     streams: what may be chosen, ascending. It starts at the smallest of both and climbs in streams, then in batch, then
     again in both directions until nothing pays. A point that fails ends its direction and is among those searched. Of
     points that differ by less than 5 % the one with the smaller batch and fewer streams stays. The rate that is

@@ -53,6 +53,12 @@ class VisitOutcome:
     time_utc: str = ""
     crashed: bool = False
 
+    @property
+    def measured(self) -> VisitNumbers:
+        """The numbers of one that did not fail."""
+        assert self.numbers is not None
+        return self.numbers
+
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> VisitOutcome:
         """The outcome that `typed.table` made a table of, also after a journey through JSON. ValueError, KeyError or

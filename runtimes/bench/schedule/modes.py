@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, climb
-from runtimes.bench.schedule.climb import BestPoint, Rate
+from runtimes.bench.schedule.climb import BestPoint
 from runtimes.bench.schedule.executor import VisitOutcome
 from runtimes.bench.schedule.state import PendingCell, RunState
+from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import LatencyNumbers
 from runtimes.bench.worker.throughput import changes
 from runtimes.records.kinds import Latency, Server, Throughput
@@ -35,7 +36,7 @@ def latencies(run: RunState, cells: Sequence[PendingCell]) -> Iterator[Latency]:
         due = [pending for pending in left if len(run.visits.of[pending.key]) <= number]
         order = run.order.sample(due, len(due))
         names = [pending.key for pending in order]
-        run.visit(order, (run.job(pending) for pending in order), names, number)
+        run.visit(order, [pending.job for pending in order], names, number)
         number += 1
         for pending in list(left):
             measured = _settled(run, pending, cells)
@@ -48,13 +49,13 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell]) 
     """A cell's record; None where it has to be visited again."""
     policy, visits, blank = run.plan.effort, run.visits.of[pending.key], pending.blank
     assert isinstance(blank, Latency)
-    if visits and (failed := aggregate.failure(pending.cell, visits[-1])):
-        return failed.of(blank)
+    if visits and (failed := aggregate.failed(blank, pending.cell, visits[-1])):
+        return failed
     sound = run.outcomes(pending.key)
     if len(sound) < policy.processes:
         return None
     repeatable = len(sound) < policy.processes * (1 + policy.repeats) and not run.out_of_time
-    if len(_quiet(sound)) < policy.processes and repeatable:
+    if len(aggregate.quiet(sound)) < policy.processes and repeatable:
         return None
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = aggregate.usable(sound, 1 if run.out_of_time else policy.processes)
@@ -69,13 +70,9 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell]) 
     return measured if (minima and half <= policy.target) or over else None
 
 
-def _quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
-    return [visit for visit in visits if not aggregate.trouble(visit)]
-
-
 def _noise(cells: Sequence[Sequence[VisitOutcome]], policy: Policy) -> Noise:
     """How far processes lie apart in other cells: undisturbed ones, where enough cells have several of them."""
-    quiet = noise(aggregate.medians(_quiet(visits)) for visits in cells)
+    quiet = noise(aggregate.medians(aggregate.quiet(visits)) for visits in cells)
     if quiet.dof >= _FEWEST_DOF:
         return quiet
     return noise(aggregate.medians(aggregate.usable(visits, policy.processes)) for visits in cells)
@@ -90,18 +87,12 @@ def throughput(run: RunState, pending: PendingCell) -> Throughput:
     assert isinstance(pending.blank, Throughput)
     blank = dataclasses.replace(pending.blank, searched=found.searched)
     if found.images_per_s is None:
-        return run.finish(pending, aggregate.Failure(found.reason).of(blank))
-    name, policy = f"{pending.key} chosen", run.plan.effort
-    while True:
-        sound = run.outcomes(name)
-        most = policy.processes * (1 if run.out_of_time else 1 + policy.repeats)
-        if len(_quiet(sound)) >= policy.processes or len(sound) >= most:
-            break
-        outcome = _visit(run, pending, name, found.batch, found.streams, len(sound))
-        if failed := aggregate.failure(pending.cell, outcome):
-            return run.finish(pending, failed.of(blank))
-    used = aggregate.usable(sound, policy.processes)
-    rates = [aggregate.rate_of(visit) for visit in used]
+        return run.finish(pending, dataclasses.replace(blank, status="failed", reason=found.reason))
+    job = _job(pending, found.batch, found.streams)
+    used = _visits(run, pending, job, f"{pending.key} chosen", run.plan.effort.processes)
+    if failed := aggregate.failed(blank, pending.cell, used[-1]):
+        return run.finish(pending, failed)
+    rates = [aggregate.rated(visit).images_per_s for visit in used]
     own = interval(statistics.median(rates), rates, _noise_of_latencies(run))
     return run.finish(pending, aggregate.throughput(blank, found, used, own, run.executor.between_runs()))
 
@@ -110,24 +101,37 @@ def _search(run: RunState, pending: PendingCell) -> BestPoint:
     """A search that was broken off goes on: what it looked at already is taken from the visits that are kept."""
     looks: Counter[str] = Counter()
 
-    def look(batch: int, streams: int) -> Rate:
+    def look(batch: int, streams: int) -> float | str:
         name = f"{pending.key} {batch} x {streams}"
         index = looks[name]
         looks[name] += 1
         kept = run.visits.of[name]
-        outcome = kept[index] if index < len(kept) else _visit(run, pending, name, batch, streams, index)
-        failed = aggregate.failure(pending.cell, outcome)
-        return Rate(None, failed.reason) if failed else Rate(aggregate.rate_of(outcome))
+        outcome = (
+            kept[index] if index < len(kept) else run.visit_one(pending, _job(pending, batch, streams), name, index)
+        )
+        return aggregate.failure(pending.cell, outcome) or aggregate.rated(outcome).images_per_s
 
     cell = pending.cell
     streams = climb.stream_counts(cell.options.thread_count())
     return climb.best(look, cell.mode_options["batches"], [cell.options.streams] if cell.options.streams else streams)
 
 
-def _visit(run: RunState, pending: PendingCell, name: str, batch: int, streams: int, number: int) -> VisitOutcome:
+def _job(pending: PendingCell, batch: int, streams: int) -> Job:
+    """A visit to one point of a search."""
     cell = pending.cell
-    job = run.job(pending, **changes(cell.runtime, cell.options, batch, streams))
-    return run.visit_one(pending, job, name, number)
+    return dataclasses.replace(pending.job, **changes(cell.runtime, cell.options, batch, streams))
+
+
+def _visits(run: RunState, pending: PendingCell, job: Job, name: str, count: int) -> list[VisitOutcome]:
+    """So many visits, disturbed ones repeated while there is time; the one that failed alone, where one did."""
+    while True:
+        sound = run.outcomes(name)
+        most = count * (1 if run.out_of_time else 1 + run.plan.effort.repeats)
+        if len(aggregate.quiet(sound)) >= count or len(sound) >= most:
+            return aggregate.usable(sound, count)
+        outcome = run.visit_one(pending, job, name, len(sound))
+        if aggregate.failure(pending.cell, outcome):
+            return [outcome]
 
 
 def _noise_of_latencies(run: RunState) -> Noise:
@@ -135,21 +139,14 @@ def _noise_of_latencies(run: RunState) -> Noise:
     cells = []
     for name in run.visits.of:
         visits = [visit for visit in run.outcomes(name) if isinstance(visit.numbers, LatencyNumbers)]
-        cells.append(aggregate.medians(_quiet(visits)))
+        cells.append(aggregate.medians(aggregate.quiet(visits)))
     return noise(cells)
 
 
 def server(run: RunState, pending: PendingCell) -> Server:
     """The record of a cell of mode server. A disturbed visit is repeated, and the one least slowed down is taken."""
-    key, blank = pending.key, pending.blank
+    blank = pending.blank
     assert isinstance(blank, Server)
-    for number in range(1 + run.plan.effort.repeats):
-        if len(run.visits.of[key]) <= number:
-            run.visit_one(pending, run.job(pending), key, number)
-        if failed := aggregate.failure(pending.cell, run.visits.of[key][-1]):
-            return run.finish(pending, failed.of(blank))
-        if not aggregate.trouble(run.outcomes(key)[-1]):
-            break
-    quiet = _quiet(run.outcomes(key))
-    best = quiet[0] if quiet else min(run.outcomes(key), key=lambda visit: visit.slowdown)
-    return run.finish(pending, aggregate.server(blank, best))
+    (visit,) = _visits(run, pending, pending.job, pending.key, 1)
+    failed = aggregate.failed(blank, pending.cell, visit)
+    return run.finish(pending, failed or aggregate.server(blank, visit))

@@ -7,7 +7,6 @@ settings (`parity_gate`), machine and vitbench only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def known(
     prove: checks cells of one model, precision and device.
     """
     before, recalled = store.known(folder), list[Parity]()
-    lacking: dict[str, list[Cell]] = {}
+    lacking: dict[tuple[object, ...], list[Cell]] = {}
     for pending in cells:
         cell = pending.cell
         if gate(pending.blank, [*of(before), *recalled]).passed is None:
@@ -57,7 +56,7 @@ def known(
             recalled += kept
             if not kept:
                 together = (cell.argument, cell.weights, cell.precision, cell.options.device, cell.options.batches)
-                lacking.setdefault(json.dumps(together), []).append(cell)
+                lacking.setdefault(together, []).append(cell)
     for record in recalled:
         store.append(folder, record)
     for group in lacking.values():

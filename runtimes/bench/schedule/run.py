@@ -8,10 +8,11 @@ from pathlib import Path
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule import aggregate, modes, parity
-from runtimes.bench.schedule.display import Watch
+from runtimes.bench.schedule.display import Display
 from runtimes.bench.schedule.executor import VISITS, Executor, Local, Visits
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.schedule.state import PendingCell, RunState
+from runtimes.bench.worker.job import Job
 from runtimes.records import store
 from runtimes.records.kinds import TimedRecord
 from runtimes.records.parity_gate import gate
@@ -24,7 +25,7 @@ _MEMORY_SHARE = 0.9
 
 
 def run(
-    plan: Plan, folder: Path, resume: bool, watch: Watch, prove: Prove, executor: Executor | None = None
+    plan: Plan, folder: Path, resume: bool, display: Display, prove: Prove, executor: Executor | None = None
 ) -> Iterator[TimedRecord]:
     """Measure a plan's cells and append a record for each; yields them as they are done.
 
@@ -38,7 +39,7 @@ def run(
     known = store.known(folder)
     if not resume:
         (folder / VISITS).unlink(missing_ok=True)
-    state = RunState(plan, folder, watch, executor, Visits.stored(folder), plan.effort.patience_s)
+    state = RunState(plan, folder, display, executor, Visits.stored(folder), plan.effort.patience_s)
     state.order.seed(plan.seed)
     for cell, reason in plan.refused:
         yield state.refuse(_pending(plan, cell, machine, 0.0), reason)
@@ -51,7 +52,7 @@ def run(
     left = []
     for pending in cells:
         if pending.key in done:
-            watch.record(done[pending.key])
+            display.record(done[pending.key])
             yield done[pending.key]
         else:
             if pending.key in tried:
@@ -60,7 +61,7 @@ def run(
 
     def check(together: Sequence[Cell]) -> None:
         runtimes = ", ".join(dict.fromkeys(cell.runtime.name for cell in together))
-        watch.parity(f"parity of {together[0].artifact.model} on {runtimes}")
+        display.parity(f"parity of {together[0].artifact.model} on {runtimes}")
         prove(together, folder)
 
     parities = parity.known(left, folder, machine, check)
@@ -80,9 +81,18 @@ def run(
 
 
 def _pending(plan: Plan, cell: Cell, machine: str, visit_s: float) -> PendingCell:
-    name = key(cell, machine)
-    free = plan.estimate.free_memory_bytes
-    # Device drivers map much more than they use: the limit is for the processor's memory only.
-    limit = int(free * _MEMORY_SHARE) if free and cell.options.device == "CPU" else None
-    timeout = max(_SURELY_NOT_HANGING_S, _HANGS * visit_s)
-    return PendingCell(cell, name, aggregate.blank(cell, name, plan.effort), timeout, limit)
+    name, free = key(cell, machine), plan.estimate.free_memory_bytes
+    job = Job(
+        str(cell.artifact.path),
+        cell.runtime.name,
+        cell.batch,
+        cell.options,
+        cell.mode,
+        plan.effort.visit,
+        cell.runtime.environment(cell.options),
+        max(_SURELY_NOT_HANGING_S, _HANGS * visit_s),
+        # Device drivers map much more than they use: the limit is for the processor's memory only.
+        int(free * _MEMORY_SHARE) if free and cell.options.device == "CPU" else None,
+        cell.mode_options,
+    )
+    return PendingCell(cell, name, aggregate.blank(cell, name, plan.effort), job)

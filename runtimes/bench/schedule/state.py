@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule import aggregate
-from runtimes.bench.schedule.display import Watch
+from runtimes.bench.schedule.display import Display
 from runtimes.bench.schedule.executor import Executor, VisitOutcome, Visits
 from runtimes.bench.worker.job import Job
 from runtimes.records import store
@@ -24,13 +24,12 @@ R = TypeVar("R", bound=TimedRecord)
 
 @dataclass
 class PendingCell:
-    """A cell on its way to its record. blank: the record before anything was measured."""
+    """A cell on its way to its record. blank: the record before anything was measured. job: a visit to it."""
 
     cell: Cell
     key: str
     blank: TimedRecord
-    timeout_s: float
-    memory_limit_bytes: int | None
+    job: Job
 
 
 @dataclass
@@ -39,7 +38,7 @@ class RunState:
 
     plan: Plan
     folder: Path
-    watch: Watch
+    display: Display
     executor: Executor
     visits: Visits
     patience_s: float
@@ -52,23 +51,6 @@ class RunState:
         minutes = self.plan.effort.minutes
         return minutes > 0 and time.monotonic() - self.began_s > 60 * minutes
 
-    def job(self, pending: PendingCell, **changes: Any) -> Job:
-        """A visit to a cell. changes: of its batch, options or mode_options."""
-        cell = pending.cell
-        job = Job(
-            str(cell.artifact.path),
-            cell.runtime.name,
-            cell.batch,
-            cell.options,
-            cell.mode,
-            self.plan.effort.visit,
-            cell.runtime.environment(cell.options),
-            pending.timeout_s,
-            pending.memory_limit_bytes,
-            cell.mode_options,
-        )
-        return dataclasses.replace(job, **changes)
-
     def visit(self, cells: Sequence[PendingCell], jobs: Iterable[Job], names: Sequence[str], number: int) -> None:
         """A visit to each of some cells, kept under its name.
 
@@ -78,7 +60,7 @@ class RunState:
 
         def drawn() -> Iterator[Job]:
             for pending, job in zip(cells, jobs, strict=True):
-                self.watch.visit(pending.cell, number, self.plan.effort.processes)
+                self.display.visit(pending.cell, number)
                 yield job
 
         outcomes = self.executor.run(drawn(), self.patience_s)
@@ -90,8 +72,8 @@ class RunState:
             self.visits.add(_crashed(pending) if first else name, outcome)
             note = outcome.failure if outcome.numbers is None else aggregate.trouble(outcome)
             if outcome.waited_s:
-                self.watch.waiting(outcome.waited_s, "the machine was slowed down")
-            self.watch.visited(pending.cell, outcome.seconds, note)
+                self.display.waiting(outcome.waited_s, "the machine was slowed down")
+            self.display.visited(pending.cell, outcome.seconds, note)
 
     def visit_one(self, pending: PendingCell, job: Job, name: str, number: int) -> VisitOutcome:
         """A visit to a cell, made again where it is the cell's first that crashes."""
@@ -121,7 +103,7 @@ class RunState:
         """Write a cell's record."""
         whole = dataclasses.replace(record, crashes=tuple(str(one.failure) for one in self.crashes(pending)))
         store.append(self.folder, whole)
-        self.watch.record(whole)
+        self.display.record(whole)
         return whole
 
     def refuse(self, pending: PendingCell, reason: str) -> TimedRecord:

@@ -9,6 +9,7 @@ from typing import Any
 from runtimes.base import Options
 
 MODES = ("latency", "throughput", "server")
+PERCENTILES = (99, 90)  # that the latency of a server may be bound at; the first where nobody says
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""MLPerf's LoadGen in front of a session: scenarios SingleStream, Offline and Server, seconds long instead of minutes.
+"""MLPerf's LoadGen in front of sessions: scenario Server, seconds long instead of minutes.
 
 For use in a visit's own process: LoadGen has one global logger, and reads and writes files where the process stands.
 What is known of its bindings, at version 6.0.17:
@@ -37,7 +37,7 @@ _SAMPLE = re.compile(r'"sample_seq":(\d+),.*"complete_ns":(-?\d+)')
 _LOG = ":::MLLOG "
 _LIBRARY_SIZE = 16  # images that LoadGen thinks it chooses from; each of them is the visit's own
 
-Infer = Callable[[int], object]
+Infer = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,6 @@ def require() -> Any:
     return mlperf_loadgen
 
 
-def single_stream(infer: Infer, min_s: float, min_count: int, expected_ms: float) -> Trial:
-    """One query of one image after the other. expected_ms: the latency, from which LoadGen reckons how many queries it
-    prepares; it ends early when they are used up, so it is told half of this."""
-    settings = _durations(min_s, min_count) | {"single_stream_expected_latency_ns": int(expected_ms * 1e6 / 2)}
-    return _test("SingleStream", [infer], settings)
-
-
-def offline(infer: Infer, batch: int, count: int) -> Trial:
-    """`count` images, all of them there from the start, worked off in batches; `infer` gets the size of each."""
-    # LoadGen issues the larger of the minimum and 1.1 x duration x expected rate; the latter is 1 here.
-    settings = _durations(1e-3, count) | {"offline_expected_qps": 1.0}
-    return _test("Offline", [infer], settings, batch)
-
-
 def server(
     infers: Sequence[Infer], qps: float, min_s: float, min_count: int, bound_ms: float, percentile: float
 ) -> Trial:
@@ -89,28 +75,22 @@ def server(
 
     infers: so many queries are answered at the same time, each by one of these; the others wait in line. The schedule
     is the same at every rate but for its scale, since its seed is. bound_ms, percentile: for LoadGen's verdict.
+    CheckFailed where LoadGen reports an error of its own. InputError where it is missing.
     """
-    settings = _durations(min_s, min_count) | {
+    lg = require()
+    wanted = lg.TestSettings()
+    wanted.scenario, wanted.mode = lg.TestScenario.Server, lg.TestMode.PerformanceOnly
+    settings = {
+        "min_duration_ms": max(1, round(1e3 * min_s)),
+        "min_query_count": min_count,
         "server_target_qps": float(qps),
         "server_target_latency_ns": int(bound_ms * 1e6),
         "server_target_latency_percentile": percentile / 100,
     }
-    return _test("Server", infers, settings)
-
-
-def _durations(min_s: float, min_count: int) -> dict[str, Any]:
-    return {"min_duration_ms": max(1, round(1e3 * min_s)), "min_query_count": min_count}
-
-
-def _test(scenario: str, infers: Sequence[Infer], settings: Mapping[str, Any], batch: int = 1) -> Trial:
-    lg = require()
-    wanted = lg.TestSettings()
-    wanted.scenario = getattr(lg.TestScenario, scenario)
-    wanted.mode = lg.TestMode.PerformanceOnly
     for name, value in {**SEEDS, **settings}.items():
         setattr(wanted, name, value)
     failures: list[BaseException] = []
-    with _answering(lg, infers, batch, failures) as issue, _temporary_place() as folder:
+    with _answering(lg, infers, failures) as issue, _temporary_place() as folder:
         system = lg.ConstructSUT(issue, lambda: None)
         library = lg.ConstructQSL(_LIBRARY_SIZE, _LIBRARY_SIZE, lambda indices: None, lambda indices: None)
         try:
@@ -124,43 +104,33 @@ def _test(scenario: str, infers: Sequence[Infer], settings: Mapping[str, Any], b
 
 
 @contextlib.contextmanager
-def _answering(
-    lg: Any, infers: Sequence[Infer], batch: int, failures: list[BaseException]
-) -> Iterator[Callable[[Any], None]]:
+def _answering(lg: Any, infers: Sequence[Infer], failures: list[BaseException]) -> Iterator[Callable[[Any], None]]:
     """LoadGen's callback. One session answers in the thread that asks, several in threads of their own."""
     free: queue.SimpleQueue[Infer] = queue.SimpleQueue()
     for infer in infers:
         free.put(infer)
 
-    def answer(numbers: Sequence[int]) -> None:
+    def answer(number: int) -> None:
         infer = free.get()
         try:
             if not failures:
-                infer(len(numbers))
+                infer()
         except BaseException as error:  # also Ctrl-C: whatever leaves this callback ends the process
             failures.append(error)
         finally:
             free.put(infer)
-            lg.QuerySamplesComplete([lg.QuerySampleResponse(number, 0, 0) for number in numbers])
+            lg.QuerySamplesComplete([lg.QuerySampleResponse(number, 0, 0)])
 
-    def batches(samples: Any) -> Iterator[list[int]]:
-        numbers = [sample.id for sample in samples]
-        return (numbers[start : start + batch] for start in range(0, len(numbers), batch))
-
-    def here(samples: Any) -> None:
-        for numbers in batches(samples):
-            answer(numbers)
-
-    if len(infers) == 1:
-        yield here
-        return
     with ThreadPoolExecutor(len(infers)) as pool:
 
-        def elsewhere(samples: Any) -> None:
-            for numbers in batches(samples):
-                pool.submit(answer, numbers)
+        def issue(samples: Any) -> None:
+            for sample in samples:
+                if len(infers) == 1:
+                    answer(sample.id)
+                else:
+                    pool.submit(answer, sample.id)
 
-        yield elsewhere
+        yield issue
 
 
 @contextlib.contextmanager
@@ -175,7 +145,7 @@ def _temporary_place() -> Iterator[Path]:
 
 
 def _read(folder: Path) -> Trial:
-    """CheckFailed where LoadGen reports an error of its own."""
+    """What LoadGen wrote."""
     log: dict[str, Any] = {}
     errors = []
     for line in (folder / "mlperf_log_detail.txt").read_text(encoding="utf-8", errors="replace").splitlines():

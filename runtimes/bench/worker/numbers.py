@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from statistics import median
 from typing import Any
 
 from convert.common import typed
-from runtimes.records.parts import DeviceMedians, Disturbance, Effective, LoadGenInfo, ServerPoint
+from runtimes.base import DeviceTimes
+from runtimes.records.kinds import ServerCurve
+from runtimes.records.parts import DeviceMedians, Disturbance, Effective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,31 +57,27 @@ class LatencyNumbers(VisitNumbers):
 class ThroughputNumbers(VisitNumbers):
     """Of mode throughput, at one batch and number of streams.
 
-    images_per_s: images completed in a window of duration_s. requests: those that ended in it; samples_ms has the
-    latency of each. stream_processes: streams that had a process of their own.
+    images_per_s: images completed in a window of duration_s. samples_ms: the latency of each request that ended in it.
+    stream_processes: streams that had a process of their own.
     """
 
     images_per_s: float
-    batch: int
-    streams: int
     duration_s: float
-    requests: int
     stream_processes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerNumbers(VisitNumbers):
-    """Of mode server; the fields mean what they mean in a record (`kinds.Server`). samples_ms: back to back."""
+class ServerNumbers(ServerCurve, VisitNumbers):
+    """Of mode server. samples_ms: back to back."""
 
-    points: tuple[ServerPoint, ...]
-    qps_max: float | None
-    percentile: int
-    latency_bound_ms: float
-    bound: str
-    capacity_qps: float
-    unloaded_ms: float
     streams: int
-    loadgen: LoadGenInfo
+
+
+def device_medians(times: Sequence[DeviceTimes] | Sequence[DeviceMedians]) -> DeviceMedians | None:
+    """The medians of some times by the device's own events; None without any."""
+    tables = [typed.table(one) for one in times]
+    names = [field.name for field in fields(DeviceMedians)]
+    return DeviceMedians(**{name: median(one[name] for one in tables) for name in names}) if tables else None
 
 
 def read(table: Mapping[str, Any]) -> VisitNumbers:

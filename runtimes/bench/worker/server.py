@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from convert.common.errors import InputError
 from runtimes.base import Session
 from runtimes.bench.worker import loadgen, streams, throughput
-from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.job import PERCENTILES, Effort, Job
 from runtimes.bench.worker.numbers import ServerNumbers
 from runtimes.bench.worker.visit import Opened
 from runtimes.records.parts import LoadGenInfo, ServerPoint
@@ -23,7 +24,6 @@ HALVINGS = 2
 # Where no bound is given: room for a request that finds a line. MLPerf's bound for ResNet-50, 15 ms, is one for
 # accelerators.
 BOUND_IN_MEDIANS = 3.0
-PERCENTILES = (99, 90)
 # From this share of its capacity on a server is interesting: there a percentile has to be carried.
 _BUSY = 0.5
 
@@ -54,20 +54,20 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
         raise InputError(f"batch {job.batch}: mode server sends one image at a time")
     effort, options = job.effort, job.mode_options
     with _sessions(opened, job.options.streams or 1) as sessions:
-        runs = [_runner(session, opened) for session in sessions]
-        alone = throughput.drive(runs[0], [], _short(effort))
-        unloaded = statistics.median(_milliseconds(alone))
-        others = [_made(run) for run in runs[1:]]
+        runs = [functools.partial(session.run, opened.images) for session in sessions]
+        alone = throughput.drive(runs[0], [], dataclasses.replace(effort, max_s=max(effort.min_s, 1.0)))
+        unloaded = statistics.median(alone.inside_ms())
+        others = [functools.partial(streams.here, run) for run in runs[1:]]
         busy = throughput.drive(runs[0], others, effort) if others else alone
         capacity = busy.per_second()
-        bound, source = _bound(options.get("latency_bound_ms"), unloaded)
+        given, usual = options.get("latency_bound_ms"), f"{BOUND_IN_MEDIANS:g} x the median latency of an idle machine"
+        bound = float(given or BOUND_IN_MEDIANS * unloaded)
         percentile = choose(options.get("percentile") or PERCENTILES[0], capacity, effort.max_s)
-        infers = [_infer(run) for run in runs]
         version: list[str] = []
 
         def at(rate: float) -> ServerPoint:
             seconds, count = extent(rate, percentile, effort)
-            trial = loadgen.server(infers, rate, seconds, count, bound, percentile)
+            trial = loadgen.server(runs, rate, seconds, count, bound, percentile)
             version[:] = [trial.version]
             return point(rate, trial, percentile, bound)
 
@@ -80,14 +80,14 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
     met = [one for one in points if one.met]
     return ServerNumbers(
         streams=len(runs),
-        samples_ms=tuple(_milliseconds(busy)),
+        samples_ms=busy.inside_ms(),
         warmup_ms=tuple(busy.warmup_ms),
         steady=busy.steady,
         capacity_qps=capacity,
         unloaded_ms=unloaded,
         percentile=percentile,
         latency_bound_ms=bound,
-        bound=source,
+        bound="as asked for" if given else usual,
         points=tuple(points),
         qps_max=max(met, key=_target).qps if met else None,
         loadgen=LoadGenInfo(version=version[0], seeds=loadgen.SEEDS),
@@ -150,12 +150,6 @@ def point(rate: float, trial: loadgen.Trial, percentile: int, bound_ms: float) -
     )
 
 
-def _bound(given: float | None, unloaded_ms: float) -> tuple[float, str]:
-    if given:
-        return float(given), "as asked for"
-    return BOUND_IN_MEDIANS * unloaded_ms, f"{BOUND_IN_MEDIANS:g} x the median latency of an idle machine"
-
-
 @contextmanager
 def _sessions(opened: Opened, count: int) -> Iterator[Sequence[Session]]:
     with ExitStack() as stack:
@@ -166,23 +160,3 @@ def _sessions(opened: Opened, count: int) -> Iterator[Sequence[Session]]:
                 raise InputError(f"{opened.runtime.name} has no streams of its own: mode server needs one stream")
             others.append(stack.enter_context(twin))
         yield [opened.session, *others]
-
-
-def _runner(session: Session, opened: Opened) -> Callable[[], object]:
-    return lambda: session.run(opened.images)
-
-
-def _made(run: Callable[[], object]) -> Callable[[], streams.Stream]:
-    return lambda: streams.here(run)
-
-
-def _infer(run: Callable[[], object]) -> loadgen.Infer:
-    return lambda count: run()
-
-
-def _short(effort: Effort) -> Effort:
-    return dataclasses.replace(effort, max_s=max(effort.min_s, 1.0))
-
-
-def _milliseconds(window: throughput.Window) -> list[float]:
-    return [1e3 * (end - start) for start, end in window.inside()]

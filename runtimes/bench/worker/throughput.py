@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 from runtimes.base import Options, Runtime
 from runtimes.bench.worker import streams
 from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.latency import back_to_back
 from runtimes.bench.worker.numbers import ThroughputNumbers
 from runtimes.bench.worker.streams import Apart, Request, Stream
 from runtimes.bench.worker.visit import Opened
-from runtimes.bench.worker.warmup import WarmUp
 
 _START_S = 600.0  # a stream that is not ready by then never will be
 
@@ -64,16 +65,12 @@ def measure(opened: Opened, job: Job) -> ThroughputNumbers:
             return streams.here(lambda: session.run(opened.images))
 
         found = drive(run, [another] * (count - 1), job.effort)
-    inside = found.inside()
     return ThroughputNumbers(
         images_per_s=found.per_second() * job.batch,
-        batch=job.batch,
-        streams=count,
         stream_processes=len(others),
         other_peak_bytes=sum(apart.peak_bytes for apart in others),
         duration_s=found.end - found.begin,
-        requests=len(inside),
-        samples_ms=tuple(1e3 * (end - start) for start, end in inside),
+        samples_ms=found.inside_ms(),
         warmup_ms=tuple(found.warmup_ms),
         steady=found.steady,
     )
@@ -89,9 +86,10 @@ class Window:
     warmup_ms: list[float] = field(default_factory=list)
     steady: bool = True
 
-    def inside(self) -> list[Request]:
-        """Those that ended in the window, in the order of their ends."""
-        return sorted((r for r in self.requests if self.begin < r[1] <= self.end), key=lambda r: r[1])
+    def inside_ms(self) -> tuple[float, ...]:
+        """Milliseconds of those that ended in the window, in the order of their ends."""
+        inside = sorted((r for r in self.requests if self.begin < r[1] <= self.end), key=lambda r: r[1])
+        return tuple(1e3 * (end - start) for start, end in inside)
 
     def per_second(self) -> float:
         """Requests done per second. One across an edge counts with the share of its time that lies inside.
@@ -118,66 +116,38 @@ def drive(
     window begins and ends with a request of this thread; the others go on beyond it. Raises what any stream raised.
     """
     gate, stop = threading.Barrier(1 + len(others)), threading.Event()
-    failures: list[BaseException] = []
-    records: list[list[Request]] = [[] for _ in others]
 
-    def keep(make: Callable[[], Stream], record: list[Request]) -> None:
+    def stream(make: Callable[[], Stream]) -> list[Request]:
         try:
             mine = make()
             gate.wait(_START_S)
-            record += mine(stop)
-        except threading.BrokenBarrierError:
-            pass  # another stream failed, and says why
-        except BaseException as error:
-            failures.append(error)
+            return mine(stop)
+        except BaseException:
             stop.set()
             gate.abort()
+            raise
 
-    threads = [threading.Thread(target=keep, args=pair) for pair in zip(others, records, strict=True)]
+    own, warm, settled = list[Request](), 0, False
     gc.collect()
     gc.disable()
     try:
-        for thread in threads:
-            thread.start()
-        gate.wait(_START_S)
-        own, warm, settled = _first(run, effort, stop, clock)
-    except threading.BrokenBarrierError:
-        own, warm, settled = [], 0, False
+        with ThreadPoolExecutor(1 + len(others)) as pool:
+            futures = [pool.submit(stream, make) for make in others]
+            try:
+                gate.wait(_START_S)
+                # The first request is warm-up always: the others start beside it. The event is set where one failed.
+                own, warm, settled = back_to_back(run, effort, clock, stop.is_set, least_warm=1)
+            except threading.BrokenBarrierError:
+                pass  # a stream failed, and says why
+            finally:
+                stop.set()
+                gate.abort()
     finally:
-        stop.set()
-        gate.abort()
-        for thread in threads:
-            thread.join()
         gc.enable()
-    if failures:
-        raise failures[0]
+    for error in (one.exception() for one in futures):
+        if error and not isinstance(error, threading.BrokenBarrierError):
+            raise error
     if not own:
         raise TimeoutError(f"a stream did not start within {_START_S:.0f} s")
-    requests = [request for record in (own, *records) for request in record]
+    requests = [request for record in (own, *(one.result() for one in futures)) for request in record]
     return Window(own[warm][0], own[-1][1], requests, [1e3 * (end - start) for start, end in own[:warm]], settled)
-
-
-def _first(
-    run: Callable[[], object], effort: Effort, stop: threading.Event, clock: Callable[[], float]
-) -> tuple[list[Request], int, bool]:
-    """The stream that decides: its requests, how many of them are warm-up, and whether they were steady by then."""
-    requests: list[Request] = []
-    samples: list[float] = []
-    warmup, warm, begin = WarmUp(effort.warmup_max_s), 0, clock()
-    while True:
-        start = clock()
-        run()
-        end = clock()
-        requests.append((start, end))
-        if stop.is_set():  # another stream failed
-            return requests, 0, False
-        if not warm:
-            samples.append(1e3 * (end - start))
-            length = warmup.length(samples, end - begin)
-            if length is None:
-                continue
-            warm = max(1, length)  # the first request is warm-up always: the others start beside it
-        count = len(requests) - warm
-        kept = end - requests[warm][0] if count else 0.0
-        if count and (kept >= effort.max_s or (kept >= effort.min_s and count >= effort.min_count)):
-            return requests, warm, warmup.settled

@@ -36,15 +36,13 @@ Measure = Callable[["Opened", Job], VisitNumbers]
 class Opened:
     """What a mode gets: a session that has run once, and all it takes to open more of them.
 
-    images: float32 (batch, 3, height, width), the job's batch. load_ms, first_ms: of the session.
+    images: float32 (batch, 3, height, width), the job's batch.
     """
 
     session: Session
     artifact: Artifact
     runtime: Runtime
     images: np.ndarray
-    load_ms: float
-    first_ms: float
 
 
 def run_job(table: dict[str, Any]) -> dict[str, Any]:
@@ -68,9 +66,8 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
             session.run(images)
             first = time.perf_counter()
             after_load = memory.resident()
-            opened = Opened(session, artifact, runtime, images, 1e3 * (loaded - start), 1e3 * (first - loaded))
             before = disturbance.read(job.options.device)
-            numbers = measure(opened, job)
+            numbers = measure(Opened(session, artifact, runtime, images), job)
             disturbed = disturbance.difference(before, disturbance.read(job.options.device))
             # Before `effective`: reading it back may take memory that the model does not need.
             peak = max(memory.peak() or 0, after_load) + numbers.other_peak_bytes
@@ -78,8 +75,8 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
     told, wrong = _threads(job, effective)
     whole = dataclasses.replace(
         numbers,
-        load_ms=opened.load_ms,
-        first_ms=opened.first_ms,
+        load_ms=1e3 * (loaded - start),
+        first_ms=1e3 * (first - loaded),
         memory=VisitMemory(
             before_load_bytes=before_load,
             after_load_bytes=after_load,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from convert.artifact import Artifact
 from runtimes.base import Options, Runtime
@@ -15,6 +16,7 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import run
+from runtimes.bench.schedule.display import Display
 from runtimes.bench.schedule.executor import VisitOutcome
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.worker import numbers as visit_numbers
@@ -22,7 +24,7 @@ from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import VisitNumbers
 from runtimes.records import store
 from runtimes.records.blank import start
-from runtimes.records.kinds import Parity, TimedRecord
+from runtimes.records.kinds import Parity
 from runtimes.records.parts import InputsInfo
 from runtimes.statistics import Noise
 
@@ -75,14 +77,6 @@ class Fake:
             yield self.act(job, before)
 
 
-class Silent:
-    def parity(self, text: str) -> None: ...
-    def visit(self, cell: Cell, number: int, rounds: int) -> None: ...
-    def visited(self, cell: Cell, seconds: float, note: str | None) -> None: ...
-    def waiting(self, seconds: float, why: str) -> None: ...
-    def record(self, record: TimedRecord) -> None: ...
-
-
 def good(job: Job, visit: int) -> VisitOutcome:
     rng = np.random.default_rng([visit, job.batch, NAMES.index(job.runtime)])
     return VisitOutcome(numbers(10 * job.batch * np.exp(rng.normal(0, 0.004, 6))), speed_ms=(4.0, 4.0))
@@ -102,4 +96,5 @@ def unasked(cells: Sequence[Cell], folder: Path) -> None:
 
 def measure(plan: Plan, folder: Path, fake: Fake, resume: bool = False, prove: Prove = unasked) -> list[Any]:
     """The records of a run; whoever reads them knows their kinds."""
-    return list(run.run(plan, folder, resume, Silent(), prove, fake))
+    silent = Display(plan, "m", Console(quiet=True))
+    return list(run.run(plan, folder, resume, silent, prove, fake))

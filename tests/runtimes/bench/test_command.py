@@ -38,16 +38,16 @@ class Fake:
     resumed: list[bool] = field(default_factory=list)
     selection: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def run(self, plan: Plan, folder: Path, resume: bool, watch: Any, prove: Prove) -> Iterator[Latency]:
+    def run(self, plan: Plan, folder: Path, resume: bool, display: Any, prove: Prove) -> Iterator[Latency]:
         assert prove is unasked
         self.plans.append(plan)
         self.resumed.append(resume)
         for cell, reason in plan.refused:
-            yield self.record(cell, folder, watch, {"status": "refused", "reason": reason})
+            yield self.record(cell, folder, display, {"status": "refused", "reason": reason})
         for cell in plan.cells:
-            watch.visit(cell, 0, plan.effort.processes)
-            watch.visited(cell, 1.0, None)
-            yield self.record(cell, folder, watch, self.act(cell))
+            display.visit(cell, 0)
+            display.visited(cell, 1.0, None)
+            yield self.record(cell, folder, display, self.act(cell))
 
     def record(self, cell: Cell, folder: Path, watch: Any, fields: dict[str, Any]) -> Latency:
         numbers = {"median_ms": 5.0, "ci95_ms": (4.9, 5.1), "count": 9, "status": "ok", "reason": None}
@@ -73,7 +73,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "artifacts", artifacts)
     monkeypatch.setattr(run, "run", found.run)
-    monkeypatch.setattr(settings, "select", found.ask)
+    monkeypatch.setattr(settings, "select", found.select)
     return found
 
 

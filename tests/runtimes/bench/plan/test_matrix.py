@@ -13,7 +13,9 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from runtimes.base import Options
-from runtimes.bench.plan.matrix import Cell, Matrix, cells, key
+from runtimes.bench.plan import settings
+from runtimes.bench.plan.matrix import Cell, cells, key
+from runtimes.bench.plan.settings import Matrix
 from runtimes.options import Selection
 from tests.runtimes.bench import on_paper
 
@@ -25,16 +27,22 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> None:
     def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
         return {model: on_paper.artifact(model) for model in models.split(",")}
 
+    def select(runtimes: str | None, *_: Any) -> Selection:
+        have = {"b": ("fp32", "bf16")}
+        found = [on_paper.runtime(name, have.get(name, ("fp32",))) for name in (runtimes or "a,b").split(",")]
+        return Selection(found, runtimes is not None)
+
     monkeypatch.setattr(cli, "artifacts", artifacts)
+    monkeypatch.setattr(settings, "find", lambda model: None)
+    monkeypatch.setattr(settings, "select", select)
 
 
-def matrix(*runtimes: str, named: bool = True, **changes: Any) -> Matrix:
-    found = [on_paper.runtime(name, ("fp32", "bf16") if name == "b" else ("fp32",)) for name in runtimes or ("a",)]
-    return Matrix(**{"models": ["vit"], "asked": Selection(found, named), "batches": [1], **changes})
+def matrix(*runtimes: str, **changes: Any) -> Matrix:
+    return Matrix(**{"model": ("vit",), "runtime": runtimes or ("a",), "batch": (1,), **changes})
 
 
 def test_every_combination_is_a_cell_in_the_order_asked_for() -> None:
-    found = cells([matrix("a", "b", models=["x", "y"], batches=[4, 8], threads=[1, 2])])
+    found = cells([matrix("a", "b", model=("x", "y"), batch=(4, 8), threads=(1, 2))])
     assert [(c.argument, c.runtime.name, c.options.threads, c.batch) for c in found] == [
         (model, runtime, threads, batch) for model in "xy" for runtime in "ab" for threads in (1, 2) for batch in (4, 8)
     ]
@@ -42,9 +50,9 @@ def test_every_combination_is_a_cell_in_the_order_asked_for() -> None:
 
 def test_each_cell_asks_for_all_batches_of_its_model() -> None:
     apart = [
-        matrix(models=["x"], batches=[8]),
-        matrix(models=["x"], modes=["throughput"], batches=[2, 16]),
-        matrix(models=["y"], batches=[3]),
+        matrix(model=("x",), batch=(8,)),
+        matrix(model=("x",), mode=("throughput",), batch=(2, 16)),
+        matrix(model=("y",), batch=(3,)),
     ]
     assert [(c.argument, c.options.batches) for c in cells(apart)] == [
         ("x", (1, 2, 8, 16)),
@@ -54,7 +62,7 @@ def test_each_cell_asks_for_all_batches_of_its_model() -> None:
 
 
 def test_modes_other_than_latency_have_one_cell_whatever_the_batches() -> None:
-    found = cells([matrix(modes=["latency", "throughput", "server"], batches=[8, 2], latency_bound_ms=50.0)])
+    found = cells([matrix(mode=("latency", "throughput", "server"), batch=(8, 2), latency_bound=50.0)])
     assert [(c.mode, c.batch, dict(c.mode_options)) for c in found] == [
         ("latency", 8, {}),
         ("latency", 2, {}),
@@ -64,35 +72,34 @@ def test_modes_other_than_latency_have_one_cell_whatever_the_batches() -> None:
 
 
 def test_a_cell_in_two_matrices_is_measured_once() -> None:
-    found = cells([matrix("a", "b"), matrix("b", batches=[1, 4])])
+    found = cells([matrix("a", "b"), matrix("b", batch=(1, 4))])
     assert [(c.runtime.name, c.batch) for c in found] == [("a", 1), ("b", 1), ("b", 4)]
 
 
 def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() -> None:
-    both: dict[str, Any] = {"precisions": ["fp32", "bf16"]}
-    found = cells([matrix("a", "b", named=False, **both)])
+    both: dict[str, Any] = {"precision": ("fp32", "bf16")}
+    found = cells([matrix(runtime=None, **both)])
     assert [(c.precision, c.runtime.name) for c in found] == [("fp32", "a"), ("fp32", "b"), ("bf16", "b")]
     assert len(cells([matrix("a", "b", **both)])) == 4, "named ones stay, to say that they cannot"
     with pytest.raises(InputError, match="no runtime here has that precision"):
-        cells([matrix("a", named=False, precisions=["int8"])])
+        cells([matrix(runtime=None, precision=("int8",))])
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"modes": ["latency", "fast"]}, "--mode fast: choose from latency, throughput, server"),
-        ({"modes": []}, "--mode (nothing): choose from latency"),
-        ({"batches": [1, 0]}, "--batch 0: whole numbers above zero are needed"),
-        ({"threads": [None, -2]}, "--threads -2: whole numbers above zero are needed"),
-        ({"models": []}, "--model: nothing given"),
-        ({"batches": []}, "--batch: nothing given"),
-        ({"latency_bound_ms": 5.0}, "--latency-bound 5: only mode server has it; add --mode server"),
+        ({"mode": ("latency", "fast")}, "--mode fast: choose from latency, throughput, server"),
+        ({"mode": ()}, "--mode (nothing): choose from latency"),
+        ({"batch": (1, 0)}, "--batch 0: whole numbers above zero are needed"),
+        ({"threads": (None, -2)}, "--threads -2: whole numbers above zero are needed"),
+        ({"model": ()}, "no model given"),
+        ({"latency_bound": 5.0}, "--latency-bound 5: only mode server has it; add --mode server"),
         ({"percentile": 90}, "--percentile 90: only mode server has it; add --mode server"),
-        ({"modes": ["server"], "latency_bound_ms": 0.0}, "--latency-bound 0: milliseconds above zero are needed"),
-        ({"modes": ["server"], "latency_bound_ms": float("nan")}, "--latency-bound nan: milliseconds above zero"),
-        ({"modes": ["server"], "latency_bound_ms": 9.0, "percentile": 50}, "--percentile 50: choose from 90, 99"),
+        ({"mode": ("server",), "latency_bound": 0.0}, "--latency-bound 0: milliseconds above zero are needed"),
+        ({"mode": ("server",), "latency_bound": float("nan")}, "--latency-bound nan: milliseconds above zero"),
+        ({"mode": ("server",), "latency_bound": 9.0, "percentile": 50}, "--percentile 50: choose from 90, 99"),
         (
-            {"modes": ["server"], "latency_bound_ms": 9.0, "batches": [1, 4], "batches_given": True},
+            {"mode": ("server",), "latency_bound": 9.0, "batch": (1, 4), "batches_given": True},
             "--batch 1,4: mode server sends one image at a time",
         ),
     ],

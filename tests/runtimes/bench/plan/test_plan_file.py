@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FILE = Path("plan.toml")
+FILE, ROOT = Path("plan.toml"), Path("artifacts")
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +41,11 @@ def selection(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_the_example_of_the_module(selection: list[tuple[Any, ...]]) -> None:
     assert plan_file.__doc__
     example = plan_file.__doc__.split("\n\n")
-    plan = plan_file.parse("\n\n".join(example[1:4]), FILE)
+    plan = plan_file.parse("\n\n".join(example[1:4]), FILE, ROOT)
     assert policy(plan.effort) == Policy(target=0.01)
-    one, other = plan.matrices(Path("artifacts"))
-    assert (one.models, one.batches, one.threads, one.modes) == (["ViT_base_patch32_384"], (1, 8), (1, 2), ("latency",))
-    assert (other.models, other.modes) == (["ViT_base_patch32_384"], ("throughput",))
+    one, other = plan.matrices
+    assert (one.model, one.batch, one.threads, one.mode) == (("ViT_base_patch32_384",), (1, 8), (1, 2), ("latency",))
+    assert (other.model, other.mode) == (("ViT_base_patch32_384",), ("throughput",))
     assert [runtimes for runtimes, *_ in selection] == ["ort-cpu,openvino", "openvino"]
 
 
@@ -68,28 +68,30 @@ def test_tables_take_what_the_top_says_and_have_the_last_word(selection: list[tu
         batch = 1
         """,
         FILE,
+        ROOT,
     )
     assert (plan.seed, policy(plan.effort)) == (7, Policy(min_s=2, target=0.005))
     assert policy(plan.effort, {"target": 0.1, "min_seconds": None}) == Policy(min_s=2, target=0.1), (
         "the command line has the last word"
     )
-    first, second = plan.matrices(Path("artifacts"))
-    assert (first.batches, first.batches_given, first.weights, first.root) == ((4,), True, "seeded:1", Path("there"))
-    assert (second.batches, second.modes, second.latency_bound_ms, second.percentile) == ((1,), ("server",), 12.5, 90)
+    first, second = plan.matrices
+    assert (first.batch, first.batches_given, first.weights, first.artifacts) == ((4,), True, "seeded:1", "there")
+    assert (second.batch, second.mode, second.latency_bound, second.percentile) == ((1,), ("server",), 12.5, 90)
     assert selection == [(None, None, None, None, Path("kept"), ("mnn.gelu=tanh",))] * 2
 
 
 def test_without_a_table_the_top_is_the_matrix() -> None:
-    (matrix,) = plan_file.parse('model = ["ViT_base_patch32_384", "all"]\nbatch = [8, 8, 2]', FILE).matrices(Path("a"))
-    assert (len(matrix.models), matrix.batches, matrix.root) == (7, (8, 2), Path("a"))
-    (matrix,) = plan_file.parse("", FILE).matrices(Path("a"))
-    assert (matrix.models, matrix.batches, matrix.batches_given) == (["ViT_base_patch32_384"], (1, 4, 8), False)
-    assert (matrix.precisions, matrix.modes, matrix.threads) == (["fp32"], ("latency",), (None,))
+    (matrix,) = plan_file.parse('model = ["ViT_base_patch32_384", "all"]\nbatch = [8, 8, 2]', FILE, Path("a")).matrices
+    assert (len(matrix.model), matrix.batch, matrix.artifacts) == (7, (8, 2), "a")
+    (matrix,) = plan_file.parse("", FILE, Path("a")).matrices
+    assert (matrix.model, matrix.batch, matrix.batches_given) == (("ViT_base_patch32_384",), (1, 4, 8), False)
+    assert (matrix.precision, matrix.mode, matrix.threads) == (("fp32",), ("latency",), (None,))
 
 
 def test_devices_and_streams_are_axes_too(selection: list[tuple[Any, ...]]) -> None:
-    plan = plan_file.parse('device = ["CPU", "GPU"]\nstreams = [1, 2]\nruntime = "openvino"', FILE)
-    assert len(plan.matrices(Path())) == 4
+    plan = plan_file.parse('device = ["CPU", "GPU"]\nstreams = [1, 2]\nruntime = "openvino"', FILE, ROOT)
+    (matrix,) = plan.matrices
+    assert len(matrix.selections) == 4
     assert [(device, streams) for _, device, _, streams, *_ in selection] == [
         ("CPU", 1),
         ("CPU", 2),
@@ -126,7 +128,7 @@ def test_devices_and_streams_are_axes_too(selection: list[tuple[Any, ...]]) -> N
 )
 def test_a_mistake_is_told_in_a_line_that_names_the_place(text: str, reason: str) -> None:
     with pytest.raises(InputError) as error:
-        plan_file.parse(text, FILE).matrices(Path())
+        plan_file.parse(text, FILE, ROOT)
     assert error.value.message.startswith(reason)
     assert "\n" not in error.value.message
 
@@ -136,7 +138,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         if content:
             path.write_bytes(content)
         with pytest.raises(InputError, match="no plan can be read there"):
-            plan_file.load(path)
+            plan_file.load(path, ROOT)
 
 
 SCALARS = st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans())
@@ -151,7 +153,7 @@ def test_whatever_stands_in_a_file_is_a_plan_or_a_line(top: dict[str, Any], tabl
 
     original, tomllib.loads = tomllib.loads, load_tables  # type: ignore[assignment]
     try:
-        plan, told = plan_file.parse("", FILE), None
+        plan, told = plan_file.parse("", FILE, ROOT), None
     except InputError as error:
         plan, told = None, error.message
     finally:
@@ -160,9 +162,7 @@ def test_whatever_stands_in_a_file_is_a_plan_or_a_line(top: dict[str, Any], tabl
         assert str(told).startswith("plan.toml")
         assert "\n" not in str(told)
         return
-    known = set(plan_file.OF_MATRIX)
-    assert {name for table in plan.tables for name in table} <= known
-    assert len(plan.tables) == max(1, len(tables))
+    assert len(plan.matrices) == max(1, len(tables))
     assert isinstance(policy(plan.effort), Policy)
 
 
@@ -170,7 +170,7 @@ def test_whatever_stands_in_a_file_is_a_plan_or_a_line(top: dict[str, Any], tabl
 def test_whatever_text_is_a_plan_or_a_line(text: str) -> None:
     told = "plan.toml"
     try:
-        plan_file.parse(text, FILE)
+        plan_file.parse(text, FILE, ROOT)
     except InputError as error:
         told = error.message
     assert told.startswith("plan.toml")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.bench.schedule import climb
-from runtimes.bench.schedule.climb import GAIN, BestPoint, Rate
+from runtimes.bench.schedule.climb import GAIN, BestPoint
 from runtimes.records.parts import SearchPoint
 
 BATCHES, STREAMS = (1, 2, 4, 8), (1, 2, 4)
@@ -29,13 +29,13 @@ class Measured:
     seed: int = 0
     looks: Counter[tuple[int, int]] = field(default_factory=Counter)
 
-    def __call__(self, batch: int, streams: int) -> Rate:
+    def __call__(self, batch: int, streams: int) -> float | str:
         self.looks[batch, streams] += 1
         rate = self.surface(batch, streams)
         if rate is None:
-            return Rate(None, f"no memory for batch {batch} on {streams}")
+            return f"no memory for batch {batch} on {streams}"
         drawn = random.Random(f"{self.seed} {batch} {streams} {self.looks[batch, streams]}").gauss(0, self.noise)
-        return Rate(rate * (1 + drawn))
+        return rate * (1 + drawn)
 
 
 def find(
@@ -104,9 +104,9 @@ def test_where_the_first_point_fails_there_is_no_rate() -> None:
 def test_a_point_that_fails_on_its_second_look_is_left() -> None:
     looks: Counter[int] = Counter()
 
-    def measure(batch: int, streams: int) -> Rate:
+    def measure(batch: int, streams: int) -> float | str:
         looks[batch] += 1
-        return Rate(None, "killed") if (batch, looks[batch]) == (2, 2) else Rate(98.0 + 2 * batch)
+        return "killed" if (batch, looks[batch]) == (2, 2) else 98.0 + 2 * batch
 
     found = climb.best(measure, (1, 2), (1,))
     assert (found.batch, found.images_per_s) == (1, 100.0)
@@ -114,9 +114,9 @@ def test_a_point_that_fails_on_its_second_look_is_left() -> None:
 
 
 def _in_turn(looks: dict[tuple[int, int], list[float | None]]) -> climb.Measure:
-    def measure(batch: int, streams: int) -> Rate:
+    def measure(batch: int, streams: int) -> float | str:
         rate = looks[batch, streams].pop(0)
-        return Rate(rate, None if rate else "killed")
+        return rate or "killed"
 
     return measure
 
@@ -142,7 +142,7 @@ def test_where_both_fail_on_their_second_look_it_goes_back_to_what_held() -> Non
 @pytest.mark.parametrize(("batches", "streams"), [([], [1]), ([1], [])])
 def test_there_has_to_be_a_choice(batches: list[int], streams: list[int]) -> None:
     with pytest.raises(ValueError, match="no batch or no streams"):
-        climb.best(lambda batch, streams: Rate(1.0), batches, streams)
+        climb.best(lambda batch, streams: 1.0, batches, streams)
 
 
 def test_the_choices_may_come_in_any_order() -> None:

@@ -15,10 +15,10 @@ from rich.console import Console
 from runtimes.bench import describe
 from runtimes.bench.plan import overview
 from runtimes.bench.plan.matrix import Cell, key
-from runtimes.bench.plan.plan import CellCost
+from runtimes.bench.plan.plan import CellCost, Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, display
-from runtimes.bench.schedule.display import Clock
+from runtimes.bench.schedule.display import Display
 from runtimes.records.kinds import Latency, TimedRecord
 from runtimes.records.parts import ServerPoint
 from tests.runtimes.bench import on_paper
@@ -45,56 +45,60 @@ def cells(count: int) -> list[Cell]:
     return [on_paper.cell(batch=batch) for batch in range(1, count + 1)]
 
 
+def quiet(plan: Plan, now: Time) -> Display:
+    return Display(plan, MACHINE, Console(file=io.StringIO()), now=now)
+
+
 def test_time_left_is_what_the_plan_says_until_more_is_known() -> None:
     one, two = cells(2)
     now = Time()
-    clock = Clock(on_paper.plan(one, two, visit_s=10, parity_s=30), MACHINE, now)
+    clock = quiet(on_paper.plan(one, two, visit_s=10, parity_s=30), now)
     assert (clock.elapsed_s, clock.left_s) == (0, 70)
     now.s += 20
     assert clock.left_s == 50, "parity goes on as expected"
-    clock.visit()
+    clock.visit(one, 0)
     assert clock.left_s == 40, "and is over now"
-    clock.visited(one, 10)
+    clock.visited(one, 10, None)
     assert clock.left_s == 30
-    clock.visited(two, 10)
+    clock.visited(two, 10, None)
     assert clock.left_s == 20
 
 
 def test_time_left_follows_what_visits_took() -> None:
-    clock = Clock(on_paper.plan(*cells(4), visit_s=10), MACHINE, Time())
+    clock = quiet(on_paper.plan(*cells(4), visit_s=10), Time())
     for cell in cells(4):
-        clock.visited(cell, 20)
+        clock.visited(cell, 20, None)
     assert clock.left_s == pytest.approx(4 * 10 * (4 * 20 + 5) / (4 * 10 + 5))
 
 
 def test_a_cell_may_come_again_until_its_record_is_there() -> None:
     (cell,) = cells(1)
-    clock = Clock(on_paper.plan(cell, visit_s=10), MACHINE, Time())
+    clock = quiet(on_paper.plan(cell, visit_s=10), Time())
     for _ in range(5):
-        clock.visited(cell, 10)
+        clock.visited(cell, 10, None)
     assert clock.left_s == 10
-    clock.done(record(cell))
+    clock.record(record(cell))
     assert clock.left_s == 0
 
 
 def test_a_cell_that_was_refused_takes_no_time() -> None:
     one, two = cells(2)
-    clock = Clock(on_paper.plan(one), MACHINE, Time())
-    clock.done(record(two, status="refused", reason="too large", median_ms=None))
-    clock.done(record(one, key=None))
+    clock = quiet(on_paper.plan(one), Time())
+    clock.record(record(two, status="refused", reason="too large", median_ms=None))
+    clock.record(record(one, key=None))
     assert clock.left_s == 20
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1e6)), max_size=30))
 def test_time_left_is_never_below_zero_and_always_a_number(visits: list[tuple[int, float]]) -> None:
     planned = cells(3)
-    clock = Clock(on_paper.plan(*planned, visit_s=1e-9), MACHINE, Time())
+    clock = quiet(on_paper.plan(*planned, visit_s=1e-9), Time())
     for index, seconds in visits:
-        clock.visited(planned[index], seconds)
+        clock.visited(planned[index], seconds, None)
         assert 0 <= clock.left_s < float("inf")
 
 
-def follow(console: Console) -> display.Shown:
+def follow(console: Console) -> Display:
     """A run of two cells: two rounds, one visit of which was disturbed, and a wait."""
     one, two = cells(2)
     refused = on_paper.cell(batch=9)
@@ -106,7 +110,7 @@ def follow(console: Console) -> display.Shown:
         for number in range(2):
             for cell in (two, one):
                 watch.waiting(1.5, "the machine was slowed down")
-                watch.visit(cell, number, 2)
+                watch.visit(cell, number)
                 assert threading.active_count() == threads, "nothing moves while a visit is measured"
                 watch.visited(cell, 10, "others took 30% of the processor" if cell is two and number else None)
         watch.record(record(two, status="unstable", reason="loud", ci95_ms=None))
@@ -131,9 +135,9 @@ def test_a_log_gets_a_line_for_each_record_and_phase_and_none_for_visits() -> No
 def test_a_log_mentions_rounds_beyond_the_planned_ones_now_and_then_only() -> None:
     (cell,) = cells(1)
     text, now = io.StringIO(), Time()
-    watch = display.Shown(Clock(on_paper.plan(cell), MACHINE, now), Console(file=text), 1)
+    watch = Display(on_paper.plan(cell), MACHINE, Console(file=text), now=now)
     for number in range(12):
-        watch.visit(cell, number, 2)
+        watch.visit(cell, number)
         watch.visited(cell, 10, None)
         now.s += 15
     shown = [line.split(",")[0] for line in text.getvalue().splitlines()]
@@ -172,7 +176,7 @@ def test_brackets_in_a_reason_are_no_markup() -> None:
         text = io.StringIO()
         console = Console(file=text, force_terminal=terminal, width=150, color_system=None)
         with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
-            watch.visit(cell, 0, 2)
+            watch.visit(cell, 0)
             watch.visited(cell, 1, "[/red] broke")
             watch.record(record(cell, status="failed", reason="[/red] broke", median_ms=None))
         assert "failed: [/red] broke" in text.getvalue()

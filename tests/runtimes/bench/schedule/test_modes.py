@@ -40,7 +40,7 @@ def in_mode(make_plan: Any) -> Callable[..., Plan]:
 
 
 def rated(images_per_s: float, speed_ms: tuple[float, float] = QUIET, **changes: Any) -> VisitOutcome:
-    fields = {"images_per_s": images_per_s, "duration_s": 2.0, "requests": 6, "batch": 2, "streams": 1}
+    fields = {"images_per_s": images_per_s, "duration_s": 2.0}
     return VisitOutcome(numbers([10.0] * 6, **fields, **changes), speed_ms=speed_ms)
 
 

@@ -38,7 +38,7 @@ class Scripted(Session):
 
 def measure(monkeypatch: pytest.MonkeyPatch, session: Scripted, **effort: Any) -> LatencyNumbers:
     monkeypatch.setattr(latency.time, "perf_counter", lambda: session.now)
-    opened = Opened(session, None, None, np.zeros((1, 3, 2, 2), np.float32), 1.0, 1.0)  # type: ignore[arg-type]
+    opened = Opened(session, None, None, np.zeros((1, 3, 2, 2), np.float32))  # type: ignore[arg-type]
     return latency.measure(opened, Job("a", "fake", 1, effort=Effort(**effort)))
 
 

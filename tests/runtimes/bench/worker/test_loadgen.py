@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import threading
 import time
@@ -20,46 +21,42 @@ def _installed(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
 
 
-def test_single_stream_is_one_query_after_the_other() -> None:
+def serve(
+    infer: loadgen.Infer, qps: float = 200.0, min_s: float = 0.1, least: int = 20, sessions: int = 1
+) -> loadgen.Trial:
+    return loadgen.server([infer] * sessions, qps, min_s, least, 10.0, 90)
+
+
+def test_one_session_answers_one_query_after_the_other() -> None:
     order: list[str] = []
 
-    def infer(count: int) -> None:
-        assert count == 1
+    def infer() -> None:
         order.append("start")
         time.sleep(0.002)
         order.append("end")
 
-    trial = loadgen.single_stream(infer, 0.1, 10, 2.0)
+    trial = serve(infer)
     assert order == ["start", "end"] * len(trial.latencies_ms)
-    assert len(trial.latencies_ms) >= 10
     assert min(trial.latencies_ms) >= 2.0
     assert trial.version.startswith("6.")
-    assert trial.log["effective_scenario"] == "SingleStream"
+    assert trial.log["effective_scenario"] == "Server"
     assert {name: trial.log[f"effective_{name}"] for name in loadgen.SEEDS} == loadgen.SEEDS
 
 
 def test_latencies_are_those_that_loadgen_reports() -> None:
-    trial = loadgen.single_stream(lambda count: time.sleep(0.001), 0.05, 20, 1.0)
+    trial = serve(lambda: time.sleep(0.001))
     ordered = sorted(trial.latencies_ms)
     assert 1e6 * ordered[int(0.9 * len(ordered))] == pytest.approx(trial.log["result_90.00_percentile_latency_ns"])
     assert 1e6 * ordered[0] == pytest.approx(trial.log["result_min_latency_ns"])
 
 
 def test_it_issues_the_least_count_however_short_the_time() -> None:
-    assert len(loadgen.single_stream(lambda count: time.sleep(0.001), 0.001, 64, 1.0).latencies_ms) >= 64
-
-
-def test_offline_hands_out_batches_and_a_rest() -> None:
-    sizes: list[int] = []
-    trial = loadgen.offline(sizes.append, 8, 42)
-    assert sizes == [8, 8, 8, 8, 8, 2]
-    assert len(trial.latencies_ms) == 42
-    assert list(trial.latencies_ms) == sorted(trial.latencies_ms)
+    assert len(serve(lambda: None, min_s=0.001, least=64, qps=1000.0).latencies_ms) >= 64
 
 
 def test_the_servers_schedule_is_the_same_each_time_and_scales_with_the_rate() -> None:
-    slow, again = (loadgen.server([lambda count: None], 200.0, 0.2, 20, 10.0, 90) for _ in range(2))
-    fast = loadgen.server([lambda count: None], 400.0, 0.1, 20, 10.0, 90)
+    slow, again = (serve(lambda: None, 200.0, 0.2) for _ in range(2))
+    fast = serve(lambda: None, 400.0, 0.1)
     assert len(slow.latencies_ms) == len(again.latencies_ms) == len(fast.latencies_ms)
     assert slow.log["result_scheduled_samples_per_sec"] == again.log["result_scheduled_samples_per_sec"]
     rate = 2 * slow.log["result_scheduled_samples_per_sec"]
@@ -68,7 +65,7 @@ def test_the_servers_schedule_is_the_same_each_time_and_scales_with_the_rate() -
 
 def test_waiting_in_line_is_part_of_latency() -> None:
     """Twice as many requests as can be served: the last waits longer than the first by the whole line."""
-    trial = loadgen.server([lambda count: time.sleep(0.005)], 400.0, 0.2, 20, 5.0, 90)
+    trial = serve(lambda: time.sleep(0.005), 400.0, 0.2)
     assert trial.latencies_ms[-1] > 5 * 5.0
     assert max(trial.latencies_ms[-5:]) > max(trial.latencies_ms[:2])
     assert not trial.valid
@@ -80,7 +77,7 @@ def test_several_sessions_answer_at_the_same_time_each_one_query_at_once() -> No
     met: list[bool] = []
 
     def session(lock: threading.Lock) -> loadgen.Infer:
-        def infer(count: int) -> None:
+        def infer() -> None:
             assert lock.acquire(blocking=False)
             try:
                 meeting.wait(0.2)
@@ -102,21 +99,22 @@ def test_several_sessions_answer_at_the_same_time_each_one_query_at_once() -> No
 def test_what_an_inference_raises_comes_out_and_the_next_test_works(sessions: int, error: BaseException) -> None:
     calls = []
 
-    def fails(count: int) -> None:
-        calls.append(count)
+    def fails() -> None:
+        calls.append(None)
         if len(calls) == 3:
             raise error
 
     with pytest.raises(type(error)):
-        loadgen.server([fails] * sessions, 500.0, 0.05, 20, 10.0, 90)
+        serve(fails, 500.0, 0.05, sessions=sessions)
     assert len(calls) < 20
-    assert len(loadgen.offline(lambda count: None, 4, 8).latencies_ms) == 8
+    assert len(serve(lambda: None).latencies_ms) >= 20
 
 
-def test_an_error_of_loadgens_own_is_one() -> None:
-    """Told that a query takes 10 s, it prepares too few of them and runs out."""
+def test_an_error_of_loadgens_own_is_one(tmp_path: Path) -> None:
+    error = {"key": "error_runtime", "value": "Ran out of queries", "metadata": {"is_error": True}}
+    (tmp_path / "mlperf_log_detail.txt").write_text(f":::MLLOG {json.dumps(error)}\n")
     with pytest.raises(CheckFailed, match=r"LoadGen: .*Ran out"):
-        loadgen.single_stream(lambda count: None, 0.5, 1, 10_000.0)
+        loadgen._read(tmp_path)
 
 
 def test_the_working_folder_is_the_old_one_afterwards_and_empty(
@@ -124,16 +122,16 @@ def test_the_working_folder_is_the_old_one_afterwards_and_empty(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "audit.config").write_text("*.*.min_query_count = 100000\n")  # LoadGen would read it
-    trial = loadgen.offline(lambda count: None, 4, 8)
+    trial = serve(lambda: None)
     assert Path.cwd() == tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["audit.config"]
-    assert len(trial.latencies_ms) == 8
+    assert 20 <= len(trial.latencies_ms) < 1000
 
 
 def test_missing_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     with pytest.raises(InputError, match="pip install mlcommons-loadgen"):
-        loadgen.offline(lambda count: None, 4, 8)
+        serve(lambda: None)
 
 
 def test_missing_it_does_not_keep_the_other_modes_from_working(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from convert.common.errors import InputError
 from runtimes import statistics
 from runtimes.base import Effective, Options, Runtime, Session
 from runtimes.bench.worker import loadgen, server
-from runtimes.bench.worker.job import Effort, Job
+from runtimes.bench.worker.job import PERCENTILES, Effort, Job
 from runtimes.bench.worker.loadgen import Trial
 from runtimes.bench.worker.numbers import ServerNumbers
 from runtimes.bench.worker.visit import Opened
@@ -61,7 +61,7 @@ def visit(session: Session, batch: int = 1, streams: int | None = None, **option
         raise AssertionError("no other session is needed")
 
     fake = Runtime("fake", "json", ("numpy",), ("fp32",), lambda: ["CPU"], refuse)
-    opened = Opened(session, None, fake, np.zeros((batch, 3, 2, 2), np.float32), 1.0, 1.0)  # type: ignore[arg-type]
+    opened = Opened(session, None, fake, np.zeros((batch, 3, 2, 2), np.float32))  # type: ignore[arg-type]
     effort = Effort(0.02, 3, 4.0, 0.1)  # enough for 64 requests at every rate, also on a busy machine
     job = Job("a", "fake", batch, Options(streams=streams), "server", effort, mode_options=options)
     return server.measure(opened, job)
@@ -71,7 +71,7 @@ def test_the_counts_are_those_of_mlperfs_rule() -> None:
     assert (server.needed(90), server.needed(99)) == (64, 662)
 
 
-@given(st.integers(1, 2000), st.sampled_from(server.PERCENTILES))
+@given(st.integers(1, 2000), st.sampled_from(PERCENTILES))
 def test_a_count_carries_a_percentile_here_where_it_does_in_the_statistics(count: int, percentile: int) -> None:
     assert (count >= server.needed(percentile)) == statistics.carries(count, percentile)
 
