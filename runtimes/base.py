@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -59,11 +59,6 @@ class Options:
     batches: tuple[int, ...] = ()
     cache: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> Options:
-        """The options that `dataclasses.asdict` made a table of, also after a journey through JSON."""
-        return cls(**{**table, "batches": tuple(table["batches"])})
 
     def thread_count(self) -> int:
         return self.threads or usable_cores()

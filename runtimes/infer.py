@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.common import isolate, typed
 from runtimes import registry
-from runtimes.base import Effective, Options
+from runtimes.base import Effective, Options, Session
+
+_IMAGES = "images.npy"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,25 @@ class Pass:
 
     batch: int
     order: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Inference:
+    """What a process of its own is to do. images: images.npy in `folder`, where it puts the results too."""
+
+    artifact: str
+    runtime: str
+    options: Options
+    folder: str
+    passes: tuple[Pass, ...] = ()
+
+    def call(self, function: str) -> Any:
+        """Have it done by a function of this module. JobError when the runtime crashes, raises or is not available."""
+        environment = registry.get(self.runtime).environment(self.options)
+        return isolate.call(f"runtimes.infer:{function}", typed.table(self), environment=environment)
+
+    def open(self) -> Session:
+        return registry.get(self.runtime).open(artifacts.load(Path(self.artifact)), self.options)
 
 
 def infer(
@@ -35,32 +56,23 @@ def infer(
     JobError when the runtime crashes, raises or is not available.
     """
     with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
-        np.save(Path(folder, "images.npy"), images)
-        job = {
-            "artifact": str(artifact.path),
-            "runtime": runtime,
-            "options": asdict(options),
-            "folder": folder,
-            "passes": [{"batch": one.batch, "order": list(one.order)} for one in passes],
-        }
-        found = isolate.call("runtimes.infer:run_job", job, environment=_environment(runtime, options))
+        np.save(Path(folder, _IMAGES), images)
+        listed = tuple(Pass(one.batch, list(one.order)) for one in passes)
+        found = _Inference(str(artifact.path), runtime, options, folder, listed).call("run_job")
         return [np.load(Path(folder, f"{i}.npy")) for i in range(len(passes))], typed.read(Effective, found)
 
 
-def run_job(job: dict[str, Any]) -> Any:
+def run_job(table: dict[str, Any]) -> Any:
     """The other side of `infer`: reads the images, writes the logits, returns what was effective."""
-    folder = Path(job["folder"])
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    runtime = registry.get(job["runtime"])
-    with runtime.open(artifacts.load(Path(job["artifact"])), Options.from_dict(job["options"])) as session:
-        for i, one in enumerate(job["passes"]):
-            order = np.array(one["order"])
-            chunks = (
-                order.take(range(start, start + one["batch"]), mode="wrap")
-                for start in range(0, len(order), one["batch"])
-            )
+    job = typed.read(_Inference, table)
+    images = np.load(Path(job.folder, _IMAGES), mmap_mode="r")
+    with job.open() as session:
+        for i, one in enumerate(job.passes):
+            order = np.array(one.order)
+            starts = range(0, len(order), one.batch)
+            chunks = (order.take(range(start, start + one.batch), mode="wrap") for start in starts)
             rows = [session.run(np.ascontiguousarray(images[chunk])) for chunk in chunks]
-            np.save(folder / f"{i}.npy", np.concatenate(rows)[: len(order)])
+            np.save(Path(job.folder, f"{i}.npy"), np.concatenate(rows)[: len(order)])
         return typed.table(session.effective())
 
 
@@ -72,37 +84,23 @@ def infer_all(
     images: (batch, 3, height, width) float32, pushed through as one batch. Returns a .npy file in `folder` for each
     output, by its name. A runtime without `run_all` must be given a model with one output. JobError as for `infer`.
     """
-    source = folder / "images.npy"
-    np.save(source, images)
-    job = {
-        "artifact": str(artifact.path),
-        "runtime": runtime,
-        "options": asdict(options),
-        "images": str(source),
-        "folder": str(folder),
-    }
-    done = isolate.call("runtimes.infer:run_all_job", job, environment=_environment(runtime, options))
+    np.save(folder / _IMAGES, images)
+    done = _Inference(str(artifact.path), runtime, options, str(folder)).call("run_all_job")
     return {name: folder / file for name, file in done["files"].items()}, typed.read(Effective, done["effective"])
 
 
-def run_all_job(job: dict[str, Any]) -> dict[str, Any]:
+def run_all_job(table: dict[str, Any]) -> dict[str, Any]:
     """The other side of `infer_all`: one run, every output in a file of its own."""
-    runtime, folder = registry.get(job["runtime"]), Path(job["folder"])
-    images = np.ascontiguousarray(np.load(job["images"]))
-    with runtime.open(artifacts.load(Path(job["artifact"])), Options.from_dict(job["options"])) as session:
+    job = typed.read(_Inference, table)
+    images = np.load(Path(job.folder, _IMAGES))
+    with job.open() as session:
         names = [output.name for output in session.outputs]
-        if runtime.intermediate:
-            # Some runtimes can tell what they did only after a `run`.
-            session.run(images)
+        logits = session.run(images)  # some runtimes can tell what they did only after a `run`
+        if registry.get(job.runtime).intermediate:
             found = session.run_all(images)
         else:
-            (name,) = names
-            found = {name: session.run(images)}
+            found = dict(zip(names, [logits], strict=True))
         files = {name: f"output-{i}.npy" for i, name in enumerate(names)}
         for name, file in files.items():
-            np.save(folder / file, found[name])
+            np.save(Path(job.folder, file), found[name])
         return {"files": files, "effective": typed.table(session.effective())}
-
-
-def _environment(runtime: str, options: Options) -> dict[str, str]:
-    return registry.get(runtime).environment(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -123,16 +124,9 @@ def session_options(command: Command) -> Command:
     """`session_flags` for commands that run models: the command gets what they come to as `selection`, and `out`."""
 
     @functools.wraps(command)
-    def collected(
-        chosen: str | None,
-        device: str | None,
-        threads: int | None,
-        streams: int | None,
-        cache: Path | None,
-        pairs: tuple[str, ...],
-        **rest: Any,
-    ) -> Any:
-        return command(selection=select(chosen, device, threads, streams, cache, pairs), **rest)
+    def collected(**given: Any) -> Any:
+        chosen = {name: given.pop(name) for name in inspect.signature(select).parameters}
+        return command(selection=select(**chosen), **given)
 
     return session_flags(collected)  # type: ignore[return-value]
 

@@ -48,7 +48,7 @@ def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDic
         try:
             file = download.fetch(download.pretrained_url(spec.name), download.cache_folder(), progress=progress)
             path, known = file.path, WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256)
-        except download.UnavailableError as error:
+        except download.NothingCameError as error:
             known = _fallback(weights, spec, error.message)
     else:
         known = _without_download(weights, spec)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from convert.artifact import Artifact
 from convert.precision.table import FP32, INT8, NAMES, TF32
-from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, Setting, lowest_precision
+from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, lowest_precision
 from runtimes.gpu import cuda
 from runtimes.gpu.precision import TF32_OVERRIDE, tf32_forbidden
 from runtimes.ort import libraries as ort_libraries
@@ -17,6 +18,7 @@ from runtimes.ort import session as ort_session
 from runtimes.ort import tensorrt as ort_tensorrt
 from runtimes.ort.gpu import GpuSession
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, is_on
+from runtimes.tensorrt import engine as tensorrt_engine
 
 
 class _CpuSession(Session):
@@ -67,29 +69,23 @@ class _CudaSession(GpuSession):
 
 class _TensorRtProviderSession(GpuSession):
     def __init__(self, artifact: Artifact, options: Options) -> None:
-        self._wanted = ort_tensorrt.ProviderEngine(
-            min(options.batches or (1,)),
-            max(options.batches or (int(ORT_TENSORRT.setting(options, "max_batch")), 1)),
-            static=False,
-            optimization_level=int(ORT_TENSORRT.setting(options, "optimization_level")),
-            workspace_mib=int(ORT_TENSORRT.setting(options, "workspace")),
-        )
+        # One range: its provider has one profile, and tunes for the largest batch.
+        self._wanted = tensorrt_engine.engine_config(ORT_TENSORRT, options, dynamic=True)
         super().__init__(TENSORRT, artifact, options, ORT_TENSORRT.setting(options, "cuda_graph") == "on")
 
     def _check_batch(self, batch: int) -> None:
-        self._wanted.check(batch)
+        self._wanted.profile_of(batch)
 
     def _open(self, batch: int | None) -> OrtSession:
         wanted = self._wanted
         if batch is not None:
-            wanted = dataclasses.replace(wanted, smallest=batch, largest=batch, static=True)
+            wanted = dataclasses.replace(wanted, batches=(batch,), dynamic=False)
         artifact, options = self._artifact, self._options
         return ort_tensorrt.open_cached(wanted, artifact, options, self._gpu, lambda found: self._start(found, batch))
 
     def _types(self, nodes: list[Node], options: Mapping[str, str]) -> tuple[str, Mapping[str, int]]:
-        return "profile of the first run; types of the strongly typed network", ort_tensorrt.types(
-            self._artifact, options
-        )
+        types = ort_tensorrt.types(self._artifact, options)
+        return "profile of the first run; types of the strongly typed network", types
 
     def _may_use_tf32(self, options: Mapping[str, str]) -> bool:
         return not tf32_forbidden()
@@ -100,22 +96,12 @@ def _without_tf32(options: Options) -> dict[str, str]:
     return {} if options.precision == TF32 else {TF32_OVERRIDE: "0"}
 
 
-def _cuda_devices() -> list[str]:
-    return _devices(CUDA)
-
-
-def _tensorrt_devices() -> list[str]:
-    return _devices(TENSORRT)
-
-
 def _devices(provider: str) -> list[str]:
     ort_libraries.require_provider(provider)
     cuda.require_driver()
     ort_libraries.require_libraries(provider)
     return cuda.devices()
 
-
-_GRAPH = {"cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on"))}
 
 ORT_CPU = Runtime(
     name="ort-cpu",
@@ -135,9 +121,9 @@ ORT_CUDA = Runtime(
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
     precisions=NAMES,
-    devices=_cuda_devices,
+    devices=partial(_devices, CUDA),
     open_session=_CudaSession,
-    settings=_GRAPH,
+    settings={"cuda_graph": tensorrt_engine.SETTINGS["cuda_graph"]},
     default_device="GPU",
     intermediate=True,
     order=12,
@@ -149,14 +135,9 @@ ORT_TENSORRT = Runtime(
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
     precisions=NAMES,
-    devices=_tensorrt_devices,
+    devices=partial(_devices, TENSORRT),
     open_session=_TensorRtProviderSession,
-    settings={
-        **_GRAPH,
-        "max_batch": Setting("32", "largest batch of an engine for any batch"),
-        "optimization_level": Setting("3", "TensorRT's builder optimization level", tuple("012345")),
-        "workspace": Setting("0", "MiB of scratch memory that a layer may take; 0: all that there is"),
-    },
+    settings=tensorrt_engine.SETTINGS,
     default_device="GPU",
     intermediate=True,
     environment=_without_tf32,

@@ -26,8 +26,6 @@ from runtimes.base import (
 
 # Without the hint OpenVINO computes an FP32 model in bf16 on processors that can (openvino#27795).
 HINTS = {FP32: "f32", FP16: "f16", BF16: "bf16"}
-# What a device must say of itself (OPTIMIZATION_CAPABILITIES): it computes in something else than the hint without.
-_CAPABILITIES = {FP16: "FP16", BF16: "BF16", INT8: "INT8"}
 _PARTITIONER = "TBB_PARTITIONER"
 # Layers that only move or convert data say nothing about the arithmetic.
 _NO_ARITHMETIC = {
@@ -42,8 +40,8 @@ class _OpenVinoSession(Session):
 
         self._core = core = ov.Core()
         able = list(core.get_property(options.device, "OPTIMIZATION_CAPABILITIES"))
-        needed = _CAPABILITIES.get(options.precision)
-        if needed and needed not in able:
+        # A device that does not say so of itself computes in something else than the hint.
+        if options.precision != FP32 and options.precision.upper() not in able:
             raise UnavailableError(f"{options.device} has no {options.precision} for OpenVINO, only {', '.join(able)}")
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": HINTS[_rest(options, able)],
@@ -146,8 +144,8 @@ def _rest(options: Options, able: list[str]) -> str:
         return options.precision
     rest = OPENVINO.setting(options, "int8_rest")
     if rest == "auto":
-        return "bf16" if "BF16" in able else "fp32"
-    if rest == "bf16" and "BF16" not in able:
+        return BF16 if BF16.upper() in able else FP32
+    if rest == BF16 and BF16.upper() not in able:
         raise UnavailableError(f"openvino.int8_rest=bf16: {options.device} has no bf16, only {', '.join(able)}")
     return rest
 
@@ -174,7 +172,7 @@ OPENVINO = Runtime(
         "int8_rest": Setting(
             default="auto",
             help="int8: what the other layers compute in; auto: bf16 where the device has it, as OpenVINO itself does",
-            values=("auto", "fp32", "bf16"),
+            values=("auto", FP32, BF16),
         ),
         "partitioner": Setting(
             default="fastest",

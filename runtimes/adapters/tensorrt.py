@@ -10,7 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.precision.table import NAMES, TF32
+from convert.precision.table import NAMES
 from runtimes.base import (
     DeviceTimes,
     Effective,
@@ -28,7 +28,6 @@ from runtimes.tensorrt import cache as tensorrt_cache
 from runtimes.tensorrt import engine as tensorrt_engine
 from runtimes.tensorrt import layers as tensorrt_layers
 from runtimes.tensorrt.cache import Cache
-from runtimes.tensorrt.engine import EngineConfig
 
 
 class _TensorRtSession(Session):
@@ -37,7 +36,8 @@ class _TensorRtSession(Session):
         device = cuda.use(options.device)
         self._gpu = cuda.device_info(device)
         precision.check(artifact, options, self._gpu)
-        self._wanted = engine_config(options)
+        dynamic = TENSORRT.setting(options, "profiles") == "range"
+        self._wanted = tensorrt_engine.engine_config(TENSORRT, options, dynamic)
         machine = (self._trt.__name__, self._trt.__version__, self._gpu.name, str(self._gpu.compute_capability))
         cache = Cache(
             cache_folder(artifact, options, TENSORRT.name, *machine, json.dumps(asdict(self._wanted))),
@@ -154,22 +154,6 @@ class _TensorRtSession(Session):
         del self._context, self._engine, self._loaded
 
 
-def engine_config(options: Options) -> EngineConfig:
-    """What the engine for these options is built for."""
-    batches, dynamic = tuple(sorted(set(options.batches))), TENSORRT.setting(options, "profiles") == "range"
-    if not batches:
-        batches, dynamic = (1, int(TENSORRT.setting(options, "max_batch"))), True
-    if batches[-1] < 1:
-        raise UnavailableError("tensorrt.max_batch=0: at least 1 is needed")
-    return EngineConfig(
-        tf32=options.precision == TF32,
-        batches=batches,
-        dynamic=dynamic,
-        optimization_level=int(TENSORRT.setting(options, "optimization_level")),
-        workspace_mib=int(TENSORRT.setting(options, "workspace")),
-    )
-
-
 TENSORRT = Runtime(
     name="tensorrt",
     package=tensorrt_engine.flavour(),
@@ -178,11 +162,8 @@ TENSORRT = Runtime(
     devices=cuda.devices,
     open_session=_TensorRtSession,
     settings={
-        "cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on")),
+        **tensorrt_engine.SETTINGS,
         "profiles": Setting("each", "one optimization profile for each batch size, or one range", ("each", "range")),
-        "max_batch": Setting("32", "largest batch of an engine for any batch"),
-        "optimization_level": Setting("3", "TensorRT's builder optimization level", tuple("012345")),
-        "workspace": Setting("0", "MiB of scratch memory that a layer may take; 0: all that there is"),
     },
     default_device="GPU",
     intermediate=True,

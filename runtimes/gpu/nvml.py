@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.gpu import nvml_library as library
-from runtimes.gpu.nvml_library import NoDeviceError, Question
+from runtimes.gpu.nvml_library import Question
 
 # What the driver lets stand in the way of higher clocks: bits of nvmlClocksEventReason* (NVML_API) -> our names.
 _REASONS = {
@@ -53,22 +53,9 @@ class GpuReading:
     unmeasured: Mapping[str, str]
 
 
-def read(device: str) -> GpuReading | None:
-    """What a GPU tells of itself now (`GPU`, `GPU.1`: CUDA's order); None where `missing` says why."""
-    try:
-        handle = library.handle(device)
-    except NoDeviceError:
-        return None
-    return GpuReading(time.perf_counter(), *library.ask(handle, _READ))
-
-
-def missing(device: str = "GPU") -> str:
-    """Why `read` gives None, in a sentence; "" where it does not."""
-    try:
-        library.handle(device)
-    except NoDeviceError as error:
-        return str(error)
-    return ""
+def read(device: str) -> GpuReading:
+    """What a GPU tells of itself now (`GPU`, `GPU.1`: CUDA's order). UnavailableError where it cannot be asked."""
+    return GpuReading(time.perf_counter(), *library.ask(library.handle(device), _READ))
 
 
 def difference(before: GpuReading, after: GpuReading) -> dict[str, Any]:
@@ -130,24 +117,12 @@ def disturbed(found: Mapping[str, Any]) -> str | None:
 
 
 def describe() -> list[dict[str, Any]]:
-    """Every NVIDIA GPU of the machine, in NVML's order (that of the PCI bus); [] where `none_here` says why.
+    """Every NVIDIA GPU of the machine, in NVML's order (that of the PCI bus). UnavailableError where there is none.
 
     No serial number, UUID or bus address is among it.
     """
-    try:
-        answers = [library.ask(handle, _DESCRIBED) for handle in library.handles()]
-    except NoDeviceError:
-        return []
+    answers = [library.ask(handle, _DESCRIBED) for handle in library.handles()]
     return [{**values, "unmeasured": unmeasured} for values, unmeasured in answers]
-
-
-def none_here() -> str:
-    """Why `describe` lists no GPU, in a sentence; "" where there is one."""
-    try:
-        library.handles()
-    except NoDeviceError as error:
-        return str(error)
-    return ""
 
 
 def _reasons(api: Any, handle: Any) -> tuple[str, ...]:
@@ -186,10 +161,6 @@ def _foreign_memory(api: Any, handle: Any) -> int:
     return sum(memory)
 
 
-def _mig(api: Any, handle: Any) -> bool:
-    return bool(api.nvmlDeviceGetMigMode(handle)[0])
-
-
 # name -> how it is asked for; NVMLError where the GPU does not tell.
 _READ: dict[str, Question] = {
     "clock_sm_mhz": lambda api, handle: api.nvmlDeviceGetClockInfo(handle, api.NVML_CLOCK_SM),
@@ -216,7 +187,7 @@ _DESCRIBED: dict[str, Question] = {
     # NVML writes CUDA 12.4 as 12040.
     "cuda_driver": lambda api, handle: "{}.{}".format(*divmod(api.nvmlSystemGetCudaDriverVersion_v2() // 10, 100)),
     "power_limit_w": lambda api, handle: api.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
-    "mig": _mig,
+    "mig": lambda api, handle: bool(api.nvmlDeviceGetMigMode(handle)[0]),
     "ecc": lambda api, handle: bool(api.nvmlDeviceGetEccMode(handle)[0]),
     "clock_sm_mhz": _READ["clock_sm_mhz"],
     "clock_sm_max_mhz": _READ["clock_sm_max_mhz"],

@@ -8,11 +8,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runtimes.base import UnavailableError
+from runtimes.gpu import cuda
+
 Question = Callable[[Any, Any], Any]
-
-
-class NoDeviceError(Exception):
-    """There is no GPU, or none that NVML could be asked for; the message is the reason."""
 
 
 @functools.cache
@@ -21,37 +20,37 @@ def api() -> Any:
     try:
         module = importlib.import_module("pynvml")
     except ImportError as error:
-        raise NoDeviceError(f"nvidia-ml-py cannot be imported: {error}") from None
+        raise UnavailableError(f"nvidia-ml-py cannot be imported: {error}") from None
     try:
         module.nvmlInit()
     except module.NVMLError as error:
         if error.value == module.NVML_ERROR_LIBRARY_NOT_FOUND:
-            raise NoDeviceError("no NVIDIA driver: its library NVML (libnvidia-ml.so.1) is not found") from None
-        raise NoDeviceError(f"NVML cannot be started: {error}") from None
+            raise UnavailableError("no NVIDIA driver: its library NVML (libnvidia-ml.so.1) is not found") from None
+        raise UnavailableError(f"NVML cannot be started: {error}") from None
     return module
 
 
 def handles() -> list[Any]:
-    """NVML's handles of all GPUs, along the PCI bus. NoDeviceError where there is none."""
+    """NVML's handles of all GPUs, along the PCI bus. UnavailableError where there is none."""
     nvml = api()
     try:
         found = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
     except nvml.NVMLError as error:
-        raise NoDeviceError(f"NVML does not give the GPUs: {error}") from None
+        raise UnavailableError(f"NVML does not give the GPUs: {error}") from None
     if not found:
-        raise NoDeviceError("the NVIDIA driver finds no GPU")
+        raise UnavailableError("the NVIDIA driver finds no GPU")
     return found
 
 
 def handle(device: str) -> Any:
-    """NVML's handle of a GPU as CUDA counts them (`GPU`, `GPU.1`). NoDeviceError where it cannot be had.
+    """NVML's handle of a GPU as CUDA counts them (`GPU`, `GPU.1`). UnavailableError where it cannot be had.
 
     The two count differently: CUDA from the fastest, and only what CUDA_VISIBLE_DEVICES lets it see; NVML along the PCI
     bus. The bus address is what they share. A MIG slice has that of its card: what is read then is of the whole card.
     """
     name, _, digits = device.partition(".")
     if name != "GPU" or not (digits or "0").isdigit():
-        raise NoDeviceError(f"{device} is no GPU")
+        raise UnavailableError(f"{device} is no GPU")
     nvml, number = api(), int(digits or 0)
     try:
         return nvml.nvmlDeviceGetHandleByPciBusId(_bus_address(number))
@@ -59,25 +58,22 @@ def handle(device: str) -> Any:
         found = handles()
         if len(found) == 1 and number == 0 and not os.environ.get("CUDA_VISIBLE_DEVICES"):
             return found[0]
-        raise NoDeviceError(
+        raise UnavailableError(
             "which of NVML's GPUs is CUDA's is told by cuda-bindings, which is not installed (make EXTRA=cuda)"
         ) from None
     except nvml.NVMLError as error:
-        raise NoDeviceError(f"NVML does not know the GPU: {error}") from None
+        raise UnavailableError(f"NVML does not know the GPU: {error}") from None
 
 
 @functools.cache
 def _bus_address(number: int) -> bytes:
     """`0000:65:00.0` of the GPU with CUDA's number. ImportError without cuda-bindings."""
     importlib.import_module("cuda.bindings.runtime")
-    from runtimes.base import UnavailableError
-    from runtimes.gpu import cuda
-
     try:
         cuda.require_driver()
         address = cuda.call("cudaDeviceGetPCIBusId", 16, number)
-    except (UnavailableError, cuda.CudaError) as error:
-        raise NoDeviceError(str(error)) from None
+    except cuda.CudaError as error:
+        raise UnavailableError(str(error)) from None
     return bytes(address).split(b"\0")[0]
 
 

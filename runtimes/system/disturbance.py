@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from runtimes.base import UnavailableError
 from runtimes.gpu import nvml
 from runtimes.records.parts import Disturbance, Frequency
 
@@ -181,7 +182,8 @@ def _temperature(unmeasured: dict[str, str]) -> float | None:
 def _gpu(device: str, unmeasured: dict[str, str]) -> nvml.GpuReading | None:
     if not device.startswith("GPU"):
         return None
-    reading = nvml.read(device)
-    if reading is None:
-        unmeasured["gpu"] = nvml.missing(device)
-    return reading
+    try:
+        return nvml.read(device)
+    except UnavailableError as error:
+        unmeasured["gpu"] = str(error)
+        return None

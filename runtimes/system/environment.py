@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.common.files import sha256_json, write_json
+from runtimes.base import UnavailableError
 from runtimes.gpu import nvml
 from runtimes.records.store import ENVIRONMENT
 from runtimes.system import conflicts, container, processor, variables
@@ -34,7 +35,6 @@ _PACKAGES = (
     "nvidia-ml-py",
     "psutil",
     "scipy",
-    "threadpoolctl",
 )
 # CUDA's libraries, whose distributions carry CUDA's version in their names.
 _CUDA_PACKAGES = re.compile(r"nvidia-(cublas|cudnn|cuda-runtime|cuda-nvrtc)(-cu\d+)?|tensorrt(-rtx)?-cu\d+(-libs)?")
@@ -49,12 +49,16 @@ _SAME_GPU = ("name", "memory_bytes", "power_limit_w", "mig", "ecc")
 
 def describe() -> dict[str, Any]:
     """What a report says of the machine. Unknown values are None."""
-    gpus = nvml.describe()
+    gpus, unmeasured = [], {}
+    try:
+        gpus = nvml.describe()
+    except UnavailableError as error:
+        unmeasured["gpus"] = str(error)
     return {
         "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {**processor.describe(), "container": container.describe()},
         "gpus": gpus,
-        "unmeasured": {} if gpus else {"gpus": nvml.none_here()},
+        "unmeasured": unmeasured,
         "os": {
             "system": platform.system(),
             "kernel": platform.release(),

@@ -8,18 +8,21 @@ for each other.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
+from convert.common import typed
+from convert.common.files import write_text
 from runtimes.statistics import Noise, noise
 
 # Two blocks of a ViT-B (width 768) at 50 tokens: 57 MB of weights, each used once, are more than most caches hold.
@@ -35,6 +38,8 @@ _FASTEST_QUANTILE = 0.05
 TOLERABLE_SLOWDOWN = 0.08
 # So many readings carry a median of a run that is worth comparing with those of others.
 FEWEST_READINGS = 8
+
+_Reading = Annotated[float, msgspec.Meta(gt=0)]  # in milliseconds
 
 
 def work_ms(seconds: float = _SECONDS) -> float:
@@ -110,13 +115,8 @@ class Probe:
         if not self.file:
             return
         runs = [*self.earlier, self.readings[-_KEPT_READINGS:]][-_KEPT_RUNS:]
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.file.with_suffix(".part")
-            temporary.write_text(json.dumps(runs), encoding="utf-8")
-            temporary.replace(self.file)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            write_text(self.file, json.dumps(runs))
 
 
 def wait(probe: Probe, patience_s: float, sleep: Callable[[float], None] = time.sleep) -> tuple[float, float]:
@@ -138,16 +138,7 @@ def disturbed(slowdown: float) -> str | None:
 
 def _kept(file: Path) -> list[list[float]]:
     try:
-        runs = json.loads(file.read_text(encoding="utf-8"))
+        runs = typed.read(list[list[_Reading]], json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return []
-    found = [[float(one) for one in run if _is_reading(one)] for run in _list(runs) if isinstance(run, list)]
-    return [run for run in found if run]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _is_reading(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+    return [run for run in runs if run]

@@ -6,11 +6,11 @@ import importlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common import isolate
+from convert.common import isolate, typed
 from convert.common.files import new_folder, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import cuda
@@ -67,9 +67,9 @@ def _stored(runtime: Any, cache: Cache) -> tuple[Any, dict[str, Any]]:
 def build_apart(module: str, onnx: Path, wanted: EngineConfig, device: int | None, cache: Cache) -> None:
     """Build an engine into the cache, in a process of its own: the builder takes gigabytes, and may crash.
 
-    module: `tensorrt` or `tensorrt_rtx`. UnavailableError as for `tensorrt_engine.build`, or when the process dies.
+    module: `tensorrt` or `tensorrt_rtx`. UnavailableError as for `build`, or when the process dies.
     """
-    job = {"module": module, "onnx": str(onnx), "wanted": asdict(wanted), "device": device}
+    job = {"module": module, "onnx": str(onnx), "wanted": typed.table(wanted), "device": device}
     job |= {"engine": str(cache.engine), "timing": str(cache.timing)}
     try:
         refusal = isolate.call("runtimes.tensorrt.cache:build_job", job)["refusal"]
@@ -82,7 +82,7 @@ def build_apart(module: str, onnx: Path, wanted: EngineConfig, device: int | Non
 def build_job(job: Mapping[str, Any]) -> dict[str, str | None]:
     """The other side of `load`: builds, and stores engine and timings whole. Returns the `refusal`, None for none."""
     trt = importlib.import_module(job["module"])
-    wanted = EngineConfig(**{**job["wanted"], "batches": tuple(job["wanted"]["batches"])})
+    wanted = typed.read(EngineConfig, job["wanted"])
     timing = b""
     with suppress(OSError):
         timing = Path(job["timing"], _TIMING).read_bytes()

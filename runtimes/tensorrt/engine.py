@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from convert.common.errors import listing
-from runtimes.base import UnavailableError
+from convert.precision.table import TF32
+from runtimes.base import Options, Runtime, Setting, UnavailableError
 
 RTX = "tensorrt_rtx"
+# What both runtimes that build engines let a user choose.
+SETTINGS = {
+    "cuda_graph": Setting("off", "replay each inference as one CUDA graph", ("off", "on")),
+    "max_batch": Setting("32", "largest batch of an engine for any batch"),
+    "optimization_level": Setting("3", "TensorRT's builder optimization level", tuple("012345")),
+    "workspace": Setting("0", "MiB of scratch memory that a layer may take; 0: all that there is"),
+}
 
 
 def flavour() -> str:
@@ -59,6 +67,22 @@ class EngineConfig:
                 return number
         built_for = f"{self.batches[0]} to {self.batches[-1]}" if self.dynamic else listing(map(str, self.batches))
         raise UnavailableError(f"the engine was built for batch {built_for}; batch {batch} came")
+
+
+def engine_config(adapter: Runtime, options: Options, dynamic: bool) -> EngineConfig:
+    """What the engine for these options is built for. dynamic: for the whole range of batches, as for any batch."""
+    batches = sorted(set(options.batches))
+    if not batches:
+        batches, dynamic = [1, int(adapter.setting(options, "max_batch"))], True
+    if batches[-1] < 1:
+        raise UnavailableError(f"{adapter.name}.max_batch=0: at least 1 is needed")
+    return EngineConfig(
+        tf32=options.precision == TF32,
+        batches=tuple(sorted({batches[0], batches[-1]})) if dynamic else tuple(batches),
+        dynamic=dynamic,
+        optimization_level=int(adapter.setting(options, "optimization_level")),
+        workspace_mib=int(adapter.setting(options, "workspace")),
+    )
 
 
 @dataclass(frozen=True)

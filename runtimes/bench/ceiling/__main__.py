@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from convert.common import typed
-from convert.precision.table import FP32, INT8
+from convert.precision.table import INT8
 from runtimes.bench.ceiling import kept
 from runtimes.bench.ceiling.measure import SECONDS
 from runtimes.bench.ceiling.reach import BANDWIDTH, Ceiling, Reach
@@ -23,7 +23,7 @@ from runtimes.bench.ceiling.reach import BANDWIDTH, Ceiling, Reach
     default=SECONDS,
     show_default=True,
     type=click.FloatRange(min=0, max=60),
-    help="For each precision of each library.",
+    help="For each precision.",
 )
 def main(as_json: bool, fresh: bool, anew: bool, seconds: float) -> None:
     """The machine's ceiling: GFLOP/s of a large matrix product in each precision, and memory bandwidth.
@@ -41,20 +41,19 @@ def main(as_json: bool, fresh: bool, anew: bool, seconds: float) -> None:
 
 def summary(found: Ceiling) -> list[str]:
     """The ceiling for people, a line for each number."""
-    told = [*_numbers("CPU", found), *(line for gpu in found.gpus for line in _numbers(gpu.device, gpu))]
+    told = [line for place in (found, *found.gpus) for line in _numbers(place)]
     if not found.gpus:
         told.append(f"GPU - {found.unmeasured['gpus']}")
-    on_paper = found.peak.gflops
-    told.append(f"theoretical fp32 {f'{on_paper[FP32]:,.1f} GFLOP/s' if on_paper else f'- {found.peak.reason}'}")
     told.append(f"the best of {found.occasions} quiet measurements")
     return [*told, found.disturbed] if found.disturbed else told
 
 
-def _numbers(place: str, found: Reach) -> Iterator[str]:
-    for name, value in {**found.gflops, BANDWIDTH: found.bandwidth_gb_s}.items():
+def _numbers(found: Reach) -> Iterator[str]:
+    told = {BANDWIDTH: found.bandwidth_gb_s} if BANDWIDTH in {**found.how, **found.unmeasured} else {}
+    for name, value in {**found.gflops, **told}.items():
         unit = {INT8: "GOP/s", BANDWIDTH: "GB/s"}.get(name, "GFLOP/s")
         text = f"- {found.unmeasured[name]}" if value is None else f"{value:,.1f} {unit}: {found.how[name]}"
-        yield f"{place} {name.removesuffix('_gb_s')} {text}"
+        yield f"{found.device} {name.removesuffix('_gb_s')} {text}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The best that this machine ever reached, kept in the user's cache.
 
-A ceiling is a best: the fastest repetition of the fastest library, over all measurements that were ever made here. A
+A ceiling is a best: the fastest repetition of the fastest shape, over all measurements that were ever made here. A
 report says what share of it a cell reaches, and no cell can exceed it.
 """
 

@@ -11,61 +11,31 @@ from convert.common.typed import about
 BANDWIDTH = "bandwidth_gb_s"  # its name in `how` and `unmeasured`
 
 
-@dataclass(frozen=True, kw_only=True)
-class Product:
-    """How fast a library multiplied in a precision: its fastest repetition over all shapes."""
+@dataclass(frozen=True)
+class Number:
+    """name: a precision (GFLOP/s of a matrix product) or BANDWIDTH. value: None where `how` says why there is none."""
 
-    precision: str
-    library: str
-    gflops: float
-    count: Annotated[int, about("repetitions, of all shapes")]
-    shape: Annotated[tuple[int, int, int], about("m, k, n of the fastest: m x k times k x n")]
-    how: Annotated[str, about("what computed it, as read back")]
+    name: str
+    value: float | None
+    how: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
     """What a processor or a GPU reaches."""
 
+    device: Annotated[str, about("as options name it: CPU, GPU, GPU.1")] = "CPU"
     gflops: Annotated[Mapping[str, float | None], about("of a matrix product, by precision; int8: GOP/s")]
-    bandwidth_gb_s: Annotated[float | None, about("of memory, 10^9 bytes")]
+    bandwidth_gb_s: Annotated[float | None, about("of the processor's memory, 10^9 bytes")] = None
     how: Annotated[Mapping[str, str], about("of each number: which library, shape and count")]
-    unmeasured: Annotated[Mapping[str, str], about("why a number is null, or doubtful")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuReach(Reach):
-    """What one GPU reaches."""
-
-    device: Annotated[str, about("CUDA's: GPU, GPU.1")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernels:
-    """Memory bandwidth of each of STREAM's kernels."""
-
-    kernels_gb_s: Mapping[str, float]
-    array_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperPeak:
-    """The peak on paper: cores x clock x operations per cycle."""
-
-    flop_per_cycle: Annotated[Mapping[str, int] | None, about("of one core, by precision")]
-    clock_mhz: float | None
-    gflops: Annotated[Mapping[str, float] | None, about("of all cores, by precision")]
-    reason: Annotated[str | None, about("why there are none")]
+    unmeasured: Annotated[Mapping[str, str], about("why a number is null")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling(Reach):
     """What a machine reaches; the numbers of its processor are its own fields."""
 
-    bandwidth: Kernels
-    products: tuple[Product, ...]
-    peak: PaperPeak
-    gpus: tuple[GpuReach, ...]
+    gpus: tuple[Reach, ...]
     threads: int
     foreign_load: Annotated[float | None, about("share of the cores that others took meanwhile, 0 to 1")]
     time_utc: str
@@ -93,10 +63,9 @@ def better(kept: R, new: R) -> R:
 
 def merge(kept: Ceiling, new: Ceiling) -> Ceiling:
     """The better of two measurements of a machine in each number."""
-    gpus, found = {gpu.device: gpu for gpu in kept.gpus}, better(kept, new)
+    gpus = {gpu.device: gpu for gpu in kept.gpus}
     return replace(
-        found,
-        bandwidth=new.bandwidth if found.bandwidth_gb_s == new.bandwidth_gb_s else kept.bandwidth,
+        better(kept, new),
         gpus=tuple(better(gpus.get(gpu.device, gpu), gpu) for gpu in new.gpus),
         occasions=kept.occasions + new.occasions,
         tries=kept.tries + new.tries,

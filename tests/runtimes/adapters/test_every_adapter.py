@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import isolate, typed
 from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from runtimes import registry
@@ -159,7 +159,7 @@ def test_a_cache_is_keyed_by_all_that_it_depends_on(toy_artifact: Artifact, tmp_
 
 def test_options_survive_a_journey_through_json() -> None:
     options = Options("bf16", "GPU.1", 2, 3, (1, 4), "c", {"kernels": "plain"})
-    assert Options.from_dict(json.loads(json.dumps(dataclasses.asdict(options)))) == options
+    assert typed.read(Options, json.loads(json.dumps(typed.table(options)))) == options
 
 
 def test_onnx_runtime_tells_nothing_before_it_ran(toy_artifact: Artifact) -> None:

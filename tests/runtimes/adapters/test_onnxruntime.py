@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from convert.artifact import Artifact
-from runtimes import registry, shared_libraries
+from runtimes import registry
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import precision as gpu_precision
@@ -68,7 +68,7 @@ def test_no_driver(pretence: Pretence, monkeypatch: pytest.MonkeyPatch, runtime:
 def test_a_library_that_is_missing(
     pretence: Pretence, monkeypatch: pytest.MonkeyPatch, runtime: Runtime, missing: list[str], reason: str
 ) -> None:
-    monkeypatch.setattr(shared_libraries, "needed", lambda path: missing)
+    monkeypatch.setattr(ort_libraries, "needed", lambda path: missing)
     monkeypatch.setattr(ctypes, "CDLL", loader(missing))
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert runtime.unavailable() == reason

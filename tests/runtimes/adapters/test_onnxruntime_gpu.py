@@ -14,7 +14,6 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common import isolate
-from runtimes import shared_libraries
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import cuda
@@ -86,12 +85,12 @@ def test_what_is_missing_beside_the_driver_is_named(runtime: Runtime, monkeypatc
     monkeypatch.setattr(cuda, "require_driver", lambda: None)
     monkeypatch.setattr(cuda, "devices", lambda: ["GPU"])
     provider = CUDA if runtime is ORT_CUDA else TENSORRT
-    needed = shared_libraries.needed(CAPI / ort_libraries._FILES[provider])
+    needed = ort_libraries.needed(CAPI / ort_libraries._FILES[provider])
     assert any(name.startswith("libcublas.so.") for name in needed)
     reason = str(runtime.unavailable())
     label = "CUDA" if provider == CUDA else "TensorRT"
     assert reason.startswith(f"the {label} provider of onnxruntime needs ")
-    missing = shared_libraries.missing(needed)
+    missing = ort_libraries.missing(needed)
     assert all(name in reason for name in missing[:5])
     if provider == TENSORRT and "libnvinfer.so.10" in missing:
         assert "install TensorRT 10 (pip install 'tensorrt-cu" in reason

@@ -18,12 +18,12 @@ import pytest
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.manifest import FileEntry
-from runtimes.adapters.tensorrt import TENSORRT, engine_config
+from runtimes.adapters.tensorrt import TENSORRT
 from runtimes.base import Options, UnavailableError, discrepancy
 from runtimes.gpu import cuda
 from runtimes.tensorrt import cache as tensorrt_cache
 from runtimes.tensorrt import engine as tensorrt_engine
-from runtimes.tensorrt.engine import EngineConfig
+from runtimes.tensorrt.engine import EngineConfig, engine_config
 from tests.runtimes.fake_cuda import FakeCuda
 from tests.runtimes.fake_tensorrt import Pretence, layer, namesakes
 
@@ -282,12 +282,12 @@ def test_a_device_that_is_not_there_is_refused(pretence: Pretence, toy_artifact:
     ],
 )
 def test_what_an_engine_is_built_for(options: Options, expected: EngineConfig) -> None:
-    assert engine_config(options) == expected
+    assert engine_config(TENSORRT, options, dynamic="profiles" in options.extra) == expected
 
 
 def test_a_largest_batch_of_zero_is_refused() -> None:
     with pytest.raises(UnavailableError, match="at least 1 is needed"):
-        engine_config(Options(extra={"max_batch": "0"}))
+        engine_config(TENSORRT, Options(extra={"max_batch": "0"}), dynamic=False)
 
 
 def test_without_a_driver_the_reason_says_so() -> None:

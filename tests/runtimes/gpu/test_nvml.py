@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from runtimes.base import UnavailableError
 from runtimes.gpu import nvml, nvml_library
 from tests.runtimes.fake_nvml import FakeNvml, Gpu, real
 
@@ -31,9 +33,14 @@ def fresh_library() -> Iterator[None]:
 
 
 def _read(device: str = "GPU") -> nvml.GpuReading:
-    reading = nvml.read(device)
-    assert reading, nvml.missing(device)
-    return reading
+    return nvml.read(device)
+
+
+def _refused(device: str = "GPU") -> str:
+    """Why a GPU cannot be read."""
+    with pytest.raises(UnavailableError) as caught:
+        nvml.read(device)
+    return str(caught.value)
 
 
 def _between(fake: FakeNvml, seconds: float = 2.0, **changes: Any) -> dict[str, Any]:
@@ -153,8 +160,7 @@ def test_cudas_number_finds_the_gpu_by_its_bus_address(fake: FakeNvml) -> None:
     assert _read("GPU").values["temperature_c"] == _read("GPU.0").values["temperature_c"] == 77
     assert _read("GPU.1").values["temperature_c"] == 40
     fake.gpus.pop()
-    assert nvml.read("GPU.0") is None
-    assert nvml.missing("GPU.0") == "NVML does not know the GPU: Not Found"
+    assert _refused("GPU.0") == "NVML does not know the GPU: Not Found"
 
 
 def test_without_cuda_bindings_only_a_single_gpu_is_sure(fake: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,13 +169,12 @@ def test_without_cuda_bindings_only_a_single_gpu_is_sure(fake: FakeNvml, monkeyp
 
     monkeypatch.setattr(nvml_library, "_bus_address", no_bindings)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert nvml.missing() == ""
+    assert nvml.read("GPU")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert "cuda-bindings" in nvml.missing()
+    assert "cuda-bindings" in _refused()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     fake.gpus.append(Gpu())
-    assert nvml.read("GPU") is None
-    assert "cuda-bindings" in nvml.missing()
+    assert "cuda-bindings" in _refused()
 
 
 def test_the_bus_address_comes_from_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +195,7 @@ def test_the_bus_address_comes_from_cuda(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("device", ["CPU", "GPU.x", "NPU"])
 def test_what_is_no_gpu_is_refused_in_a_sentence(fake: FakeNvml, device: str) -> None:
-    assert nvml.read(device) is None
-    assert nvml.missing(device) == f"{device} is no GPU"
+    assert _refused(device) == f"{device} is no GPU"
 
 
 @pytest.mark.usefixtures("fresh_library")
@@ -206,9 +210,9 @@ def test_no_nvml_is_a_sentence(monkeypatch: pytest.MonkeyPatch, error: int, sent
     pretended = FakeNvml()
     pretended.fail["nvmlInit"] = error
     monkeypatch.setattr(nvml_library.importlib, "import_module", lambda name: pretended)
-    assert nvml.read("GPU") is None
-    assert nvml.missing() == nvml.none_here() == sentence
-    assert nvml.describe() == []
+    assert _refused() == sentence
+    with pytest.raises(UnavailableError, match=re.escape(sentence)):
+        nvml.describe()
 
 
 def test_every_gpu_is_described_without_what_tells_it_from_its_like(fake: FakeNvml) -> None:
@@ -230,10 +234,9 @@ def test_every_gpu_is_described_without_what_tells_it_from_its_like(fake: FakeNv
         "unmeasured": {"mig": "NVML: Not Supported"},
     }
     assert second["name"] == "Other"
-    assert nvml.none_here() == ""
 
 
 def test_a_driver_without_a_gpu_is_said(fake: FakeNvml) -> None:
     fake.gpus.clear()
-    assert nvml.describe() == []
-    assert nvml.none_here() == "the NVIDIA driver finds no GPU"
+    with pytest.raises(UnavailableError, match="the NVIDIA driver finds no GPU"):
+        nvml.describe()

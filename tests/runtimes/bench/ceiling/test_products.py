@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -11,51 +13,47 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from convert.common import isolate
-from convert.precision.table import NAMES
+from convert.precision.table import NAMES, PRECISIONS
+from runtimes.adapters import onnxruntime
 from runtimes.base import UnavailableError
-from runtimes.bench.ceiling import libraries, products
+from runtimes.bench.ceiling import products
 
 _SHAPE = (24, 64, 32)
-_PACKAGES = {"numpy": "numpy", "openvino": "openvino", "onnxruntime": "onnxruntime"}
 
 
-def _job(library: str, **more: Any) -> dict[str, Any]:
-    base = {"precisions": ["fp32"], "threads": 1, "seconds": 0.0, "device": "CPU", "shapes": [_SHAPE]}
-    return {"library": library, **base, **more}
+def test_a_processor_multiplies_in_the_precisions_that_it_has() -> None:
+    precisions = ["fp32", "bf16", "fp16", "int8"]
+    job = {"device": "CPU", "precisions": precisions, "threads": 1, "seconds": 0.0, "shapes": [_SHAPE]}
+    told = isolate.call("runtimes.bench.ceiling.products:run_job", job)
+    assert [one["name"] for one in told] == precisions
+    assert told[0]["value"] > 0
+    for one in told:
+        assert one["how"]
+        if one["value"] is not None:
+            assert one["how"].startswith("OpenVINO ")
+            assert one["how"].endswith("), 24 x 64 x 32, fastest of 3")
 
 
-@pytest.mark.parametrize("library", sorted(libraries.LIBRARIES))
-def test_every_library_multiplies(library: str) -> None:
-    pytest.importorskip(_PACKAGES[library], reason=f"no {library} here")
-    precisions = ["fp32"] if library == "numpy" else ["fp32", "bf16", "int8"]
-    told = isolate.call("runtimes.bench.ceiling.products:run_job", _job(library, precisions=precisions))
-    found = {one["precision"]: one for one in told["found"]}
-    assert set(found) | set(told["unmeasured"]) == set(precisions)
-    assert "fp32" in found
-    for one in found.values():
-        assert one["gflops"] > 0
-        assert one["count"] == 3
-        assert one["shape"] == list(_SHAPE)
-        assert library in one["how"].lower().replace(" ", "")
-    if library == "onnxruntime":
-        assert "processor" in told["unmeasured"]["bf16"]
+def test_where_there_is_no_gpu_each_precision_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_devices() -> list[str]:
+        raise UnavailableError("no CUDA driver: pretended")
+
+    monkeypatch.setattr(onnxruntime, "ORT_CUDA", replace(onnxruntime.ORT_CUDA, devices=no_devices))
+    told = products.run_job({"device": "GPU", "precisions": ["fp32", "tf32"], "threads": 1, "seconds": 0.0})
+    assert told == [{"name": name, "value": None, "how": "no CUDA driver: pretended"} for name in ("fp32", "tf32")]
 
 
-def test_a_variable_that_slows_a_library_down_does_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    told = isolate.call("runtimes.bench.ceiling.products:run_job", _job("numpy"))
-    how = told["found"][0]["how"]
-    if "openblas" not in how:
-        pytest.skip("NumPy does not use OpenBLAS here")
-    assert "Nehalem" not in how
-    assert how.endswith("1 threads")
+def test_variables_that_hold_a_library_back_are_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONEDNN_MAX_CPU_ISA", "NVIDIA_TF32_OVERRIDE"):
+        monkeypatch.setenv(name, "0")
+    products.run_job({"device": "CPU", "precisions": [], "threads": 1, "seconds": 0.0})
+    assert not {"ONEDNN_MAX_CPU_ISA", "NVIDIA_TF32_OVERRIDE"} & set(os.environ)
 
 
-def _rounded(to: Any) -> libraries.Multiplication:
-    left, right = libraries.factors(_SHAPE)
+def _rounded(to: Any) -> products.Multiplication:
+    left, right = products.factors(_SHAPE)
     row = left[0].astype(to).astype(np.float32) @ right.astype(to).astype(np.float32)
-    return libraries.Multiplication(lambda: None, lambda: row, libraries.exact(left, right), "a kernel")
+    return products.Multiplication(lambda: None, lambda: row, products.exact(left, right), "a kernel")
 
 
 def test_another_precision_than_asked_for_is_not_counted() -> None:
@@ -70,7 +68,7 @@ def test_another_precision_than_asked_for_is_not_counted() -> None:
 @pytest.mark.parametrize("precision", NAMES)
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_what_is_no_product_is_not_counted(precision: str, value: float) -> None:
-    product = libraries.Multiplication(lambda: None, lambda: np.full(4, value), np.ones(4), "a kernel")
+    product = products.Multiplication(lambda: None, lambda: np.full(4, value), np.ones(4), "a kernel")
     with pytest.raises(UnavailableError):
         products.check(product, precision)
 
@@ -93,17 +91,15 @@ def test_short_times_still_have_three_repetitions() -> None:
     assert products.fastest(run, 0.0, lambda: now[0]) == (1.0, 3)
 
 
-@pytest.mark.parametrize("device", ["CPU", "GPU.1"])
 @pytest.mark.parametrize("precision", NAMES)
-def test_the_graph_is_sound_and_computes_the_row(precision: str, device: str) -> None:
-    """GPUs' graphs included, by ONNX's own evaluator: no GPU is needed to see that types and shapes fit."""
-    left, right = libraries.typed_factors(_SHAPE, precision, device)
-    model = onnx.load_model_from_string(libraries.model(left, right))
+def test_the_graph_is_sound_and_computes_the_row(precision: str) -> None:
+    """By ONNX's own evaluator: no GPU is needed to see that types and shapes fit."""
+    text, expected = products.model(precision, _SHAPE)
+    model = onnx.load_model_from_string(text)
     onnx.checker.check_model(model, full_check=True)
-    assert left.dtype.name == {"int8": "uint8" if device == "CPU" else "int8"}.get(precision, right.dtype.name)
+    types = {tensor.data_type for tensor in model.graph.initializer if tensor.name in ("left", "right")}
+    assert types == {onnx.TensorProto.DataType.Value(PRECISIONS[precision].onnx_types[0])}
     if precision == "bf16":
         return  # the evaluator has no bfloat16
     row = ReferenceEvaluator(model).run(None, {})[0][0]
-    expected = left[0].astype(np.float64) @ right.astype(np.float64)
-    product = libraries.Multiplication(lambda: None, lambda: row, expected, "the evaluator")
-    products.check(product, precision)
+    products.check(products.Multiplication(lambda: None, lambda: row, expected, "the evaluator"), precision)

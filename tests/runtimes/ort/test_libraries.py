@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtimes.shared_libraries import missing, needed
+from runtimes.ort.libraries import missing, needed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF files are Linux'")
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.artifact import Artifact
 from runtimes.base import lowest_precision
-from runtimes.onnx_types import declared
+from runtimes.ort.tensorrt import declared_types
 
 
 def _save(path: Path, kind: int, quantized: bool = False) -> Path:
@@ -48,19 +48,19 @@ def _save(path: Path, kind: int, quantized: bool = False) -> Path:
     [(TensorProto.FLOAT16, "float16", "fp16"), (TensorProto.BFLOAT16, "bfloat16", "bf16")],
 )
 def test_a_typed_file(tmp_path: Path, kind: int, name: str, precision: str) -> None:
-    types = declared(_save(tmp_path / "typed.onnx", kind))
+    types = declared_types(_save(tmp_path / "typed.onnx", kind))
     assert types == {name: 3, "int64": 1, "float": 1}
     assert lowest_precision(types) == precision
 
 
 def test_a_quantized_file(tmp_path: Path) -> None:
-    types = declared(_save(tmp_path / "quantized.onnx", TensorProto.FLOAT, quantized=True))
+    types = declared_types(_save(tmp_path / "quantized.onnx", TensorProto.FLOAT, quantized=True))
     assert types["int8"] == 1
     assert lowest_precision(types) == "int8"
 
 
 def test_the_artifact_is_fp32(toy_artifact: Artifact) -> None:
-    types = declared(toy_artifact.onnx)
+    types = declared_types(toy_artifact.onnx)
     assert lowest_precision(types) == "fp32"
     assert "undefined" not in types
 
@@ -71,7 +71,7 @@ def test_weights_beside_the_file_are_not_read(tmp_path: Path) -> None:
     for file in tmp_path.iterdir():
         if file.suffix != ".onnx":
             file.unlink()
-    assert declared(tmp_path / "apart.onnx") == declared(path)
+    assert declared_types(tmp_path / "apart.onnx") == declared_types(path)
 
 
 def test_an_operator_that_onnx_does_not_know(tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_an_operator_that_onnx_does_not_know(tmp_path: Path) -> None:
     model.graph.node[3].domain = "elsewhere"
     model.opset_import.append(helper.make_opsetid("elsewhere", 1))
     onnx.save(model, tmp_path / "other.onnx")
-    assert declared(tmp_path / "other.onnx")["undefined"] == 1
+    assert declared_types(tmp_path / "other.onnx")["undefined"] == 1
