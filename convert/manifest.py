@@ -1,6 +1,7 @@
 """The manifest of an artifact: every field of `manifest.json`, with its type and its meaning.
 
-docs/formats.md says the same to users. The fields of lower precisions are absent from an FP32 artifact's manifest.
+docs/formats.md is made of it (`python -m runtimes.records --write`). The fields of lower precisions are absent from an
+FP32 artifact's manifest.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ class Port:
 class Counts:
     """Multiply-accumulates for one image, or parameters."""
 
-    published: Annotated[int, about("counted as PaddleClas' page counts")]
+    published: Annotated[
+        int,
+        about(
+            "counted as PaddleClas' page counts: multiply-accumulates of the convolution and the linear layers only; "
+            "parameters without pos_embed and cls_token"
+        ),
+    ]
     total: Annotated[int, about("all of them")]
 
 
@@ -38,7 +45,13 @@ class Counts:
 class MacCounts(Counts):
     """Multiply-accumulates for one image."""
 
-    computed: Annotated[int | None, about("of the ONNX graph as it was written; null where it was not counted")] = None
+    computed: Annotated[
+        int | None,
+        about(
+            "of the ONNX graph as it was written, whose last block has one token behind its keys and values where the "
+            "head reads one; null where it was not counted"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +160,10 @@ class Manifest(Lowering):
     notes: Annotated[
         tuple[str, ...], about("what a user must see: seeded weights, a Softmax that was cut, an assumed preprocessing")
     ]
-    spec: Annotated[Mapping[str, Any] | None, about("the architecture; null for a Paddle inference model")]
+    spec: Annotated[
+        Mapping[str, Any] | None,
+        about("the architecture, of family vit where none is named; null for a Paddle inference model"),
+    ]
     base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from convert import artifact as artifacts
-from convert import cli
-from convert.artifact import Artifact
+from convert.artifact import load
 from convert.build import Request, obtain
 from convert.common import isolate
+from convert.common.console import say
 from convert.common.progress import bar
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.options import select
-from scripts.common import Finding, spread, vit_toml, within
+from scripts.common import ClaimOptions, Finding, spread, vit_toml, within
 from scripts.interleaved import Ratio
 
 MAX_RATIO, MAX_MICROSECONDS = 1.01, 20.0
@@ -67,7 +66,7 @@ def compare(job: dict[str, Any]) -> list[dict[str, float]]:
 
     The order within a pair is random.
     """
-    artifact = artifacts.load(Path(job["artifact"]))
+    artifact = load(Path(job["artifact"]))
     size = artifact.image_size
     images = np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32)
     rng = np.random.default_rng(1)
@@ -90,14 +89,16 @@ def compare(job: dict[str, Any]) -> list[dict[str, float]]:
     return blocks
 
 
-def find(artifact: Artifact, seconds: float) -> Iterator[Finding]:
-    """What the adapters cost on a toy and on an artifact; seconds: of each runtime and model."""
+def find(options: ClaimOptions) -> Iterator[Finding]:
+    """What the adapters cost on a toy and on the models; seconds: of each runtime and model."""
+    seconds = options.repetition(BLOCKS, 20.0).seconds
+    artifacts = [options.artifact(model) for model in options.chosen_models()]
     runtimes = [runtime.name for runtime in select(None).runtimes if runtime.name in RAW]
     with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
         toml = Path(folder, "toy.toml")
         toml.write_text(vit_toml("toy", size=32, width=16, blocks=1, heads=2), encoding="utf-8")
-        toy, _ = obtain(Request(str(toml), "seeded", root=Path(folder)), cli.say)
-        for model in (toy, artifact):
+        toy, _ = obtain(Request(str(toml), "seeded", root=Path(folder)), say)
+        for model in (toy, *artifacts):
             for name in runtimes:
                 with bar(f"the adapter of {name}, {model.model}", None):
                     job = {"artifact": str(model.path), "runtime": name, "seconds": seconds}

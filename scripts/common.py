@@ -1,29 +1,75 @@
-"""What the scripts share: findings, their table, the exit status that follows, and the options of rounds."""
+"""What the claims share: what the command line asks for, findings, their table, and the exit status that follows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-import click
 from rich.table import Table
 
 from convert import cli
+from convert.artifact import Artifact
 from convert.build import ARTIFACTS
+from convert.common.console import console
 from convert.common.errors import CheckFailed, InputError
 from convert.models import find, find_all
+from convert.zoo import DEFAULT_MODEL
 from reports.load.machines import label
 from runtimes.system import environment
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN
-from scripts.interleaved import LEAST_ROUNDS, Ratio, Rounds
+from scripts.interleaved import Ratio, Repetition, Rounds
 
 Verdict = Literal["holds", "DOES NOT HOLD", "cannot tell", ""]
-Command = TypeVar("Command", bound=Callable[..., Any])
 
+_QUICK_ROUNDS, _QUICK_SECONDS = 3, 0.5
 _ARITHMETIC = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm")
 _PACKAGES = ("paddlepaddle", "paddle2onnx", "onnxruntime", "openvino", "MNN")
+
+
+@dataclass(frozen=True)
+class ClaimOptions:
+    """What the command line asks for; None leaves it to each claim.
+
+    models, cells: comma-separated; a cell is RUNTIME:PRECISION.
+    root: of the artifacts.
+    at_least: how many times as fast as Paddle Inference the fastest cell has to be (variants).
+    polygraphy: let the command line of paddle2onnx optimise, as it does by default (conversion).
+    rounds, seconds, slowdown: as of a `Repetition`.
+    quick: few and short rounds of one model, however busy the machine is.
+    """
+
+    models: str | None = None
+    weights: str | None = None
+    root: Path = ARTIFACTS
+    cells: str | None = None
+    batch: int = 1
+    at_least: float | None = None
+    polygraphy: bool = False
+    rounds: int | None = None
+    seconds: float | None = None
+    slowdown: float = TOLERABLE_SLOWDOWN
+    quick: bool = False
+
+    def repetition(self, rounds: int, seconds: float) -> Repetition:
+        """rounds, seconds: the claim's own."""
+        if self.quick:
+            rounds, seconds = _QUICK_ROUNDS, _QUICK_SECONDS
+        slowdown = math.inf if self.quick else self.slowdown
+        return Repetition(self.rounds or rounds, self.seconds or seconds, slowdown)
+
+    def chosen_models(self, default: str = DEFAULT_MODEL) -> list[str]:
+        """The models; default: the claim's own. InputError for one that there is not, before anything is measured."""
+        found = find_all(self.models or (DEFAULT_MODEL if self.quick else default))
+        for model in found:
+            find(model)
+        return found
+
+    def artifact(self, model: str, precision: str = "fp32") -> Artifact:
+        """A model's artifact, made where it is not there."""
+        return cli.artifacts(model, self.weights, precision, self.root)[model]
 
 
 @dataclass(frozen=True)
@@ -93,27 +139,17 @@ def show(findings: Sequence[Finding]) -> None:
     shown = Table("claim", "of", "stated", "found", "95 % interval", "made of", "verdict")
     for one in findings:
         shown.add_row(one.claim, one.subject, one.stated, one.found, one.interval, one.details, one.verdict)
-    console = cli.console(stderr=False)
-    console.print(shown)
-    console.print(machine(), highlight=False, markup=False, soft_wrap=True)
+    printer = console(stderr=False)
+    printer.print(shown)
+    printer.print(machine(), highlight=False, markup=False, soft_wrap=True)
 
 
 def conclude(findings: Sequence[Finding]) -> None:
     """CheckFailed for findings that do not hold; else InputError for those that could not be made."""
-    wrong = [f"{one.claim}, {one.subject}: {one.found}" for one in findings if one.verdict == "DOES NOT HOLD"]
-    if wrong:
-        raise CheckFailed(f"does not hold: {'; '.join(wrong)}")
-    undecided = [f"{one.claim}, {one.subject}: {one.found}" for one in findings if one.verdict == "cannot tell"]
-    if undecided:
-        raise InputError(f"cannot tell: {'; '.join(undecided)}")
-
-
-def named(models: str) -> list[str]:
-    """The models of a `--model` list. InputError for one that there is not, before anything is measured."""
-    found = find_all(models)
-    for model in found:
-        find(model)
-    return found
+    for failing, error in (("DOES NOT HOLD", CheckFailed), ("cannot tell", InputError)):
+        named = [f"{one.claim}, {one.subject}: {one.found}" for one in findings if one.verdict == failing]
+        if named:
+            raise error(f"{failing.lower()}: {'; '.join(named)}")
 
 
 def vit_toml(name: str, size: int, width: int, blocks: int, heads: int) -> str:
@@ -143,32 +179,3 @@ def machine() -> str:
     sets = [name for name in described["machine"]["instruction_sets"] or () if name in _ARITHMETIC]
     versions = [f"{name} {described['packages'][name]}" for name in _PACKAGES if described["packages"].get(name)]
     return "; ".join([label(described), " ".join(sets), ", ".join(versions)])
-
-
-def rounds_options(rounds: int, seconds: float) -> Callable[[Command], Command]:
-    """`--weights`, `--artifacts` and the options of a `Repetition`. rounds, seconds: the defaults."""
-    options = [
-        click.option("--weights", help=cli.WEIGHTS_HELP),
-        click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=rounds, show_default=True),
-        click.option("--seconds", default=seconds, show_default=True, help="Of measuring, of each in each round."),
-        click.option(
-            "--slowdown",
-            default=TOLERABLE_SLOWDOWN,
-            show_default=True,
-            help="Of the machine, in a round that counts.",
-        ),
-        click.option(
-            "--artifacts",
-            "root",
-            type=click.Path(file_okay=False, path_type=Path),
-            default=ARTIFACTS,
-            show_default=True,
-        ),
-    ]
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from convert.artifact import Artifact
-from convert.common.errors import CheckFailed
+from convert.common.console import say
+from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError
@@ -20,10 +21,14 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import aggregate
 from runtimes.bench.schedule.executor import Local
 from runtimes.bench.worker.job import Effort, Job
+from runtimes.options import precisions, words
 from runtimes.statistics import Noise, interval
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
+Side = Callable[[float], float]  # the time in ms, from at least so many seconds of measuring
+
 LEAST_ROUNDS = 2  # that carry an interval
+_FIRST_S = 0.2  # of measuring in a first visit
 _LEAST_SAMPLES = 5
 _REFUSED = f"{UnavailableError.__name__}: "  # how a visit's failure begins when the runtime cannot do what was asked
 
@@ -79,15 +84,33 @@ class Rounds:
         return Ratio.over([times[above] / times[below] for times in self.times_ms])
 
 
-def measure(sides: Mapping[str, Callable[[], float]], repetition: Repetition, title: str) -> Rounds:
-    """Rounds over all sides, each of which gives its time in ms. title: for the progress bar, and the order's seed."""
+def runnable(sides: Mapping[str, Side], title: str) -> dict[str, Side]:
+    """The sides that this machine can run, from a short visit to each; the others are named with the reason.
+
+    What a runtime compiles and keeps is there from now on: rounds are spared that.
+    """
+    found = {}
+    with bar(f"{title}, first visits", len(sides)) as advance:
+        for name, side in sides.items():
+            try:
+                side(_FIRST_S)
+            except UnavailableError as error:
+                say(f"not measured: {title}, {name}: {error}")
+            else:
+                found[name] = side
+            advance(1)
+    return found
+
+
+def measure(sides: Mapping[str, Side], repetition: Repetition, title: str) -> Rounds:
+    """Rounds over all sides. title: for the progress bar, and the order's seed."""
     probe, order = Probe(), random.Random(title)  # noqa: S311 - only shuffles
     kept: list[Mapping[str, float]] = []
     with bar(title, repetition.rounds * len(sides)) as advance:
         for _ in range(repetition.rounds):
             times, speeds = {}, [probe.take()]
             for side in order.sample(sorted(sides), len(sides)):
-                times[side] = sides[side]()
+                times[side] = sides[side](repetition.seconds)
                 speeds.append(probe.take())
                 advance(1)
             if max(speeds) / min(speeds) - 1 <= repetition.slowdown:
@@ -115,11 +138,19 @@ def visit_ms(artifact: Artifact, runtime: Runtime, precision: str, batch: int, s
     return float(statistics.median(outcome.measured.samples_ms))
 
 
-def refusals(wanted: Mapping[str, tuple[Runtime, str]]) -> dict[str, str]:
-    """Why this machine lacks some of the runtimes, or they the precision, in a sentence each, by the names given.
+def possible(text: str) -> dict[str, tuple[Runtime, str]]:
+    """Those of some comma-separated RUNTIME:PRECISION cells that this machine has, by their names.
 
-    What the processor lacks only a visit tells.
+    The others are named with the reason; what the processor lacks only a visit tells. InputError for what is no cell,
+    and when none is left.
     """
+    wanted = {}
+    for name in words(text):
+        runtime_name, colon, precision = name.partition(":")
+        if not colon:
+            raise InputError(f"--cells {name}: RUNTIME:PRECISION is needed, as in paddle:fp32")
+        precisions(precision)
+        wanted[name] = (registry.get(runtime_name), precision)
     states = registry.examine(list(dict.fromkeys(runtime.name for runtime, _ in wanted.values())))
     found = {}
     for name, (runtime, precision) in wanted.items():
@@ -129,5 +160,9 @@ def refusals(wanted: Mapping[str, tuple[Runtime, str]]) -> dict[str, str]:
         except UnavailableError as error:
             reason = str(error)
         if reason:
-            found[name] = str(reason)
+            say(f"not measured: {name}: {reason}")
+        else:
+            found[name] = (runtime, precision)
+    if not found:
+        raise InputError(f"--cells {text}: nothing of that can be measured here")
     return found

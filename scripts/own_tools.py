@@ -7,6 +7,7 @@ ort-cpu: a bare loop over `InferenceSession.run`.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import statistics
@@ -25,8 +26,8 @@ from convert.common import isolate
 from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.base import usable_cores
-from scripts.common import Finding, compared, within
-from scripts.interleaved import Repetition, measure, visit_ms
+from scripts.common import ClaimOptions, Finding, compared, within
+from scripts.interleaved import measure, visit_ms
 
 LOWEST, HIGHEST = 0.98, 1.02
 
@@ -82,15 +83,16 @@ def run_bare(job: dict[str, Any]) -> float:
 TOOLS: dict[str, Callable[[Artifact, float], float]] = {"openvino": benchmark_app, "ort-cpu": bare_loop}
 
 
-def find(artifact: Artifact, repetition: Repetition) -> Iterator[Finding]:
+def find(options: ClaimOptions) -> Iterator[Finding]:
     """Our median over that of each runtime's own tool."""
-    for name, tool in TOOLS.items():
+    for model, (name, tool) in itertools.product(options.chosen_models(), TOOLS.items()):
+        artifact = options.artifact(model)
         sides = {
-            "ours": functools.partial(visit_ms, artifact, registry.get(name), "fp32", 1, repetition.seconds),
-            "own tool": functools.partial(tool, artifact, repetition.seconds),
+            "ours": functools.partial(visit_ms, artifact, registry.get(name), "fp32", 1),
+            "own tool": functools.partial(tool, artifact),
         }
         subject = f"{artifact.model} on {name}"
-        rounds = measure(sides, repetition, f"{subject}, its own tool")
+        rounds = measure(sides, options.repetition(8, 4.0), f"{subject}, its own tool")
         stated = f"{LOWEST} to {HIGHEST}"
         yield compared(
             "own-tools", subject, stated, rounds, ("ours", "own tool"), lambda ratio: within(ratio, LOWEST, HIGHEST)

@@ -14,20 +14,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
-from convert import cli
+from convert.common.console import say
 from convert.common.errors import CheckFailed
 from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
 from runtimes.base import Runtime
 from runtimes.options import numbers
+from runtimes.records.blank import words
+from runtimes.records.kinds import Latency, Parity, Record
+from runtimes.records.reading import from_table
 
 TIMEOUT_S = 3600
 # TF32 keeps 10 bits of the significand where FP32 keeps 23: its error has to show.
@@ -37,16 +39,12 @@ NOT_CUDA = ("openvino", "mnn")  # CUDA_VISIBLE_DEVICES hides nothing from these
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command came to. document: the JSON that it printed, None where it printed none."""
+    """What a command came to. status: None where it was stopped. records: those that it printed."""
 
     status: int | None
     seconds: float
-    document: dict[str, Any] | None
+    records: Sequence[Record]
     stderr: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return list((self.document or {}).get("records", []))
 
 
 @dataclass(frozen=True)
@@ -71,16 +69,14 @@ class GpuCheck:
     root: Path
     minutes: float
 
-    def parity(self, runtime: Runtime, precision: str) -> list[str]:
-        return ["validate.parity", *self._options(runtime, precision)]
+    def command(self, module: str, runtime: Runtime, precision: str, **options: object) -> list[str]:
+        """Arguments of `python -m` for one of the commands that run models."""
+        where = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "device": self.device}
+        what = {"runtime": runtime.name, "precision": precision, "batch": self.batches}
+        return [module, *words({**where, **what, **options}), "--json"]
 
-    def bench(self, runtime: Runtime, precision: str, **options: str) -> list[str]:
-        return ["runtimes.bench", *self._options(runtime, precision, minutes=f"{self.minutes:g}", **options)]
-
-    def _options(self, runtime: Runtime, precision: str, **options: str) -> list[str]:
-        words = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "runtime": runtime.name}
-        words |= {"precision": precision, "batch": self.batches, "device": self.device, **options}
-        return [*(word for name, value in words.items() for word in (f"--{name}", str(value))), "--json"]
+    def bench(self, runtime: Runtime, precision: str, **options: object) -> list[str]:
+        return self.command("runtimes.bench", runtime, precision, minutes=f"{self.minutes:g}", **options)
 
 
 def steps(check: GpuCheck) -> Iterator[Step]:
@@ -101,13 +97,12 @@ def _of(runtime: Runtime, check: GpuCheck) -> Iterator[Step]:
     for precision in ("fp32", "tf32"):
         if precision in runtime.precisions:
             shows = _proves(precision, check.device, errors)
-            yield Step(f"parity {precision} on {name}", check.parity(runtime, precision), shows)
-    bench = check.bench(runtime, "fp32")
-    yield Step(f"latency fp32 on {name}", bench, _times(check.device))
+            yield Step(f"parity {precision} on {name}", check.command("validate.parity", runtime, precision), shows)
+    yield Step(f"latency fp32 on {name}", check.bench(runtime, "fp32"), _times(check.device))
     if "cuda_graph" in runtime.settings:
-        graphs = [*bench, "--option", f"{name}.cuda_graph=on"]
+        graphs = check.bench(runtime, "fp32", option=f"{name}.cuda_graph=on")
         yield Step(f"latency fp32 on {name} with CUDA graphs", graphs, _times(check.device))
-    elsewhere = check.bench(runtime, "fp32", out=str(check.out / "refused"))
+    elsewhere = check.bench(runtime, "fp32", out=check.out / "refused")
     if check.device.startswith("GPU") and name not in NOT_CUDA:
         hidden = {"CUDA_VISIBLE_DEVICES": "-1"}
         yield Step(f"no fallback on {name} with the GPU hidden", elsewhere, _refuses, hidden)
@@ -131,15 +126,15 @@ def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[
     """
 
     def shows(outcome: Ended) -> str | None:
-        if not outcome.records:
+        record = next((one for one in outcome.records if isinstance(one, Parity)), None)
+        if record is None:
             return f"no record, exit status {outcome.status}"
-        record = outcome.records[0]
-        if not record["passed"]:
-            return str(record["reason"])
-        errors[precision] = record["max_abs"]
-        effective = record["effective"]
-        if (effective["precision"], _kind(effective["device"])) != (precision, _kind(device)):
-            return f"it ran as {effective['precision']} on {effective['device']}"
+        if not record.passed or record.max_abs is None or record.effective is None:
+            return str(record.reason)
+        errors[precision] = record.max_abs
+        ran = record.effective
+        if (ran.precision, _kind(ran.device or "")) != (precision, _kind(device)):
+            return f"it ran as {ran.precision} on {ran.device}"
         if precision == "tf32" and "fp32" in errors and errors["tf32"] < TF32_ABOVE_FP32 * errors["fp32"]:
             return f"TF32 errs by {errors['tf32']:.2g}, FP32 by {errors['fp32']:.2g}: they look like one and the same"
         return None
@@ -148,25 +143,27 @@ def _proves(precision: str, device: str, errors: dict[str, float]) -> Callable[[
 
 
 def _times(device: str) -> Callable[[Ended], str | None]:
+    """Each batch has a median, and the device's own times fit into it."""
+
     def shows(outcome: Ended) -> str | None:
-        if not outcome.records:
-            return f"no record, exit status {outcome.status}"
-        for record in outcome.records:
-            if record["status"] not in ("ok", "unstable"):
-                return f"batch {record['batch']}: {record['reason']}"
-            times = record["device_times_ms"]
+        records = [one for one in outcome.records if isinstance(one, Latency)]
+        for record in records:
+            median, times = record.median_ms, record.device_times_ms
+            if not record.measured or median is None:
+                return f"batch {record.batch}: {record.reason}"
             if device.startswith("GPU") and times is not None:
-                total = sum(times.values())
-                if not 0 < times["compute_ms"] <= total <= 1.05 * record["median_ms"]:
-                    return f"batch {record['batch']}: {times} ms on the device in {record['median_ms']} ms of wall time"
-        return None
+                compute = times.compute_ms or 0
+                total = (times.h2d_ms or 0) + compute + (times.d2h_ms or 0)
+                if not 0 < compute <= total <= 1.05 * median:
+                    return f"batch {record.batch}: {times} on the device in {median} ms of wall time"
+        return None if records else f"no record, exit status {outcome.status}"
 
     return shows
 
 
 def _refuses(outcome: Ended) -> str | None:
     """Without the GPU there must be a reason and no number."""
-    numbers = [record for record in outcome.records if record.get("median_ms") is not None]
+    numbers = [record for record in outcome.records if record.measured]
     if numbers or outcome.status == 0:
         return f"it gave numbers without a GPU: {len(numbers)} records, exit status {outcome.status}"
     reason = outcome.stderr.strip().splitlines()[-1:] or [""]
@@ -175,42 +172,39 @@ def _refuses(outcome: Ended) -> str | None:
 
 def perform(step: Step, folder: Path) -> Ended:
     """Run a step; its output goes to files named after it."""
-    name = "-".join(step.name.split())
-    start = time.perf_counter()
+    output, log = (folder / f"{'-'.join(step.name.split())}.{stream}" for stream in ("stdout", "stderr"))
     command = [sys.executable, "-m", *step.arguments]
-    environment = {**os.environ, **step.environment}
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment, errors="replace"
-        )
-        status, out, err = ended.returncode, ended.stdout, ended.stderr
-    except subprocess.TimeoutExpired as late:
-        status, out, err = None, _text(late.stdout), f"{_text(late.stderr)}\nstopped after {TIMEOUT_S} s"
-    write_text(folder / f"{name}.stdout", out)
-    write_text(folder / f"{name}.stderr", err)
-    try:
-        document = json.loads(out)
-    except ValueError:
-        document = None
-    return Ended(status, time.perf_counter() - start, document if isinstance(document, dict) else None, err)
+    start, status = time.perf_counter(), None
+    with output.open("wb") as out, log.open("wb") as err:
+        try:
+            environment = {**os.environ, **step.environment}
+            status = subprocess.run(
+                command, stdout=out, stderr=err, timeout=TIMEOUT_S, check=False, env=environment
+            ).returncode
+        except subprocess.TimeoutExpired:
+            err.write(f"\nstopped after {TIMEOUT_S} s\n".encode())
+    seconds = time.perf_counter() - start
+    return Ended(status, seconds, _records(output), log.read_text(encoding="utf-8", errors="replace"))
 
 
-def _text(output: bytes | str | None) -> str:
-    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+def _records(output: Path) -> list[Record]:
+    """The records in the JSON document that a command printed; none where it printed another, or none."""
+    try:
+        document = json.loads(output.read_text(encoding="utf-8", errors="replace"))
+        return [from_table(table) for table in document["records"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _machine(folder: Path) -> None:
     """What the machine says of itself, as far as the tools are there."""
-    for name, command in {
-        "nvidia-smi": ["nvidia-smi", "-q"],
-        "packages": [sys.executable, "-m", "pip", "list", "--format", "freeze"],
-        "cpu": ["lscpu"],
-    }.items():
+    packages = [sys.executable, "-m", "pip", "list", "--format", "freeze"]
+    for name, command in {"nvidia-smi": ["nvidia-smi", "-q"], "packages": packages, "cpu": ["lscpu"]}.items():
+        said = f"{command[0]} is not here\n"
         if shutil.which(command[0]):
             ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-            write_text(folder / f"{name}.txt", ended.stdout + ended.stderr)
-        else:
-            write_text(folder / f"{name}.txt", f"{command[0]} is not here\n")
+            said = ended.stdout + ended.stderr
+        write_text(folder / f"{name}.txt", said)
 
 
 @click.command()
@@ -238,18 +232,18 @@ def main(model: str, chosen: str | None, device: str, batch: str, out: Path, roo
     check = GpuCheck(model, [registry.get(name) for name in there], device, batch, out, root, minutes)
     lines, faults = [], []
     for step in steps(check):
-        cli.say(f"{step.name} ...")
+        say(f"{step.name} ...")
         outcome = perform(step, logs)
         fault = step.shows(outcome)
         verdict = "shown" if fault is None else f"**not shown**: {fault}"
-        cli.say(f"  {outcome.seconds:.0f} s: {verdict}")
+        say(f"  {outcome.seconds:.0f} s: {verdict}")
         command = " ".join(["python", "-m", *step.arguments])
         lines.append(f"| {step.name} | {verdict} | {outcome.seconds:.0f} | `{command}` |")
         if fault:
             faults.append(f"{step.name}: {fault}")
         _summary(check, lines, missing)
     shutil.make_archive(str(out), "gztar", root_dir=out)
-    cli.say(f"bring back: {out}.tar.gz (or the folder {out})")
+    say(f"bring back: {out}.tar.gz (or the folder {out})")
     if not there:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items() if reason)
         raise CheckFailed(f"no runtime finds a {device} here ({reasons})")

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import vitbench
+from validate.parity.run import prove
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "tests" / "reports" / "data" / "example"
@@ -66,10 +67,15 @@ def test_commands_that_the_contract_names() -> None:
 @pytest.mark.parametrize(("name", "module"), MODULES.items())
 def test_help_of_a_command_is_that_of_its_module(name: str, module: str) -> None:
     own = importlib.import_module(f"{module}.__main__").main
+    assert vitbench.load(module) is own or name == "bench"
     result = called(name, "--help")
     alone = CliRunner().invoke(own, ["--help"], prog_name=f"vitbench {name}")
     assert result.exit_code == 0
     assert result.stdout == alone.stdout
+
+
+def test_the_bench_is_handed_the_validators_own_parity_check() -> None:
+    assert vitbench.load("runtimes.bench").context_settings == {"obj": prove}
 
 
 def test_version_is_that_of_the_distribution() -> None:

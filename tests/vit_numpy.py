@@ -17,12 +17,12 @@ def forward(spec: VisionTransformerSpec, state: Mapping[str, np.ndarray], images
     side = spec.img_size // patch
 
     def linear(x: np.ndarray, name: str) -> np.ndarray:
-        return x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0)
+        return np.asarray(x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0))
 
     def norm(x: np.ndarray, name: str) -> np.ndarray:
         centred = x - x.mean(-1, keepdims=True)
         variance = (centred**2).mean(-1, keepdims=True)
-        return centred / np.sqrt(variance + spec.epsilon) * w[f"{name}.weight"] + w[f"{name}.bias"]
+        return np.asarray(centred / np.sqrt(variance + spec.epsilon) * w[f"{name}.weight"] + w[f"{name}.bias"])
 
     tiles = images.astype(np.float64).reshape(-1, 3, side, patch, side, patch).transpose(0, 2, 4, 1, 3, 5)
     kernel = w["patch_embed.proj.weight"].reshape(dim, -1).T
@@ -39,4 +39,4 @@ def forward(spec: VisionTransformerSpec, state: Mapping[str, np.ndarray], images
         hidden = linear(norm(x, f"blocks.{i}.norm2"), f"blocks.{i}.mlp.fc1")
         x = x + linear(hidden * 0.5 * (1 + erf(hidden / np.sqrt(2))), f"blocks.{i}.mlp.fc2")
     tokens = norm(x, "norm")
-    return np.mean([linear(tokens[:, i], head) for i, head in enumerate(spec.heads)], axis=0)
+    return np.asarray(np.mean([linear(tokens[:, i], head) for i, head in enumerate(spec.heads)], axis=0))

@@ -62,7 +62,7 @@ def decode(data: bytes, path: Path | str | None = None) -> np.ndarray:
         raise UnreadableImage(path, f"cannot be decoded ({error.err or error})") from None
     if pixels is None:
         raise UnreadableImage(path, "cannot be decoded: damaged, or in no format that OpenCV knows")
-    return pixels
+    return np.asarray(pixels)
 
 
 def crop(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None = None) -> np.ndarray:
@@ -106,7 +106,7 @@ def _resize_short(pixels: np.ndarray, preprocessing: Preprocessing, path: Path |
     size = round(width * ratio), round(height * ratio)
     if size[0] * size[1] > _MAX_RESIZED_PIXELS:
         raise UnreadableImage(path, f"is too long a strip: {width}x{height} would be resized to {size[0]}x{size[1]}")
-    return cv2.resize(pixels, size, interpolation=_INTERPOLATION[preprocessing.interpolation])
+    return np.asarray(cv2.resize(pixels, size, interpolation=_INTERPOLATION[preprocessing.interpolation]))
 
 
 def _centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:

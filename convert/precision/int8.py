@@ -92,7 +92,7 @@ def _factors(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
     powers[(activations <= least) | (weights <= least)] = np.nan  # a dead channel stays as it is
     if np.isnan(powers).all():
         return np.ones(len(powers), np.float32)
-    return np.exp(np.nan_to_num(powers - np.nanmean(powers))).astype(np.float32)
+    return np.asarray(np.exp(np.nan_to_num(powers - np.nanmean(powers))), np.float32)
 
 
 def _scale_and_shift(graph: onnx.GraphProto, name: str, factor: np.ndarray, shift: np.ndarray) -> list[onnx.NodeProto]:
@@ -206,7 +206,7 @@ def _weight(graph: onnx.GraphProto, tensor: onnx.TensorProto, axis: int) -> list
 def _steps(weight: np.ndarray, axis: int) -> np.ndarray:
     """The scale of each output channel, in the weight's dimensions: its largest value becomes LEVELS."""
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    steps = (np.abs(weight).max(axis=others, keepdims=True) / LEVELS).astype(np.float32)
+    steps = np.asarray(np.abs(weight).max(axis=others, keepdims=True) / LEVELS, np.float32)
     steps[steps == 0] = 1
     return steps
 

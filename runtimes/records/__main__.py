@@ -1,18 +1,30 @@
-"""`python -m runtimes.records`: what is published of records, in docs/formats.md and docs/records.schema.json."""
+"""`python -m runtimes.records`: the fields of manifests and records, in docs/formats.md and docs/records.schema.json."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from convert.common import typed
+from convert.manifest import Lowering, Manifest
 from runtimes.records.kinds import KINDS, Record, TimedRecord
 
 DOCS = Path(__file__).parents[2] / "docs"
 FORMATS, SCHEMA = DOCS / "formats.md", DOCS / "records.schema.json"
-BEGIN, END = "<!-- records: `python -m runtimes.records --write` makes what follows -->", "<!-- end of records -->"
+_BEGIN, _END = "<!-- {}: `python -m runtimes.records --write` makes what follows -->", "<!-- end of {} -->"
+
+
+def manifest() -> str:
+    """A table for the manifest's fields, one for those of a lower precision, and one for each table inside them."""
+    sections = [
+        typed.markdown(Manifest, without=Lowering),
+        "The manifest of a lower precision has besides",
+        typed.markdown(Lowering),
+    ]
+    return "\n\n".join([*sections, *_inside(typed.parts(Manifest))]) + "\n"
 
 
 def markdown() -> str:
@@ -29,10 +41,7 @@ def markdown() -> str:
         common = TimedRecord if issubclass(kind, TimedRecord) else Record
         sections += [f"**{name}**: {_first_line(kind)}", typed.markdown(kind, without=common)]
         inside |= dict.fromkeys(typed.parts(kind))
-    sections.append("The tables inside them:")
-    for one in inside:
-        sections += [f"`{one.__name__}`: {_first_line(one)}", typed.markdown(one)]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join([*sections, *_inside(inside)]) + "\n"
 
 
 def schema() -> str:
@@ -41,10 +50,18 @@ def schema() -> str:
 
 
 def documented(text: str) -> str:
-    """The text of docs/formats.md with the tables of today between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{markdown()}\n{END}{after}"
+    """The text of docs/formats.md with the tables of today between their marks."""
+    for name, tables in (("manifest", manifest()), ("records", markdown())):
+        begin, end = _BEGIN.format(name), _END.format(name)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n\n{tables}\n{end}{after}"
+    return text
+
+
+def _inside(kinds: Iterable[type]) -> list[str]:
+    tables = [(f"`{one.__name__}`: {_first_line(one)}", typed.markdown(one)) for one in kinds]
+    return ["The tables inside them:", *(part for table in tables for part in table)]
 
 
 def _first_line(kind: type) -> str:

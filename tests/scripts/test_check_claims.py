@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from convert.common.errors import CheckFailed
-from scripts import check_claims, compare_variants
-from scripts.common import Finding, Verdict
+from scripts import check_claims, variants
+from scripts.common import ClaimOptions, Finding, Verdict
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -20,14 +20,14 @@ def check(
 ) -> Result:
     """The command on two claims: `first` finds these, `second` holds."""
 
-    def first(quick: bool, root: Path) -> Iterator[Finding]:
+    def first(options: ClaimOptions) -> Iterator[Finding]:
         for number, one in enumerate(verdicts):
             yield Finding("first", f"cell {number}", "below 1", "1.030", "1.010 to 1.050", verdict=one)
         if fails:
             raise CheckFailed("benchmark_app did not run")
 
-    def second(quick: bool, root: Path) -> list[Finding]:
-        return [Finding("second", "quick" if quick else "whole", "", "2.5", verdict="holds")]
+    def second(options: ClaimOptions) -> list[Finding]:
+        return [Finding("second", "quick" if options.quick else "whole", "", "2.5", verdict="holds")]
 
     monkeypatch.setattr(check_claims, "CLAIMS", {"first": first, "second": second})
     return CliRunner().invoke(check_claims.main, words, env={"COLUMNS": "200"})
@@ -75,5 +75,5 @@ def test_every_claim_is_told_of_in_the_help() -> None:
 
 def test_what_is_stated_of_variants_stands_in_the_readme() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
-    for name, times in compare_variants.STATED.items():
+    for name, times in variants.STATED.items():
         assert any(line.startswith(f"| {name.replace(':', ' ')} | {times:.2f} (") for line in lines), name

@@ -13,13 +13,13 @@ import pytest
 from scipy import stats
 
 from convert.artifact import Artifact
-from convert.common.errors import CheckFailed
+from convert.common.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import UnavailableError
 from runtimes.bench.schedule.executor import VisitOutcome
 from runtimes.system.speed_probe import Probe
 from scripts import interleaved
-from scripts.interleaved import Ratio, Repetition, Rounds, measure, refusals, visit_ms
+from scripts.interleaved import Ratio, Repetition, Rounds, Side, measure, possible, runnable, visit_ms
 from tests.runtimes.bench.made_up import numbers
 
 
@@ -54,8 +54,9 @@ def test_each_round_measures_every_side_once_in_an_order_of_its_own(probe: Calla
     probe(1.0)
     visited: list[str] = []
 
-    def side(name: str) -> Callable[[], float]:
-        def visit() -> float:
+    def side(name: str) -> Side:
+        def visit(seconds: float) -> float:
+            assert seconds == 1.0
             visited.append(name)
             return float(len(visited))
 
@@ -70,7 +71,7 @@ def test_each_round_measures_every_side_once_in_an_order_of_its_own(probe: Calla
 
 def test_a_round_in_which_the_machine_changed_its_speed_does_not_count(probe: Callable[..., None]) -> None:
     times = iter(range(1, 9))
-    sides = {name: lambda: float(next(times)) for name in "ab"}
+    sides = {name: lambda _: float(next(times)) for name in "ab"}
     # Three readings a round: the second round begins fast and ends slow, the fourth the other way round.
     probe(1.0, 1.0, 1.07, 1.0, 1.0, 1.09, 1.2, 1.2, 1.2, 1.2, 1.1, 1.0)
     made = measure(sides, Repetition(4, 1.0, 0.08), "seed")
@@ -78,7 +79,7 @@ def test_a_round_in_which_the_machine_changed_its_speed_does_not_count(probe: Ca
     assert [sorted(one.values()) for one in made.times_ms] == [[1, 2], [5, 6]]
     assert made.enough
     probe(1.0, 1.5)
-    assert not measure({"a": lambda: 1.0}, Repetition(4, 1.0, 0.08), "seed").enough
+    assert not measure({"a": lambda _: 1.0}, Repetition(4, 1.0, 0.08), "seed").enough
 
 
 def test_a_visit_is_a_process_and_its_median(toy_artifact: Artifact) -> None:
@@ -117,11 +118,22 @@ def test_a_visit_that_is_none_of_its_cell(
     assert Path(job.artifact) == toy_artifact.path
 
 
-def test_what_cannot_run_is_told_before_any_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_lacks_is_told_before_any_visit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     states = {"mnn": {"reason": None}, "ort-cuda": {"reason": "no CUDA provider"}}
     monkeypatch.setattr(registry, "examine", lambda names: {name: states[name] for name in names})
-    mnn, cuda = registry.get("mnn"), registry.get("ort-cuda")
-    found = refusals({"a": (mnn, "fp32"), "b": (mnn, "tf32"), "c": (cuda, "fp32")})
-    assert sorted(found) == ["b", "c"]
-    assert found["b"].startswith("mnn has no tf32")
-    assert found["c"] == "no CUDA provider"
+    assert possible("mnn:fp32,mnn:tf32,ort-cuda:fp32") == {"mnn:fp32": (registry.get("mnn"), "fp32")}
+    told = capsys.readouterr().err
+    assert "not measured: mnn:tf32: mnn has no tf32" in told
+    assert "not measured: ort-cuda:fp32: no CUDA provider" in told
+    with pytest.raises(InputError, match="nothing of that can be measured here"):
+        possible("ort-cuda:fp32")
+
+
+def test_what_only_a_visit_can_tell_is_told_by_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(seconds: float) -> float:
+        raise UnavailableError("not on this processor")
+
+    assert list(runnable({"a": lambda seconds: seconds, "b": refuse}, "toy")) == ["a"]
+    assert "not measured: toy, b: not on this processor" in capsys.readouterr().err

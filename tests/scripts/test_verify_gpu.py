@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from runtimes.records.kinds import Latency, Parity, Record
+from runtimes.records.parts import DeviceMedians, Effective
 from scripts.verify_gpu import Ended, _proves, _refuses, _times
 
 ROOT = Path(__file__).parents[2]
@@ -86,13 +88,25 @@ def test_the_whole_of_it(toy_toml: Path, tmp_path: Path) -> None:
         assert {"./SUMMARY.md", "./logs/packages.txt", "./results/results.jsonl"} <= set(archive.getnames())
 
 
-def outcome(*records: dict[str, Any], status: int = 0, stderr: str = "") -> Ended:
-    return Ended(status, 1.0, {"records": list(records)}, stderr)
+def outcome(*records: Record, status: int | None = 0, stderr: str = "") -> Ended:
+    return Ended(status, 1.0, records, stderr)
 
 
-def parity(max_abs: float, precision: str = "fp32", device: str = "GPU.0", passed: bool = True) -> dict[str, Any]:
-    effective = {"precision": precision, "device": device}
-    return {"passed": passed, "reason": "far off", "max_abs": max_abs, "effective": effective}
+def parity(max_abs: float, precision: str = "fp32", device: str = "GPU.0", passed: bool = True) -> Parity:
+    effective = Effective(precision=precision, device=device)
+    return Parity(**COMMON, reason="far off", effective=effective, passed=passed, max_abs=max_abs)
+
+
+COMMON: dict[str, Any] = {
+    "model": "toy",
+    "precision": "fp32",
+    "runtime": "ort-cuda",
+    "device": "GPU",
+    "artifact": None,
+    "status": "ok",
+    "command": "",
+    "format": 2,
+}
 
 
 def test_a_precision_is_proven_by_what_ran_and_by_its_error() -> None:
@@ -104,26 +118,41 @@ def test_a_precision_is_proven_by_what_ran_and_by_its_error() -> None:
     assert fp32(outcome(parity(1e-6, device="CPU"))) == "it ran as fp32 on CPU"
     assert fp32(outcome(parity(1e-6, "tf32"))) == "it ran as tf32 on GPU.0"
     assert fp32(outcome(parity(1.0, passed=False))) == "far off"
-    assert fp32(Ended(None, 3600, None, "")) == "no record, exit status None"
+    assert fp32(outcome(status=None)) == "no record, exit status None"
+
+
+def latency(times: DeviceMedians | None, **changed: Any) -> Latency:
+    return Latency(
+        **{
+            **COMMON,
+            "reason": None,
+            "effective": None,
+            "batch": 4,
+            "median_ms": 6.0,
+            "device_times_ms": times,
+            **changed,
+        }
+    )
 
 
 @pytest.mark.parametrize(
     ("times", "fits"),
     [
-        ({"h2d_ms": 0.1, "compute_ms": 5.0, "d2h_ms": 0.1}, True),
+        (DeviceMedians(h2d_ms=0.1, compute_ms=5.0, d2h_ms=0.1), True),
         (None, True),
-        ({"h2d_ms": 0.1, "compute_ms": 0.0, "d2h_ms": 0.1}, False),
-        ({"h2d_ms": 0.1, "compute_ms": 9.0, "d2h_ms": 0.1}, False),
+        (DeviceMedians(h2d_ms=0.1, compute_ms=0.0, d2h_ms=0.1), False),
+        (DeviceMedians(h2d_ms=0.1, compute_ms=9.0, d2h_ms=0.1), False),
     ],
 )
-def test_device_times_fit_into_the_wall_time(times: dict[str, float] | None, fits: bool) -> None:
-    record = {"status": "ok", "batch": 4, "median_ms": 6.0, "device_times_ms": times, "reason": None}
-    assert (_times("GPU")(outcome(record)) is None) is fits
-    assert _times("GPU")(outcome({**record, "status": "refused", "reason": "why"})) == "batch 4: why"
+def test_device_times_fit_into_the_wall_time(times: DeviceMedians | None, fits: bool) -> None:
+    assert (_times("GPU")(outcome(latency(times))) is None) is fits
+    refused = latency(times, status="refused", reason="why", median_ms=None)
+    assert _times("GPU")(outcome(refused)) == "batch 4: why"
+    assert _times("GPU")(outcome(status=1)) == "no record, exit status 1"
 
 
 def test_a_number_without_a_gpu_is_a_fault() -> None:
     good = "error: runtime ort-cuda is not available: no CUDA driver: libcuda.so.1 not found\n"
     assert _refuses(outcome(status=2, stderr=good)) is None
-    assert "numbers without a GPU" in str(_refuses(outcome({"median_ms": 3.0}, status=1, stderr=good)))
+    assert "numbers without a GPU" in str(_refuses(outcome(latency(None), status=1, stderr=good)))
     assert "no clear reason" in str(_refuses(outcome(status=1, stderr="Traceback\nSegfault\n")))

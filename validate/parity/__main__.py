@@ -18,6 +18,7 @@ from convert import cli
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
+from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 from runtimes.options import Selection, numbers, precisions, session_options
 from runtimes.records import store
 from runtimes.records.kinds import Parity
@@ -27,7 +28,6 @@ from validate.parity import failure_folder
 from validate.parity.check import check
 from validate.parity.inputs import InputOptions, input_options
 from validate.parity.run import ParityRequest, hints, run
-from validate.parity.tolerances import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 
 _UNITS: dict[str, str] = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder

@@ -12,7 +12,7 @@ from scipy import stats
 from reports.compare import change
 from reports.compare.change import LogEstimate
 from runtimes.statistics import Noise, noise
-from scripts import processes_needed as simulation
+from tests.reports.compare import simulation
 
 ERRORS = st.floats(1e-4, 0.2)
 LOGS = st.floats(-3, 3)

@@ -1,4 +1,4 @@
-"""How often `reports.compare` sees a slow-down, by simulation: `python scripts/processes_needed.py`.
+"""How often `reports.compare` sees a slow-down, by simulation: `python -m tests.reports.compare.simulation`.
 
 Prints the table of docs/comparing.md: by how far processes vary and by the number of processes per cell, the share of
 comparisons that say "slower" or "faster" although nothing changed, that fail `median:5%` although nothing changed, and

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from convert.common.errors import CheckFailed
-from scripts.compare_conversion import ConversionCost, judge, run
+from scripts.conversion import ConversionCost, judge, run
 
 
 def test_a_command_has_its_seconds_and_its_memory() -> None:

@@ -1,4 +1,4 @@
-"""The verdict follows from ratios that are made up."""
+"""Paddle2ONNX's graph is the same model and nothing of ours; the verdict follows from ratios that are made up."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
 
 from convert.artifact import Artifact
 from runtimes.base import Runtime, UnavailableError
 from runtimes.system.speed_probe import Probe
-from scripts import compare_graphs, interleaved
-from scripts.compare_graphs import Graphs
+from scripts import check_claims, graphs, interleaved
 
 
-def test_bf16_is_the_runtimes_own_switch_on_the_fp32_files(
-    toy_toml: Path, toy_root: Path, toy_artifact: Artifact, tmp_path: Path
-) -> None:
-    graphs = compare_graphs.both(str(toy_toml), None, toy_root, "bf16", tmp_path)
-    again = compare_graphs.both(str(toy_toml), None, toy_root, "fp32", tmp_path)
-    assert graphs.ours.path == again.ours.path == toy_artifact.path
-    assert graphs.theirs.path == again.theirs.path == tmp_path / "fp32"
+def logits(artifact: Artifact) -> np.ndarray:
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    session = onnxruntime.InferenceSession(str(artifact.onnx))
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0])
+
+
+def test_the_other_graph_is_paddle2onnx_own(toy_artifact: Artifact, tmp_path: Path) -> None:
+    theirs = graphs.by_paddle2onnx(toy_artifact, tmp_path)
+    model = onnx.load(theirs.onnx)
+    assert model.graph.output[0].name != "logits"
+    assert len(model.graph.node) > 2 * len(onnx.load(toy_artifact.onnx).graph.node)
+    assert theirs.sha256 != toy_artifact.sha256
+    other = logits(theirs)
+    np.testing.assert_allclose(logits(toy_artifact), other, atol=2e-6 * np.abs(other).max())
 
 
 def compare(
@@ -33,7 +40,7 @@ def compare(
     artifact: Artifact,
     ratios: list[float],
     speeds: tuple[float, ...] = (1.0,),
-    words: tuple[str, ...] = ("--runtime", "ort-cpu"),
+    words: tuple[str, ...] = ("--cells", "ort-cpu:fp32"),
 ) -> Result:
     """The command, with our graph in these ratios to the other, round by round."""
     theirs = Artifact(artifact.path / "theirs", artifact.manifest)
@@ -44,18 +51,16 @@ def compare(
         if runtime.name == "mnn":
             raise UnavailableError("not on this processor")
         name = f"{runtime.name} {precision}"
-        again = itertools.chain.from_iterable((ratio, ratio) for ratio in ratios)
+        again = itertools.chain.from_iterable((ratio, ratio) for ratio in [1.0, *ratios])  # the first visits, too
         ratio = next(visits.setdefault(name, again))
         return 10 * ratio if graph is artifact else 10.0
 
-    def both(*_: Any, folder: Path) -> Graphs:
-        return Graphs(artifact, theirs)
-
-    monkeypatch.setattr(compare_graphs, "both", both)
-    monkeypatch.setattr(compare_graphs, "visit_ms", visit_ms)
+    monkeypatch.setattr("convert.cli.artifacts", lambda model, weights, precision, root: {model: artifact})
+    monkeypatch.setattr(graphs, "by_paddle2onnx", lambda *_: theirs)
+    monkeypatch.setattr(graphs, "visit_ms", visit_ms)
     monkeypatch.setattr(interleaved, "Probe", lambda: Probe(read=lambda: next(readings)))
-    arguments = ["--model", "ViT_base_patch32_384", "--rounds", str(len(ratios)), *words]
-    return CliRunner().invoke(compare_graphs.main, arguments, env={"COLUMNS": "200"})
+    arguments = ["--only", "graphs", "--model", "ViT_base_patch32_384", "--rounds", str(len(ratios)), *words]
+    return CliRunner().invoke(check_claims.main, arguments, env={"COLUMNS": "200"})
 
 
 @pytest.mark.parametrize(
@@ -83,24 +88,24 @@ def test_a_machine_that_is_never_quiet_gives_no_verdict(
     )
 
 
-def test_every_precision_is_held_against_its_own_and_what_cannot_run_is_named(
+def test_every_cell_is_held_against_its_own_and_what_cannot_run_is_named(
     monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact
 ) -> None:
-    words = ("--precision", "fp32,bf16,int8", "--runtime", "ort-cpu,openvino,mnn")
+    words = ("--cells", "ort-cpu:fp32,ort-cpu:bf16,openvino:fp32,openvino:bf16,mnn:fp32")
     result = compare(monkeypatch, toy_artifact, [0.9, 0.91], words=words)
     assert result.exit_code == 0, result.output
-    rows = [line for line in result.output.splitlines() if " 0.905 " in line]
-    measured = ("ort-cpu:fp32", "openvino:fp32", "openvino:bf16", "ort-cpu:int8", "openvino:int8")
-    assert [one in row for one, row in zip(measured, rows, strict=True)] == [True] * 5
+    rows = [line for line in result.stdout.splitlines() if " 0.905 " in line]
+    measured = ("ort-cpu:fp32", "openvino:fp32", "openvino:bf16")
+    assert [one in row for one, row in zip(measured, rows, strict=True)] == [True] * 3
     assert "not measured: ort-cpu:bf16: ort-cpu has no bf16" in result.output
-    assert "not measured: toy on mnn:fp32: not on this processor" in result.output
+    assert "not measured: toy on mnn:fp32, ours: not on this processor" in result.output
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--precision", "fp16"), "choose from fp32, bf16, int8"),
-        (("--precision", "bf16", "--runtime", "ort-cpu"), "nothing of what was asked for can be measured here"),
+        (("--cells", "openvino:int8"), "both graphs are FP32 files, which run in fp32 or bf16"),
+        (("--cells", "ort-cpu:bf16"), "nothing of that can be measured here"),
     ],
 )
 def test_what_is_refused(

@@ -1,11 +1,9 @@
 """Conversion, ours against what one has without us: wall time and peak memory, as ratios of interleaved runs.
 
-    python scripts/compare_conversion.py [--model ...] [--runs 3]
-
 The baseline is `paddle.jit.save` of the loaded layer and then the `paddle2onnx` command line, on the same seeded
 weights. The command line gets `--optimize_tool None`, which spares it seconds and memory: its default, polygraphy,
-installs a package into this environment while it runs (`--baseline-tool polygraphy` lets it). Ours is all of
-`python -m convert`: weights, export, checks, hashes and the manifest. Exit status 1 when ours takes more of one.
+installs a package into this environment while it runs (`--polygraphy` lets it). Ours is all of `python -m convert`:
+weights, export, checks, hashes and the manifest.
 """
 
 from __future__ import annotations
@@ -20,14 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, which is not installed
-
-from convert import cli
+from convert.common.console import say
 from convert.common.errors import CheckFailed
-from scripts.common import Finding, conclude, named, show, spread, within
-from scripts.interleaved import LEAST_ROUNDS, Ratio
+from scripts.common import ClaimOptions, Finding, spread, within
+from scripts.interleaved import Ratio
 
 MODELS = "ViT_base_patch32_384,ViT_large_patch16_384"
 _JIT_SAVE = """
@@ -87,12 +81,13 @@ def ours(model: str, folder: Path) -> ConversionCost:
     return run(sys.executable, "-m", "convert", model, "--weights", "seeded", "--out", str(folder))
 
 
-def find(models: Sequence[str], runs: int, tool: str = "None") -> Iterator[Finding]:
-    """What our conversion takes over what the baseline takes, of each model. tool: of the paddle2onnx command line."""
-    for model in models:
+def find(options: ClaimOptions) -> Iterator[Finding]:
+    """What our conversion takes over what the baseline takes, of each model, in turn."""
+    runs, tool = options.repetition(3, 0.0).rounds, "polygraphy" if options.polygraphy else "None"
+    for model in options.chosen_models(MODELS):
         pairs = []
         for number in range(runs):
-            cli.say(f"{model}: conversion {number + 1} of {runs}, ours and the baseline")
+            say(f"{model}: conversion {number + 1} of {runs}, ours and the baseline")
             costs: dict[str, ConversionCost] = {}
             for side in ("ours", "baseline") if number % 2 else ("baseline", "ours"):
                 with tempfile.TemporaryDirectory(prefix="vitbench-") as name:
@@ -111,17 +106,3 @@ def judge(model: str, pairs: Sequence[Mapping[str, ConversionCost]]) -> Iterator
         holds = within(ratio, 0.0, 1.0)
         subject = f"{model}, {what}"
         yield Finding("conversion", subject, "below 1", f"{ratio.value:.3f}", spread(ratio, 3), details, holds)
-
-
-@click.command(help=__doc__)
-@click.option("--model", default=MODELS, show_default=True)
-@click.option("--runs", type=click.IntRange(min=LEAST_ROUNDS), default=3, show_default=True, help="Of each, in turn.")
-@click.option("--baseline-tool", type=click.Choice(["None", "polygraphy"]), default="None", show_default=True)
-def main(model: str, runs: int, baseline_tool: str) -> None:
-    findings = list(find(named(model), runs, baseline_tool))
-    show(findings)
-    conclude(findings)
-
-
-if __name__ == "__main__":
-    main()
