@@ -6,20 +6,22 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from convert import artifact as artifacts
 from convert import identity
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from convert.common.errors import CheckFailed, GraphError, InputError
 from convert.common.files import new_folder, sha256_files, sha256_json
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
-from convert.identity import CONVERTER, FP32, Identity
+from convert.identity import CONVERTER, Identity
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights, WeightsOrigin
 from convert.models import InferenceFolder, find
-from convert.precision.recipe import INT8, PRECISIONS, Recipe, calibration_files
+from convert.precision import calibration_images
+from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
 from convert.weights.resolve import fingerprint, resolve
 
 DEFAULT_OPSET = 17
@@ -37,7 +39,7 @@ class Request:
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
 
-    calibration and keep_fp32: as in `Recipe`, None for what the artifact that is there was made with.
+    calibration and keep_fp32: as in `LoweringOptions`, None for what the artifact that is there was made with.
 
     InputError for a precision or an opset that there is not, and for options that mean nothing in a precision.
     """
@@ -51,9 +53,9 @@ class Request:
     keep_fp32: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in (FP32, *PRECISIONS):
-            raise InputError(f"precision {self.precision}: choose from {FP32}, {', '.join(PRECISIONS)}")
-        if self.calibration and self.precision != INT8:
+        if self.precision not in (FP32, *CONVERTED):
+            raise InputError(f"precision {self.precision}: choose from {FP32}, {', '.join(CONVERTED)}")
+        if self.calibration and not PRECISIONS[self.precision].calibrated:
             raise InputError(f"--calibration: {self.precision} needs no images, only {INT8} does")
         if self.keep_fp32 and self.precision == FP32:
             raise InputError("--keep-fp32: all of an fp32 artifact is FP32")
@@ -77,11 +79,16 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     present = _present(target, say)
     settled = _settled(request, model, present)
     weights = _fingerprint(request, settled, model, present)
-    wanted = _identity(settled, model, weights) if weights else None
-
-    def make(folder: Path) -> Manifest:
-        return _converted(settled, model, folder)
-
+    wanted = None
+    if weights is not None:
+        wanted = Identity(
+            precision=FP32,
+            opset=settled.opset or DEFAULT_OPSET,
+            spec=model if isinstance(model, ModelSpec) else None,
+            weights=(weights.kind, weights.sha256),
+            tools=identity.foreign_tools(FP32),
+        )
+    make = partial(_converted, settled, model)
     return _find_or_make(target, present, wanted, make, f"{model.name}: the conversion", say)
 
 
@@ -89,31 +96,30 @@ def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
-    recipe = Recipe(request.precision, request.calibration, request.keep_fp32)
-    return lower(base, recipe, target, say, request.model)
+    options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
+    return lower(base, request.precision, options, target, say, request.model)
 
 
-def lower(base: Artifact, recipe: Recipe, target: Path, say: Say, argument: str) -> tuple[Artifact, bool]:
+def lower(
+    base: Artifact, precision: str, options: LoweringOptions, target: Path, say: Say, argument: str
+) -> tuple[Artifact, bool]:
     """The variant of an FP32 artifact in a folder and whether it was there already.
 
-    What the recipe leaves open is taken from what is there. argument: how the user named the model.
+    What the options leave open is taken from what is there. argument: how the user named the model.
     """
     present = _present(target, say)
-    settled, hashes = _settled_recipe(recipe, present)
+    settled, hashes = _settled_options(precision, options, present)
     wanted = dataclasses.replace(
         identity.of(base),
-        precision=settled.precision,
-        tools=identity.foreign_tools(settled.precision),
+        precision=precision,
+        tools=identity.foreign_tools(precision),
         base=base.sha256,
-        keep_fp32=settled.keep,
+        keep_fp32=settled.keep_fp32,
         calibration=hashes,
         converter=CONVERTER,
     )
-
-    def make(folder: Path) -> Manifest:
-        return _lowered(base, settled, target, folder, argument)
-
-    return _find_or_make(target, present, wanted, make, f"{base.model}: {settled.precision}", say)
+    make = partial(_lowered, base, precision, settled, target, argument)
+    return _find_or_make(target, present, wanted, make, f"{base.model}: {precision}", say)
 
 
 def _find_or_make(
@@ -137,7 +143,7 @@ def _find_or_make(
     with new_folder(target) as folder:
         try:
             manifest = make(folder)
-        except (isolate.JobError, GraphError) as error:
+        except (worker.JobError, GraphError) as error:
             say(getattr(error, "log", "").strip())
             raise CheckFailed(f"{what} failed: {error}") from None
         artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
@@ -163,27 +169,19 @@ def _settled(request: Request, model: Model, present: Artifact | None) -> Reques
     return dataclasses.replace(request, weights=weights, opset=opset)
 
 
-def _settled_recipe(recipe: Recipe, present: Artifact | None) -> tuple[Recipe, tuple[str, ...] | None]:
+def _settled_options(
+    precision: str, options: LoweringOptions, present: Artifact | None
+) -> tuple[LoweringOptions, tuple[str, ...] | None]:
     """Likewise, and the calibration files' sha256."""
     earlier = (present.manifest.recipe if present else None) or LoweringOptions()
-    settled = dataclasses.replace(recipe, keep=earlier.keep_fp32 if recipe.keep is None else recipe.keep)
-    if recipe.precision != INT8:
-        return settled, None
-    if recipe.calibration is not None:
-        return settled, tuple(sha256_files([image.path for image in calibration_files(recipe.calibration)]))
+    keep = earlier.keep_fp32 if options.keep_fp32 is None else options.keep_fp32
+    if not PRECISIONS[precision].calibrated:
+        return LoweringOptions(options.calibration, keep), None
+    if options.calibration is not None:
+        chosen = calibration_images.files(Path(options.calibration))
+        return LoweringOptions(options.calibration, keep), tuple(sha256_files([image.path for image in chosen]))
     calibrated = present.manifest.calibration if present else None
-    settled = dataclasses.replace(settled, calibration=Path(earlier.calibration) if earlier.calibration else None)
-    return settled, calibrated.files_sha256 if calibrated else ()
-
-
-def _identity(settled: Request, model: Model, weights: WeightsOrigin) -> Identity:
-    return Identity(
-        precision=settled.precision,
-        opset=settled.opset or DEFAULT_OPSET,
-        spec=model if isinstance(model, ModelSpec) else None,
-        weights=(weights.kind, weights.sha256),
-        tools=identity.foreign_tools(settled.precision),
-    )
+    return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
 
 
 def _fingerprint(request: Request, settled: Request, model: Model, present: Artifact | None) -> WeightsOrigin | None:
@@ -221,44 +219,40 @@ def _converted(settled: Request, model: Model, folder: Path) -> Manifest:
         model=model.name,
         precision=FP32,
         opset=opset,
-        weights=RequestedWeights(**dataclasses.asdict(origin), requested=weights),
-        inputs=made.inputs,
-        outputs=made.outputs,
-        preprocessing=made.preprocessing,
-        macs=made.macs,
-        parameters=made.parameters,
-        notes=made.notes,
+        weights=RequestedWeights(**vars(origin), requested=weights),
+        **vars(made),
         spec=model.table() if isinstance(model, ModelSpec) else None,
         files={},
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option(weights)
-    return dataclasses.replace(manifest, command=_command(settled.model, FP32, opset, option, []))
+    return dataclasses.replace(manifest, command=_command(settled.model, FP32, opset, option, LoweringOptions()))
 
 
-def _lowered(base: Artifact, recipe: Recipe, target: Path, folder: Path, argument: str) -> Manifest:
+def _lowered(
+    base: Artifact, precision: str, options: LoweringOptions, target: Path, argument: str, folder: Path
+) -> Manifest:
     """Make a lower precision into a folder, which will be `target`. JobError or InputError when that fails."""
-    if recipe.calibration and not recipe.calibration.exists():
+    if options.calibration and not Path(options.calibration).exists():
         raise InputError(
-            f"--calibration {recipe.calibration}: there is no such file or folder any more, and {target} has to be "
+            f"--calibration {options.calibration}: there is no such file or folder any more, and {target} has to be "
             "made again: name the images with `python -m convert --precision int8 --calibration`"
         )
-    options = LoweringOptions(str(recipe.calibration) if recipe.calibration else None, recipe.keep)
-    job = {"base": str(base.path), "precision": recipe.precision, "folder": str(folder), **typed.table(options)}
-    with bar(f"{base.model} to {recipe.precision}", None):
-        lowering = typed.read(Lowering, isolate.call("convert.precision.make:run_job", job))
+    job = {"base": str(base.path), "precision": precision, "folder": str(folder), **typed.table(options)}
+    with bar(f"{base.model} to {precision}", None):
+        lowering = typed.read(Lowering, worker.call("convert.precision.make:run_job", job))
     opset = base.manifest.opset
     return dataclasses.replace(
         base.manifest,
         format=FORMAT,
         converter=CONVERTER,
-        precision=recipe.precision,
+        precision=precision,
         base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
         recipe=options,
-        **{one.name: getattr(lowering, one.name) for one in dataclasses.fields(Lowering)},
+        **vars(lowering),
         notes=(*base.manifest.notes, *_notes(lowering)),
-        tools=identity.tools(recipe.precision),
-        command=_command(argument, recipe.precision, opset, base.weights_option(), recipe.words()),
+        tools=identity.tools(precision),
+        command=_command(argument, precision, opset, base.weights_option(), options),
     )
 
 
@@ -271,9 +265,11 @@ def _notes(lowering: Lowering) -> list[str]:
     return notes
 
 
-def _command(argument: str, precision: str, opset: int, weights: str | None, more: list[str]) -> str:
-    """The command that makes the same artifact again. more: what a precision needs besides."""
+def _command(argument: str, precision: str, opset: int, weights: str | None, options: LoweringOptions) -> str:
+    """The command that makes the same artifact again."""
     words = ["python", "-m", "convert", argument, "--precision", precision]
     words += ["--weights", weights] if weights else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
-    return shlex.join(words + more)
+    words += ["--calibration", options.calibration] if options.calibration else []
+    words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []
+    return shlex.join(words)

@@ -10,10 +10,10 @@ import click
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
-from convert.common.console import console as console
-from convert.common.console import say as say
+from convert.common.console import say
 from convert.common.errors import InputError
 from convert.models import find, find_all
+from convert.precision.table import PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def artifacts(models: str, weights: str | None, precision: str, root: Path = ART
     tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name, and so the
     same folder.
     """
-    stored = "fp32" if precision == "tf32" else precision
+    stored = PRECISIONS[precision].artifact if precision in PRECISIONS else precision
     requests = {model: Request(model, weights, stored, root=root) for model in find_all(models)}
     named: dict[str, str] = {}
     for model in requests:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from convert.artifact import Artifact
 from convert.families.base import ModelSpec
 from convert.manifest import LoweringOptions
+from convert.precision.table import FP32
 
 # Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
 # weights or the arithmetic of a lower precision; then every artifact is made again.
 # (tests/convert/test_identity.py holds the files that each number stands for.)
 CONVERTER = 1
-FP32 = "fp32"
 _VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
 _TOOLS = (_VITBENCH, "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
 _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "ml-dtypes")

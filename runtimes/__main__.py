@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from convert import cli
+from convert.common.console import printer
 from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.system import conflicts
@@ -33,7 +33,7 @@ def main(as_json: bool) -> None:
 
 
 def _show(states: list[dict[str, Any]]) -> None:
-    console = cli.console(stderr=False)
+    console = printer(stderr=False)
     table = Table("runtime", "available", "version", "devices", "precisions", "reason")
     for state in states:
         table.add_row(

@@ -12,7 +12,7 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Session
 
@@ -40,7 +40,7 @@ class _Inference:
     def call(self, function: str) -> Any:
         """Have it done by a function of this module. JobError when the runtime crashes, raises or is not available."""
         environment = registry.get(self.runtime).environment(self.options)
-        return isolate.call(f"runtimes.infer:{function}", typed.table(self), environment=environment)
+        return worker.call(f"runtimes.infer:{function}", typed.table(self), environment=environment)
 
     def open(self) -> Session:
         return registry.get(self.runtime).open(artifacts.load(Path(self.artifact)), self.options)

@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import InputError
 from runtimes import adapters
 from runtimes.base import Runtime, UnavailableError, finds
@@ -67,9 +67,9 @@ def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
     They are imported in a process of its own: a broken one may crash, and Paddle takes seconds and changes logging.
     """
     try:
-        states: dict[str, dict[str, Any]] = isolate.call("runtimes.registry:_examine", {"names": chosen})
+        states: dict[str, dict[str, Any]] = worker.call("runtimes.registry:_examine", {"names": chosen})
         return states
-    except isolate.JobError as error:
+    except worker.JobError as error:
         if len(chosen) == 1:
             return {chosen[0]: {**_blank(chosen[0]), "reason": f"it cannot be loaded: {error}"}}
         return {name: examine([name])[name] for name in chosen}  # one of them crashed: find out which

@@ -18,7 +18,7 @@ import numpy as np
 
 from convert.artifact import load
 from convert.build import Request, obtain
-from convert.common import isolate
+from convert.common import worker
 from convert.common.console import say
 from convert.common.progress import bar
 from runtimes import registry
@@ -102,7 +102,7 @@ def find(options: ClaimOptions) -> Iterator[Finding]:
             for name in runtimes:
                 with bar(f"the adapter of {name}, {model.model}", None):
                     job = {"artifact": str(model.path), "runtime": name, "seconds": seconds}
-                    blocks = isolate.call("scripts.adapter_overhead:compare", job)
+                    blocks = worker.call("scripts.adapter_overhead:compare", job)
                 yield judge(f"{model.model} on {name}", blocks, in_microseconds=model is toy)
 
 

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, w
 
 from convert import cli
 from convert.build import ARTIFACTS
-from convert.common import isolate
+from convert.common import worker
 from convert.common.console import say
 from convert.common.errors import InputError, listing
 from runtimes.options import words
@@ -58,7 +58,7 @@ def check(name: str, options: ClaimOptions) -> list[Finding]:
         for finding in CLAIMS[name](options):
             say(f"{finding.subject}: {finding.found} ({finding.interval}) {finding.verdict}")
             findings.append(finding)
-    except (click.ClickException, isolate.JobError, OSError, subprocess.SubprocessError) as error:
+    except (click.ClickException, worker.JobError, OSError, subprocess.SubprocessError) as error:
         findings.append(Finding(name, "", "", str(error), verdict="cannot tell"))
     return findings
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from convert import cli
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS
-from convert.common.console import console
+from convert.common.console import printer
 from convert.common.errors import CheckFailed, InputError
 from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
@@ -139,9 +139,9 @@ def show(findings: Sequence[Finding]) -> None:
     shown = Table("claim", "of", "stated", "found", "95 % interval", "made of", "verdict")
     for one in findings:
         shown.add_row(one.claim, one.subject, one.stated, one.found, one.interval, one.details, one.verdict)
-    printer = console(stderr=False)
-    printer.print(shown)
-    printer.print(machine(), highlight=False, markup=False, soft_wrap=True)
+    console = printer(stderr=False)
+    console.print(shown)
+    console.print(machine(), highlight=False, markup=False, soft_wrap=True)
 
 
 def conclude(findings: Sequence[Finding]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import InputError
 from convert.common.files import sha256_file
 from convert.manifest import FileEntry
@@ -57,7 +57,7 @@ def find(options: ClaimOptions) -> Iterator[Finding]:
 def by_paddle2onnx(artifact: Artifact, folder: Path) -> Artifact:
     """Paddle2ONNX's own output for an artifact's Paddle program, in an existing folder, as an artifact.
 
-    isolate.JobError when Paddle2ONNX gives none.
+    worker.JobError when Paddle2ONNX gives none.
     """
     file = folder / ONNX_FILE
     job = {
@@ -66,7 +66,7 @@ def by_paddle2onnx(artifact: Artifact, folder: Path) -> Artifact:
         "onnx": str(file),
         "opset": artifact.manifest.opset,
     }
-    isolate.call("scripts.graphs:export", job)
+    worker.call("scripts.graphs:export", job)
     entries = {file.name: FileEntry(file.stat().st_size, sha256_file(file))}
     return artifacts.save(folder, replace(artifact.manifest, files=entries))
 

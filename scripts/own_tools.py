@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.base import usable_cores
@@ -58,7 +58,7 @@ def benchmark_app(artifact: Artifact, seconds: float) -> float:
 def bare_loop(artifact: Artifact, seconds: float) -> float:
     """Median latency in ms of ONNX Runtime's session in a loop, with no part of ours but the process."""
     job = {"model": str(artifact.onnx), "size": artifact.image_size, "seconds": seconds}
-    return float(isolate.call("scripts.own_tools:run_bare", job))
+    return float(worker.call("scripts.own_tools:run_bare", job))
 
 
 def run_bare(job: dict[str, Any]) -> float:

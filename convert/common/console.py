@@ -12,7 +12,7 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
-def console(stderr: bool = True) -> Console:
+def printer(stderr: bool = True) -> Console:
     """Where tables are printed: as wide as the terminal, and wide enough for a log where there is none."""
     found = Console(stderr=stderr)
     return found if found.is_terminal else Console(stderr=stderr, width=160)

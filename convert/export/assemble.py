@@ -17,7 +17,7 @@ import onnx
 
 from convert import zoo
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
-from convert.common import isolate
+from convert.common import worker
 from convert.common.progress import bar
 from convert.export import counts, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
@@ -49,7 +49,7 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
     shapes: Shapes = {name: state.tensors[name].shape for name in sorted(state.tensors)}
     job = {"spec": spec.table(), **_paths(folder), "opset": opset}
     with ThreadPoolExecutor(1) as pool, bar("writing weights", 2 * _bytes(shapes), unit="bytes") as advance:
-        export = pool.submit(isolate.call, "convert.export.program:export_spec", job)
+        export = pool.submit(worker.call, "convert.export.program:export_spec", job)
         written = pdiparams_file.write(
             folder / PADDLE_PARAMS, shapes, _counted(lambda name: state.tensors[name].read(), advance)
         )
@@ -69,7 +69,7 @@ def from_folder(source: InferenceFolder, folder: Path, opset: int) -> Assembled:
     """Export a Paddle inference model. GraphError, JobError or InputError (its files) when that fails."""
     job = {"program": str(source.program.resolve()), **_paths(folder), "opset": opset}
     with bar("converting", None):
-        exported = isolate.call("convert.export.program:export_folder", job)
+        exported = worker.call("convert.export.program:export_folder", job)
         model = _take(folder)
         arrays = graph.detach_weights(model, set(exported["parameters"]))
         shapes: Shapes = {name: array.shape for name, array in arrays.items()}

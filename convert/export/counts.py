@@ -13,6 +13,7 @@ import onnx
 from convert.common.errors import GraphError
 from convert.export.graph import shapes_at_batch_one
 from convert.manifest import Counts
+from convert.precision.operators import MULTIPLY, is_transposed
 
 
 def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> Counts:
@@ -24,7 +25,7 @@ def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> C
     shapes = shapes_at_batch_one(model)
     layers = products = 0
     for node in model.graph.node:
-        if node.op_type not in ("Conv", "MatMul", "Gemm"):
+        if node.op_type not in MULTIPLY:
             continue
         output, second = shapes[node.output[0]], shapes[node.input[1]]
         if -1 in output or -1 in second:
@@ -34,8 +35,7 @@ def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> C
         elif node.op_type == "MatMul":
             per_output = second[-2]
         else:
-            transposed = any(a.name == "transB" and a.i for a in node.attribute)
-            per_output = second[1] if transposed else second[0]
+            per_output = second[1] if is_transposed(node) else second[0]
         if node.input[1] in weights:
             layers += prod(output) * per_output
         else:

@@ -63,14 +63,10 @@ def _write_external(
             tensor = model.graph.initializer.add()
             tensor.CopyFrom(_tensor(name, shape))
             tensor.data_location = onnx.TensorProto.EXTERNAL
-            _set_location(tensor, {"location": data.name, "offset": offset, "length": stream.tell() - offset})
+            for key, value in {"location": data.name, "offset": offset, "length": stream.tell() - offset}.items():
+                tensor.external_data.add(key=key, value=str(value))
     path.write_bytes(model.SerializeToString())
     return [path, data]
-
-
-def _set_location(tensor: onnx.TensorProto, entries: dict[str, object]) -> None:
-    for entry, value in entries.items():
-        tensor.external_data.add(key=entry, value=str(value))
 
 
 def _tensor(name: str, shape: Iterable[int]) -> onnx.TensorProto:

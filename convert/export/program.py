@@ -1,6 +1,6 @@
 """A model as a Paddle inference program, and from there to ONNX. The only room where Paddle is imported for work.
 
-Its functions are called in a process of their own (see isolate.py): Paddle takes seconds to import and prints.
+Its functions are called in a process of their own (see common/worker.py): Paddle takes seconds to import and prints.
 """
 
 from __future__ import annotations

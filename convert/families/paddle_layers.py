@@ -8,42 +8,17 @@ has one name in the checkpoint, in the Paddle program and in the ONNX graph.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the field's customary name
 from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant
 
+Spec = Any  # a `VisionTransformerSpec`, whose file imports this one
+
 # Every parameter is filled from a state dict: drawing initial values would only cost time.
 _ZERO = Constant(0.0)
-
-
-class Sizes(Protocol):
-    """What the layers read of a spec, see `vit.VisionTransformerSpec`."""
-
-    @property
-    def patch_size(self) -> int: ...
-    @property
-    def patches(self) -> int: ...
-    @property
-    def class_tokens(self) -> tuple[str, ...]: ...
-    @property
-    def tokens(self) -> int: ...
-    @property
-    def embed_dim(self) -> int: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def num_heads(self) -> int: ...
-    @property
-    def mlp_dim(self) -> int: ...
-    @property
-    def qkv_bias(self) -> bool: ...
-    @property
-    def attention_scale(self) -> float: ...
-    @property
-    def epsilon(self) -> float: ...
 
 
 def _named(name: str) -> ParamAttr:
@@ -62,7 +37,7 @@ def _layer_norm(name: str, dim: int, epsilon: float) -> nn.LayerNorm:
 class PatchEmbed(nn.Layer):
     """(batch, 3, size, size) -> (batch, patches, dim)."""
 
-    def __init__(self, spec: Sizes) -> None:
+    def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.shape = (-1, spec.embed_dim, spec.patches)
         self.proj = nn.Conv2D(
@@ -81,7 +56,7 @@ class PatchEmbed(nn.Layer):
 class Attention(nn.Layer):
     """Multi-head self-attention with q, k and v packed into one projection."""
 
-    def __init__(self, name: str, spec: Sizes) -> None:
+    def __init__(self, name: str, spec: Spec) -> None:
         super().__init__()
         dim = spec.embed_dim
         self.packed = (-1, spec.tokens, 3, spec.num_heads, dim // spec.num_heads)
@@ -98,7 +73,7 @@ class Attention(nn.Layer):
 
 
 class Mlp(nn.Layer):
-    def __init__(self, name: str, spec: Sizes) -> None:
+    def __init__(self, name: str, spec: Spec) -> None:
         super().__init__()
         self.fc1 = linear(f"{name}.fc1", spec.embed_dim, spec.mlp_dim)
         self.fc2 = linear(f"{name}.fc2", spec.mlp_dim, spec.embed_dim)
@@ -108,7 +83,7 @@ class Mlp(nn.Layer):
 
 
 class Block(nn.Layer):
-    def __init__(self, name: str, spec: Sizes) -> None:
+    def __init__(self, name: str, spec: Spec) -> None:
         super().__init__()
         self.norm1 = _layer_norm(f"{name}.norm1", spec.embed_dim, spec.epsilon)
         self.attn = Attention(f"{name}.attn", spec)
@@ -123,7 +98,7 @@ class Block(nn.Layer):
 class Encoder(nn.Layer):
     """All of a vision transformer but its head. All parameters are zero until they are set."""
 
-    def __init__(self, spec: Sizes) -> None:
+    def __init__(self, spec: Spec) -> None:
         super().__init__()
         dim = spec.embed_dim
         self.class_tokens = spec.class_tokens

@@ -16,10 +16,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.common.errors import GraphError
+from convert.precision.operators import MULTIPLY
+from convert.precision.table import BF16, PRECISIONS
 
-_TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
-# What multiplies is computed in the lower precision, its bias too; what only moves numbers keeps the type they have.
-_MULTIPLY = {"Conv", "Gemm", "MatMul"}
+# Beside what multiplies, its bias is computed in the lower precision; what only moves numbers keeps their type.
 _MOVE = {
     "Concat",
     "Expand",
@@ -43,12 +43,12 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
 
     Returns the outputs of those that were lowered. GraphError for a weight that FP16 cannot hold.
     """
-    graph, wanted = model.graph, _TYPES[precision]
+    graph, wanted = model.graph, TensorProto.DataType.Value(PRECISIONS[precision].onnx_types[0])
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    multiply = _MULTIPLY - ({"Conv"} if precision == "bf16" and opset < BF16_CONV_OPSET else set())
+    multiply = set(MULTIPLY) - ({"Conv"} if precision == BF16 and opset < BF16_CONV_OPSET else set())
     stored = {tensor.name: tensor for tensor in graph.initializer}
     floats = _float_tensors(model)
-    types = dict.fromkeys(floats, TensorProto.FLOAT)
+    types: dict[str, int] = dict.fromkeys(floats, TensorProto.FLOAT)
     nodes: list[onnx.NodeProto] = []
     casts: dict[tuple[str, int], str] = {}
     lowered = []

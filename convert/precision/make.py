@@ -12,10 +12,10 @@ from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common import typed
 from convert.common.errors import InputError, listing
-from convert.manifest import CalibrationSet, KeptOperator, Lowering, OperatorCounts
-from convert.precision import calibrate, half, int8
+from convert.manifest import CalibrationSet, KeptOperator, Lowering, LoweringOptions, OperatorCounts
+from convert.precision import calibrate, calibration_images, half, int8
 from convert.precision.operators import Operator, operators, weights
-from convert.precision.recipe import INT8, Recipe, images_of
+from convert.precision.table import INT8
 
 # An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
 # tiny ViT one is at 8.9 dB (it reads a channel that is 30 times as large as all others); the next one is at 24.3.
@@ -29,20 +29,19 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
     InputError: the calibration images, an unknown operator. GraphError: the graph cannot be lowered.
     """
     base = artifacts.load(Path(job["base"]))
-    calibration, keep = job["calibration"], job["keep_fp32"]
-    recipe = Recipe(job["precision"], Path(calibration) if calibration else None, None if keep is None else tuple(keep))
+    precision, options = job["precision"], typed.read(LoweringOptions, job)
     model = onnx.load(base.onnx)
     found = {operator.name: operator for operator in operators(model, weights(model))}
-    unknown = sorted(set(recipe.keep or ()) - set(found))
+    unknown = sorted(set(options.keep_fp32 or ()) - set(found))
     if unknown:
         raise InputError(
             f"--keep-fp32 {listing(unknown)}: no such operator; there are {', '.join(list(found)[:7])}, ..."
         )
-    if recipe.precision == INT8:
-        lowering = _to_int8(model, found, recipe, base)
+    if precision == INT8:
+        lowering = _to_int8(model, found, options, base)
     else:
-        kept = recipe.keep or ()
-        lowered = half.lower(model, recipe.precision, {found[name].output for name in kept})
+        kept = options.keep_fp32 or ()
+        lowered = half.lower(model, precision, {found[name].output for name in kept})
         lowering = Lowering(multiplying=_counts(lowered, found), kept_fp32=_kept(dict.fromkeys(kept, "asked for")))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, Path(job["folder"], ONNX_FILE))
@@ -50,11 +49,14 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Recipe, base: Artifact) -> Lowering:
+def _to_int8(
+    model: onnx.ModelProto, found: Mapping[str, Operator], options: LoweringOptions, base: Artifact
+) -> Lowering:
     # The products of attention stay FP32: they are a few percent of the multiplications, and softmax's output rounded
     # to 127 levels alone cost the trained tiny ViT 7 of 438 right answers, where qkv, proj or fc1 alone cost none.
     linear = [operator for operator in found.values() if operator.weight is not None]
-    inputs, hashes = images_of(recipe, base)
+    folder = Path(options.calibration) if options.calibration else None
+    inputs, hashes = calibration_images.preprocessed(folder, base)
     tensors = [name for operator in linear for name in operator.activations]
     ranges = calibrate.observe(model, tensors, inputs.images)
     smoothed = int8.smooth(model, linear, ranges)
@@ -66,10 +68,10 @@ def _to_int8(model: onnx.ModelProto, found: Mapping[str, Operator], recipe: Reci
         one.name: int8.signal_to_noise_db(one, stored[str(one.weight)], ranges, smoothed.get(one.name))
         for one in linear
     }
-    if recipe.keep is None:
+    if options.keep_fp32 is None:
         kept = {name: f"{value:.1f} dB above int8's noise" for name, value in noise.items() if value < LEAST_DB}
     else:
-        kept = dict.fromkeys(recipe.keep, "asked for")
+        kept = dict.fromkeys(options.keep_fp32, "asked for")
     lowered = [operator for operator in linear if operator.name not in kept]
     int8.quantize(model, lowered, ranges)
     return Lowering(

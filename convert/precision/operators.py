@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-_MULTIPLIES = ("Conv", "Gemm", "MatMul")
+MULTIPLY = ("Conv", "Gemm", "MatMul")
 # An inference model calls its weights linear_3.w_0, one of ours blocks.0.mlp.fc1.weight.
 _ENDINGS = (".weight", ".w_0")
 PRODUCTS = ("qk", "av")
@@ -42,12 +42,12 @@ def operators(model: onnx.ModelProto, stored: Collection[str]) -> list[Operator]
     found: list[Operator] = []
     block, products = "", 0
     for node in model.graph.node:
-        if node.op_type not in _MULTIPLIES:
+        if node.op_type not in MULTIPLY:
             continue
         if node.input[1] in stored:
             name = _stem(node.input[1])
             block, products = name.rpartition(".")[0] or name, 0
-            axis = 0 if node.op_type == "Conv" or _is_transposed(node) else 1
+            axis = 0 if node.op_type == "Conv" or is_transposed(node) else 1
             found.append(Operator(name, node.op_type, node.output[0], node.input[1], axis, (node.input[0],)))
         else:
             name = f"{block}.{PRODUCTS[products]}" if products < len(PRODUCTS) else node.output[0]
@@ -60,5 +60,6 @@ def _stem(weight: str) -> str:
     return next((weight.removesuffix(ending) for ending in _ENDINGS if weight.endswith(ending)), weight)
 
 
-def _is_transposed(node: onnx.NodeProto) -> bool:
+def is_transposed(node: onnx.NodeProto) -> bool:
+    """Whether a Gemm has its weight as (out, in)."""
     return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
+import ml_dtypes  # noqa: F401 - gives numpy bfloat16
 import numpy as np
 from safetensors import safe_open
 
 from convert.common.errors import InputError
 from convert.families.base import Layout, ModelSpec
 from convert.weights import torch_file, unpickle
-from convert.weights.tensors import Array, Stored, widen_bfloat16
+from convert.weights.tensors import Array, Stored
 
 # What PaddleClas' files hold beside tensors. The second one says how tensors too large for an old pickle were cut up
 # (paddle/framework/io_utils.py, `_unpack_saved_dict`).
@@ -98,24 +97,13 @@ def read_safetensors(path: Path) -> dict[str, Stored]:
         for name in file.keys():  # noqa: SIM118 - the opened file cannot be iterated over
             view = file.get_slice(name)
             code, shape = view.get_dtype(), tuple(view.get_shape())
-            load = _load_bfloat16 if code == "BF16" else _load_safetensor
-            stored[name] = Stored(shape, _SAFETENSORS_DTYPES.get(code, code), partial(load, path, name))
+            stored[name] = Stored(shape, _SAFETENSORS_DTYPES.get(code, code), partial(_load_safetensor, path, name))
         return stored
 
 
 def _load_safetensor(path: Path, name: str) -> Array:
     with safe_open(path, framework="numpy") as file:
         return cast(Array, file.get_tensor(name))
-
-
-def _load_bfloat16(path: Path, name: str) -> Array:
-    """Read by hand, for numpy has no bfloat16: eight bytes with the header's length, the header as JSON, the data."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        entry = json.loads(stream.read(length))[name]
-        start, end = entry["data_offsets"]
-        stream.seek(8 + length + start)
-        return widen_bfloat16(np.frombuffer(stream.read(end - start), "<u2")).reshape(entry["shape"])
 
 
 def read_npz(path: Path) -> dict[str, Stored]:

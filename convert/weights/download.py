@@ -23,7 +23,7 @@ _CONNECT_S, _READ_S = 5, 30
 _CHUNK = 1 << 16  # bytes; of a body that breaks off, what came since the last whole chunk is lost
 
 
-class NothingCameError(InputError):
+class NotFetchedError(InputError):
     """Nothing came: no network, no such file there, no place to put it. What broke off half-way is an InputError."""
 
 
@@ -67,7 +67,7 @@ def fetch(url: str, folder: Path, *, progress: bool = True) -> Cached:
     """The file behind `url` in `folder`, downloaded unless it is there, with the hash that it had at first.
 
     Tried once, resuming what an earlier try left in NAME.part; a second process waits for the first.
-    progress: show a bar on standard error. NothingCameError when nothing came; InputError when it broke off (what came
+    progress: show a bar on standard error. NotFetchedError when nothing came; InputError when it broke off (what came
     is kept) or is not the file that was recorded.
     """
     target = folder / _name(url)
@@ -78,7 +78,7 @@ def fetch(url: str, folder: Path, *, progress: bool = True) -> Cached:
                 if not target.is_file():
                     _download(url, target, progress)
         except OSError as error:
-            raise NothingCameError(f"{folder}: cannot be written to ({error.strerror or error})") from None
+            raise NotFetchedError(f"{folder}: cannot be written to ({error.strerror or error})") from None
     return _verified(url, target)
 
 
@@ -136,7 +136,7 @@ def _download(url: str, target: Path, progress: bool) -> None:
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=(_CONNECT_S, _READ_S))
     except requests.RequestException as error:
-        raise NothingCameError(f"{url}: {_reason(error)}") from None
+        raise NotFetchedError(f"{url}: {_reason(error)}") from None
     with response:
         start, total = _extent(response, have, part)
         if start == 0:
@@ -168,8 +168,8 @@ def _extent(response: requests.Response, have: int, part: Path) -> tuple[int, in
         part.unlink()
         raise InputError(f"{url}: what an earlier try left does not belong to this file, and was removed; try again")
     if status in (requests.codes.ok, requests.codes.partial_content):
-        raise NothingCameError(f"{url}: answered with something else than the file")
-    raise NothingCameError(f"{url}: HTTP status {status}")
+        raise NotFetchedError(f"{url}: answered with something else than the file")
+    raise NotFetchedError(f"{url}: HTTP status {status}")
 
 
 def _keep_tag(response: requests.Response, tag: Path) -> None:

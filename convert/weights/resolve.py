@@ -48,7 +48,7 @@ def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDic
         try:
             file = download.fetch(download.pretrained_url(spec.name), download.cache_folder(), progress=progress)
             path, known = file.path, WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256)
-        except download.NothingCameError as error:
+        except download.NotFetchedError as error:
             known = _fallback(weights, spec, error.message)
     else:
         known = _without_download(weights, spec)
@@ -69,7 +69,7 @@ def _without_download(weights: str, spec: ModelSpec) -> WeightsOrigin:
     seed = _seed(weights)
     if seed is not None:
         return _seeded(seed, spec)
-    return WeightsOrigin(kind="file", source=weights, sha256=_hash(_path(weights)))
+    return WeightsOrigin(kind="file", source=weights, sha256=_file_sha256(weights))
 
 
 def _seed(weights: str) -> int | None:
@@ -109,16 +109,12 @@ def _not_published(spec: ModelSpec) -> str:
     return ""
 
 
-def _path(weights: str) -> Path:
+def _file_sha256(weights: str) -> str:
     path = Path(weights)
     if path.suffix.lower() not in checkpoints.FORMATS:
         raise InputError(f"--weights {weights}: not understood; allowed: {_CHOICES}")
     if not path.is_file():
         raise InputError(f"--weights {weights}: there is no such file")
-    return path
-
-
-def _hash(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError as error:

@@ -42,15 +42,10 @@ class StateDict:
 class Stored:
     """One tensor as a checkpoint file holds it, before anything was checked.
 
-    dtype: numpy's name of what is stored, or bfloat16. load: the array in that dtype, bfloat16 widened to float32;
-    raises whatever a damaged file makes its reader raise.
+    dtype: numpy's name of what is stored, bfloat16 being that of ml_dtypes. load: the array in that dtype; raises
+    whatever a damaged file makes its reader raise.
     """
 
     shape: Shape
     dtype: str
     load: Callable[[], Array]
-
-
-def widen_bfloat16(bits: Array) -> Array:
-    """bfloat16 as 16-bit integers -> float32: it is a float32's upper half."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)

@@ -15,12 +15,13 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
+import ml_dtypes  # noqa: F401 - gives numpy bfloat16
 import numpy as np
 
 from convert.weights import unpickle
-from convert.weights.tensors import Array, Shape, Stored, widen_bfloat16
+from convert.weights.tensors import Array, Shape, Stored
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
@@ -40,26 +41,14 @@ _STORAGES = {
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """Stands in for a storage class such as torch.FloatStorage."""
-
-    dtype: str
-
-    @property
-    def raw(self) -> np.dtype[np.generic]:
-        """What its bytes are read as: bfloat16, which numpy lacks, as the upper half of a float32."""
-        return np.dtype("uint16" if self.dtype == "bfloat16" else self.dtype)
-
-
-@dataclass(frozen=True)
 class _Storage:
-    kind: _Kind
+    dtype: np.dtype[Any]
     key: str
     count: int
 
     @property
     def bytes(self) -> int:
-        return self.count * self.kind.raw.itemsize
+        return self.count * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -101,10 +90,9 @@ def _stored(view: _View, fetch: Callable[[_Storage], Array]) -> Stored:
     def load() -> Array:
         values = fetch(view.storage)[view.offset :]
         strides = tuple(step * values.itemsize for step in view.stride)
-        array = np.lib.stride_tricks.as_strided(values, view.shape, strides, writeable=False)
-        return widen_bfloat16(array) if view.storage.kind.dtype == "bfloat16" else array
+        return np.lib.stride_tricks.as_strided(values, view.shape, strides, writeable=False)
 
-    return Stored(view.shape, view.storage.kind.dtype, load)
+    return Stored(view.shape, view.storage.dtype.name, load)
 
 
 def _read_zip(path: Path) -> tuple[object, Callable[[_Storage], Array]]:
@@ -132,7 +120,7 @@ def _read_zip(path: Path) -> tuple[object, Callable[[_Storage], Array]]:
         if members.get(name) != storage.bytes:
             raise pickle.UnpicklingError(f"its member {name} has not the {storage.bytes} bytes of its tensor")
         with zipfile.ZipFile(path) as archive, open_member(archive, name) as stream:
-            return np.frombuffer(stream.read(), storage.kind.raw.newbyteorder(order))
+            return np.frombuffer(stream.read(), storage.dtype.newbyteorder(order))
 
     return content, fetch
 
@@ -165,7 +153,7 @@ def _read_legacy(path: Path, stream: BinaryIO) -> tuple[object, Callable[[_Stora
     def fetch(storage: _Storage) -> Array:
         with path.open("rb") as file:
             file.seek(starts[storage.key])
-            return np.frombuffer(file.read(storage.bytes), storage.kind.raw.newbyteorder("<"))
+            return np.frombuffer(file.read(storage.bytes), storage.dtype.newbyteorder("<"))
 
     return content, fetch
 
@@ -173,8 +161,8 @@ def _read_legacy(path: Path, stream: BinaryIO) -> tuple[object, Callable[[_Stora
 def _storage(pid: object) -> _Storage:
     """Of ("storage", class, key, device, count) and, in the older format, None for "no view of another storage"."""
     match pid:
-        case ("storage", _Kind() as kind, str(key), str(), int(count), *view) if count >= 0 and not any(view):
-            return _Storage(kind, key, count)
+        case ("storage", np.dtype() as dtype, str(key), str(), int(count), *view) if count >= 0 and not any(view):
+            return _Storage(dtype, key, count)
     raise pickle.UnpicklingError("a tensor without a plain storage")
 
 
@@ -199,5 +187,5 @@ _NAMES: unpickle.Names = {
     **unpickle.COLLECTIONS,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
-    **{f"torch.{name}Storage": _Kind(dtype) for name, dtype in _STORAGES.items()},
+    **{f"torch.{name}Storage": np.dtype(dtype) for name, dtype in _STORAGES.items()},
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convert import cli
+from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_text
 from reports.compare import judge, writers
@@ -58,12 +58,12 @@ def main(
             write_text(markdown, writers.markdown(found, base.name, new.name))
         except OSError as error:
             raise InputError(f"--markdown {markdown}: cannot be written ({error})") from None
-        cli.say(f"written: {markdown}")
+        say(f"written: {markdown}")
     if as_json:
         click.echo(json.dumps(writers.document(found), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        writers.terminal(found, cli.console(stderr=False))
-    cli.say(writers.summary(found))
+        writers.terminal(found, printer(stderr=False))
+    say(writers.summary(found))
     if found.regressions:
         count = len(found.regressions)
         first = found.regressions[0]

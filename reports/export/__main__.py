@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from convert import cli
 from convert.common import typed
+from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.files import sha256_json, write_bytes
 from reports.export import anonymous
@@ -41,7 +41,7 @@ def main(paths: tuple[Path, ...], out: Path) -> None:
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error})") from None
     count = sum(len(run["records"]) for run in document["runs"])
-    cli.say(f"records: {count}, runs: {len(document['runs'])}")
+    say(f"records: {count}, runs: {len(document['runs'])}")
     click.echo(out)
 
 

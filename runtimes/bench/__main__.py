@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convert import cli
-from convert.common.isolate import die_with_parent
+from convert.common.console import say
+from convert.common.worker import die_with_parent
 from runtimes.bench.command import command
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
@@ -33,7 +33,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
         **chosen.arguments(chosen.runtimes),
     }
     check = ["-m", "validate.parity", *words(options)]
-    cli.say(shlex.join(["python", *check]))
+    say(shlex.join(["python", *check]))
     subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent, check=False)
 
 

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from convert import cli
 from convert.common import typed
+from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from runtimes.bench import describe
@@ -116,9 +117,9 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
         environment.save(folder, ceiling=typed.table(ceiling.known()))
         made = _measure(plan, machine, folder, resume, ctx.obj)
     except KeyboardInterrupt:
-        cli.say(f"interrupted; to go on: {_again(ctx, folder)}")
+        say(f"interrupted; to go on: {_again(ctx, folder)}")
         ctx.exit(INTERRUPTED)
-    cli.say(f"records: {folder / store.RESULTS}")
+    say(f"records: {folder / store.RESULTS}")
     if as_json:
         tables = [reading.to_table(record) for record in made]
         click.echo(json.dumps({"records": tables}, indent=2, ensure_ascii=False))
@@ -158,16 +159,16 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
     if as_json:
         click.echo(json.dumps({"plan": overview.as_dict(plan)}, indent=2, ensure_ascii=False))
         return
-    console = cli.console(stderr=as_json is None)
+    console = printer(stderr=as_json is None)
     console.print(overview.table(plan))
     for line in overview.totals(plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:
-    with display.shown(plan, machine, cli.console()) as watch:
+    with display.shown(plan, machine, printer()) as watch:
         made = list(run.run(plan, folder, resume, watch, prove))
-    cli.say(watch.summary())
+    say(watch.summary())
     return made
 
 

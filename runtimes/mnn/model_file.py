@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.mnn import precision_probe as significand
@@ -49,8 +49,8 @@ def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
         try:
             with new_folder(folder) as work:
                 job = {"onnx": str(artifact.onnx), "folder": str(work), "arguments": arguments}
-                isolate.call("runtimes.mnn.model_file:convert", job)
-        except isolate.JobError as error:
+                worker.call("runtimes.mnn.model_file:convert", job)
+        except worker.JobError as error:
             raise UnavailableError(f"MNN's converter failed: {error}") from None
         except OSError as error:
             raise UnavailableError(f"the model as MNN needs it cannot be written: {error}") from None

@@ -1,4 +1,4 @@
-"""`python -m runtimes.records`: the fields of manifests and records, in docs/formats.md and docs/records.schema.json."""
+"""`python -m runtimes.records`: fields of manifests and records, in docs/formats.md and docs/records.schema.json."""
 
 from __future__ import annotations
 

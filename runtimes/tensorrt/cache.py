@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from convert.common.files import new_folder, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import cuda
@@ -72,8 +72,8 @@ def build_apart(module: str, onnx: Path, wanted: EngineConfig, device: int | Non
     job = {"module": module, "onnx": str(onnx), "wanted": typed.table(wanted), "device": device}
     job |= {"engine": str(cache.engine), "timing": str(cache.timing)}
     try:
-        refusal = isolate.call("runtimes.tensorrt.cache:build_job", job)["refusal"]
-    except isolate.JobError as error:
+        refusal = worker.call("runtimes.tensorrt.cache:build_job", job)["refusal"]
+    except worker.JobError as error:
         raise UnavailableError(f"the TensorRT builder failed: {error}") from None
     if refusal:
         raise UnavailableError(refusal)

@@ -21,7 +21,7 @@ from convert import artifact as artifacts
 from convert import build
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import CheckFailed, GraphError, InputError
 from convert.families.base import load_spec
 from convert.families.vit import VisionTransformerSpec
@@ -186,9 +186,9 @@ def test_a_conversion_that_fails_leaves_nothing(
     toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise isolate.JobError("the process was ended by SIGSEGV", "its log")
+        raise worker.JobError("the process was ended by SIGSEGV", "its log")
 
-    monkeypatch.setattr(isolate, "call", fail)
+    monkeypatch.setattr(worker, "call", fail)
     said: list[str] = []
     with pytest.raises(CheckFailed, match="SIGSEGV"):
         obtain(Request(str(toy_toml), "seeded", root=tmp_path), said.append)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ from click.testing import CliRunner, Result
 from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
+from convert.common import worker
 from convert.common.errors import InputError
+from convert.common.worker import JobError
 from convert.images import inputs
 from convert.manifest import from_table
 from convert.models import find_all
@@ -27,7 +27,7 @@ from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.options import Selection
 from validate.accuracy import __main__ as command
 from validate.accuracy.evaluation import Evaluation, Settings, make
-from validate.accuracy.feeding import passes, worker
+from validate.accuracy.feeding import passes
 from validate.accuracy.feeding.passes import Listener, Measurement
 from validate.datasets import load
 from validate.datasets.options import SetOptions
@@ -81,37 +81,29 @@ def identity(best: Answer) -> Answer:
     return lambda shown: best(shown)
 
 
-class Thread:
+class WorkerHere:
     """A worker in this process, where a test can say what its runtime answers. The code that it runs is the same."""
 
-    def __init__(self, theirs: socket.socket, descriptor: int, environment: Mapping[str, str]) -> None:
-        own = os.dup(descriptor)
+    def __init__(self, target: str, payload: Any, environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
+        self._messages: deque[Any] = deque()
+        self._answers = worker.answers(target, payload, iter(self._messages.popleft, None))
 
-        def run() -> None:
-            with theirs:
-                worker.serve(theirs, own)
-            os.close(own)
+    def send(self, message: Any) -> None:
+        self._messages.append(message)
 
-        self._thread = threading.Thread(target=run, name="worker", daemon=True)
-        self._thread.start()
+    def receive(self, timeout_s: float) -> Any:
+        found = next(self._answers)
+        if "kind" in found:
+            raise JobError(f"{found['kind']}: {found['said']}", **found)
+        return found["answer"]
 
-    def reason(self) -> str:
-        return "the thread ended"
-
-    def log(self) -> str:
-        return ""
-
-    def kill(self) -> None:
-        raise AssertionError("a worker took too long")
-
-    def end(self) -> None:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+    def close(self) -> None:
+        self._answers.close()
 
 
 @pytest.fixture
-def worker_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "start", Thread)
+def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "Worker", WorkerHere)
 
 
 @pytest.fixture
@@ -194,7 +186,7 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact], worker_threads: None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Callable[..., Artifact], workers_here: None
 ) -> Callable[..., Result]:
     """The command among these runtimes, in an empty folder; the artifacts are `make_artifact`'s."""
     monkeypatch.chdir(tmp_path)
@@ -221,7 +213,7 @@ def run(
 
 @pytest.fixture
 def make_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Any, worker_threads: None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_artifact: Any, workers_here: None
 ) -> Callable[..., Measurement]:
     """An evaluation of a runtime on a folder of images, about to run."""
     runtimes: dict[str, Runtime] = {}

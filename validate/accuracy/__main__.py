@@ -10,7 +10,7 @@ import click
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
-from convert.precision.recipe import INT8
+from convert.precision.table import INT8
 from runtimes.options import Selection, precisions, resume_option, session_options
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy

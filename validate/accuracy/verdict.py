@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from convert.common import typed
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.base import discrepancy
@@ -41,7 +40,8 @@ def counted(evaluation: Evaluation, record: Accuracy, outcomes: str, unreadable:
     elif predictions.nonfinite:
         reason = f"the logits of {predictions.nonfinite} of {images} images are not finite"
     else:
-        reason = discrepancy(evaluation.runtime.name, typed.table(record.effective), evaluation.options)
+        assert record.effective
+        reason = discrepancy(evaluation.runtime.name, record.effective, evaluation.options)
     return replace(record, status="failed", reason=reason, passed=False) if reason else record
 
 

@@ -15,6 +15,7 @@ from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.progress import bar
@@ -66,12 +67,12 @@ def main(
     faults: list[str] = []
     for name in precisions(precision):
         for artifact in cli.artifacts(models, weights, name, root).values():
-            cli.say(cli.drawn_weights_warning(artifact))
+            say(cli.drawn_weights_warning(artifact))
             inputs = images.load(artifact)
             for runtime in _of_onnx(selection, name):
                 options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):
-                    found = bisect(artifact, runtime, options, inputs, model, cli.say)
+                    found = bisect(artifact, runtime, options, inputs, model, say)
                 where = f"{artifact.model} {name} on {runtime.name}"
                 _show(where, found)
                 made.append(_entry(artifact, runtime, options, inputs, onnx, found))
@@ -136,7 +137,7 @@ def _show(where: str, found: BisectionResult) -> None:
     if found.operators:
         _table(f"{where}: operators of {found.opened}", "operator", found.operators)
     text = f"[red]{escape(found.fault.sentence())}" if found.fault else "[green]nothing is out of bounds"
-    cli.console().print(f"{escape(where)}: {text}", soft_wrap=True)
+    printer().print(f"{escape(where)}: {text}", soft_wrap=True)
 
 
 def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
@@ -160,7 +161,7 @@ def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
         else:
             share, verdict = f"{judged.excess:.2g}", "[red]out" if judged.bad else "ok"
         table.add_row(escape(row.name), *cells, share, verdict)
-    cli.console().print(table)
+    printer().print(table)
 
 
 if __name__ == "__main__":

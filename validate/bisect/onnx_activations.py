@@ -15,7 +15,7 @@ from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common.errors import CheckFailed
 from convert.common.files import sha256_files
-from convert.common.isolate import JobError
+from convert.common.worker import JobError
 from convert.manifest import FileEntry, Port
 from runtimes.base import Options, Runtime
 from runtimes.infer import infer_all

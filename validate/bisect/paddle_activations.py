@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from convert.common.errors import CheckFailed
 from validate.bisect import paddle_program as programs
 from validate.parity import float64
@@ -77,10 +77,8 @@ class PaddleActivations:
             outputs = {_wanted(value): str(folder / f"{dtype}-{value}.npy") for value in wanted}
             runs.append(ProgramRun(str(program), str(params), dtype, inputs, outputs, self.threads))
         try:
-            isolate.call(
-                "validate.bisect.paddle_activations:run_programs", {"runs": [typed.table(run) for run in runs]}
-            )
-        except isolate.JobError as error:
+            worker.call("validate.bisect.paddle_activations:run_programs", {"runs": [typed.table(run) for run in runs]})
+        except worker.JobError as error:
             raise CheckFailed(f"Paddle cannot run its own program: {error}") from None
         truth, paddle = (
             {value: np.load(run.wanted[_wanted(value)], mmap_mode="r") for value in wanted} for run in runs

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
+from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
@@ -90,7 +91,7 @@ def main(
     advice: list[str] = []
     for name in precisions(precision):
         for argument, artifact in cli.artifacts(models, weights, name, root).items():
-            cli.say(cli.drawn_weights_warning(artifact))
+            say(cli.drawn_weights_warning(artifact))
             request = ParityRequest(argument, weights, artifact, name, selection, batches, images)
             for record in run(request, folder):
                 made.append(record)
@@ -98,8 +99,8 @@ def main(
                     advice += hints(request, record, folder)
     _show(made)
     for line in advice:
-        cli.say(line)
-    cli.say(f"records: {folder / store.RESULTS}")
+        say(line)
+    say(f"records: {folder / store.RESULTS}")
     _end(made, as_json)
 
 
@@ -137,7 +138,7 @@ def _show(made: list[Parity]) -> None:
         shown = ["-" if value is None else form.format(value) for form, value in columns]
         verdict = "[green]passed" if record.passed else f"[red]failed[/]: {escape(str(record.reason))}"
         table.add_row(record.model, record.runtime, record.precision, *shown, _top1(record), verdict)
-    cli.console().print(table)
+    printer().print(table)
 
 
 def _top1(record: Parity) -> str:

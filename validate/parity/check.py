@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common.isolate import JobError
+from convert.common.worker import JobError
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime, discrepancy
 from runtimes.infer import Pass, infer

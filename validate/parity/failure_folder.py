@@ -13,8 +13,8 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import MANIFEST, Artifact
-from convert.cli import say
 from convert.common import typed
+from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.files import new_folder, write_json, write_text
 from convert.images.inputs import Inputs

@@ -15,11 +15,11 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
-from convert.common.isolate import JobError
 from convert.common.progress import bar
+from convert.common.worker import JobError
 from convert.images.inputs import Inputs
 from runtimes.base import usable_cores
 from validate.parity import float64
@@ -88,7 +88,7 @@ def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
         np.save(folder / "images.npy", inputs.images)
         job = typed.table(ReferenceJob(str(artifact.path), name))
         with bar(f"reference of {artifact.model}", 2 * count) as advance, futures.ThreadPoolExecutor(1) as pool:
-            running, done = pool.submit(isolate.call, "validate.parity.reference:run_job", job), 0
+            running, done = pool.submit(worker.call, "validate.parity.reference:run_job", job), 0
             while not running.done():
                 futures.wait([running], _POLL_S)
                 now = _images_done(folder, classes)

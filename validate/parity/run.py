@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from convert.artifact import Artifact
-from convert.cli import say
+from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs

@@ -15,11 +15,12 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request
 from convert.common import typed
+from convert.common.console import printer
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.models import find_all
 from convert.precision.make import LEAST_DB
-from convert.precision.recipe import INT8
+from convert.precision.table import INT8
 from runtimes.options import Selection, resume_option, session_options
 from runtimes.records import store
 from validate.accuracy import calibration_overlap
@@ -106,7 +107,7 @@ def main(
     ladder.chosen = search(list(noise), start, len(noise) // 2, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
-    cli.console().print(console.table(ladder, noise))
+    printer().print(console.table(ladder, noise))
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     if as_json:
         click.echo(json.dumps(ladder.document(), indent=2, ensure_ascii=False))

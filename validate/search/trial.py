@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.build import Request, variant
-from convert.cli import say
+from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import Runtime

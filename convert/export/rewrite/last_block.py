@@ -6,15 +6,13 @@ them are needed for token 0 only. That is 3/4 of the multiply-accumulates of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
 from onnxscript.rewriter.pattern import RewriteRule, Var
 
-from convert.export.rewrite.rules import again, attributes, constant
+from convert.export.rewrite.rules import again, constant, maker
 
-Found = Mapping[str, ir.Value]
 _MATRICES = ("proj_weight", "fc1_weight", "fc2_weight")
 
 
@@ -46,7 +44,7 @@ def _is_alike_for_all_tokens(context: Any, x: ir.Value, q: ir.Value, **found: ir
         and all(_rank(value) == 1 for value in vectors)
         and all(_rank(found[name]) == 2 for name in _MATRICES)
         and all(len(constant(value)) == 1 for value in scalars)
-        and all(attributes(found[name])["axis"].as_int() == -1 for name in ("norm2", "norm"))
+        and all(maker(found[name]).attributes["axis"].as_int() == -1 for name in ("norm2", "norm"))
         and constant(found["axes"]) == [1]
     )
 
@@ -60,18 +58,22 @@ def _rank(value: ir.Value) -> int | None:
     return None if value.shape is None else len(value.shape)
 
 
-def _for_token_0(op: Any, x: ir.Value, q: ir.Value, turned: ir.Value, v: ir.Value, **found: ir.Value) -> ir.Value:
+def _for_token_0(op: Any, x: ir.Value, q: ir.Value, **found: ir.Value) -> ir.Value:
     batch, _, dim = constant(found["joined"])
     zero, one, two = (op.Constant(value_ints=[i]) for i in range(3))
-    product = again(op, found["product"], op.Slice(q, zero, one, two, one), turned)
-    weights = again(op, found["weights"], again(op, found["scaled"], product, found["scale"]))
-    back = again(op, found["back"], again(op, found["attended"], weights, v))
-    merged = again(op, found["merged"], back, op.Constant(value_ints=[batch, 1, dim]))
-    token = op.Slice(x, zero, one, one, one)
-    stream = again(op, found["stream"], token, _linear_again(op, merged, "proj", found))
-    hidden = _linear_again(op, _norm_again(op, stream, "norm2", found), "fc1", found)
-    end = again(op, found["end"], stream, _linear_again(op, _gelu_again(op, hidden, found), "fc2", found))
-    return again(op, found["token"], _norm_again(op, end, "norm", found), found["axes"])
+    # What stands in for a tensor of all tokens.
+    made: dict[ir.Value | None, ir.Value] = {q: op.Slice(q, zero, one, two, one)}
+
+    def remake(names: str) -> None:
+        for value in (found[name] for name in names.split()):
+            made[value] = again(op, value, *(made.get(read, read) for read in maker(value).inputs))
+
+    remake("product scaled weights attended back")
+    made[found["joined"]] = op.Constant(value_ints=[batch, 1, dim])
+    remake("merged")
+    made[x] = op.Slice(x, zero, one, one, one)
+    remake("proj_product proj stream norm2 fc1_product fc1 divided erf sum whole gelu fc2_product fc2 end norm")
+    return again(op, found["token"], made[found["norm"]], found["axes"])
 
 
 def _linear(op: Any, x: Any, name: str) -> Any:
@@ -79,17 +81,8 @@ def _linear(op: Any, x: Any, name: str) -> Any:
     return op.Add(product, Var(f"{name}_bias"), _outputs=[name])
 
 
-def _linear_again(op: Any, x: ir.Value, name: str, found: Found) -> ir.Value:
-    product = again(op, found[f"{name}_product"], x, found[f"{name}_weight"])
-    return again(op, found[name], product, found[f"{name}_bias"])
-
-
 def _norm(op: Any, x: Any, name: str) -> Any:
     return op.LayerNormalization(x, Var(f"{name}_weight"), Var(f"{name}_bias"), _outputs=[name])
-
-
-def _norm_again(op: Any, x: ir.Value, name: str, found: Found) -> ir.Value:
-    return again(op, found[name], x, found[f"{name}_weight"], found[f"{name}_bias"])
 
 
 def _gelu(op: Any, x: Any) -> Any:
@@ -97,9 +90,3 @@ def _gelu(op: Any, x: Any) -> Any:
     erf = op.Erf(op.Div(x, Var("root"), _outputs=["divided"]), _outputs=["erf"])
     whole = op.Mul(x, op.Add(erf, Var("one"), _outputs=["sum"]), _outputs=["whole"])
     return op.Mul(whole, Var("half"), _outputs=["gelu"])
-
-
-def _gelu_again(op: Any, x: ir.Value, found: Found) -> ir.Value:
-    erf = again(op, found["erf"], again(op, found["divided"], x, found["root"]))
-    whole = again(op, found["whole"], x, again(op, found["sum"], erf, found["one"]))
-    return again(op, found["gelu"], whole, found["half"])

@@ -18,18 +18,17 @@ def constant(value: ir.Value) -> list[Any]:
     return [] if value.const_value is None else list(value.const_value.numpy().reshape(-1).tolist())
 
 
-def again(op: Any, value: ir.Value, *inputs: ir.Value) -> ir.Value:
+def again(op: Any, value: ir.Value, *inputs: ir.Value | None) -> ir.Value:
     """The operator that made `value`, with the same attributes and name, on other inputs."""
-    node = value.producer()
-    assert node is not None
+    node = maker(value)
     return _made(op.op(node.op_type, *inputs, _outputs=[value.name], **node.attributes))
 
 
-def attributes(value: ir.Value) -> dict[str, Any]:
-    """The attributes of the operator that made a value."""
+def maker(value: ir.Value) -> ir.Node:
+    """The operator that made a value."""
     node = value.producer()
     assert node is not None
-    return dict(node.attributes)
+    return node
 
 
 def _made(value: Any) -> ir.Value:
@@ -92,12 +91,12 @@ def last_axis() -> list[RewriteRule]:
         return op.LayerNormalization(x, weight, bias, _outputs=["normed"])
 
     def check(context: Any, x: ir.Value, normed: ir.Value, **_: Any) -> bool:
-        axis = attributes(normed).get("axis")
+        axis = maker(normed).attributes.get("axis")
         return x.shape is not None and axis is not None and axis.as_int() == len(x.shape) - 1
 
     def replace(op: Any, x: ir.Value, weight: ir.Value, bias: ir.Value, normed: ir.Value) -> ir.Value:
         return _made(
-            op.LayerNormalization(x, weight, bias, _outputs=[normed.name], **attributes(normed) | {"axis": -1})
+            op.LayerNormalization(x, weight, bias, _outputs=[normed.name], **{**maker(normed).attributes, "axis": -1})
         )
 
     return [RewriteRule(pattern, replace, check)]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from convert.common import isolate, typed
-from convert.common.isolate import JobError
+from convert.common import typed, worker
+from convert.common.worker import JobError
 from runtimes import registry
 from runtimes.base import UnavailableError, usable_cores
 from runtimes.bench.ceiling.reach import BANDWIDTH, Ceiling, Number, Reach
@@ -17,10 +17,10 @@ from runtimes.system import disturbance
 SECONDS = 0.4  # for each precision
 _TIMEOUT_S = 120.0
 
-Call = Callable[..., Any]  # `isolate.call`
+Call = Callable[..., Any]  # `worker.call`
 
 
-def measure(seconds: float = SECONDS, call: Call = isolate.call) -> Ceiling:
+def measure(seconds: float = SECONDS, call: Call = worker.call) -> Ceiling:
     """Measure now, for about 5 s. seconds: for each precision."""
     before = disturbance.read()
     processor = _reach("CPU", "openvino", seconds, call)

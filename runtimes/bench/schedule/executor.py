@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import platformdirs
 
-from convert.common import isolate, typed
 from convert.common import json_lines as lines
+from convert.common import typed, worker
 from convert.common.errors import InputError
-from convert.common.isolate import CrashError, JobError
+from convert.common.worker import CrashError, JobError
 from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import VisitNumbers
@@ -149,7 +149,7 @@ class Local:
 
 def _call(job: Job) -> VisitOutcome:
     try:
-        found = isolate.call(VISIT, typed.table(job), timeout_s=job.timeout_s, environment=job.environment)
+        found = worker.call(VISIT, typed.table(job), timeout_s=job.timeout_s, environment=job.environment)
         return VisitOutcome(numbers.read(found))
     except CrashError as error:
         log = error.log[-_LOG:].strip()

@@ -4,25 +4,19 @@ Python's global lock while it computes, so that threads would run one after the 
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
-import json
-import os
 import statistics
-import subprocess
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from convert import artifact as artifacts
 from convert.common import typed
-from convert.common.isolate import JobError, death, die_with_parent
+from convert.common.worker import JobError, Worker
 from runtimes import registry
 from runtimes.bench.worker import visit
 from runtimes.bench.worker.job import Job
@@ -82,91 +76,56 @@ def holds_lock(run: Callable[[], object]) -> bool:
     return statistics.median(shares) > _HELD_SHARE
 
 
-@dataclass
 class Apart:
-    """A stream in a process of its own. peak_bytes: of its memory, known when it is over."""
+    """A stream in a process of its own, loaded and ready. peak_bytes: of its memory, known when it is over.
 
-    process: subprocess.Popen[str]
-    peak_bytes: int = field(default=0)
+    streams: among how many of them the memory that the job may have is divided. JobError says why there is none, or
+    why it gave no requests.
+    """
 
-    @classmethod
-    def start(cls, job: Job, streams: int) -> Apart:
-        """One of so many, loaded and ready; the memory that the job may have is divided among them. JobError says why
-        there is none."""
+    def __init__(self, job: Job, streams: int) -> None:
         limit = job.memory_limit_bytes
         job = replace(job, memory_limit_bytes=limit // streams if limit else None)
-        command = [sys.executable, "-m", "runtimes.bench.worker.streams"]
-        apart = cls(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        self.peak_bytes = 0
+        self.worker = Worker("runtimes.bench.worker.streams:serve", typed.table(job))
         try:
-            apart._tell(json.dumps(typed.table(job)))
-            apart._hear()
+            self._receive()
         except BaseException:
-            apart.close()
+            self.close()
             raise
-        return apart
 
     def __call__(self, stop: threading.Event) -> list[Request]:
-        self._tell("go")
+        self.worker.send("go")
         stop.wait()
-        self._tell("stop")
-        found = self._hear()
+        self.worker.send("stop")
+        found = self._receive()
         self.peak_bytes = found["peak_bytes"]
         return [(start, end) for start, end in found["requests"]]
 
     def close(self) -> None:
-        """End it, and wait for it: only then its time counts as ours (os.times)."""
-        self.process.kill()
-        self.process.communicate()
+        self.worker.close(kill=True)
 
-    def _tell(self, line: str) -> None:
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError):  # it is dead: `_hear` says why
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-
-    def _hear(self) -> dict[str, Any]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise JobError(f"a stream: {death(self.process.wait())}")
-        found: dict[str, Any] = json.loads(line)
-        if "failure" in found:
-            raise JobError(f"a stream: {found['failure']}")
-        return found
+    def _receive(self) -> Any:
+        try:
+            return self.worker.receive()
+        except JobError as error:
+            raise JobError(f"a stream: {error}", error.log) from None
 
 
-def _main() -> None:
-    """The other side of `Apart`."""
-    die_with_parent()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what runtimes print
-
-    def say(table: dict[str, Any]) -> None:
-        out.write(json.dumps(table) + "\n")
-        out.flush()
-
-    job, stop = typed.read(Job, json.loads(sys.stdin.readline())), threading.Event()
+def serve(table: dict[str, Any], messages: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The other side of `Apart`: an answer when the model is loaded, and at the second message what came of it."""
+    job, stop = typed.read(Job, table), threading.Event()
 
     def listen() -> None:
-        sys.stdin.readline()
+        next(messages)
         stop.set()
 
-    try:
-        artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
-        images = visit.example(artifact, job.batch)
-        with memory.limited(job.memory_limit_bytes), runtime.open(artifact, job.session_options) as session:
-            stream = here(lambda: session.run(images))
-            say({})
-            sys.stdin.readline()
-            gc.disable()
-            threading.Thread(target=listen, daemon=True).start()
-            say({"requests": stream(stop), "peak_bytes": memory.peak() or 0})
-    except Exception as error:
-        traceback.print_exc()
-        said = (str(error).strip() or "no message").splitlines()[0]
-        say({"failure": f"{type(error).__name__}: {said}"})
-    os._exit(0)  # native libraries that crash while they are torn down have said what they had to say
-
-
-if __name__ == "__main__":
-    _main()
+    artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
+    images = visit.example(artifact, job.batch)
+    with memory.limited(job.memory_limit_bytes), runtime.open(artifact, job.session_options) as session:
+        stream = here(lambda: session.run(images))
+        yield {}
+        next(messages)
+        gc.disable()
+        threading.Thread(target=listen, daemon=True).start()
+        yield {"requests": stream(stop), "peak_bytes": memory.peak() or 0}

@@ -55,7 +55,7 @@ def measure(opened: Opened, job: Job) -> ThroughputNumbers:
 
         def another() -> Stream:
             if held:
-                apart = Apart.start(job, count)
+                apart = Apart(job, count)
                 stack.callback(apart.close)
                 others.append(apart)
                 return apart

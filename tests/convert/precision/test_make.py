@@ -17,8 +17,7 @@ from convert.build import Request, obtain
 from convert.common.errors import CheckFailed, InputError
 from convert.images.inputs import seeded
 from convert.manifest import LoweringOptions
-from convert.precision import make
-from convert.precision.recipe import Recipe, images_of
+from convert.precision import calibration_images, make
 
 
 def _variant(toy_toml: Path, root: Path, precision: str, **more: object) -> Artifact:
@@ -88,7 +87,7 @@ def test_an_operator_that_int8_costs_too_much_stays_fp32(
     monkeypatch.setattr(make, "LEAST_DB", (noise[worst] + noise[second]) / 2)
     facts = make.run_job({**job, "keep_fp32": None})
     assert [entry["operator"] for entry in facts["kept_fp32"]] == [worst]
-    assert make.run_job({**job, "keep_fp32": []})["kept_fp32"] == ()
+    assert make.run_job({**job, "keep_fp32": []})["kept_fp32"] == []
 
 
 def test_it_is_made_again_for_other_images_and_from_another_model(
@@ -120,7 +119,7 @@ def test_trained_weights_need_photos(toy_artifact: Artifact) -> None:
     weights = replace(toy_artifact.manifest.weights, kind="file")
     trained = replace(toy_artifact.manifest, weights=weights)
     with pytest.raises(InputError, match=r"needs 8 or more images to calibrate on.*--calibration FOLDER"):
-        images_of(Recipe("int8"), Artifact(toy_artifact.path, trained))
+        calibration_images.preprocessed(None, Artifact(toy_artifact.path, trained))
 
 
 @pytest.fixture

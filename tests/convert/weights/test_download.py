@@ -117,7 +117,7 @@ def test_resumes_what_broke_off(site, tmp_path):
     site.cut = 1000
     with pytest.raises(InputError, match="broke off after 1000 of 10240 bytes; run it again to resume") as caught:
         fetch(site, tmp_path)
-    assert not isinstance(caught.value, download.NothingCameError)
+    assert not isinstance(caught.value, download.NotFetchedError)
     assert not (tmp_path / "file.bin").exists()
     with pytest.raises(InputError, match="broke off after 2000 of"):
         fetch(site, tmp_path)
@@ -192,14 +192,14 @@ def test_more_bytes_than_announced(site, tmp_path):
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_an_error_of_the_server_is_unavailable(site, tmp_path, status):
     site.status = status
-    with pytest.raises(download.NothingCameError, match=rf"file\.bin: HTTP status {status}"):
+    with pytest.raises(download.NotFetchedError, match=rf"file\.bin: HTTP status {status}"):
         fetch(site, tmp_path)
     assert len(site.asked) == 1
 
 
 def test_the_page_of_a_captive_portal_is_not_taken_for_the_file(site, tmp_path):
     site.kind = "text/html; charset=utf-8"
-    with pytest.raises(download.NothingCameError, match="something else than the file"):
+    with pytest.raises(download.NotFetchedError, match="something else than the file"):
         fetch(site, tmp_path)
     assert not (tmp_path / "file.bin").exists()
 
@@ -209,14 +209,14 @@ def test_no_network_is_unavailable_within_seconds(tmp_path, monkeypatch):
     with serving(Site()) as site:
         url = site.url
     start = time.monotonic()
-    with pytest.raises(download.NothingCameError, match="no connection"):
+    with pytest.raises(download.NotFetchedError, match="no connection"):
         download.fetch(url, tmp_path, progress=False)
     assert time.monotonic() - start < 5
 
 
 def test_a_cache_that_cannot_be_made_is_unavailable(site, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(download.NothingCameError, match="cannot be written to"):
+    with pytest.raises(download.NotFetchedError, match="cannot be written to"):
         fetch(site, tmp_path / "file" / "cache")
 
 

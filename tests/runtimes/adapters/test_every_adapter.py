@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from runtimes import registry
@@ -211,5 +211,5 @@ def test_infer_gives_each_pass_in_its_order(toy_artifact: Artifact, images: np.n
 
 
 def test_infer_gives_the_reason_when_a_runtime_refuses(toy_artifact: Artifact, images: np.ndarray) -> None:
-    with pytest.raises(isolate.JobError, match="has no bf16"):
+    with pytest.raises(worker.JobError, match="has no bf16"):
         infer(toy_artifact, "ort-cpu", Options("bf16"), images, [Pass(1, [0])])

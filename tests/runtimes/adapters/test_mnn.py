@@ -121,7 +121,7 @@ def test_a_conversion_is_used_again_and_made_again_when_damaged(
     logits()
     (weights,) = tmp_path.rglob("model.mnn.weight")
     with monkeypatch.context() as patched:
-        patched.setattr("convert.common.isolate.call", lambda *_: pytest.fail("converted again"))
+        patched.setattr("convert.common.worker.call", lambda *_: pytest.fail("converted again"))
         logits()
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-4000])  # MNN itself takes what is missing for zeros and says nothing

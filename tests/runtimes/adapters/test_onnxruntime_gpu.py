@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import cuda
@@ -55,7 +55,7 @@ def test_no_driver_is_the_reason(toy_artifact: Artifact, runtime: Runtime) -> No
     assert runtime.version() == onnxruntime.__version__
     with pytest.raises(UnavailableError, match=NO_DRIVER):
         runtime.open(toy_artifact, Options(device="GPU"))
-    with pytest.raises(isolate.JobError, match=NO_DRIVER):
+    with pytest.raises(worker.JobError, match=NO_DRIVER):
         infer(toy_artifact, runtime.name, Options(device="GPU"), np.zeros((1, 3, 32, 32), np.float32), [Pass(1, [0])])
 
 

@@ -46,7 +46,7 @@ OBJECTS = {
 # Everything else that has an attribute taken: Python's own, numpy's and ours.
 OURS = {
     "Path", "TENSORRT", "adapter", "artifact", "buffer", "built", "cache", "cuda", "error", "facts", "field",
-    "found", "gpu", "gpu_io", "images", "importlib", "info", "isolate", "json", "layers", "log", "np", "onnx",
+    "found", "gpu", "gpu_io", "images", "importlib", "info", "worker", "json", "layers", "log", "np", "onnx",
     "options", "output", "precision", "self", "stream", "tensorrt_cache", "tensorrt_engine", "tensorrt_layers",
     "text", "time", "typed", "types", "wanted",
 }  # fmt: skip

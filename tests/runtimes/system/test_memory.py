@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from convert.common import isolate
+from convert.common import worker
 from runtimes.system import memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA and oom_score_adj are Linux'")
@@ -34,7 +34,7 @@ def first_to_go(payload: dict[str, Any]) -> str:
 
 
 def ask(**payload: Any) -> Any:
-    return isolate.call(f"{__name__}:want", payload, timeout_s=60)
+    return worker.call(f"{__name__}:want", payload, timeout_s=60)
 
 
 @linux
@@ -47,22 +47,22 @@ def test_within_the_limit_all_is_well_and_it_ends_with_the_block() -> None:
 
 @linux
 def test_more_than_the_limit_is_a_reason() -> None:
-    with pytest.raises(isolate.JobError, match=r"OutOfMemoryError: out of memory: more than \d\.\d GB were needed$"):
+    with pytest.raises(worker.JobError, match=r"OutOfMemoryError: out of memory: more than \d\.\d GB were needed$"):
         ask(limit=200, want=400)
 
 
 @linux
 @pytest.mark.parametrize("said", ["std::bad_alloc", "Failed to allocate memory for requested buffer of size 9"])
 def test_a_librarys_own_words_for_it_are_understood_and_kept(said: str) -> None:
-    with pytest.raises(isolate.JobError, match=f"OutOfMemoryError: .*needed .{said}"):
+    with pytest.raises(worker.JobError, match=f"OutOfMemoryError: .*needed .{said}"):
         ask(limit=400, want=10, then=said)
 
 
 @linux
 def test_other_errors_stay_what_they_are_unless_the_limit_is_near() -> None:
-    with pytest.raises(isolate.JobError, match=r"^RuntimeError: ErrorCode 3"):
+    with pytest.raises(worker.JobError, match=r"^RuntimeError: ErrorCode 3"):
         ask(limit=400, want=10, then="ErrorCode 3")
-    with pytest.raises(isolate.JobError, match=r"OutOfMemoryError.*ErrorCode 3"):
+    with pytest.raises(worker.JobError, match=r"OutOfMemoryError.*ErrorCode 3"):
         ask(limit=400, want=395, then="ErrorCode 3")
 
 
@@ -74,10 +74,10 @@ def test_no_limit_changes_nothing() -> None:
 @linux
 def test_the_peak_is_not_that_of_the_parent() -> None:
     held = bytearray(b"1" * (500 * MIB))  # written to: it has to be resident
-    found = isolate.call(f"{__name__}:peak", {})
+    found = worker.call(f"{__name__}:peak", {})
     assert 1 * MIB < found < len(held)
 
 
 @linux
 def test_the_system_would_end_this_process_first() -> None:
-    assert isolate.call(f"{__name__}:first_to_go", {}) == "1000"
+    assert worker.call(f"{__name__}:first_to_go", {}) == "1000"

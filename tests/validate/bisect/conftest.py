@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
@@ -28,9 +28,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             return getattr(importlib.import_module(module), function)(json.loads(json.dumps(payload)))
         except Exception as error:
-            raise isolate.JobError(f"{type(error).__name__}: {error}") from error
+            raise worker.JobError(f"{type(error).__name__}: {error}") from error
 
-    monkeypatch.setattr(isolate, "call", call)
+    monkeypatch.setattr(worker, "call", call)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from convert.common.errors import CheckFailed
-from convert.common.isolate import JobError
+from convert.common.worker import JobError
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.infer import infer_all

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from runtimes import registry
 from runtimes.base import Effective, Options
 from runtimes.infer import Pass
@@ -215,7 +215,7 @@ def test_another_precision_or_device_than_asked_for_is_no_pass(
 
 def test_a_runtime_that_crashes_is_recorded(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
     def crash(*_: object) -> None:
-        raise isolate.JobError("the process was ended by SIGSEGV")
+        raise worker.JobError("the process was ended by SIGSEGV")
 
     monkeypatch.setattr(checks, "infer", crash)
     checked = check(case)

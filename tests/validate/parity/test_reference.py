@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import CheckFailed, InputError
 from convert.families.vit import VisionTransformerSpec
 from convert.images import inputs
@@ -61,7 +61,7 @@ def test_it_is_the_truth_and_paddles_own_fp32_beside_it(toy_artifact: Artifact, 
 
 def test_it_is_computed_once(monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact, images: Inputs) -> None:
     first = reference.obtain(toy_artifact, images)
-    monkeypatch.setattr(isolate, "call", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(worker, "call", lambda *_: pytest.fail("computed again"))
     again = reference.obtain(toy_artifact, images)
     np.testing.assert_array_equal(again.logits, first.logits)
     np.testing.assert_array_equal(again.paddle, first.paddle)
@@ -85,7 +85,7 @@ def computed(monkeypatch: pytest.MonkeyPatch, images: Inputs) -> list[str]:
         times.append(target)
         fake(logits, logits + 1e-3)(target, job)
 
-    monkeypatch.setattr(isolate, "call", call)
+    monkeypatch.setattr(worker, "call", call)
     return times
 
 
@@ -129,7 +129,7 @@ def test_without_a_reference_there_is_no_verdict(
 ) -> None:
     arrays = {name: np.ones((len(images.images), 7)) for name in ("logits", "paddle")}
     arrays[wrong][0, 0] = np.nan
-    monkeypatch.setattr(isolate, "call", fake(**arrays))
+    monkeypatch.setattr(worker, "call", fake(**arrays))
     with pytest.raises(CheckFailed, match="not finite"):
         reference.obtain(own, images)
     assert list((own.path / "reference").iterdir()) == []
@@ -137,9 +137,9 @@ def test_without_a_reference_there_is_no_verdict(
 
 def test_a_crash_of_paddle_is_a_reason(own: Artifact, images: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
-        raise isolate.JobError("the process was ended by SIGSEGV")
+        raise worker.JobError("the process was ended by SIGSEGV")
 
-    monkeypatch.setattr(isolate, "call", crash)
+    monkeypatch.setattr(worker, "call", crash)
     with pytest.raises(CheckFailed, match=r"no reference, since Paddle itself cannot run it: .* SIGSEGV"):
         reference.obtain(own, images)
     assert list((own.path / "reference").iterdir()) == []

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from convert.common.errors import InputError
+from convert.common.worker import JobError
 from convert.families.spec import Preprocessing
 from convert.images.preprocess import UnreadableImage
 from runtimes.base import UnavailableError, usable_cores
@@ -28,11 +29,12 @@ from validate.accuracy.evaluation import Evaluation
 from validate.accuracy.feeding.crop_cache import CropCache
 from validate.accuracy.feeding.decoding import Batch, Decoder
 from validate.accuracy.feeding.shared_memory import SharedBatches
-from validate.accuracy.feeding.worker import Worker, WorkerError, WorkerJob
+from validate.accuracy.feeding.worker import SessionWorker, WorkerJob
 from validate.accuracy.top5_file import Ranked
 
 CHUNK_IMAGES = 64  # decoded images in memory where one evaluation is alone; twice as many for several
 _AHEAD = 2  # batches that a worker is given before the first of them must be answered: it never waits for the next
+_LOG = 2000  # characters shown of what a process printed that died
 
 
 @dataclass(eq=False)
@@ -53,7 +55,7 @@ class Measurement:
     status: Status = "ok"
     reason: str | None = None
     unreadable: list[int] = field(default_factory=list)
-    worker: Worker | None = None
+    worker: SessionWorker | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -82,7 +84,7 @@ class Measurement:
         return [row for row in batch.rows(self.preprocessing) if not self.ranked.knows(batch.positions[row])]
 
     def open(self, images: SharedBatches) -> None:
-        """Load the model and see what is known of its images. WorkerError, UnavailableError."""
+        """Load the model and see what is known of its images. JobError, UnavailableError."""
         one = self.evaluation
         job = WorkerJob(
             artifact=str(one.artifact.path),
@@ -91,9 +93,10 @@ class Measurement:
             slots=len(images.slots),
             batch=one.batch,
             side=self.preprocessing.crop,
+            descriptor=images.descriptor,
             classes=one.artifact.classes,
         )
-        self.worker = Worker(job, images, one.runtime.environment(one.options))
+        self.worker = SessionWorker(job, one.runtime.environment(one.options))
         self.effective = self.worker.ready()
         # Answers of a runtime that computed in another precision, or elsewhere, are another's.
         key = self.key | {"ran": [self.effective.precision, self.effective.device]}
@@ -141,7 +144,7 @@ def go(
             try:
                 one.open(images[one.preprocessing])
                 listener.opened(one)
-            except (UnavailableError, WorkerError) as error:
+            except (UnavailableError, JobError) as error:
                 _end(one, error, listener)
         running = [one for one in measurements if one.status == "ok"]
         if running:
@@ -161,7 +164,7 @@ def go(
 def _end(one: Measurement, error: Exception, listener: Listener) -> None:
     one.status = "refused" if isinstance(error, UnavailableError) else "failed"
     one.reason = str(error)
-    listener.ended(one, getattr(error, "log", ""))
+    listener.ended(one, error.log[-_LOG:].strip() if isinstance(error, JobError) else "")
 
 
 class _Pass:
@@ -225,7 +228,7 @@ class _Pass:
             assert one.ranked
             try:
                 answers = one.worker.result()
-            except (UnavailableError, WorkerError) as error:
+            except (UnavailableError, JobError) as error:
                 submitted.clear()
                 _end(one, error, self._listener)
                 return

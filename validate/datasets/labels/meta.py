@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from convert.common import isolate
+from convert.common import worker
 from convert.common.errors import InputError
 
 META_FILE = "meta.mat"
@@ -25,7 +25,7 @@ def parse_meta(data: bytes, source: str) -> dict[int, str]:
     """
     try:
         rows = _synsets(data)
-    except isolate.JobError as error:
+    except worker.JobError as error:
         raise InputError(f"{source}: not the {META_FILE} of the ILSVRC 2012 devkit ({str(error)[:100]})") from None
     found = {number: synset for number, synset, children in rows if children == 0}
     sound = sorted(found) == list(range(1, len(found) + 1)) and len(set(found.values())) == len(found)
@@ -37,7 +37,7 @@ def parse_meta(data: bytes, source: str) -> dict[int, str]:
 @lru_cache(maxsize=4)
 def _synsets(data: bytes) -> Any:
     """The result of `read_synsets_job`, from a process of its own: SciPy 1.17 ends in SIGSEGV on some damaged files."""
-    return isolate.call("validate.datasets.labels.meta:read_synsets_job", {"data": base64.b64encode(data).decode()})
+    return worker.call("validate.datasets.labels.meta:read_synsets_job", {"data": base64.b64encode(data).decode()})
 
 
 def read_synsets_job(job: Mapping[str, Any]) -> list[tuple[int, str, int]]:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from convert.common import isolate
+from convert.common import worker
 from convert.export import graph
 from convert.families.base import load_spec
 from convert.families.vit import VisionTransformerSpec
@@ -29,7 +29,7 @@ def spec(toy_toml: Path) -> VisionTransformerSpec:
 
 def _plain(spec: VisionTransformerSpec, folder: Path, opset: int) -> onnx.ModelProto:
     job = {"spec": spec.table(), "folder": str(folder), "onnx": str(folder / "g.onnx"), "opset": opset}
-    isolate.call("convert.export.program:export_spec", job)
+    worker.call("convert.export.program:export_spec", job)
     return graph.tidy(onnx.load(folder / "g.onnx"), spec.state_shapes())
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common import typed
-from convert.common.isolate import JobError
+from convert.common.worker import JobError
 from runtimes.base import UnavailableError
 from runtimes.bench.ceiling import __main__ as command
 from runtimes.bench.ceiling import kept, measure

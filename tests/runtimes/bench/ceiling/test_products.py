@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from convert.common import isolate
+from convert.common import worker
 from convert.precision.table import NAMES, PRECISIONS
 from runtimes.adapters import onnxruntime
 from runtimes.base import UnavailableError
@@ -24,7 +24,7 @@ _SHAPE = (24, 64, 32)
 def test_a_processor_multiplies_in_the_precisions_that_it_has() -> None:
     precisions = ["fp32", "bf16", "fp16", "int8"]
     job = {"device": "CPU", "precisions": precisions, "threads": 1, "seconds": 0.0, "shapes": [_SHAPE]}
-    told = isolate.call("runtimes.bench.ceiling.products:run_job", job)
+    told = worker.call("runtimes.bench.ceiling.products:run_job", job)
     assert [one["name"] for one in told] == precisions
     assert told[0]["value"] > 0
     for one in told:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.bench.schedule import executor
@@ -191,4 +191,4 @@ def _environment() -> dict[str, str]:
 
 def start(artifact: str) -> None:
     """In a process of its own: a visit that takes ten minutes."""
-    isolate.call(f"{__name__}:visit_with_fakes", typed.table(Job(artifact, "fake-orphan", 1, effort=QUICK)))
+    worker.call(f"{__name__}:visit_with_fakes", typed.table(Job(artifact, "fake-orphan", 1, effort=QUICK)))

@@ -15,7 +15,7 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common import typed
-from convert.common.isolate import JobError
+from convert.common.worker import JobError
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.bench.worker import numbers, streams, throughput, visit
@@ -69,7 +69,7 @@ def job(artifact: Artifact | Path, **changes: Any) -> Job:
 
 
 def test_a_stream_apart_works_until_it_is_told_on_the_same_clock(toy_artifact: Artifact) -> None:
-    apart, stop = Apart.start(job(toy_artifact), 2), threading.Event()
+    apart, stop = Apart(job(toy_artifact), 2), threading.Event()
     try:
         begin = time.perf_counter()
         threading.Timer(0.3, stop.set).start()
@@ -81,17 +81,17 @@ def test_a_stream_apart_works_until_it_is_told_on_the_same_clock(toy_artifact: A
     assert begin < requests[0][0] < requests[-1][1] < end
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(requests)), "one after the other"
     assert apart.peak_bytes > 10 << 20
-    assert apart.process.returncode is not None
+    assert apart.worker.process.returncode is not None
 
 
 def test_a_stream_that_cannot_start_or_dies_says_why(toy_artifact: Artifact, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=f"a stream: InputError: .*{tmp_path.name}"):
-        Apart.start(job(tmp_path), 2)
+        Apart(job(tmp_path), 2)
     with pytest.raises(JobError, match=r"a stream: OutOfMemoryError: out of memory: more than 0\.0 GB"):
-        Apart.start(job(toy_artifact, memory_limit_bytes=2 << 20), 2)
-    apart = Apart.start(job(toy_artifact), 2)
-    apart.process.kill()
-    apart.process.wait()
+        Apart(job(toy_artifact, memory_limit_bytes=2 << 20), 2)
+    apart = Apart(job(toy_artifact), 2)
+    apart.worker.process.kill()
+    apart.worker.process.wait()
     stop = threading.Event()
     stop.set()
     with pytest.raises(JobError, match="a stream: the process was ended by SIGKILL"):
@@ -101,15 +101,14 @@ def test_a_stream_that_cannot_start_or_dies_says_why(toy_artifact: Artifact, tmp
 
 def test_a_runtime_that_holds_the_lock_gets_processes(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Apart] = []
-    real = Apart.start
-    monkeypatch.setattr(Apart, "start", lambda *asked: started.append(real(*asked)) or started[-1])
+    monkeypatch.setattr(throughput, "Apart", lambda *asked: started.append(Apart(*asked)) or started[-1])
     monkeypatch.setattr(streams, "holds_lock", lambda run: True)
     found = numbers.read(visit.run_job(typed.table(job(toy_artifact))))
     assert isinstance(found, ThroughputNumbers)
     assert (found.stream_processes, len(started)) == (1, 1)
     assert found.images_per_s * found.duration_s == pytest.approx(len(found.samples_ms), abs=2)
     assert (found.memory.peak_bytes or 0) > (found.memory.after_load_bytes or 0) + started[0].peak_bytes // 2
-    assert started[0].process.returncode is not None
+    assert started[0].worker.process.returncode is not None
 
 
 def test_one_stream_looks_for_no_lock(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +122,7 @@ def test_a_stream_apart_that_fails_is_the_visits_reason(
     def refuse(*asked: Any) -> Apart:
         raise JobError("a stream: no room")
 
-    monkeypatch.setattr(Apart, "start", refuse)
+    monkeypatch.setattr(throughput, "Apart", refuse)
     monkeypatch.setattr(streams, "holds_lock", lambda run: True)
     with pytest.raises(JobError, match="no room"):
         visit.run_job(typed.table(job(toy_artifact)))

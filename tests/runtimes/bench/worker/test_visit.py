@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import isolate, typed
+from convert.common import typed, worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.bench.worker import visit
@@ -42,7 +42,7 @@ def with_fake(job: dict[str, Any]) -> dict[str, Any]:
 def fake_visit(artifact: Artifact, details: dict[str, Any], **changes: Any) -> VisitNumbers:
     job = Job(str(artifact.path), "fake", 1, Options(threads=2), effort=QUICK, **changes)
     variables = {"VITBENCH_TEST_DETAILS": json.dumps(details)}
-    return read(isolate.call(f"{__name__}:with_fake", typed.table(job), 60, variables))
+    return read(worker.call(f"{__name__}:with_fake", typed.table(job), 60, variables))
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -53,7 +53,7 @@ def test_a_visit_to_each_runtime(toy_artifact: Artifact, name: str) -> None:
     options = Options(device=runtime.default_device, threads=1)
     limit = (4 << 30) if options.device == "CPU" else None
     job = Job(str(toy_artifact.path), name, 2, options, effort=QUICK, memory_limit_bytes=limit)
-    numbers = read(isolate.call(VISIT, typed.table(job), 120, runtime.environment(options)))
+    numbers = read(worker.call(VISIT, typed.table(job), 120, runtime.environment(options)))
     assert len(numbers.samples_ms) >= 5
     assert min([*numbers.samples_ms, *numbers.warmup_ms, numbers.load_ms or 0, numbers.first_ms or 0]) > 0
     memory = numbers.memory
