@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from convert.common.errors import InputError, listing
-from convert.common.files import write_json, write_text
+from convert.common.files import write_text
 from reports import language
 from reports.load import results
 from reports.load.results import Results
@@ -38,7 +38,7 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
 
     What cannot be read is named and left out: the report is then of the rest, and the exit status is 2.
     """
-    wanted = _formats(formats)
+    wanted, written = _formats(formats), list[Path]()
     sources = paths or (store.newest_run(),)
     folder = out or _only_folder(sources)
     found = results.load(sources)
@@ -48,7 +48,9 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
         report = tables.build(found)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            written = [path for name in wanted for path in _write(report, found, folder, name)]
+            for file, text in (one for name in wanted for one in _files(report, found, name).items()):
+                write_text(folder / file, text)
+                written.append(folder / file)
         except OSError as error:
             raise InputError(f"{folder}: the report cannot be written ({error})") from None
         terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
@@ -75,25 +77,19 @@ def _formats(text: str) -> list[str]:
     return names
 
 
-def _write(report: tables.Report, found: Results, folder: Path, name: str) -> list[Path]:
+def _files(report: tables.Report, found: Results, name: str) -> dict[str, str]:
+    """The names and texts of the files of a format."""
     if name == "html":
         from reports import html  # late: its charts' library takes its time, and only this format needs it
 
-        write_text(folder / "report.html", html.render(report, found))
-        return [folder / "report.html"]
+        return {"report.html": html.render(report, found)}
     if name == "latex":
-        write_text(folder / "report.tex", latex.render(report))
-        return [folder / "report.tex"]
+        return {"report.tex": latex.render(report)}
     if name == "md":
-        write_text(folder / "report.md", markdown.render(report))
-        return [folder / "report.md"]
+        return {"report.md": markdown.render(report)}
     if name == "json":
-        write_json(folder / "report.json", plain.document(report))
-        return [folder / "report.json"]
-    paths = [folder / f"report-{table.name}.csv" for table in report.tables]
-    for path, table in zip(paths, report.tables, strict=True):
-        write_text(path, plain.csv(report, table))
-    return paths
+        return {"report.json": plain.json_text(report)}
+    return {f"report-{table.name}.csv": plain.csv(report, table) for table in report.tables}
 
 
 if __name__ == "__main__":

@@ -24,11 +24,6 @@ def say(text: str, /, **places: object) -> str:
     return said.format(**places) if places else said
 
 
-def names(*texts: str) -> tuple[str, ...]:
-    """Several texts without places, such as the columns of a table."""
-    return tuple(map(say, texts))
-
-
 def mark(text: str) -> str:
     """The text itself. It marks what is translated where it is used, as constants are."""
     return text

@@ -60,6 +60,11 @@ def get(name: str) -> Runtime:
     return _found()[name]
 
 
+def reference() -> Runtime:
+    """The runtime that the others are held against."""
+    return next(runtime for runtime in _found().values() if runtime.reference)
+
+
 def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
     """The state of runtimes by name: name, available, reason (None when available), version, devices, precisions,
     options (each setting in a line).

@@ -11,7 +11,7 @@ from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_text
 from reports.compare import judge, writers
-from reports.compare.thresholds import DEFAULT, parse_all, parse_share
+from reports.compare.judge import DEFAULT, parse_all, parse_share
 from reports.load import results
 
 

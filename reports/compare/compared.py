@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from reports.compare import match
 from reports.compare.change import Change
 from reports.compare.figures import FIGURES
-from runtimes.records.kinds import Record
 
 FASTER, SLOWER, SAME, UNKNOWN, APART = "faster", "slower", "no change", "cannot tell", "not comparable"
 BETTER, WORSE = "better", "worse"
@@ -30,6 +31,16 @@ class Compared:
     notes: tuple[str, ...] = ()
     regression: str | None = None
 
+    def noted(self, *notes: str, **changes: Any) -> Compared:
+        """It with more notes, and other fields changed."""
+        return replace(self, notes=(*self.notes, *notes), **changes)
+
+
+def of_pair(pair: match.Pair[Any], figure: str, base: float | None = None, new: float | None = None) -> Compared:
+    """A pair before it is judged."""
+    one = pair.base
+    return Compared(one.kind, one.model, match.name(one), figure, base=base, new=new, notes=pair.notes)
+
 
 def worst(cell: Compared, found: Change) -> float:
     """The largest change for the worse that the 95 % interval does not exclude; a slow-down is in time, also where the
@@ -50,9 +61,9 @@ def amount(cell: Compared) -> str:
     return f"{numbers[0]} {unit} [{numbers[1]}, {numbers[2]}]"
 
 
-def not_measured(base: Record, new: Record) -> str | None:
+def not_measured(pair: match.Pair[Any]) -> str | None:
     """Why one of two has no figure, in a clause; None where both have."""
-    for which, record in (("BASE", base), ("NEW", new)):
+    for which, record in pair.sides:
         if not record.measured:
             return f"{which}: {record.status}: {record.reason or 'no reason recorded'}"
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,24 +61,23 @@ def of_processes(record: Record, figure: Figure) -> list[float]:
 
 
 class Noises:
-    """The variation between processes in each run, pooled over its cells, for one figure."""
+    """The variation between processes in each run, of each of its cells, for one figure."""
 
     def __init__(self, records: Iterable[Record], figure: Figure) -> None:
         self.figure = figure
-        cells: dict[tuple[str | None, str | None], list[Noise]] = defaultdict(list)
+        self.of_run: dict[tuple[str | None, str | None], dict[int, Noise]] = defaultdict(dict)
         for record in records:
             if isinstance(record, figure.kind) and record.measured:
-                cells[_run(record)].append(noise([of_processes(record, figure)]))
-        self.pooled = {run: _pooled(noises) for run, noises in cells.items()}
+                self.of_run[record.machine, record.run][id(record)] = noise([of_processes(record, figure)])
 
     def estimate(self, record: Record) -> LogEstimate | None:
         """What is known of a record's figure; None where that is nothing."""
         figure = value(record, self.figure)
         if figure is None:
             return None
-        processes = of_processes(record, self.figure)
-        others = _without(self.pooled.get(_run(record), Noise()), noise([processes]))
-        known = estimate(figure, processes, others) or _as_stored(record, figure)
+        cells = self.of_run[record.machine, record.run]
+        others = _pooled([one for cell, one in cells.items() if cell != id(record)])
+        known = estimate(figure, of_processes(record, self.figure), others) or _as_stored(record, figure)
         if known or self.figure.percentile != 50 or not isinstance(record, Latency):
             return known
         samples = record.samples_ms
@@ -94,20 +93,7 @@ def _as_stored(record: Record, figure: float) -> LogEstimate | None:
     return LogEstimate(math.log(figure), how.between_cv / math.sqrt(how.processes), how.dof)
 
 
-def _run(record: Record) -> tuple[str | None, str | None]:
-    return record.machine, record.run
-
-
-def _pooled(noises: Iterable[Noise]) -> Noise:
-    noises = list(noises)
-    dof = sum(one.dof for one in noises)
-    return Noise(math.sqrt(sum(one.dof * one.between_cv**2 for one in noises) / dof), dof) if dof else Noise()
-
-
-def _without(pooled: Noise, own: Noise) -> Noise:
-    """What the other cells say: the pooled variation less a cell's own part."""
-    dof = pooled.dof - own.dof
-    if dof < 1:
-        return Noise()
-    squares = pooled.dof * pooled.between_cv**2 - own.dof * own.between_cv**2
-    return Noise(math.sqrt(max(0.0, squares) / dof), dof)
+def _pooled(cells: Sequence[Noise]) -> Noise:
+    """As `noise` pools cells whose processes are known."""
+    dof = sum(one.dof for one in cells)
+    return Noise(math.sqrt(sum(one.dof * one.between_cv**2 for one in cells) / dof), dof) if dof else Noise()

@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from convert.common.errors import InputError
 from reports.compare import machine_speed, match, quality, speeds
 from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amount, worst
 from reports.compare.figures import FIGURES
-from reports.compare.machine_speed import Shift
-from reports.compare.thresholds import Threshold
 from reports.load.results import Results
 from runtimes.records.kinds import Accuracy, Parity, Server
+
+DEFAULT = ("median:5%", "throughput:5%", "accuracy:1%")
+_SHARE = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)%", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A change for the worse that fails the comparison. share: 0.05 is 5 % (of accuracy: percentage points)."""
+
+    figure: str
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.figure}:{100 * self.share:g}%"
+
+
+def parse(text: str) -> Threshold:
+    """A threshold from `FIGURE:NUMBER%`. InputError says what is wrong."""
+    figure, colon, share = text.partition(":")
+    if not colon:
+        raise InputError(f"--fail {text!r}: FIGURE:NUMBER% is needed, as in median:5%")
+    names = [*FIGURES, "accuracy"]
+    if figure not in names:
+        raise InputError(f"--fail {text!r}: there is no figure {figure!r}; there are {', '.join(names)}")
+    return Threshold(figure, parse_share("--fail", share))
+
+
+def parse_all(texts: Sequence[str]) -> list[Threshold]:
+    """One threshold for each figure; InputError when a figure has two."""
+    found = [parse(text) for text in texts]
+    for threshold in found:
+        alike = [str(one) for one in found if one.figure == threshold.figure]
+        if len(alike) > 1:
+            raise InputError(f"--fail {' and '.join(alike)}: give one for each figure")
+    return found
+
+
+def parse_share(option: str, text: str) -> float:
+    """0.05 from `5%`. InputError says what is wrong."""
+    found = _SHARE.fullmatch(text)
+    if not found:
+        raise InputError(f"{option} {text!r}: NUMBER% is needed, as in 5% or 0.5%")
+    return float(found[1]) / 100
 
 
 @dataclass(frozen=True)
@@ -35,27 +78,24 @@ class Comparison:
 def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smallest: float) -> Comparison:
     """Hold two sets of results against each other. smallest: the largest change that is not worth reporting."""
     found = match.pair(base, new)
-    shift = machine_speed.of_all([pair for pair in found.pairs if not pair.apart])
+    shift = machine_speed.of([pair for pair in found.pairs if not pair.apart])
     cells: list[Compared] = []
     asked = {threshold.figure for threshold in thresholds}
     for figure_name, figure in FIGURES.items():
         if figure_name in ("median", "throughput") or figure_name in asked:
-            cells += speeds.compare(base, new, found.of(figure.kind), figure_name, shift, smallest)
+            cells += speeds.Speeds(base, new, figure_name, shift).compare(found.of(figure.kind), smallest)
     cells += [speeds.server(pair) for pair in found.of(Server)]
     cells += quality.accuracies(found.of(Accuracy))
     cells += [quality.parity(pair) for pair in found.of(Parity)]
+    machine = [f"{shift.note[0].upper()}{shift.note[1:]} (speed probe)."] if shift.note else []
     judged = tuple(_judged(cell, thresholds) for cell in cells)
     return Comparison(
         judged,
-        (*_machine_note(shift), *match.environments(base, new), *_power_notes(judged, thresholds)),
+        (*machine, *match.environments(base, new), *_power_notes(judged, thresholds)),
         tuple(map(match.name, found.only_base)),
         tuple(map(match.name, found.only_new)),
         _rule(thresholds, smallest),
     )
-
-
-def _machine_note(shift: Shift) -> list[str]:
-    return [f"{shift.note[0].upper()}{shift.note[1:]} (speed probe)."] if shift.note else []
 
 
 def _rule(thresholds: Sequence[Threshold], smallest: float) -> str:

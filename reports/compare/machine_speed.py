@@ -47,32 +47,22 @@ class Shift:
 UNKNOWN = Shift(0.0, math.sqrt(2) * 0.01)
 
 
-def of_all(pairs: Sequence[Pair[Any]]) -> Shift:
-    """By the readings around all processes on a CPU."""
-    pairs = [pair for pair in pairs if _on_cpu(pair)]
-    base = [reading for pair in pairs for reading in _readings(pair.base)]
-    new = [reading for pair in pairs for reading in _readings(pair.new)]
-    return shift(base, new)
-
-
-def of_cell(pair: Pair[Any], otherwise: Shift) -> Shift:
-    """By the readings around the processes of one cell; `otherwise` where those are too few.
+def of(pairs: Sequence[Pair[Any]], otherwise: Shift = UNKNOWN) -> Shift:
+    """By the readings around all processes of some cells on a CPU; `otherwise` where those are too few.
 
     A product on the processor's cores says nothing of the speed of another device.
     """
-    if not _on_cpu(pair):
+    pairs = [pair for pair in pairs if all((one.device or "CPU") == "CPU" for _, one in pair.sides)]
+    if not pairs:
         return UNKNOWN
-    base, new = _readings(pair.base), _readings(pair.new)
+    base = [reading for pair in pairs for reading in _readings(pair.base)]
+    new = [reading for pair in pairs for reading in _readings(pair.new)]
     return shift(base, new) if min(len(base), len(new)) >= _FEWEST_READINGS else otherwise
 
 
 def mean(shifts: Sequence[Shift]) -> Shift:
     """Of cells of the same two runs, which met the same machine: their errors are not independent."""
     return Shift(statistics.mean(one.log for one in shifts), statistics.mean(one.error for one in shifts))
-
-
-def _on_cpu(pair: Pair[Any]) -> bool:
-    return all((record.device or "CPU") == "CPU" for record in (pair.base, pair.new))
 
 
 def _readings(record: Record) -> list[float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from reports.load import machines
-from reports.load.environment import section
-from reports.load.results import Results, batch_of, machine_of
+from reports.load.machines import section
+from reports.load.results import Results, batch_of, grouped, machine_of
 from reports.tables.standing import runtime_name
 from runtimes.records import identity
 from runtimes.records.kinds import Latency, Record, Throughput, TimedRecord
@@ -28,6 +27,11 @@ class Pair(Generic[R]):
     apart: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def sides(self) -> tuple[tuple[str, R], tuple[str, R]]:
+        """Both records, by the names of the results that they are of."""
+        return ("BASE", self.base), ("NEW", self.new)
+
 
 @dataclass(frozen=True)
 class MatchedCells:
@@ -39,33 +43,39 @@ class MatchedCells:
 
     def of(self, kind: type[Kind]) -> list[Pair[Kind]]:
         """The pairs of records of a kind."""
-        return [
-            Pair(one.base, one.new, one.apart, one.notes)
-            for one in self.pairs
-            if isinstance(one.base, kind) and isinstance(one.new, kind)
-        ]
+        return cast("list[Pair[Kind]]", [one for one in self.pairs if isinstance(one.base, kind)])
 
 
 def pair(base: Results, new: Results) -> MatchedCells:
-    """Each cell of the base with its counterpart: the one of the same machine, else one that is said not to be."""
+    """Each cell of the base with its counterpart: the one of the same machine, else one that is said not to be.
+
+    What is left and differs in an option alone is a pair too, which is said and not compared.
+    """
     keys = [_machine_keys(base), _machine_keys(new)]
-    by_cell: dict[str, list[Record]] = defaultdict(list)
-    for record in new.records:
-        by_cell[identity.compared(record)].append(record)
-    pairs, lonely, taken = [], [], set[int]()
+    there = {key for key in keys[0].values() if key}
+    by_cell = grouped(new.records, identity.compared)
+    rest = {id(record): record for record in new.records}  # those without a pair yet
+    pairs, lonely = [], []
     for record in base.records:
         machine = keys[0].get(machine_of(record))
-        candidates = [one for one in by_cell[identity.compared(record)] if id(one) not in taken]
+        candidates = [one for one in by_cell.get(identity.compared(record), ()) if id(one) in rest]
         here = [one for one in candidates if machine and keys[1].get(machine_of(one)) == machine]
-        chosen = next(iter(here or _strangers(candidates, base, keys)), None)
+        # Of other machines not those whose own is in the base too, and has its pair there.
+        strangers = [one for one in candidates if keys[1].get(machine_of(one)) not in there]
+        chosen = next(iter(here or strangers), None)
         if chosen is None:
             lonely.append(record)
-            continue
-        taken.add(id(chosen))
-        pairs.append(_pair(record, chosen, bool(here)))
-    rest = [record for record in new.records if id(record) not in taken]
-    near, lonely, rest = _nearly(lonely, rest)
-    return MatchedCells((*pairs, *near), tuple(lonely), tuple(rest))
+        else:
+            pairs.append(_pair(record, rest.pop(id(chosen)), bool(here)))
+    only_base = []
+    for record in lonely:
+        alike = next((one for one in rest.values() if _alike(one) == _alike(record)), None)
+        if alike is None:
+            only_base.append(record)
+        else:
+            why = f"measured with other options ({_differences(record, alike)})"
+            pairs.append(Pair(record, rest.pop(id(alike)), why))
+    return MatchedCells(tuple(pairs), tuple(only_base), tuple(rest.values()))
 
 
 def name(record: Record) -> str:
@@ -76,12 +86,6 @@ def name(record: Record) -> str:
 
 def _machine_keys(results: Results) -> dict[str, str | None]:
     return {label: machines.key(environment) for label, environment in results.environments.items()}
-
-
-def _strangers(candidates: list[Record], base: Results, keys: list[dict[str, str | None]]) -> list[Record]:
-    """Counterparts of another machine; not those whose own machine is in the base too, and has its pair there."""
-    there = {key for key in keys[0].values() if key}
-    return [one for one in candidates if keys[1].get(machine_of(one)) not in there]
 
 
 def _pair(base: Record, new: Record, same_machine: bool) -> Pair[Record]:
@@ -108,19 +112,6 @@ def _chosen(record: Record) -> str:
     return f"batch {batch_of(record)}, {record.streams} streams"
 
 
-def _nearly(base: list[Record], new: list[Record]) -> tuple[list[Pair[Record]], list[Record], list[Record]]:
-    """Pairs of what differs in an option alone, which is said and not compared, and what is still without one."""
-    pairs, lonely, rest = [], [], list(new)
-    for record in base:
-        alike = [one for one in rest if _alike(one) == _alike(record)]
-        if not alike:
-            lonely.append(record)
-            continue
-        rest = [one for one in rest if one is not alike[0]]
-        pairs.append(Pair(record, alike[0], f"measured with other options ({_differences(record, alike[0])})"))
-    return pairs, lonely, rest
-
-
 def _alike(record: Record) -> tuple[Any, ...]:
     """What cells have in common that differ in an option only."""
     return record.kind, record.model, record.runtime, record.precision, batch_of(record)
@@ -143,19 +134,18 @@ def environments(base: Results, new: Results) -> list[str]:
     for machine, old in base.environments.items():
         for now in new.environments.values():
             if machines.key(old) and machines.key(old) == machines.key(now):
-                differing = [*_changed("packages", old, now), *_changed("variables", old, now), *_kernel(old, now)]
+                differing = [*_changed("packages", old, now), *_changed("variables", old, now)]
+                differing += _changed("os", old, now, only=("kernel",))
                 if differing:
                     found.append(f"Different on {machine}: {', '.join(differing)}.")
     return found
 
 
-def _changed(name: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]:
+def _changed(
+    name: str, base: Mapping[str, Any], new: Mapping[str, Any], only: Iterable[str] | None = None
+) -> Iterable[str]:
+    """What differs in a section of two environments. only: the entries to look at."""
     old, now = section(base, name), section(new, name)
-    for entry in sorted({*old, *now}):
+    for entry in sorted({*old, *now}) if only is None else only:
         if old.get(entry) != now.get(entry):
             yield f"{entry} {_text(old.get(entry))}, now {_text(now.get(entry))}"
-
-
-def _kernel(base: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]:
-    kernels = [section(one, "os").get("kernel") for one in (base, new)]
-    return [f"kernel {_text(kernels[0])}, now {_text(kernels[1])}"] if kernels[0] != kernels[1] else []

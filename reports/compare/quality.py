@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.compare import match
 from reports.compare.change import SIGNIFICANCE, paired, together
-from reports.compare.compared import APART, BETTER, SAME, UNKNOWN, WORSE, Compared, not_measured
+from reports.compare.compared import APART, BETTER, SAME, UNKNOWN, WORSE, Compared, not_measured, of_pair
 from reports.compare.match import Pair
 from runtimes.records.kinds import Accuracy, Parity
 from validate.accuracy.outcomes import FIRST, UNREADABLE, Predictions, mcnemar
@@ -18,12 +17,11 @@ def accuracies(pairs: Sequence[Pair[Accuracy]]) -> list[Compared]:
     found: list[Compared] = []
     for pair in pairs:
         one, other = pair.base, pair.new
-        cell = Compared("accuracy", one.model, match.name(one), "accuracy", notes=pair.notes)
-        cell = replace(cell, base=one.top1, new=other.top1)
+        cell = of_pair(pair, "accuracy", one.top1, other.top1)
         outcomes = one.outcomes or "", other.outcomes or ""
-        if why := pair.apart or _other_images(one, other, outcomes):
+        if why := pair.apart or _other_images(pair, outcomes):
             lost = not pair.apart and one.measured and other.status == "failed"
-            found.append(replace(cell, verdict=WORSE if lost else APART, notes=(*cell.notes, why)))
+            found.append(cell.noted(why, verdict=WORSE if lost else APART))
             continue
         read = [both for both in zip(*outcomes, strict=True) if UNREADABLE not in both]
         only_base, only_new = sum(a == FIRST != b for a, b in read), sum(b == FIRST != a for a, b in read)
@@ -39,12 +37,13 @@ def _accuracy(cell: Compared, p: float) -> Compared:
     return replace(cell, verdict=verdict, change=replace(cell.change, p=p))
 
 
-def _other_images(one: Accuracy, other: Accuracy, outcomes: tuple[str, str]) -> str | None:
-    if reason := not_measured(one, other):
+def _other_images(pair: Pair[Accuracy], outcomes: tuple[str, str]) -> str | None:
+    if reason := not_measured(pair):
         return reason
-    if not all(outcomes) or not one.selection_sha256 or not other.selection_sha256:
+    selections = pair.base.selection_sha256, pair.new.selection_sha256
+    if not all(outcomes) or not all(selections):
         return "it is not known image by image"
-    if one.selection_sha256 != other.selection_sha256 or len(outcomes[0]) != len(outcomes[1]):
+    if selections[0] != selections[1] or len(outcomes[0]) != len(outcomes[1]):
         return "measured on other images"
     if all(UNREADABLE in pair for pair in zip(*outcomes, strict=True)):
         return "no image was read by both"
@@ -53,16 +52,14 @@ def _other_images(one: Accuracy, other: Accuracy, outcomes: tuple[str, str]) -> 
 
 def parity(pair: Pair[Parity]) -> Compared:
     one, other = pair.base, pair.new
-    cell = Compared("parity", one.model, match.name(one), "parity", SAME, one.max_abs, other.max_abs)
-    cell = replace(cell, notes=pair.notes)
+    cell = of_pair(pair, "parity", one.max_abs, other.max_abs)
     if pair.apart:
-        return replace(cell, verdict=APART, notes=(*cell.notes, pair.apart))
-    passed = one.passed, other.passed
-    if passed == (True, True) or passed == (False, False):
-        return cell
-    if passed[1] is True:
+        return cell.noted(pair.apart, verdict=APART)
+    if one.passed is not None and one.passed == other.passed:
+        return replace(cell, verdict=SAME)
+    if other.passed:
         return replace(cell, verdict=BETTER)
     reason = other.reason or "no reason recorded"
-    if passed[0] is True and (passed[1] is False or other.status == "failed"):
-        return replace(cell, verdict=WORSE, notes=(*cell.notes, f"parity fails now: {reason}"))
-    return replace(cell, verdict=UNKNOWN, notes=(*cell.notes, f"not checked in one of the two: {reason}"))
+    if one.passed and (other.passed is False or other.status == "failed"):
+        return cell.noted(f"parity fails now: {reason}", verdict=WORSE)
+    return cell.noted(f"not checked in one of the two: {reason}", verdict=UNKNOWN)

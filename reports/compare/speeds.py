@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reports.compare import machine_speed, match
+from reports.compare import machine_speed
 from reports.compare.change import SIGNIFICANCE, LogEstimate, change, mean, together
-from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured
+from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured, of_pair
 from reports.compare.figures import FIGURES, Noises, value
 from reports.compare.machine_speed import Shift
 from reports.compare.match import Pair
@@ -22,57 +22,70 @@ _WIDEST = 0.10
 
 @dataclass(frozen=True)
 class Speed:
-    """A speed that can be judged. machine: how the machine's own speed changed."""
+    """A speed that can be judged. machine: how the machine's own speed changed. runtime: its name and precision."""
 
     cell: Compared
     base: LogEstimate
     new: LogEstimate
-    more_is_better: bool
     machine: Shift
-    pair: Pair[TimedRecord] | None = None
+    runtime: str = ""
 
 
-def compare(
-    base: Results,
-    new: Results,
-    pairs: Sequence[Pair[TimedRecord]],
-    figure_name: str,
-    shift: Shift,
-    smallest: float,
-) -> list[Compared]:
-    """Latencies or throughputs: all changes of a figure, and of groups of cells, are judged together."""
-    figure = FIGURES[figure_name]
-    noises = Noises(base.records, figure), Noises(new.records, figure)
-    found: list[Compared | Speed] = []
-    for pair in pairs:
-        cell = Compared(pair.base.kind, pair.base.model, match.name(pair.base), figure_name, notes=pair.notes)
-        if why := pair.apart or _without_speed(base, new, pair):
-            verdict = WORSE if _broke(base, new, pair) else APART
-            found.append(replace(cell, verdict=verdict, notes=(*cell.notes, why)))
-            continue
-        cell = replace(cell, base=value(pair.base, figure), new=value(pair.new, figure))
+@dataclass(frozen=True)
+class Speeds:
+    """What latencies or throughputs of two results are judged by. shift: how the speed of the machine changed."""
+
+    base: Results
+    new: Results
+    figure: str
+    shift: Shift
+
+    def compare(self, pairs: Sequence[Pair[TimedRecord]], smallest: float) -> list[Compared]:
+        """All changes of the figure, and of groups of cells, are judged together."""
+        noises = [Noises(results.records, FIGURES[self.figure]) for results in (self.base, self.new)]
+        found = [one for pair in pairs if (one := self._cell(pair, noises))]
+        singles = [one for one in found if isinstance(one, Speed)]
+        verdicts = _verdicts([*singles, *_groups(singles)], smallest)
+        of_singles, of_groups = iter(verdicts[: len(singles)]), verdicts[len(singles) :]
+        return [*of_groups, *(next(of_singles) if isinstance(one, Speed) else one for one in found)]
+
+    def _cell(self, pair: Pair[TimedRecord], noises: Sequence[Noises]) -> Compared | Speed | None:
+        """What can be judged, or why it cannot; None where a record that need not have the figure lacks it."""
+        cell = of_pair(pair, self.figure)
+        if why := pair.apart or self._without_speed(pair):
+            return cell.noted(why, verdict=WORSE if self._broke(pair) else APART)
+        cell = replace(cell, base=value(pair.base, FIGURES[self.figure]), new=value(pair.new, FIGURES[self.figure]))
         if cell.base is None or cell.new is None:
-            if figure_name not in ("median", "throughput"):
-                found.append(replace(cell, notes=(*cell.notes, "too few samples for this percentile")))
-            continue
-        if disturbed := _disturbed(pair):
-            found.append(replace(cell, notes=(*cell.notes, disturbed)))
-            continue
-        estimates = noises[0].estimate(pair.base), noises[1].estimate(pair.new)
-        if estimates[0] is None or estimates[1] is None:
-            found.append(replace(cell, notes=(*cell.notes, "nothing tells how far processes vary")))
-            continue
-        if estimates[0].assumed or estimates[1].assumed:
-            note = "measured in one process: 2 % between processes is assumed"
-            cell = replace(cell, notes=(*cell.notes, note))
-        machine = machine_speed.of_cell(pair, shift)
-        if machine.differs(shift):
-            cell = replace(cell, notes=(*cell.notes, machine.note or "the machine itself did not change"))
-        found.append(Speed(cell, estimates[0], estimates[1], figure.more_is_better, machine, pair))
-    singles = [one for one in found if isinstance(one, Speed)]
-    verdicts = _verdicts([*singles, *_groups(singles)], smallest)
-    of_singles, of_groups = iter(verdicts[: len(singles)]), verdicts[len(singles) :]
-    return [*of_groups, *(next(of_singles) if isinstance(one, Speed) else one for one in found)]
+            of_samples = self.figure not in ("median", "throughput")
+            return cell.noted("too few samples for this percentile") if of_samples else None
+        # Such a number proves no change, as it is never called the fastest: the probe sees a part of what a busy
+        # machine does to a cell.
+        if disturbed := [f"{side}: disturbed: {one.disturbed}" for side, one in pair.sides if one.disturbed]:
+            return cell.noted(disturbed[0])
+        base, new = noises[0].estimate(pair.base), noises[1].estimate(pair.new)
+        if base is None or new is None:
+            return cell.noted("nothing tells how far processes vary")
+        if base.assumed or new.assumed:
+            cell = cell.noted("measured in one process: 2 % between processes is assumed")
+        machine = machine_speed.of([pair], self.shift)
+        if machine.differs(self.shift):
+            cell = cell.noted(machine.note or "the machine itself did not change")
+        return Speed(cell, base, new, machine, runtime_name(pair.base))
+
+    def _broke(self, pair: Pair[TimedRecord]) -> bool:
+        """Whether a cell that had a speed to show has none any more: it does not run, or is not the same model."""
+        if pair.apart or not pair.base.measured or not self.base.proven(pair.base):
+            return False
+        return not pair.new.measured or self.new.proven(pair.new) is False
+
+    def _without_speed(self, pair: Pair[TimedRecord]) -> str | None:
+        """Why one of two has no speed to compare, in a clause."""
+        if reason := not_measured(pair):
+            return reason
+        for results, (which, record) in zip((self.base, self.new), pair.sides, strict=True):
+            if doubt := results.doubt(record):
+                return f"{which}: unproven: {doubt}"
+        return None
 
 
 def _groups(singles: Sequence[Speed]) -> list[Speed]:
@@ -81,81 +94,46 @@ def _groups(singles: Sequence[Speed]) -> list[Speed]:
     A group that is the same as another, or of one cell, is none.
     """
     members: dict[str, list[Speed]] = defaultdict(list)
-    for one in singles:
-        assert one.pair
-        members[one.pair.base.model].append(one)
-    for one in singles:
-        assert one.pair
-        members[runtime_name(one.pair.base)].append(one)
+    for name, one in [*((one.cell.model, one) for one in singles), *((one.runtime, one) for one in singles)]:
+        members[name].append(one)
     groups, seen = [], set[frozenset[int]]()
     for name, cells in members.items():
         same = frozenset(map(id, cells))
         if len(cells) < 2 or same in seen:
             continue
         seen.add(same)
-        machine = machine_speed.mean([one.machine for one in cells])
         models = {one.cell.model for one in cells}
-        whole = Compared(
-            "group", models.pop() if len(models) == 1 else "", f"{name}, all {len(cells)} cells", cells[0].cell.figure
-        )
-        estimates = mean([one.base for one in cells]), mean([one.new for one in cells])
-        groups.append(Speed(whole, *estimates, cells[0].more_is_better, machine))
+        model = models.pop() if len(models) == 1 else ""
+        whole = Compared("group", model, f"{name}, all {len(cells)} cells", cells[0].cell.figure)
+        base, new = mean([one.base for one in cells]), mean([one.new for one in cells])
+        groups.append(Speed(whole, base, new, machine_speed.mean([one.machine for one in cells])))
     return groups
 
 
 def _verdicts(speeds: Sequence[Speed], smallest: float) -> list[Compared]:
     """Speeds judged together. The machine's own change of speed is no change of the cell."""
-    changes = []
-    for one in speeds:
-        log = -one.machine.log if one.more_is_better else one.machine.log
-        changes.append(change(one.base, one.new, smallest, (log, one.machine.error)))
+    rates = [FIGURES[one.cell.figure].more_is_better for one in speeds]
+    changes = [
+        change(one.base, one.new, smallest, (-one.machine.log if rate else one.machine.log, one.machine.error))
+        for one, rate in zip(speeds, rates, strict=True)
+    ]
     adjusted = together([found.p for found in changes])
     verdicts = []
-    for one, found, p in zip(speeds, changes, adjusted, strict=True):
+    for one, found, p, rate in zip(speeds, changes, adjusted, rates, strict=True):
         cell = replace(one.cell, change=replace(found, p=p))
-        slower = (found.amount > 0) != one.more_is_better
         if p <= SIGNIFICANCE:
-            cell = replace(cell, verdict=SLOWER if slower else FASTER)
+            cell = replace(cell, verdict=SLOWER if (found.amount > 0) != rate else FASTER)
         elif found.half_width <= _WIDEST:
             cell = replace(cell, verdict=SAME)
         else:
-            cell = replace(
-                cell, notes=(*cell.notes, f"the interval is ±{found.half_width:.0%}: more processes are needed")
-            )
+            cell = cell.noted(f"the interval is ±{found.half_width:.0%}: more processes are needed")
         verdicts.append(cell)
     return verdicts
 
 
-def _broke(base: Results, new: Results, pair: Pair[TimedRecord]) -> bool:
-    """Whether a cell that had a speed to show has none any more: it does not run, or is not the same model."""
-    if pair.apart or not pair.base.measured or not base.proven(pair.base):
-        return False
-    return not pair.new.measured or new.proven(pair.new) is False
-
-
-def _without_speed(base: Results, new: Results, pair: Pair[TimedRecord]) -> str | None:
-    """Why one of two has no speed to compare, in a clause."""
-    if reason := not_measured(pair.base, pair.new):
-        return reason
-    for which, results, record in (("BASE", base, pair.base), ("NEW", new, pair.new)):
-        if doubt := results.doubt(record):
-            return f"{which}: unproven: {doubt}"
-    return None
-
-
-def _disturbed(pair: Pair[TimedRecord]) -> str:
-    """What makes one of two speeds doubtful, in a clause; empty where nothing does. Such a number proves no change, as
-    it is never called the fastest: the probe sees a part of what a busy machine does to a cell."""
-    for which, record in (("BASE", pair.base), ("NEW", pair.new)):
-        if record.disturbed:
-            return f"{which}: disturbed: {record.disturbed}"
-    return ""
-
-
 def server(pair: Pair[Server]) -> Compared:
     """A rate of one process each: shown, not judged."""
-    cell = Compared("server", pair.base.model, match.name(pair.base), "qps_max")
-    cell = replace(cell, base=pair.base.qps_max, new=pair.new.qps_max)
-    if why := pair.apart or not_measured(pair.base, pair.new):
-        return replace(cell, verdict=APART, notes=(*pair.notes, why))
-    return replace(cell, notes=(*pair.notes, "of one process each: nothing tells how far they vary"))
+    cell = of_pair(pair, "qps_max", pair.base.qps_max, pair.new.qps_max)
+    if why := pair.apart or not_measured(pair):
+        return cell.noted(why, verdict=APART)
+    return cell.noted("of one process each: nothing tells how far they vary")

@@ -11,17 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.compare.compared import (
-    APART,
-    BETTER,
-    FASTER,
-    SAME,
-    SLOWER,
-    UNKNOWN,
-    WORSE,
-    Compared,
-    amount,
-)
+from reports.compare.compared import APART, BETTER, FASTER, SAME, SLOWER, UNKNOWN, WORSE, Compared, amount
 from reports.compare.judge import Comparison
 from reports.numbers import NONE, measured, tiny
 from reports.render.markdown import escape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import click
 
-from convert.common import typed
 from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.files import sha256_json, write_bytes
@@ -49,7 +47,7 @@ def export(stored: Sequence[StoredRun], names: Iterable[str] | None = None) -> d
     """Runs as the exported file holds them. names: what to replace wherever it stands; None: this machine's and its
     users'. All records are kept: what is stale or replaced is found again by whoever reads it."""
     known = anonymous.names_here() if names is None else names
-    runs = [{"environment": one.environment, "records": typed.table(one.records)} for one in stored]
+    runs = [{"environment": one.environment, "records": [*map(reading.without_nulls, one.records)]} for one in stored]
     cleaner = anonymous.Cleaner.of(runs, known)
     datasets = _datasets(stored)
     exported = []
@@ -76,10 +74,7 @@ def _datasets(stored: Sequence[StoredRun]) -> dict[str, str]:
 def pack(document: dict[str, Any]) -> bytes:
     """The same bytes for the same document: neither the time nor a name is in the gzip header."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    stream = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as packed:
-        packed.write(text.encode("utf-8"))
-    return stream.getvalue()
+    return gzip.compress(text.encode("utf-8"), compresslevel=9, mtime=0)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from convert.common import typed
+from reports.load.reading import without_nulls
 from runtimes.records.kinds import Accuracy, Record
-from runtimes.records.reading import to_table
+from runtimes.records.reading import REQUIRED
 
 PATH, NAME, ADDRESS = "PATH", "NAME", "ADDRESS"
 
@@ -32,34 +33,16 @@ _ENVIRONMENT = ("time_utc", "machine", "gpus", "unmeasured", "os", "python", "pa
 # Where numbers with dots are versions, not addresses.
 _VERSIONS = ("packages", "runtime_version", "python", "os", "vitbench", "loadgen")
 # Inside what is taken, these name somebody by their very meaning.
-_LEFT_OUT = {
-    "host",
-    "hostname",
-    "node_name",
-    "user",
-    "username",
-    "login",
-    "owner",
-    "home",
-    "cwd",
-    "path",
-    "folder",
-    "file",
-}
+_LEFT_OUT = (
+    *("host", "hostname", "node_name", "user", "username", "login", "owner"),
+    *("home", "cwd", "path", "folder", "file"),
+)
 # Options whose values are vitbench's own words or numbers.
 _OPTIONS = (
     *("--model", "--runtime", "--precision", "--batch", "--threads", "--streams", "--device", "--mode", "--processes"),
-    *(
-        "--min-seconds",
-        "--min-count",
-        "--max-seconds",
-        "--target",
-        "--patience",
-        "--repeats",
-        "--limit",
-        "--percentile",
-    ),
-    *("--latency-bound", "--format", "--seed", "--factor", "--keep", "--option", "--weights", "--count", "--images"),
+    *("--min-seconds", "--min-count", "--max-seconds", "--target", "--patience", "--repeats", "--limit"),
+    *("--percentile", "--latency-bound", "--format", "--seed", "--factor", "--keep", "--option", "--weights"),
+    *("--count", "--images"),
 )
 _FLAGS = re.compile(r"--[a-z][a-z0-9-]*")
 _PUBLIC = re.compile(r"https://paddle-imagenet-models-name\.bj\.bcebos\.com/[\w./-]+")
@@ -74,20 +57,10 @@ _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:
 _HOME = re.compile(r"(?:[/\\](?:home|Users)[/\\]+|(?<![\w/])~)([^\s/\\\"'`:,;]+)")
 _PROGRAM = re.compile(r"python|-m|(?:validate|runtimes|convert|reports)(?:\.\w+)*")
 # As user or host names these say nothing, and as words they mean something else.
-_COMMON = {
-    "root",
-    "user",
-    "users",
-    "admin",
-    "ubuntu",
-    "debian",
-    "localhost",
-    "runner",
-    "home",
-    "vitbench",
-    "linux",
-    "cpu",
-}
+_COMMON = (
+    *("root", "user", "users", "admin", "ubuntu", "debian", "localhost", "runner", "home", "vitbench"),
+    *("linux", "cpu"),
+)
 
 
 def names_here() -> set[str]:
@@ -119,12 +92,12 @@ class Cleaner:
     def record(self, record: Record, datasets: Mapping[str, str]) -> dict[str, Any]:
         """A record as JSON types, without its private fields. datasets: what stands for the name of each data set."""
         private = {one.name for one in typed.fields(type(record)) if one.private}
-        table = {name: value for name, value in to_table(record).items() if name not in private}
-        cleaned = {name: self.field(name, value) for name, value in table.items()}
+        table = dict.fromkeys(REQUIRED) | without_nulls(record)
+        cleaned = {name: self.field(name, table[name]) for name in sorted(table) if name not in private}
         cleaned["command"] = self.command(record.command)
         if isinstance(record, Accuracy) and record.dataset is not None:
             cleaned["dataset"] = datasets[record.dataset]
-        return {name: cleaned[name] for name in sorted(cleaned)}
+        return cleaned
 
     def environment(self, environment: Mapping[str, Any]) -> dict[str, Any]:
         """The sections that reports use. Variables of the environment are left out: most are paths."""
@@ -132,11 +105,11 @@ class Cleaner:
 
     def field(self, name: str, value: Any) -> Any:
         """A value of a field of this name."""
-        if name in _VERBATIM and isinstance(value, (str, type(None))):
-            return value if value is None or self.names.isdisjoint(re.split(r"\W+", value)) else NAME
+        if name in _VERBATIM and isinstance(value, str):
+            return value if self.names.isdisjoint(re.split(r"\W+", value)) else NAME
         if isinstance(value, str):
             return self.text(value, versions=name in _VERSIONS or name.endswith("version"))
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, list):
             return [self.field(name, one) for one in value]
         if isinstance(value, dict):
             inside = name if name in _VERSIONS else ""
@@ -191,6 +164,6 @@ def _texts(value: Any) -> Iterable[str]:
         for key, one in value.items():
             yield str(key)
             yield from _texts(one)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list):
         for one in value:
             yield from _texts(one)

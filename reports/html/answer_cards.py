@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from reports.html.facets import Facets, Tags, machine
+from convert.precision.table import FP32
+from reports.html.facets import Facets, Tags
 from reports.language import say
-from reports.load.results import Results
+from reports.load.results import Results, machine_of
 from reports.numbers import measured
-from reports.tables.answer import BASELINE, BATCH, baseline, is_baseline
+from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
 from reports.tables.standing import label, median, only_wide, ranking
 from reports.tables.table import Subject
@@ -54,18 +55,17 @@ def cards(results: Results, known: Facets) -> list[Card]:
     found = []
     for model in results.models:
         cells = results.of(Latency, model=model, batch=BATCH)
-        for name in dict.fromkeys(machine(results, cell) for cell in cells):
-            found.append(_card(results, known, model, name, [c for c in cells if machine(results, c) == name]))
-        if not cells:
-            found.append(Card(model, "", results.seeded(model), known.tags(Subject((model,)))))
+        for where in dict.fromkeys(map(machine_of, cells)) or [""]:
+            card = Card(model, where, results.seeded(model), known.tags(Subject((model,), machine=where)))
+            found.append(_filled(results, card, [cell for cell in cells if machine_of(cell) == where]))
     return found
 
 
-def _card(results: Results, known: Facets, model: str, where: str, cells: list[Latency]) -> Card:
-    tags = known.tags(Subject((model,), machine=where))
+def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
+    """A card with what its cells say."""
     verdict, winners = ranking(results, cells)
     if not winners:
-        return Card(model, where, results.seeded(model), tags)
+        return card
     able = sorted((cell for cell in cells if cell.measured and not results.doubt(cell)), key=median)
     shown = able[:MOST_BARS]
     shown += [cell for cell in able[MOST_BARS:] if is_baseline(cell)]
@@ -80,17 +80,14 @@ def _card(results: Results, known: Facets, model: str, where: str, cells: list[L
         for cell in shown
     ]
     first = winners[0]
-    lower = verdict != "tie" and first.precision != BASELINE[1]
-    return Card(
-        model,
-        where,
-        results.seeded(model),
-        tags,
-        verdict,
+    base = [] if any(map(is_baseline, winners)) else baseline(results, first)
+    return replace(
+        card,
+        verdict=verdict,
         winner=", ".join(label(results, cell) for cell in winners),
         text=measured(first.median_ms, first.ci95_ms),
-        gain="" if any(map(is_baseline, winners)) else _gain(results, first),
-        accuracy=held_accuracy(results, first).text if lower else "",
+        gain=gain(base[0], first).text if base else "",
+        accuracy=held_accuracy(results, first).text if verdict != "tie" and first.precision != FP32 else "",
         bars=bars,
         more=len(able) - len(shown),
     )
@@ -101,9 +98,3 @@ def _remark(results: Results, cell: Latency) -> str:
     if results.accurate(cell) is False:
         return say("accuracy failed")
     return "" if cell.status == "ok" else say("wide") if only_wide(cell) else say(cell.status)
-
-
-def _gain(results: Results, cell: Latency) -> str:
-    """The gain over Paddle as the answer's table has it (`1.4×`); empty where it has none."""
-    found = baseline(results, cell)
-    return gain(found[0], cell).text if found else ""

@@ -5,14 +5,14 @@ A speed is drawn where the tables show one: the cell was measured and its parity
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from convert.precision.table import PRECISIONS
 from reports.html.facets import machines
-from reports.load.environment import Ceilings, ceilings
-from reports.load.results import Results, configuration, machine_of
+from reports.load.machines import Ceilings, ceilings
+from reports.load.results import Results, configuration, grouped, machine_of
 from reports.numbers import NONE, measured, spread
 from reports.tables.standing import median, runtime_name
 from runtimes.records.kinds import Accuracy, Latency, Throughput, TimedRecord
@@ -21,7 +21,6 @@ from runtimes.records.parts import Effective, Interval
 T = TypeVar("T", bound=TimedRecord)
 
 MOST_SAMPLES = 200  # drawn per cell; of more, those at evenly spaced ranks, smallest and largest among them
-ELEMENT_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 FLOP_PER_MAC = 2
 CHANNELS = 3
 
@@ -85,20 +84,13 @@ def accuracies(results: Results, cells: Sequence[Drawn[Latency]]) -> list[ChartR
 
     Left out are accuracies that did not end well, and those of seeded weights, which mean nothing.
     """
-    found: dict[str, list[Accuracy]] = defaultdict(list)
-    for record in results.of(Accuracy, status="ok"):
-        if record.top1 is not None and not results.seeded(record.model):
-            found[configuration(record)].append(record)
+    told = [one for one in results.of(Accuracy, status="ok") if one.top1 is not None and not results.seeded(one.model)]
+    found = grouped(told, configuration)
     return [
-        {**row, "images": _images(record), **_top1(record)}
+        {**row, "images": f"{record.dataset or '?'} ({record.images or '?'})", **_top1(record)}
         for cell, row in zip(cells, latencies(cells), strict=True)
-        for record in found[configuration(cell.record)]
+        for record in found.get(configuration(cell.record), ())
     ]
-
-
-def _top1(record: Accuracy) -> ChartRow:
-    ends = record.top1_ci95
-    return _interval("top1", _hundredfold(record.top1), ends and (100 * ends[0], 100 * ends[1]))
 
 
 def rates(cells: Iterable[Drawn[Throughput]]) -> list[ChartRow]:
@@ -160,22 +152,18 @@ def _point(results: Results, cell: Drawn[Latency]) -> ChartRow | None:
     facts, batch = record.model_info, record.batch
     macs, parameters = results.macs(record.model).total, results.parameters(record.model).total
     side = facts.preprocessing.crop if facts and facts.preprocessing else None
-    element = ELEMENT_BYTES.get(effective.precision or record.precision)
-    if (effective.device or "CPU") != "CPU" or not (macs and parameters and side and element and batch):
+    ran_in = PRECISIONS.get(effective.precision or record.precision)
+    if (effective.device or "CPU") != "CPU" or not (macs and parameters and side and ran_in and batch):
         return None
-    flop, moved = FLOP_PER_MAC * macs * batch, parameters * element + batch * CHANNELS * side * side * 4
-    rate = flop / (median(record) / 1e3) / 1e9
+    flop, moved = FLOP_PER_MAC * macs * batch, parameters * ran_in.bytes + batch * CHANNELS * side * side * 4
+    rate, ends = flop / (median(record) / 1e3) / 1e9, record.ci95_ms
     return {
         **latencies([cell])[0],
         "intensity": flop / moved,
         "gflops": rate,
-        "gflops_text": measured(rate, _rates_interval(flop, record.ci95_ms)),
+        "gflops_text": measured(rate, (flop / ends[1] / 1e6, flop / ends[0] / 1e6) if ends and ends[0] > 0 else None),
         "intensity_text": measured(flop / moved),
     }
-
-
-def _rates_interval(flop: float, interval: Interval | None) -> Interval | None:
-    return (flop / interval[1] / 1e6, flop / interval[0] / 1e6) if interval and interval[0] > 0 else None
 
 
 def _interval(name: str, value: float | None, ends: Interval | None) -> ChartRow:
@@ -184,9 +172,7 @@ def _interval(name: str, value: float | None, ends: Interval | None) -> ChartRow
     return {name: value, f"{name}_low": ends and ends[0], f"{name}_high": ends and ends[1], f"{name}_text": text}
 
 
-def _images(record: Accuracy) -> str:
-    return f"{record.dataset or '?'} ({record.images or '?'})"
-
-
-def _hundredfold(value: float | None) -> float | None:
-    return None if value is None else 100 * value
+def _top1(accuracy: Accuracy) -> ChartRow:
+    """Top-1 in percent."""
+    ends = accuracy.top1_ci95
+    return _interval("top1", 100 * (accuracy.top1 or 0.0), ends and (100 * ends[0], 100 * ends[1]))

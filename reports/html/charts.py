@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from convert.precision.table import NAMES
-from reports.html.chart_data import ChartRow, Drawn, accuracies, distributions, drawn, latencies, rates, roofline
-from reports.html.specs import OTHER_SHAPE, SHAPES, Charts, Spec, colours
+from reports.html.chart_data import ChartRow, accuracies, distributions, drawn, latencies, rates, roofline
+from reports.html.specs import Charts, Spec, colours, shapes
 from reports.language import mark, say
 from reports.load.results import Results, runtime_order
 from reports.numbers import measured
@@ -31,16 +31,15 @@ def build(results: Results) -> list[Chart]:
     runtimes = list(dict.fromkeys(r.runtime for r in sorted(results.records, key=runtime_order)))
     found = {record.precision for record in results.records}
     precisions = [*(name for name in NAMES if name in found), *sorted(found - set(NAMES))]
-    make = Charts(runtimes, precisions, say)
-    marks = {
-        "colours": colours(runtimes),
-        "shapes": {p: SHAPES.get(p, OTHER_SHAPE) for p in precisions},
-    }
+    make = Charts(runtimes, precisions)
+    marks = {"colours": colours(runtimes), "shapes": shapes(precisions)}
+    line = roofline(results, cells)
+    roofs = [{**corner, "name": f"{corner['roof']}: {measured(corner['peak'])} GFLOP/s"} for corner in line.roofs]
     charts = [
-        _accuracy(results, cells, make),
+        _chart("accuracy", accuracies(results, cells), make.accuracy(), ["images", "batch"], _NO_ACCURACY),
         _chart("scaling", latencies(cells), make.scaling(), ["model"]),
         _chart("distribution", distributions(cells), make.distribution(), ["model", "batch"]),
-        _roofline(results, cells, make),
+        _chart("roofline", line.points, make.roofline(roofs), ["batch"], _NO_ROOFLINE.get(line.missing, "")),
     ]
     measured_rates = rates(drawn(results, Throughput))
     if measured_rates:
@@ -83,6 +82,7 @@ _CAPTIONS = {
     ),
 }
 _NOTHING = mark("Nothing to draw: no latency was measured whose parity passed.")
+_NO_ACCURACY = mark("No accuracy was measured of trained weights that also have a proven latency on the same runtime.")
 _NO_ROOFLINE = {
     "ceiling": mark(
         "There is no roofline: the machine's ceilings (GFLOP/s of a matrix product, memory bandwidth) are not "
@@ -98,14 +98,3 @@ _NO_ROOFLINE = {
 def _chart(name: str, rows: list[ChartRow], spec: Spec, choose: list[str], why: str = _NOTHING) -> Chart:
     data = {"rows": rows, "spec": spec | {"description": say(_TITLES[name])}, "choose": choose} if rows else None
     return Chart(name, say(_TITLES[name]), say(_CAPTIONS[name]), data, "" if rows else say(why))
-
-
-def _accuracy(results: Results, cells: list[Drawn[Latency]], make: Charts) -> Chart:
-    why = mark("No accuracy was measured of trained weights that also have a proven latency on the same runtime.")
-    return _chart("accuracy", accuracies(results, cells), make.accuracy(), ["images", "batch"], why)
-
-
-def _roofline(results: Results, cells: list[Drawn[Latency]], make: Charts) -> Chart:
-    line = roofline(results, cells)
-    roofs = [{**corner, "name": f"{corner['roof']}: {measured(corner['peak'])} GFLOP/s"} for corner in line.roofs]
-    return _chart("roofline", line.points, make.roofline(roofs), ["batch"], _NO_ROOFLINE.get(line.missing, ""))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from convert.common import typed
-from reports.html.facets import Facets, Tags, machine
+from reports.html.facets import Facets, Tags
 from reports.language import say
+from reports.load.reading import without_nulls
 from reports.load.results import Results
 from reports.numbers import closeness, measured, tiny
 from reports.tables.columns import subject_of
-from reports.tables.standing import runtime_name, shown_status
+from reports.tables.table import Subject
 from runtimes.records.kinds import MEASURED, Accuracy, Latency, Parity, Record, Server, Throughput, TimedRecord
 
 # Shown by other means (the line, the command, the charts, the tables), or one entry per image.
@@ -26,18 +26,15 @@ _SPEEDS = ("_ms", "_per_s")  # ends of the names of what a record without proof 
 
 @dataclass(frozen=True)
 class Detail:
-    """number: the record's place among all. value: its main number as text. machine: empty where all are of one.
+    """number: the record's place among all. subject: what it is about. value: its main number as text.
 
-    batch: images in one request, where the record tells. fields: names and texts as stored. tags: what it is about.
+    fields: names and texts as stored. tags: for the filters.
     """
 
     number: int
     record: Record
-    label: str
-    status: str
+    subject: Subject
     value: str
-    machine: str
-    batch: int | None
     fields: tuple[tuple[str, str], ...]
     tags: Tags
 
@@ -48,22 +45,10 @@ def details(results: Results, known: Facets) -> list[Detail]:
 
 
 def _detail(results: Results, known: Facets, number: int, record: Record) -> Detail:
-    status = shown_status(results, record) if isinstance(record, TimedRecord) else record.status
-    fields = list(_leaves(typed.table(record)))
-    if isinstance(record, TimedRecord) and status == "unproven":
+    subject, fields = subject_of(results, record), list(_leaves(without_nulls(record)))
+    if isinstance(record, TimedRecord) and subject.status == "unproven":
         fields = [("unproven", str(results.doubt(record))), *(one for one in fields if not _is_speed(one[0]))]
-    subject = replace(subject_of(record), status=status)
-    return Detail(
-        number,
-        record,
-        runtime_name(record),
-        status,
-        _value(record, status),
-        machine(results, record),
-        subject.batch,
-        tuple(fields),
-        known.tags(subject),
-    )
+    return Detail(number, record, subject, _value(record, subject.status), tuple(fields), known.tags(subject))
 
 
 def _value(record: Record, status: str) -> str:
@@ -86,7 +71,7 @@ def _value(record: Record, status: str) -> str:
 def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Names, joined by dots where they are nested, and texts of what is stored. What is null or empty says nothing."""
     for name, value in table.items():
-        if value in (None, "", {}, [], ()) or (not prefix and name in _ELSEWHERE):
+        if value in ("", {}, []) or (not prefix and name in _ELSEWHERE):
             continue
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
@@ -101,9 +86,9 @@ def _text(name: str, value: Any) -> str:
         return closeness(value, 9)
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, (list, tuple)) and all(isinstance(part, dict) for part in value):
+    if isinstance(value, list) and all(isinstance(part, dict) for part in value):
         return "\n".join(", ".join(f"{key} {_text(key, part[key])}" for key in part) for part in value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return ", ".join(_text(name, part) for part in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 from reports.load.results import Results, machine_of
 from reports.tables.table import Facet, Subject, TablePart, TableRow
-from runtimes.records.kinds import Record, Status
+from runtimes.records.kinds import Status
 
 SHOWN_STATUSES = (*get_args(Status), "unproven")
 
@@ -24,26 +24,16 @@ class Facets:
     @classmethod
     def of(cls, results: Results) -> Facets:
         """Models, runtimes, precisions, statuses and machines of some results."""
-        records = results.records
-        return cls(
-            {
-                "model": results.models,
-                "runtime": list(dict.fromkeys(record.runtime for record in records)),
-                "precision": list(dict.fromkeys(record.precision for record in records)),
-                "status": list(SHOWN_STATUSES),
-                "machine": machines(results),
-            }
-        )
+        named = {
+            name: list(dict.fromkeys(getattr(record, name) for record in results.records))
+            for name in ("model", "runtime", "precision")
+        }
+        return cls({**named, "status": list(SHOWN_STATUSES), "machine": machines(results)})
 
     def tags(self, subject: Subject) -> Tags:
         """What a subject is about; no facet of which it says nothing."""
-        said = {
-            "model": subject.models,
-            "runtime": (subject.runtime,),
-            "precision": (subject.precision,),
-            "status": (subject.status,),
-            "machine": (subject.machine,),
-        }
+        one_each = ("runtime", "precision", "status", "machine")
+        said = {"model": subject.models, **{name: (getattr(subject, name),) for name in one_each}}
         places = {facet: [v.index(one) for one in said[facet] if one in v] for facet, v in self.values.items()}
         return {facet: " ".join(map(str, found)) for facet, found in places.items() if found}
 
@@ -59,9 +49,3 @@ def machines(results: Results) -> list[str]:
     """The labels of the machines where there are several; one alone needs no name."""
     found = list(dict.fromkeys(map(machine_of, results.records)))
     return found if len(found) > 1 else []
-
-
-def machine(results: Results, record: Record) -> str:
-    """The label of a record's machine; empty where all are of one."""
-    label = machine_of(record)
-    return label if label in machines(results) else ""

@@ -22,16 +22,21 @@ from reports.html.answer_cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
 from reports.html.facets import Facets, Tags
-from reports.html.texts import in_script
-from reports.language import html_lang, say
+from reports.language import html_lang, mark, say
 from reports.load.results import Results
 from reports.tables.columns import SEEDED_MARK
 from reports.tables.report import Report
+from reports.tables.standing import runtime_name
 from reports.tables.table import Entry, Heading, Shows, Table, TablePart, Tone
 
 # Characters above which a cell is a sentence, or a name of several parts: such columns are never as narrow as others.
 LONG, NAME = 40, 14
 HERE = Path(__file__).parent
+# What the page's script says.
+IN_SCRIPT = (
+    *(mark("%1 of %2 cells"), mark("Copy"), mark("Copied"), mark("Copy the command")),
+    *(mark("Model"), mark("Batch"), mark("Images")),
+)
 WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 
 
@@ -48,17 +53,9 @@ def render(report: Report, results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        "say": say,
-        "tags": _tags,
-        "blocks": blocks,
-        "agreed": _agreed,
-        "numeric": numeric,
-        "known": known,
-        "classes": _classes,
-        "sort": _sort,
-        "text": _text,
-    }
+    environment.globals |= {"say": say, "known": known, "tags": _tags, "name": runtime_name}
+    environment.globals |= {"blocks": blocks, "agreed": _agreed, "numeric": numeric}
+    environment.globals |= {"classes": _classes, "sort": _sort, "text": _text}
     page = environment.get_template("page.html.jinja")
     table, bars = environment.get_template("table.html.jinja"), environment.get_template("bars.html.jinja")
     return page.render(
@@ -82,7 +79,11 @@ def render(report: Report, results: Results) -> str:
         cells=shown,
         credit=credit(),
         data=embedded(
-            {"facets": known.values, "texts": in_script(), "charts": {c.name: c.data for c in drawn if c.data}}
+            {
+                "facets": known.values,
+                "texts": {text: say(text) for text in IN_SCRIPT},
+                "charts": {chart.name: chart.data for chart in drawn if chart.data},
+            }
         ),
         fields=embedded([cell.fields for cell in shown]),
     )
@@ -123,7 +124,7 @@ def _sha256(text: str) -> str:
 
 def _choices(known: Facets, shown: list[Detail]) -> dict[str, list[tuple[int, str]]]:
     """What each filter offers: what occurs, with its place among all values."""
-    statuses = {cell.status for cell in shown}
+    statuses = {cell.subject.status for cell in shown}
     return {
         facet: [
             (i, say(value) if facet == "status" else value)
@@ -141,12 +142,7 @@ def _tags(found: Tags) -> Markup:
 
 def blocks(table: Table) -> list[TablePart]:
     """A table of the report as tables of the page; none where it has no rows."""
-    once = _agreed(table)
-    return [
-        block.pick([place for place, column in enumerate(block.columns) if column not in once])
-        for block in table.blocks(WIDEST)
-        if block.rows
-    ]
+    return [block for block in table.blocks(WIDEST, without=_agreed(table)) if block.rows]
 
 
 def _agreed(table: Table) -> dict[Heading, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.common import typed
 from convert.common.errors import InputError
 from runtimes.records import store
 from runtimes.records.kinds import Record
@@ -121,3 +123,12 @@ def _unpack(file: Path) -> bytes:
 def is_number(value: object) -> bool:
     """Whether it is a number that can be shown: no truth value, no NaN, no infinity."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def without_nulls(value: Any) -> Any:
+    """A record, or a part of one, as JSON types without what is null, which says nothing."""
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value]
+    return without_nulls(typed.table(value)) if dataclasses.is_dataclass(value) else value

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from convert.common.errors import InputError
-from convert.precision.table import NAMES
+from convert.precision.table import FP32, NAMES
 from convert.zoo import MODELS
 from reports.load import machines, reading
 from reports.load.reading import StoredRun
+from runtimes import registry
 from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
 from runtimes.records.parity_gate import Gate, gate
 from runtimes.records.parts import CountsInfo, ModelInfo
 
 Kind = TypeVar("Kind", bound=Record)
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Results:
     records: one per cell and machine, in the order of the tables; each carries `machine` (the label of the machine that
     it was measured on) and `run` (the name of its run). environments: label of the machine -> its newest environment.
     stale: model -> number of records left out because a newer artifact has replaced theirs. damaged: path of what could
-    not be read -> why. replaced: number of records left out because another run measured the same cell later.
+    not be read -> why.
     """
 
     name: str
@@ -38,7 +40,6 @@ class Results:
     environments: dict[str, dict[str, Any]]
     stale: dict[str, int]
     damaged: dict[str, str] = field(default_factory=dict)
-    replaced: int = 0
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Results:
     def source(self, model: str) -> Record | None:
         """The record that tells the facts about a model: one with `model_info`, of fp32 where there is one."""
         found = [record for record in self.records if record.model == model and record.model_info]
-        return next((record for record in found if record.precision == "fp32"), found[0] if found else None)
+        return next((record for record in found if record.precision == FP32), found[0] if found else None)
 
     def facts(self, model: str) -> ModelInfo:
         """The facts about a model; all of them null where no record tells."""
@@ -84,7 +85,8 @@ class Results:
 
     @cached_property
     def _seeded(self) -> set[str]:
-        return {record.model for record in self.records if _tells_seeded(record)}
+        told = ((record.model, record.model_info and record.model_info.weights) for record in self.records)
+        return {model for model, weights in told if weights and weights.kind == "seeded"}
 
     def accuracies(self, record: Record) -> list[Accuracy]:
         """The accuracies of what a record measured, on its machine and with its settings: one per set of images."""
@@ -102,10 +104,7 @@ class Results:
 
     @cached_property
     def _accuracies(self) -> dict[str, list[Accuracy]]:
-        accuracies = defaultdict(list)
-        for record in self.of(Accuracy):
-            accuracies[configuration(record)].append(record)
-        return dict(accuracies)
+        return grouped(self.of(Accuracy), configuration)
 
     def doubt(self, record: TimedRecord) -> str | None:
         """Why the speed of a record must not be shown, in a sentence; None when its parity passed on its machine."""
@@ -121,10 +120,7 @@ class Results:
 
     @cached_property
     def _parities(self) -> dict[tuple[Any, ...], list[Parity]]:
-        parities = defaultdict(list)
-        for record in self.of(Parity):
-            parities[_subject(record)].append(record)
-        return parities
+        return grouped(self.of(Parity), _subject)
 
     @cached_property
     def several_threads(self) -> bool:
@@ -152,9 +148,8 @@ def load(paths: Path | Sequence[Path]) -> Results:
     labels, environments = machines.told_apart([one.environment for one in stored])
     records = _by_time(stored, labels)
     in_force, stale = _newest_artifacts(records)
-    kept, replaced = _latest_cells(in_force)
     name = " + ".join(dict.fromkeys(one.name for one in stored))
-    return Results(name, tuple(sorted(kept, key=_order)), environments, stale, damaged, replaced)
+    return Results(name, tuple(sorted(_latest_cells(in_force), key=_order)), environments, stale, damaged)
 
 
 def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]:
@@ -169,6 +164,14 @@ def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]
             latest = max(latest, record.time_utc or "")
             timed.append((latest, replace(record, machine=record.machine or label, run=one.name)))
     return [record for _, record in sorted(timed, key=lambda pair: pair[0])]
+
+
+def grouped(records: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, list[Kind]]:
+    """Records by what they have in common, in their order."""
+    groups: dict[Key, list[Kind]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return groups
 
 
 def machine_of(record: Record) -> str:
@@ -190,11 +193,6 @@ def configuration(record: Record) -> str:
     return json.dumps([*_subject(record), record.device or "CPU", dict(record.settings) or None], sort_keys=True)
 
 
-def _tells_seeded(record: Record) -> bool:
-    weights = record.model_info and record.model_info.weights
-    return bool(weights and weights.kind == "seeded")
-
-
 def _thread_counts(records: Iterable[Record]) -> set[int]:
     """The numbers of threads with which latencies were asked for."""
     return {record.threads for record in records if isinstance(record, Latency) and record.threads}
@@ -213,27 +211,27 @@ def _newest_artifacts(records: list[Record]) -> tuple[list[Record], dict[str, in
     return in_force, dict(stale)
 
 
-def _latest_cells(records: Sequence[Record]) -> tuple[list[Record], int]:
-    """The last record of each cell of each machine, and how many were left out for one of another run.
+def _latest_cells(records: Sequence[Record]) -> list[Record]:
+    """The last record of each cell of each machine.
 
     One that was not measured may not know its threads: those of all others count.
     """
     counts = _thread_counts(records)
     usual = counts.pop() if len(counts) == 1 else None
-    cells: dict[str, Record] = {}
-    replaced = 0
-    for record in records:
-        cell = identity.cell(record, usual)
-        replaced += cell in cells and cells[cell].run != record.run
-        cells[cell] = record
-    return list(cells.values()), replaced
+    return list({identity.cell(record, usual): record for record in records}.values())
 
 
 def runtime_order(record: Record) -> tuple[Any, ...]:
     """Where a record's column stands: Paddle, then other runtimes by name; precision; threads or streams."""
     rank = NAMES.index(record.precision) if record.precision in NAMES else len(NAMES)
     threads = record.threads if isinstance(record, (TimedRecord, Accuracy)) else None
-    return record.runtime != "paddle", record.runtime, rank, record.precision, threads or record.streams or 0
+    return (
+        record.runtime != registry.reference().name,
+        record.runtime,
+        rank,
+        record.precision,
+        threads or record.streams or 0,
+    )
 
 
 def _order(record: Record) -> tuple[Any, ...]:

@@ -14,16 +14,8 @@ def pages(table: Table, widest: int = WIDEST, longest: int = LONGEST) -> list[Ta
     """The parts, those without rows left out. A block that is too wide becomes one part per precision of its columns,
     one that is too long becomes one part per model, or per status. What has none of these stays whole. Columns that
     are said once (`Table.agreed`) are in no part."""
-    once = table.agreed()
-    blocks = [
-        _without(block, [i for i, one in enumerate(block.columns) if one in once]) for block in table.blocks(widest)
-    ]
-    parts = [part for block in blocks for part in _narrow(block, widest)]
+    parts = [part for block in table.blocks(widest, without=table.agreed()) for part in _narrow(block, widest)]
     return [short for part in parts for short in _short(part, longest) if short.rows]
-
-
-def _without(block: TablePart, places: list[int]) -> TablePart:
-    return block.pick([place for place in range(len(block.columns)) if place not in places])
 
 
 def _narrow(block: TablePart, widest: int) -> list[TablePart]:
@@ -44,16 +36,13 @@ def _short(block: TablePart, longest: int) -> list[TablePart]:
     by = next((place for place, column in enumerate(block.columns) if column.facet is not Facet.NONE), None)
     if len(block.rows) <= longest or by is None:
         return [block]
+    others = [place for place in range(len(block.columns)) if place != by]
+    texts = dict.fromkeys(entry.text for entry in block.entries(by))
     return [
-        _without(
-            replace(
-                block,
-                heading=_joined(block.heading, text),
-                rows=tuple(row for row in block.rows if row.entries[by].text == text),
-            ),
-            [by],
-        )
-        for text in dict.fromkeys(entry.text for entry in block.entries(by))
+        replace(
+            block, heading=_joined(block.heading, text), rows=tuple(r for r in block.rows if r.entries[by].text == text)
+        ).pick(others)
+        for text in texts
     ]
 
 

@@ -44,6 +44,11 @@ def _text(entry: Entry) -> str:
     return f"{entry.text} [{', '.join(map(str, entry.notes))}]" if entry.notes else entry.text
 
 
+def json_text(report: Report) -> str:
+    """The report as JSON, indented for people."""
+    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
+
+
 def csv(report: Report, table: Table) -> str:
     """One table as CSV. A list or a table in an entry is JSON; beside each model stands the kind of its weights."""
     rows = [[_scalar(entry.value) for entry in row.entries] for row in table.rows]

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
+from convert.precision.table import FP32
 from convert.zoo import PUBLISHED, Published
 from reports.language import mark, say
-from reports.load.results import Results
+from reports.load.results import Results, grouped
 from reports.numbers import measured
-from reports.tables.columns import (
-    BATCH,
-    MODEL,
-    RUNTIME,
-    STATUS,
-    Measured,
-    TimedLine,
-    build,
-    change_of_top1,
-    formatted,
-    gain,
-    held_accuracy,
-    number_column,
-    range_column,
-    subject_of,
-    text_column,
-    verdict,
-)
+from reports.tables import columns
+from reports.tables.columns import BATCH, MODEL, RUNTIME, STATUS, Column, Measured, Row, number_column, rows_of
 from reports.tables.standing import runtime_name, spread_note, status_note
-from reports.tables.table import Column, Entry, Footnotes, Line, Subject, Table, entry
+from reports.tables.table import Entry, Subject, Table
 from runtimes.records.kinds import Accuracy, Latency
 
 FULL_SET = 50_000  # images of ILSVRC 2012 validation, on which the published accuracies were measured
@@ -49,68 +33,60 @@ _PRECISION_NOTE = mark(
 )
 
 
-@dataclass(frozen=True)
-class AccuracyLine:
-    """What a row is made from. record: None for a model whose accuracy was not measured."""
-
-    results: Results
-    subject: Subject
-    notes: Footnotes
-    record: Accuracy | None
-
-    @property
-    def counted(self) -> Accuracy | None:
-        """The record, where it has something to show."""
-        return self.record if self.record and (self.record.measured or self.record.top1 is not None) else None
+AccuracyRow = Row[Accuracy | None]  # None: of a model whose accuracy was not measured
 
 
 def accuracy(results: Results) -> Table:
     """Top-1 and top-5 as fractions: measured, as PaddleClas published them, and as the original authors did."""
-    footnotes = Footnotes()
-    measurements = results.of(Accuracy)
-    lines = []
+    found = grouped(results.of(Accuracy), lambda record: record.model)
+    footnotes: list[str] = []
+    rows: list[AccuracyRow] = []
     for model in results.models:
-        records = results.of(Accuracy, model=model)
-        lines += [AccuracyLine(results, subject_of(record), footnotes, record) for record in records]
-        if not records:
-            lines.append(AccuracyLine(results, Subject((model,)), footnotes, None))
-    columns: list[Column[AccuracyLine]] = [
+        for record in found.get(model, [None]):
+            subject = columns.subject_of(results, record) if record else Subject((model,))
+            rows.append(Row(results, subject, footnotes, record))
+    shown: list[Column[AccuracyRow]] = [
         MODEL,
-        text_column("Runtime", lambda line: runtime_name(line.record) if line.record else None),
+        columns.text_column("Runtime", lambda row: runtime_name(row.record) if row.record else None),
         number_column("Images", _images),
         number_column("Top-1", _top1_or_status),
-        range_column("95 % interval", lambda line: _top1(line.counted)),
-        number_column("Top-5", _top5),
-        text_column("Verdict", _verdict),
+        columns.range_column("95 % interval", lambda row: _top1(_counted(row))),
+        number_column("Top-5", lambda row: (one.top5, one.top1_ci95) if (one := _counted(row)) else None),
+        columns.text_column("Verdict", _verdict),
         number_column("Published top-1", published(lambda one: one.top1, 4)),
         number_column("Published top-5", published(lambda one: one.top5, 4)),
         number_column("Reference top-1", published(lambda one: one.reference_top1, 4)),
         number_column("Reference top-5", published(lambda one: one.reference_top5, 4)),
     ]
-    nothing = () if measurements else (mark("No accuracy was measured in these results."),)
+    nothing = () if found else (mark("No accuracy was measured in these results."),)
     title, notes = mark("Accuracy, beside the published one"), (*nothing, _FIGURES_NOTE, _INTERVAL_NOTE)
-    return build("accuracy", title, results, columns, lines, *notes, footnotes=footnotes, records=measurements)
+    return columns.build("accuracy", title, results, shown, rows, *notes)
+
+
+def _counted(row: AccuracyRow) -> Accuracy | None:
+    """The record, where it has something to show."""
+    return row.record if row.record and (row.record.measured or row.record.top1 is not None) else None
 
 
 def figure(value: float | None, places: int) -> Entry:
     """A figure with as many decimals as PaddleClas' page prints; what is too small for them has three digits."""
     small = value is not None and 0 < value < 10 ** (1 - places)
-    return Entry(value, measured(value)) if small else formatted(value, f".{places}f")
+    return Entry(value, measured(value)) if small else columns.formatted(value, f".{places}f")
 
 
-def published(value: Callable[[Published], float | None], places: int) -> Callable[[Line], Entry]:
+def published(value: Callable[[Published], float | None], places: int) -> Callable[[Row[Any]], Entry]:
     """What PaddleClas published of a row's model, with so many decimals."""
 
-    def of_line(line: Line) -> Entry:
-        found = PUBLISHED.get(line.subject.models[0])
+    def of_row(row: Row[Any]) -> Entry:
+        found = PUBLISHED.get(row.subject.models[0])
         return figure(value(found) if found else None, places)
 
-    return of_line
+    return of_row
 
 
-def _images(line: AccuracyLine) -> Entry | None:
+def _images(row: AccuracyRow) -> Entry | None:
     """How many images were counted, and what there is to know of them."""
-    record = line.counted
+    record = _counted(row)
     if record is None:
         return None
     about = [say("dataset: {name}", name=record.dataset or say("not recorded"))]
@@ -119,40 +95,29 @@ def _images(line: AccuracyLine) -> Entry | None:
     if record.preprocessing_is_models is False:
         about.append(say("the preprocessing is not the model's"))
     subset = record.subset or (record.model in PUBLISHED and record.images != FULL_SET)
-    text = entry(record.images).text
+    text = columns.entry(record.images).text
     text = say("{count} (subset)", count=text) if subset else text
-    return Entry(record.images, text, (line.notes.number("; ".join(about)),))
+    return Entry(record.images, text, row.note("; ".join(about)))
 
 
-def _top1_or_status(line: AccuracyLine) -> Entry | Measured:
+def _top1_or_status(row: AccuracyRow) -> Entry | Measured:
     """Top-1, or in its place why there is none."""
-    if line.record and not line.counted:
-        return Entry(None, say(line.record.status), (line.notes.number(status_note(line.record)),))
-    return _top1(line.record)
+    if row.record and not _counted(row):
+        return Entry(None, say(row.record.status), row.note(status_note(row.record)))
+    return _top1(row.record)
 
 
 def _top1(record: Accuracy | None) -> Measured:
     return (record.top1, record.top1_ci95) if record else (None, None)
 
 
-def _top5(line: AccuracyLine) -> Measured:
-    return (line.counted.top5, line.counted.top1_ci95) if line.counted else (None, None)
-
-
-def _verdict(line: AccuracyLine) -> Entry | None:
-    record = line.counted
+def _verdict(row: AccuracyRow) -> Entry | None:
+    record = _counted(row)
     if record is None:
         return None
-    why = () if record.status == "ok" else (line.notes.number(status_note(record)),)
+    why = () if record.status == "ok" else row.note(status_note(record))
     p = record.mcnemar_p
-    return verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
-
-
-@dataclass(frozen=True)
-class PrecisionLine(TimedLine[Latency]):
-    """What a row is made from: a latency, and the accuracy of what it measured."""
-
-    accuracy: Accuracy | None
+    return columns.verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
 
 
 def precision(results: Results) -> Table:
@@ -160,46 +125,45 @@ def precision(results: Results) -> Table:
 
     Gain: median of fp32 / median, on one machine, runtime, device, settings, batch and number of threads.
     """
-    notes = Footnotes()
     several = _several_precisions(results)
-    lines = [
-        PrecisionLine(results, cell, notes, accuracy)
-        for cell, accuracy in ((cell, _worst(results.accuracies(cell))) for cell in results.of(Latency))
-        if accuracy or (cell.machine, cell.model, cell.runtime) in several
-    ]
-    columns: list[Column[PrecisionLine]] = [
+    cells = [cell for cell in results.of(Latency) if results.accuracies(cell) or _runtime_of(cell) in several]
+    shown: list[Column[Row[Latency]]] = [
         *(MODEL, RUNTIME, BATCH),
-        text_column("Accuracy", lambda line: held_accuracy(line.results, line.record)),
-        number_column("Top-1", lambda line: _top1(line.accuracy)),
-        range_column("95 % interval of top-1", lambda line: _top1(line.accuracy)),
-        number_column("Change of top-1", lambda line: change_of_top1(line.accuracy), form="+.4f"),
-        number_column("McNemar p", lambda line: line.accuracy.mcnemar_p if line.accuracy else None, form=".2g"),
+        columns.text_column("Accuracy", lambda row: columns.held_accuracy(row.results, row.record)),
+        number_column("Top-1", lambda row: _top1(_worst(row))),
+        columns.range_column("95 % interval of top-1", lambda row: _top1(_worst(row))),
+        number_column("Change of top-1", lambda row: columns.change_of_top1(_worst(row)), form="+.4f"),
+        number_column("McNemar p", lambda row: one.mcnemar_p if (one := _worst(row)) else None, form=".2g"),
         STATUS,
-        number_column("Median (ms)", lambda line: (line.record.median_ms, line.record.ci95_ms) if line.shown else None),
-        number_column("Gain over fp32", lambda line: _gain(line) if line.shown else None),
+        number_column("Median (ms)", lambda row: (row.record.median_ms, row.record.ci95_ms) if row.shown else None),
+        number_column("Gain over fp32", lambda row: _gain(row) if row.shown else None),
     ]
-    title, texts = mark("Precision against accuracy and speed"), (_PRECISION_NOTE, spread_note(results))
-    records = [record for line in lines for record in (line.record, line.accuracy)]
-    return build("precision", title, results, columns, lines, *texts, footnotes=notes, records=records)
+    rows, notes = rows_of(results, cells), (_PRECISION_NOTE, spread_note(results))
+    records = [record for row in rows for record in (row.record, _worst(row))]
+    title = mark("Precision against accuracy and speed")
+    return columns.build("precision", title, results, shown, rows, *notes, records=records)
 
 
-def _worst(accuracies: list[Accuracy]) -> Accuracy | None:
-    """The first that did not hold, else the last."""
+def _worst(row: Row[Latency]) -> Accuracy | None:
+    """The first accuracy of a cell that did not hold, else the last."""
+    accuracies = row.results.accuracies(row.record)
     failed = [record for record in accuracies if record.passed is False]
     return next(iter(failed or accuracies[-1:]), None)
 
 
 def _several_precisions(results: Results) -> set[tuple[str | None, str, str]]:
     """The runtimes of a model, on a machine, of which latencies in more than one precision were asked for."""
-    found = defaultdict(set)
-    for cell in results.of(Latency):
-        found[cell.machine, cell.model, cell.runtime].add(cell.precision)
-    return {subject for subject, precisions in found.items() if len(precisions) > 1}
+    found = grouped(results.of(Latency), _runtime_of)
+    return {subject for subject, cells in found.items() if len({cell.precision for cell in cells}) > 1}
 
 
-def _gain(line: PrecisionLine) -> Entry | None:
-    cell = line.record
+def _runtime_of(cell: Latency) -> tuple[str | None, str, str]:
+    return cell.machine, cell.model, cell.runtime
+
+
+def _gain(row: Row[Latency]) -> Entry | None:
+    cell = row.record
     names = ("machine", "model", "runtime", "device", "settings", "batch", "threads")
-    same = line.results.of(Latency, precision="fp32", **{name: getattr(cell, name) for name in names})
-    found = [other for other in same if other.measured and not line.results.doubt(other)]
-    return gain(found[0], cell) if found and cell.precision != "fp32" else None
+    same = row.results.of(Latency, precision=FP32, **{name: getattr(cell, name) for name in names})
+    found = [other for other in same if other.measured and not row.results.doubt(other)]
+    return columns.gain(found[0], cell) if found and cell.precision != FP32 else None

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from convert.precision.table import FP32
 from reports.language import mark, say
 from reports.load.results import Results
 from reports.numbers import NONE, overlap, rivals
-from reports.tables.columns import (
-    MODEL,
-    Measured,
-    build,
-    change_of_top1,
-    gain,
-    held_accuracy,
-    number_column,
-    range_column,
-    status_entry,
-    subject_of,
-    text_column,
-)
-from reports.tables.standing import (
-    accuracy_note,
-    inaccurate,
-    label,
-    machines_and_models,
-    median,
-    ran_as,
-    ranking,
-    shown_status,
-    spread_note,
-    status_note,
-)
-from reports.tables.table import Column, Entry, Footnotes, Subject, Table, entry
+from reports.tables import columns, standing
+from reports.tables.columns import Column, Measured, Row, number_column, text_column
+from reports.tables.table import Entry, Subject, Table
+from runtimes import registry
 from runtimes.records.kinds import Latency
 
-BASELINE = ("paddle", "fp32")
 BATCH = 1
 _NOTE = mark(
     "A cell takes part that ended well, or whose interval is merely wider than was asked for, whose parity "
@@ -50,16 +28,12 @@ _ACCURACY_NOTE = mark(
 
 
 @dataclass(frozen=True)
-class AnswerLine:
-    """What a row is made from. cell: None for a model that has none to rely on."""
+class AnswerRow(Row[Latency | None]):
+    """What a row is made from. record: None for a model that has none to rely on. cells: those that were ranked."""
 
-    results: Results
-    subject: Subject
-    notes: Footnotes
     cells: list[Latency]
     verdict: str
     winners: list[Latency]
-    cell: Latency | None = None
 
 
 def answer(results: Results) -> Table:
@@ -68,85 +42,78 @@ def answer(results: Results) -> Table:
     Only cells with status ok, a parity that passed and no accuracy that failed take part. Where the first one's
     interval overlaps others, there is no fastest: all of them are listed as a tie.
     """
-    notes = Footnotes()
-    lines = list(_lines(results, notes))
-    winners = [line.cell for line in lines if line.cell]
-    columns: list[Column[AnswerLine]] = [
-        MODEL,
+    rows = list(_rows(results, []))
+    shown: list[Column[AnswerRow]] = [
+        columns.MODEL,
         text_column("Verdict", _verdict),
         text_column("Runtime", _runtime),
-        text_column("Ran as", lambda line: line.cell and ran_as(line.cell)),
+        text_column("Ran as", lambda row: row.record and standing.ran_as(row.record)),
         number_column("Median (ms)", _median),
-        range_column("95 % interval (ms)", _median),
+        columns.range_column("95 % interval (ms)", _median),
         number_column("Gain over paddle fp32", _gain),
         text_column("Accuracy", _accuracy),
     ]
-    return build(
-        "answer",
-        say("The fastest at batch {batch}", batch=BATCH),
-        results,
-        columns,
-        lines,
-        *(_NOTE, _ACCURACY_NOTE, spread_note(results)),
-        footnotes=notes,
-        records=[record for cell in winners for record in (cell, *baseline(results, cell))],
-    )
+    title = say("The fastest at batch {batch}", batch=BATCH)
+    notes = (_NOTE, _ACCURACY_NOTE, standing.spread_note(results))
+    winners = [row.record for row in rows if row.record]
+    records = [record for cell in winners for record in (cell, *baseline(results, cell))]
+    return columns.build("answer", title, results, shown, rows, *notes, records=records)
 
 
-def _lines(results: Results, notes: Footnotes) -> Iterator[AnswerLine]:
-    for machine, model in machines_and_models(results):
+def _rows(results: Results, footnotes: list[str]) -> Iterator[AnswerRow]:
+    for machine, model in standing.machines_and_models(results):
         cells = results.of(Latency, machine=machine, model=model, batch=BATCH)
-        verdict, winners = ranking(results, cells)
+        verdict, winners = standing.ranking(results, cells)
         if not winners:
-            yield AnswerLine(results, Subject((model,), machine=machine), notes, cells, verdict, winners)
+            yield AnswerRow(results, Subject((model,), machine=machine), footnotes, None, cells, verdict, winners)
         for cell in winners:
-            yield AnswerLine(results, subject_of(cell), notes, cells, verdict, winners, cell)
+            yield AnswerRow(results, columns.subject_of(results, cell), footnotes, cell, cells, verdict, winners)
 
 
-def _verdict(line: AnswerLine) -> Entry:
+def _verdict(row: AnswerRow) -> Entry:
     """The verdict, and who would be faster had its accuracy held."""
+    results, note = row.results, standing.accuracy_note
     passed_over = [
-        say("{name} is not counted: {reason}", name=label(line.results, cell), reason=accuracy_note(line.results, cell))
-        for cell in inaccurate(line.results, line.cells)
-        if line.winners and median(cell) < median(line.winners[0])
+        say("{name} is not counted: {reason}", name=standing.label(results, cell), reason=note(results, cell))
+        for cell in standing.inaccurate(results, row.cells)
+        if row.winners and standing.median(cell) < standing.median(row.winners[0])
     ]
-    if line.cell is None:
-        return Entry(None, say("none"), (line.notes.number(_none(line.results, line.cells)),))
-    found = status_entry(line.verdict, tuple(map(line.notes.number, passed_over)))
-    return Entry(found.value, found.text, found.notes, line.verdict == "fastest", found.tone)
+    if row.record is None:
+        return Entry(None, say("none"), row.note(_none(row.results, row.cells)))
+    return replace(columns.status_entry(row.verdict, row.note(*passed_over)), best=row.verdict == "fastest")
 
 
 def _none(results: Results, cells: list[Latency]) -> str:
     """What became of the cells of a model that has none to rely on."""
-    failed = inaccurate(results, cells)
-    states = [say("accuracy failed") if cell in failed else say(shown_status(results, cell)) for cell in cells]
-    tally = ", ".join(f"{label(results, cell)} {state}" for cell, state in zip(cells, states, strict=True))
+    failed = standing.inaccurate(results, cells)
+    states = [say("accuracy failed") if cell in failed else say(standing.shown_status(results, cell)) for cell in cells]
+    tally = ", ".join(f"{standing.label(results, cell)} {state}" for cell, state in zip(cells, states, strict=True))
     return say("no latency at batch {batch} to rely on: {tally}", batch=BATCH, tally=tally or say("none was measured"))
 
 
-def _runtime(line: AnswerLine) -> Entry | None:
-    if line.cell is None:
+def _runtime(row: AnswerRow) -> Entry | None:
+    if row.record is None:
         return None
-    name = label(line.results, line.cell)
-    return Entry(name, name, best=line.verdict == "fastest")
+    name = standing.label(row.results, row.record)
+    return Entry(name, name, best=row.verdict == "fastest")
 
 
-def _median(line: AnswerLine) -> Measured | None:
-    return (line.cell.median_ms, line.cell.ci95_ms) if line.cell else None
+def _median(row: AnswerRow) -> Measured | None:
+    return (row.record.median_ms, row.record.ci95_ms) if row.record else None
 
 
-def _accuracy(line: AnswerLine) -> Entry | None:
+def _accuracy(row: AnswerRow) -> Entry | None:
     """The verdict on a cell's accuracy, and the change of top-1 against the reference where there is one."""
-    if line.cell is None:
+    if row.record is None:
         return None
-    known = map(change_of_top1, line.results.accuracies(line.cell))
+    known = map(columns.change_of_top1, row.results.accuracies(row.record))
     changes = [change for change in known if change is not None]
-    return held_accuracy(line.results, line.cell, f" ({min(changes):+.4f})" if changes else "")
+    return columns.held_accuracy(row.results, row.record, f" ({min(changes):+.4f})" if changes else "")
 
 
 def is_baseline(cell: Latency) -> bool:
     """Whether it is what all others are compared with."""
-    return (cell.runtime, cell.precision) == BASELINE
+    return (cell.runtime, cell.precision) == (registry.reference().name, FP32)
 
 
 def baseline(results: Results, cell: Latency) -> list[Latency]:
@@ -157,25 +124,23 @@ def baseline(results: Results, cell: Latency) -> list[Latency]:
     return same or (found if len(found) == 1 else [])
 
 
-def _gain(line: AnswerLine) -> Entry | None:
+def _gain(row: AnswerRow) -> Entry | None:
     """How many times faster than the baseline, with what must be known of that."""
-    if line.cell is None:
+    if row.record is None:
         return None
-    found, cell, notes = baseline(line.results, line.cell), line.cell, line.notes
+    found, cell = baseline(row.results, row.record), row.record
     if not found:
-        return Entry(
-            None, NONE, (notes.number(say("paddle fp32 has no proven latency at this batch to compare with")),)
-        )
+        why = say("paddle fp32 has no proven latency at this batch to compare with")
+        return Entry(None, NONE, row.note(why))
     base = found[0]
     if base is cell:
         return Entry(1.0, say("it is paddle fp32"))
     remarks = []
     if overlap(*rivals(base, cell)):
-        remarks.append(notes.number(say("the intervals overlap: it may be no gain at all")))
+        remarks.append(say("the intervals overlap: it may be no gain at all"))
     if base.status == "unstable":
-        remarks.append(notes.number(say("paddle fp32, {note}", note=status_note(base))))
+        remarks.append(say("paddle fp32, {note}", note=standing.status_note(base)))
     devices = [one.effective.device if one.effective else None for one in (base, cell)]
     if devices[0] != devices[1]:
-        ran = entry(ran_as(base)).text
-        remarks.append(notes.number(say("compared with paddle that ran as {ran}", ran=ran)))
-    return gain(base, cell, tuple(remarks))
+        remarks.append(say("compared with paddle that ran as {ran}", ran=standing.ran_as(base) or NONE))
+    return columns.gain(base, cell, row.note(*remarks))

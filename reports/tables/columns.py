@@ -4,70 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from reports.language import names, say
+from reports.language import say
 from reports.load.results import Results, batch_of, machine_of
 from reports.numbers import NONE, measured, rivals, spread
 from reports.tables.commands import together
 from reports.tables.standing import TONES, median, ran_as, runtime_name, shown_status, why
-from reports.tables.table import Column, Entry, Facet, Footnotes, L, Shows, Subject, Table, Tone, entry, fill
-from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
+from runtimes.records.kinds import MEASURED, Accuracy, Latency, Record
 from runtimes.records.parts import Interval
 
 SEEDED_MARK = "†"
-K = TypeVar("K", bound=Record, covariant=True)
-T = TypeVar("T", bound=TimedRecord, covariant=True)
+K = TypeVar("K", covariant=True)
+R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound="Row[Any]", contravariant=True)
 
 
 @dataclass(frozen=True)
-class SubjectLine:
-    """What a row is made from that is about a subject."""
+class Row(Generic[K]):
+    """What a row is made from. record: what it shows. footnotes: of the whole table, numbered while rows are made."""
 
     results: Results
     subject: Subject
-    notes: Footnotes
-
-
-@dataclass(frozen=True)
-class RecordLine(Generic[K]):
-    """What a row is made from that shows a record."""
-
-    results: Results
+    footnotes: list[str]
     record: K
-    notes: Footnotes
-
-    @property
-    def subject(self) -> Subject:
-        """What the row is about."""
-        return subject_of(self.record)
-
-
-@dataclass(frozen=True)
-class TimedLine(RecordLine[T]):
-    """What a row is made from that shows a speed."""
-
-    @cached_property
-    def status(self) -> str:
-        """The record's status, or unproven."""
-        return shown_status(self.results, self.record)
 
     @property
     def shown(self) -> bool:
-        """Whether its times may be shown: it was measured, and its parity passed."""
-        return self.record.measured and self.status == self.record.status
+        """Whether a speed may be shown: it was measured, and its parity passed."""
+        return self.subject.status in MEASURED
 
-    @property
-    def subject(self) -> Subject:
-        """What the row is about."""
-        return replace(subject_of(self.record), status=self.status)
+    def note(self, *texts: str) -> tuple[int, ...]:
+        """The numbers of footnotes; the same text has the same number."""
+        self.footnotes.extend(text for text in dict.fromkeys(texts) if text not in self.footnotes)
+        return tuple(self.footnotes.index(text) + 1 for text in texts)
 
 
-def subject_of(record: Record) -> Subject:
-    """What a record is about; its status as stored."""
-    batch, machine = batch_of(record), machine_of(record)
-    return Subject((record.model,), record.runtime, record.precision, record.status, batch, machine)
+def rows_of(results: Results, records: Iterable[R]) -> list[Row[R]]:
+    """A row for each record."""
+    footnotes: list[str] = []
+    return [Row(results, subject_of(results, record), footnotes, record) for record in records]
+
+
+def subject_of(results: Results, record: Record) -> Subject:
+    """What a record is about; its status as it is shown."""
+    status, batch, machine = shown_status(results, record), batch_of(record), machine_of(record)
+    return Subject((record.model,), record.runtime, record.precision, status, batch, machine)
 
 
 def model_entry(results: Results, models: Sequence[str]) -> Entry:
@@ -81,6 +64,14 @@ def status_entry(status: str, notes: tuple[int, ...] = ()) -> Entry:
     return Entry(status, say(status), notes, tone=TONES.get(status, Tone.PLAIN))
 
 
+@dataclass(frozen=True)
+class Column(Generic[L]):
+    """A column, declared once: its heading, whose name is English, and its entry in a row."""
+
+    heading: Heading
+    entry: Callable[[L], Entry]
+
+
 # A number and its 95 % interval.
 Measured = tuple[float | None, Interval | None]
 Number = Entry | Measured | float | None
@@ -88,41 +79,51 @@ Number = Entry | Measured | float | None
 
 def text_column(name: str, value: Callable[[L], Any], once: bool = False, facet: Facet = Facet.NONE) -> Column[L]:
     """A column of texts, or of entries in their place."""
-    return Column(name, lambda line: entry(value(line)), Shows.TEXT, once, facet)
+    return Column(Heading(name, Shows.TEXT, once, facet), lambda row: entry(value(row)))
 
 
-def number_column(name: str, value: Callable[[L], Number], form: str = "", once: bool = False) -> Column[L]:
-    """A column of numbers, or of entries in their place. form: as `format` knows it; without one, counts are whole and
-    what was measured has the digits that its interval carries."""
-    return Column(name, lambda line: _number(value(line), form), Shows.NUMBER, once)
+def number_column(name: str, value: Callable[[L], Number] | str, form: str = "", once: bool = False) -> Column[L]:
+    """A column of numbers, or of entries in their place.
+
+    value: or the name of the record's field. form: as `format` knows it; without one, counts are whole and what was
+    measured has the digits that its interval carries.
+    """
+    get: Callable[[L], Number] = value if callable(value) else lambda row: getattr(row.record, value)
+    return Column(Heading(name, Shows.NUMBER, once), lambda row: _number(get(row), form))
 
 
 def range_column(name: str, value: Callable[[L], Entry | Measured | None]) -> Column[L]:
     """A column of the intervals of measured numbers, or of entries in their place."""
-    return Column(name, lambda line: _interval(value(line)), Shows.RANGE)
+    return Column(Heading(name, Shows.RANGE), lambda row: _interval(value(row)))
+
+
+def entry(value: Any) -> Entry:
+    """An entry, or one that shows a value as it is; None is shown as "-"."""
+    return value if isinstance(value, Entry) else Entry(value, NONE if value is None else str(value))
 
 
 def _number(value: Number, form: str) -> Entry:
     if form and not isinstance(value, (Entry, tuple)):
         return formatted(value, form)
-    if isinstance(value, tuple):
-        return number(*value)
-    return number(value) if isinstance(value, float) else entry(value)
+    if isinstance(value, (tuple, float)):
+        number, interval = value if isinstance(value, tuple) else (value, None)
+        return Entry(number, measured(number, interval))
+    return entry(value)
 
 
 def _interval(value: Entry | Measured | None) -> Entry:
     return Entry(value[1], spread(*value)) if isinstance(value, tuple) else entry(value)
 
 
-MACHINE: Column[Any] = text_column("Machine", lambda line: line.subject.machine or None)
-MODEL: Column[Any] = text_column(
-    "Model", lambda line: model_entry(line.results, line.subject.models), facet=Facet.MODEL
-)
-RUNTIME: Column[RecordLine[Record]] = text_column("Runtime", lambda line: runtime_name(line.record))
-BATCH: Column[RecordLine[TimedRecord]] = number_column("Batch", lambda line: line.record.batch)
-RAN_AS: Column[RecordLine[Record]] = text_column("Ran as", lambda line: ran_as(line.record))
-STATUS: Column[TimedLine[TimedRecord]] = text_column(
-    "Status", lambda line: status_entry(line.status, why(line.results, line.record, line.notes)), facet=Facet.STATUS
+MACHINE: Column[Any] = text_column("Machine", lambda row: row.subject.machine or None)
+MODEL: Column[Any] = text_column("Model", lambda row: model_entry(row.results, row.subject.models), facet=Facet.MODEL)
+RUNTIME: Column[Any] = text_column("Runtime", lambda row: runtime_name(row.record))
+BATCH: Column[Any] = number_column("Batch", "batch")
+RAN_AS: Column[Any] = text_column("Ran as", lambda row: ran_as(row.record))
+STATUS: Column[Any] = text_column(
+    "Status",
+    lambda row: status_entry(row.subject.status, row.note(*why(row.results, row.record))),
+    facet=Facet.STATUS,
 )
 
 
@@ -131,45 +132,24 @@ def build(
     title: str,
     results: Results,
     columns: Sequence[Column[L]],
-    lines: Iterable[L],
+    rows: Sequence[L],
     *notes: str,
-    footnotes: Footnotes | None = None,
-    records: Iterable[Record | None] = (),
+    records: Iterable[Record | None] | None = None,
+    by_machine: bool = True,
 ) -> Table:
-    """A table; the machine has a column where there are several.
+    """A table; the machine has a column where there are several, and the rows are about one each.
 
-    title, notes: in the report's language, or marked for translation. footnotes: numbered while the rows are made.
-    records: what the commands under the table make again.
+    title, notes: in the report's language, or marked for translation. records: what the commands under the table make
+    again; None: the rows' own.
     """
-    shown: list[Column[L]] = [*([MACHINE] if results.several_machines else []), *columns]
-    headings, rows = fill(shown, lines)
-    under = tuple(footnotes.texts) if footnotes else ()
-    return Table(name, say(title), headings, rows, names(*notes), under, commands(records))
-
-
-def record_table(
-    name: str,
-    title: str,
-    results: Results,
-    line: Callable[[Results, Any, Footnotes], L],
-    records: Sequence[Record],
-    columns: Sequence[Column[L]],
-    *notes: str,
-) -> Table:
-    """Like `build`, of a table with a row for each record. line: what a row is made from."""
-    footnotes = Footnotes()
-    lines = [line(results, record, footnotes) for record in records]
-    return build(name, title, results, columns, lines, *notes, footnotes=footnotes, records=records)
-
-
-def commands(records: Iterable[Record | None]) -> tuple[str, ...]:
-    """The commands that made these records, as few as can be, in the records' order."""
-    return together(record.command for record in records if record and record.command)
-
-
-def number(value: float | None, interval: Sequence[float] | None = None) -> Entry:
-    """A measured number with the digits that its 95 % interval carries."""
-    return Entry(value, measured(value, interval))
+    if results.several_machines and by_machine:
+        columns = [MACHINE, *columns]
+    headings = tuple(replace(column.heading, name=say(column.heading.name)) for column in columns)
+    filled = tuple(TableRow(row.subject, tuple(column.entry(row) for column in columns)) for row in rows)
+    again = [row.record for row in rows] if records is None else records
+    commands = together(record.command for record in again if isinstance(record, Record) and record.command)
+    footnotes = tuple(rows[0].footnotes) if rows else ()
+    return Table(name, say(title), headings, filled, tuple(map(say, notes)), footnotes, commands)
 
 
 def formatted(value: float | None, form: str) -> Entry:

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from reports.language import mark, say
-from reports.load.environment import ceilings
+from reports.load.machines import ceilings
 from reports.load.results import Results, machine_of
 from reports.numbers import measured
 from reports.tables.accuracy import figure, published
-from reports.tables.columns import (
-    BATCH,
-    MODEL,
-    RAN_AS,
-    RUNTIME,
-    Measured,
-    SubjectLine,
-    TimedLine,
-    build,
-    commands,
-    number_column,
-    record_table,
-)
+from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, Column, Measured, Row, build, number_column, rows_of
 from reports.tables.standing import median
-from reports.tables.table import Column, Entry, Footnotes, Subject, Table, fill
-from runtimes.records.kinds import Latency
-from runtimes.records.parts import Memory
+from reports.tables.table import Entry, Subject, Table
+from runtimes import registry
+from runtimes.records.kinds import Latency, Record
+from runtimes.records.parts import CountsInfo, Memory
+
+ModelRow = Row[Record | None]  # None: no record tells the facts about the model
 
 
 def size(results: Results) -> Table:
     """Multiply-accumulates in G and parameters in M, as published and as counted."""
-    lines = [SubjectLine(results, Subject((model,)), Footnotes()) for model in results.models]
-    columns: list[Column[SubjectLine]] = [
+    rows = [Row(results, Subject((model,)), [], results.source(model)) for model in results.models]
+    columns: list[Column[ModelRow]] = [
         MODEL,
         number_column("FLOPs (G), published", published(lambda one: one.gmacs, 2)),
-        number_column("FLOPs (G), counted that way", _macs("published")),
-        number_column("GMACs, all", _macs("total")),
+        number_column("FLOPs (G), counted that way", _counted(Results.macs, "published", 1e9)),
+        number_column("GMACs, all", _counted(Results.macs, "total", 1e9)),
         number_column("Params (M), published", published(lambda one: one.mparams, 2)),
-        number_column("Params (M), counted that way", _parameters("published")),
-        number_column("Params (M), all", _parameters("total")),
+        number_column("Params (M), counted that way", _counted(Results.parameters, "published", 1e6)),
+        number_column("Params (M), all", _counted(Results.parameters, "total", 1e6)),
     ]
     note = mark(
         "Per image. What PaddleClas publishes as FLOPs are multiply-accumulates (MACs) of the convolution and "
@@ -48,45 +38,17 @@ def size(results: Results) -> Table:
         "operations. Its Params leave out the position embedding and the class token; all: with them."
     )
     notes = [f"{model}: {note}." for model in results.models for note in results.facts(model).notes]
-    again = commands(results.source(model) for model in results.models)
-    return Table(
-        "size", say("Compute and parameters"), *fill(columns, lines), notes=(say(note), *notes), commands=again
-    )
+    title = mark("Compute and parameters")
+    return build("size", title, results, columns, rows, note, *notes, by_machine=False)
 
 
-def _macs(name: str) -> Callable[[SubjectLine], Entry]:
-    return lambda line: _scaled(getattr(line.results.macs(line.subject.models[0]), name), 1e9)
+def _counted(of: Callable[[Results, str], CountsInfo], name: str, unit: float) -> Callable[[ModelRow], Entry]:
+    """A number of MACs or parameters, in so large units."""
+    return lambda row: figure(_per(getattr(of(row.results, row.subject.models[0]), name), unit), 2)
 
 
-def _parameters(name: str) -> Callable[[SubjectLine], Entry]:
-    return lambda line: _scaled(getattr(line.results.parameters(line.subject.models[0]), name), 1e6)
-
-
-def _scaled(count: int | None, scale: float) -> Entry:
-    return figure(None if count is None else count / scale, 2)
-
-
-@dataclass(frozen=True)
-class ComputeLine(TimedLine[Latency]):
-    """What a row is made from. mflop: 2 x MACs of the graph x batch, in 10^6; by ms that is GFLOP/s."""
-
-    mflop: float
-
-    @property
-    def rate(self) -> float:
-        """Achieved GFLOP/s."""
-        return self.mflop / median(self.record)
-
-    @property
-    def rate_interval(self) -> tuple[float, float] | None:
-        """Its 95 % interval."""
-        ends = self.record.ci95_ms
-        return (self.mflop / ends[1], self.mflop / ends[0]) if ends and ends[0] > 0 else None
-
-    @cached_property
-    def ceiling(self) -> tuple[float | None, str | None]:
-        """See `ceiling`."""
-        return ceiling(self.results, self.record)
+def _per(value: int | None, unit: float) -> float | None:
+    return None if value is None else value / unit
 
 
 def compute(results: Results) -> Table:
@@ -95,16 +57,13 @@ def compute(results: Results) -> Table:
 
     Paddle computes the whole model; the ONNX graph leaves out what its last block has no use for (`macs.computed`).
     """
-    notes = Footnotes()
-    lines = [
-        ComputeLine(results, cell, notes, 2 * macs * (cell.batch or 1) / 1e6)
-        for cell, macs in ((cell, _macs_run(results, cell)) for cell in results.of(Latency))
-        if macs is not None and cell.measured and not results.doubt(cell)
+    rows = [
+        row for row in rows_of(results, results.of(Latency)) if row.shown and _macs_run(results, row.record) is not None
     ]
-    columns: list[Column[ComputeLine]] = [
+    columns: list[Column[Row[Latency]]] = [
         *(MODEL, RUNTIME, BATCH, RAN_AS),
-        number_column("Work (GFLOP)", lambda line: line.mflop / 1e3),
-        number_column("Achieved (GFLOP/s)", lambda line: (line.rate, line.rate_interval)),
+        number_column("Work (GFLOP)", lambda row: _mflop(row) / 1e3),
+        number_column("Achieved (GFLOP/s)", _rate),
         number_column("Ceiling (GFLOP/s)", _ceiling),
         number_column("Share (%)", _share),
     ]
@@ -113,27 +72,36 @@ def compute(results: Results) -> Table:
         "Ceiling: a large matrix product in the precision that the cell ran in, measured on the same machine."
     )
     nothing = mark("No latency is proven whose work is known: there is nothing to compute.")
-    records = [line.record for line in lines]
-    said = note if lines else nothing
-    return build("compute", mark("Compute achieved"), results, columns, lines, said, footnotes=notes, records=records)
+    return build("compute", mark("Compute achieved"), results, columns, rows, note if rows else nothing)
 
 
 def _macs_run(results: Results, cell: Latency) -> int | None:
     """Multiply-accumulates for one image of what ran: the model's, or the graph's as it was written."""
     macs = results.macs(cell.model)
-    return macs.total if cell.runtime == "paddle" else macs.computed or macs.total
+    return macs.total if cell.runtime == registry.reference().name else macs.computed or macs.total
 
 
-def _ceiling(line: ComputeLine) -> Entry:
-    value, doubt = line.ceiling
-    return Entry(value, measured(value), (line.notes.number(doubt),) if doubt else ())
+def _mflop(row: Row[Latency]) -> float:
+    """2 x MACs of the graph x batch, in 10^6; by ms that is GFLOP/s."""
+    return 2 * (_macs_run(row.results, row.record) or 0) * (row.record.batch or 1) / 1e6
 
 
-def _share(line: ComputeLine) -> Measured | None:
-    peak, ends = line.ceiling[0], line.rate_interval
-    if peak is None:
+def _rate(row: Row[Latency]) -> Measured:
+    """Achieved GFLOP/s."""
+    mflop, ends = _mflop(row), row.record.ci95_ms
+    return mflop / median(row.record), (mflop / ends[1], mflop / ends[0]) if ends and ends[0] > 0 else None
+
+
+def _ceiling(row: Row[Latency]) -> Entry:
+    value, doubt = ceiling(row.results, row.record)
+    return Entry(value, measured(value), row.note(*filter(None, [doubt])))
+
+
+def _share(row: Row[Latency]) -> Measured | None:
+    (peak, _), (rate, ends) = ceiling(row.results, row.record), _rate(row)
+    if peak is None or rate is None:
         return None
-    return 100 * line.rate / peak, ends and (100 * ends[0] / peak, 100 * ends[1] / peak)
+    return 100 * rate / peak, ends and (100 * ends[0] / peak, 100 * ends[1] / peak)
 
 
 def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
@@ -161,13 +129,13 @@ def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
 def cost(results: Results) -> Table:
     """Memory in MB (10^6 bytes) and the times until the first answer in ms, of each latency cell."""
     cells = [cell for cell in results.of(Latency) if cell.measured]
-    columns: list[Column[TimedLine[Latency]]] = [
+    columns: list[Column[Row[Latency]]] = [
         *(MODEL, RUNTIME, BATCH),
-        number_column("Model (MB)", lambda line: _megabytes(_memory(line).model_bytes), form=".0f"),
-        number_column("Process (MB)", lambda line: _megabytes(_memory(line).process_bytes), form=".0f"),
-        number_column("Device (MB)", lambda line: _megabytes(_memory(line).device_bytes), form=".0f"),
-        number_column("Load (ms)", lambda line: line.record.load_ms if line.shown else None),
-        number_column("First inference (ms)", lambda line: line.record.first_ms if line.shown else None),
+        number_column("Model (MB)", lambda row: _per(_memory(row).model_bytes, 1e6), form=".0f"),
+        number_column("Process (MB)", lambda row: _per(_memory(row).process_bytes, 1e6), form=".0f"),
+        number_column("Device (MB)", lambda row: _per(_memory(row).device_bytes, 1e6), form=".0f"),
+        number_column("Load (ms)", lambda row: row.record.load_ms if row.shown else None),
+        number_column("First inference (ms)", lambda row: row.record.first_ms if row.shown else None),
     ]
     note = mark(
         "MB: 10^6 bytes of resident memory. Model: the peak less what the process held before it loaded the model. "
@@ -176,14 +144,10 @@ def cost(results: Results) -> Table:
     )
     nothing = mark("Nothing ran: neither memory nor load time is known.")
     title = mark("Memory and load time")
-    return record_table("cost", title, results, TimedLine, cells, columns, note if cells else nothing)
+    return build("cost", title, results, columns, rows_of(results, cells), note if cells else nothing)
 
 
-def _memory(line: TimedLine[Latency]) -> Memory:
+def _memory(row: Row[Latency]) -> Memory:
     """The memory of a cell; early records know the peak alone."""
-    memory, peak = line.record.memory or Memory(), line.record.peak_memory_bytes
+    memory, peak = row.record.memory or Memory(), row.record.peak_memory_bytes
     return memory if memory.process_bytes else replace(memory, process_bytes=peak)
-
-
-def _megabytes(value: int | None) -> float | None:
-    return None if value is None else value / 1e6

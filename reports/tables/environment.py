@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reports.language import mark, say
-from reports.load.environment import section
+from reports.load.machines import section
 from reports.load.reading import is_number
 from reports.load.results import Results
-from reports.tables.columns import build, number_column, text_column
-from reports.tables.table import Column, Entry, Subject, Table, entry
+from reports.tables.columns import Column, Row, build, entry, number_column, text_column
+from reports.tables.table import Entry, Subject, Table
 from runtimes.records.store import ENVIRONMENT
 
 
-@dataclass(frozen=True)
-class EnvironmentLine:
-    """What a row is made from: an entry of a section of a machine's environment."""
+class EnvironmentLeaf(NamedTuple):
+    """An entry of a section of a machine's environment."""
 
-    subject: Subject
     section: str
     name: str
     value: Any
@@ -28,21 +25,28 @@ class EnvironmentLine:
 
 def environment(results: Results) -> Table:
     """The machine and the software, as stored beside the records: a row per entry, nested names joined by dots."""
-    lines = [
-        EnvironmentLine(Subject(machine=machine), section if isinstance(content, dict) else "", name, value)
+    rows = [
+        Row(results, Subject(machine=machine), [], leaf)
         for machine, environment in results.environments.items()
-        for section, content in environment.items()
-        for name, value in _leaves(content if isinstance(content, dict) else {section: content})
+        for leaf in _entries(environment)
     ]
-    values = [line.value for line in lines if line.value is not None]
+    values = [row.record.value for row in rows if row.record.value is not None]
     value_column = number_column if len(values) <= 2 * sum(map(is_number, values)) else text_column
-    columns: list[Column[EnvironmentLine]] = [
-        text_column("Section", lambda line: line.section),
-        text_column("Name", lambda line: line.name),
-        value_column(mark("Value"), lambda line: Entry(line.value, _text(line.name, line.value))),
+    columns: list[Column[Row[EnvironmentLeaf]]] = [
+        text_column("Section", lambda row: row.record.section),
+        text_column("Name", lambda row: row.record.name),
+        value_column(mark("Value"), lambda row: Entry(row.record.value, _text(row.record.name, row.record.value))),
     ]
     absent = say("There is no {file} beside the results: the machine is not known.", file=ENVIRONMENT)
-    return build("environment", mark("Environment"), results, columns, lines, *(() if lines else (absent,)))
+    return build("environment", mark("Environment"), results, columns, rows, *(() if rows else (absent,)))
+
+
+def _entries(environment: dict[str, Any]) -> Iterator[EnvironmentLeaf]:
+    for group, content in environment.items():
+        if isinstance(content, dict):
+            yield from (EnvironmentLeaf(group, name, value) for name, value in _leaves(content))
+        else:
+            yield EnvironmentLeaf("", group, content)
 
 
 def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

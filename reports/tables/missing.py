@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
 from reports.numbers import NONE
-from reports.tables.columns import build, model_entry, range_column, status_entry, text_column
+from reports.tables.columns import Column, Row, build, model_entry, range_column, status_entry, text_column
 from reports.tables.standing import reason, runtime_name
-from reports.tables.table import Column, Entry, Facet, Subject, Table
+from reports.tables.table import Entry, Facet, Subject, Table
 from runtimes.records.kinds import Latency, Record, Throughput
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is not well with some records, the same of all of them."""
+    """What is not well with some records, the same of all of them. about: its subject without the models."""
 
-    machine: str
-    name: str
+    about: Subject
     runtime: str
-    precision: str
-    status: str
     reason: str
-
-
-@dataclass(frozen=True)
-class TroubleLine:
-    """What a row is made from: a trouble of some kinds of records at some batches, and the models that have it."""
-
-    results: Results
-    trouble: Trouble
-    kinds: tuple[str, ...]
-    batches: tuple[int, ...]
-    models: list[str]
-
-    @property
-    def subject(self) -> Subject:
-        """What the row is about."""
-        trouble = self.trouble
-        return Subject(tuple(self.models), trouble.runtime, trouble.precision, trouble.status, machine=trouble.machine)
+    kinds: tuple[str, ...] = ()
+    batches: tuple[int, ...] = ()
 
 
 def missing(results: Results) -> Table:
@@ -52,20 +34,20 @@ def missing(results: Results) -> Table:
     for record in results.records:
         for trouble in _troubles(results, record):
             groups.setdefault((trouble, record.model), []).append(record)
-    lines: dict[tuple[Trouble, tuple[str, ...], tuple[int, ...]], TroubleLine] = {}
+    models: dict[Trouble, list[str]] = {}
     for (trouble, model), records in groups.items():
         timed = [record for record in records if isinstance(record, (Latency, Throughput))]
         batches = tuple(sorted({record.batch for record in timed if record.batch}))
         kinds = tuple(dict.fromkeys(record.kind for record in records))
-        line = lines.setdefault((trouble, kinds, batches), TroubleLine(results, trouble, kinds, batches, []))
-        line.models.append(model)
-    columns: list[Column[TroubleLine]] = [
-        text_column("Models", lambda line: model_entry(line.results, line.models)),
-        text_column("Runtime", lambda line: line.trouble.name),
-        text_column("Of", lambda line: ", ".join(map(say, line.kinds))),
-        range_column("Batches", lambda line: Entry(list(line.batches), ", ".join(map(str, line.batches)) or NONE)),
-        text_column("Status", lambda line: status_entry(line.trouble.status), facet=Facet.STATUS),
-        text_column("Reason", lambda line: line.trouble.reason),
+        models.setdefault(replace(trouble, kinds=kinds, batches=batches), []).append(model)
+    rows = [Row(results, replace(one.about, models=tuple(its)), [], one) for one, its in models.items()]
+    columns: list[Column[Row[Trouble]]] = [
+        text_column("Models", lambda row: model_entry(results, row.subject.models)),
+        text_column("Runtime", lambda row: row.record.runtime),
+        text_column("Of", lambda row: ", ".join(map(say, row.record.kinds))),
+        range_column("Batches", lambda row: Entry(list(row.record.batches), _listed(row.record.batches))),
+        text_column("Status", lambda row: status_entry(row.subject.status), facet=Facet.STATUS),
+        text_column("Reason", lambda row: row.record.reason),
     ]
     note = mark(
         "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it "
@@ -75,14 +57,18 @@ def missing(results: Results) -> Table:
     nothing = mark("Nothing: every cell ended well and every speed is proven.")
     left_out = mark("Left out, because their artifact has been replaced since: {count} of the records of {model}.")
     stale = [say(left_out, count=count, model=model) for model, count in results.stale.items()]
-    title, notes = mark("Not measured, or not to be relied on"), (note if lines else nothing, *stale)
-    records = [record for records in groups.values() for record in records]
-    return build("missing", title, results, columns, lines.values(), *notes, records=records)
+    title, notes = mark("Not measured, or not to be relied on"), (note if rows else nothing, *stale)
+    troubled = [record for records in groups.values() for record in records]
+    return build("missing", title, results, columns, rows, *notes, records=troubled)
+
+
+def _listed(batches: Iterable[int]) -> str:
+    return ", ".join(map(str, batches)) or NONE
 
 
 def _troubles(results: Results, record: Record) -> Iterator[Trouble]:
-    about = (machine_of(record), runtime_name(record), record.runtime, record.precision)
+    about = Subject((), record.runtime, record.precision, record.status, machine=machine_of(record))
     if record.status != "ok":
-        yield Trouble(*about, record.status, reason(record))
+        yield Trouble(about, runtime_name(record), reason(record))
     if isinstance(record, (Latency, Throughput)) and record.measured and (doubt := results.doubt(record)):
-        yield Trouble(*about, "unproven", doubt)
+        yield Trouble(replace(about, status="unproven"), runtime_name(record), doubt)

@@ -50,22 +50,18 @@ def build(results: Results) -> Report:
         tables += [*([compared] if compared.rows else []), cost(results), compute(results)]
     tables += [accuracy(results), size(results), parity(results), missing(results), detail(results)]
     tables += [*([steadiness(results)] if any(cell.processes for cell in latencies) else []), environment(results)]
+    # What has to be said of a report that is not in the language of its records.
+    about_language = [] if current() == "en" else [say(_REASONS_NOTE)]
     return Report(
         results.name,
-        " ".join([*summary(results.environments), *_about_language()]),
-        {model: _weights(results, model) for model in results.models},
+        " ".join([*summary(results.environments), *about_language]),
+        {
+            model: "seeded" if results.seeded(model) else _stored_weights(results, model).kind or "unknown"
+            for model in results.models
+        },
         {model: _origin(results, model) for model in results.models if results.seeded(model)},
         tuple(_with_seeded_note(results, table) for table in tables),
     )
-
-
-def _about_language() -> list[str]:
-    """What has to be said of a report that is not in the language of its records."""
-    return [] if current() == "en" else [say(_REASONS_NOTE)]
-
-
-def _weights(results: Results, model: str) -> str:
-    return "seeded" if results.seeded(model) else _stored_weights(results, model).kind or "unknown"
 
 
 def _origin(results: Results, model: str) -> str:

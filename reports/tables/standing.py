@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
 from reports.numbers import overlap, own_interval, rivals
-from reports.tables.table import Footnotes, Tone
+from reports.tables.table import Tone
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
 
 TONES = {
@@ -65,13 +65,15 @@ def reason(record: Record) -> str:
     return record.reason or say("no reason recorded")
 
 
-def shown_status(results: Results, cell: TimedRecord) -> str:
-    """A cell's status, or "unproven" where it was measured and its parity did not pass."""
-    return "unproven" if cell.measured and results.doubt(cell) else cell.status
+def shown_status(results: Results, record: Record) -> str:
+    """A record's status, or "unproven" where a speed was measured and its parity did not pass."""
+    if isinstance(record, TimedRecord) and record.measured and results.doubt(record):
+        return "unproven"
+    return record.status
 
 
-def why(results: Results, cell: TimedRecord, notes: Footnotes) -> tuple[int, ...]:
-    """Footnotes of what a reader must know about a cell: why it has no number, or that it ran as something else."""
+def why(results: Results, cell: TimedRecord) -> list[str]:
+    """What a reader must know about a cell: why it has no number, or that it ran as something else."""
     texts = []
     if cell.status != "ok":
         texts.append(status_note(cell))
@@ -85,8 +87,7 @@ def why(results: Results, cell: TimedRecord, notes: Footnotes) -> tuple[int, ...
             texts.append(say("asked for {device}, ran on the CPU", device=cell.device))
         if results.accurate(cell) is False:
             texts.append(accuracy_note(results, cell))
-    texts += [say("a process crashed and was replaced: {reason}", reason=crash) for crash in cell.crashes]
-    return tuple(notes.number(text) for text in texts)
+    return texts + [say("a process crashed and was replaced: {reason}", reason=crash) for crash in cell.crashes]
 
 
 def accuracy_note(results: Results, cell: Record) -> str:

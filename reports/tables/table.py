@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
-from reports.language import say
 from reports.load.reading import is_number
-from reports.numbers import NONE
 
 
 class Tone(Enum):
@@ -141,25 +139,27 @@ class Table:
     commands: tuple[str, ...] = ()
     together: str = ""
 
-    def blocks(self, widest: int = 0) -> list[TablePart]:
+    def blocks(self, widest: int = 0, without: Collection[Heading] = ()) -> list[TablePart]:
         """One for each heading over columns, in their order; one without a heading where there are none.
 
         A table of at most `widest` columns stays one: the columns of a name side by side, one for each heading.
+        without: columns to leave out.
         """
         whole = TablePart("", self.columns, self.rows)
+        whole = whole.pick([place for place, one in enumerate(self.columns) if one not in without])
         headings = dict.fromkeys(column.over for column in self.columns if column.over)
         if not headings:
             return [whole]
         if len(self.columns) <= widest:
             return [self._side_by_side(whole)]
         return [
-            replace(whole.pick([i for i, one in enumerate(self.columns) if one.over in ("", over)]), heading=over)
+            replace(whole.pick([i for i, one in enumerate(whole.columns) if one.over in ("", over)]), heading=over)
             for over in headings
         ]
 
     def _side_by_side(self, whole: TablePart) -> TablePart:
-        names = list(dict.fromkeys(column.name for column in self.columns))
-        order = sorted(range(len(self.columns)), key=lambda place: names.index(self.columns[place].name))
+        names = list(dict.fromkeys(column.name for column in whole.columns))
+        order = sorted(range(len(whole.columns)), key=lambda place: names.index(whole.columns[place].name))
         block = whole.pick(order)
         named = [replace(one, name=f"{one.name}, {one.short}") if one.over else one for one in block.columns]
         return replace(block, heading=self.together, columns=tuple(named))
@@ -168,49 +168,3 @@ class Table:
         """The columns that need saying only once, since they have the same entry in every row, and that entry."""
         found = {one: {row.entries[i].text for row in self.rows} for i, one in enumerate(self.columns) if one.once}
         return {one: self.rows[0].entries[self.columns.index(one)] for one, texts in found.items() if len(texts) == 1}
-
-
-@dataclass
-class Footnotes:
-    """Numbers the notes of one table; the same text has the same number."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def number(self, text: str) -> int:
-        if text not in self.texts:
-            self.texts.append(text)
-        return self.texts.index(text) + 1
-
-
-class Line(Protocol):
-    """What the columns of a table are made from, for one row."""
-
-    @property
-    def subject(self) -> Subject:
-        """What the row is about."""
-
-
-L = TypeVar("L", bound=Line, contravariant=True)
-
-
-@dataclass(frozen=True)
-class Column(Generic[L]):
-    """A column, declared once: its English name, its entry in a row, and what it shows."""
-
-    name: str
-    entry: Callable[[L], Entry]
-    shows: Shows = Shows.TEXT
-    once: bool = False
-    facet: Facet = Facet.NONE
-
-
-def fill(columns: Iterable[Column[L]], lines: Iterable[L]) -> tuple[tuple[Heading, ...], tuple[TableRow, ...]]:
-    """The columns and rows of a table."""
-    columns = tuple(columns)
-    rows = [TableRow(line.subject, tuple(column.entry(line) for column in columns)) for line in lines]
-    return tuple(Heading(say(one.name), one.shows, one.once, one.facet) for one in columns), tuple(rows)
-
-
-def entry(value: Any) -> Entry:
-    """An entry, or one that shows a value as it is; None is shown as "-"."""
-    return value if isinstance(value, Entry) else Entry(value, NONE if value is None else str(value))

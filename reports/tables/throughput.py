@@ -12,45 +12,46 @@ from reports.tables.columns import (
     MODEL,
     RUNTIME,
     STATUS,
+    Column,
     Measured,
-    TimedLine,
+    Row,
     build,
     number_column,
     range_column,
-    record_table,
+    rows_of,
     text_column,
     yes_no,
 )
-from reports.tables.table import Column, Entry, Footnotes, Table
+from reports.tables.table import Entry, Table
 from runtimes.records.kinds import Server, Throughput
 from runtimes.records.parts import ServerPoint
 
 
 def throughput(results: Results) -> Table:
     """Images per second, measured back to back."""
-    columns: list[Column[TimedLine[Throughput]]] = [
+    columns: list[Column[Row[Throughput]]] = [
         *(MODEL, RUNTIME, BATCH),
-        number_column("Streams", lambda line: line.record.streams),
+        number_column("Streams", "streams"),
         STATUS,
         number_column("Images per second", _rate),
         range_column("95 % interval", _rate),
-        number_column("Measured for (s)", lambda line: line.record.duration_s),
-        number_column("Points searched", lambda line: None if (tried := line.record.searched) is None else len(tried)),
+        number_column("Measured for (s)", "duration_s"),
+        number_column("Points searched", lambda row: None if (tried := row.record.searched) is None else len(tried)),
     ]
     note = mark(
         "Measured back to back over the whole duration, never derived from a latency. Points searched: pairs of "
         "batch and streams that were tried before this one was chosen. -: none, it was asked for."
     )
-    cells = results.of(Throughput)
-    return record_table("throughput", mark("Throughput"), results, TimedLine, cells, columns, note)
+    rows = rows_of(results, results.of(Throughput))
+    return build("throughput", mark("Throughput"), results, columns, rows, note)
 
 
-def _rate(line: TimedLine[Throughput]) -> Measured:
-    return (line.record.images_per_s, line.record.ci95_images_per_s) if line.shown else (None, None)
+def _rate(row: Row[Throughput]) -> Measured:
+    return (row.record.images_per_s, row.record.ci95_images_per_s) if row.shown else (None, None)
 
 
 @dataclass(frozen=True)
-class ServerLine(TimedLine[Server]):
+class ServerRow(Row[Server]):
     """What a row is made from: a cell at one rate of queries."""
 
     point: ServerPoint
@@ -58,35 +59,31 @@ class ServerLine(TimedLine[Server]):
 
 def server(results: Results) -> Table:
     """Latencies at each rate of queries, and the largest rate that keeps its bound, of each cell served by LoadGen."""
-    notes = Footnotes()
-    cells = results.of(Server)
-    lines = [ServerLine(results, cell, notes, point) for cell in cells for point in _points(results, cell)]
-    columns: list[Column[ServerLine]] = [
+    rows = [
+        ServerRow(results, row.subject, row.footnotes, row.record, point)
+        for row in rows_of(results, results.of(Server))
+        for point in (row.record.points if row.shown else None) or (ServerPoint(),)
+    ]
+    columns: list[Column[ServerRow]] = [
         *(MODEL, RUNTIME, STATUS),
         number_column("Percentile", _percentile),
-        number_column("Bound (ms)", lambda line: line.record.latency_bound_ms),
-        number_column("Most queries/s", lambda line: line.record.qps_max if line.shown else None),
-        number_column("Rate (queries/s)", lambda line: line.point.qps_target),
-        number_column("p50 (ms)", lambda line: line.point.p50_ms),
-        number_column("p90 (ms)", lambda line: line.point.p90_ms),
-        number_column("p99 (ms)", lambda line: line.point.p99_ms),
-        number_column("Queries", lambda line: line.point.count),
-        text_column("Kept the bound", lambda line: yes_no(line.point.met if line.point.valid else None)),
+        number_column("Bound (ms)", "latency_bound_ms"),
+        number_column("Most queries/s", lambda row: row.record.qps_max if row.shown else None),
+        number_column("Rate (queries/s)", lambda row: row.point.qps_target),
+        number_column("p50 (ms)", lambda row: row.point.p50_ms),
+        number_column("p90 (ms)", lambda row: row.point.p90_ms),
+        number_column("p99 (ms)", lambda row: row.point.p99_ms),
+        number_column("Queries", lambda row: row.point.count),
+        text_column("Kept the bound", lambda row: yes_no(row.point.met if row.point.valid else None)),
     ]
     note = mark(
         "Queries of one image arrive at random (Poisson), from MLPerf LoadGen. Most queries/s: the largest rate "
         "tried whose percentile kept the bound, as completed; -: none did. A percentile is given only where the "
         "number of queries carries it. Kept the bound: - where it does not."
     )
-    return build("server", mark("Server"), results, columns, lines, note, footnotes=notes, records=cells)
+    return build("server", mark("Server"), results, columns, rows, note)
 
 
-def _points(results: Results, cell: Server) -> tuple[ServerPoint, ...]:
-    """The rates of queries that may be shown of a cell; an empty one where there is none."""
-    shown = cell.measured and not results.doubt(cell)
-    return (cell.points if shown else None) or (ServerPoint(),)
-
-
-def _percentile(line: ServerLine) -> Entry:
-    value = line.record.percentile
+def _percentile(row: ServerRow) -> Entry:
+    value = row.record.percentile
     return Entry(value, NONE if value is None else f"p{value}")

@@ -23,7 +23,7 @@ from reports.tables import report as tables
 
 PACKAGE = Path(language.__file__).parent
 # Whose first argument is a column's name.
-COLUMNS = ("text_column", "number_column", "range_column", "Column")
+COLUMNS = ("text_column", "number_column", "range_column")
 # Names, units and what records hold: they stay as they are in any language.
 SAME = {"p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "bs={batch}", "GPU"}
 
@@ -42,8 +42,8 @@ def constants(node: ast.expr) -> Iterator[str]:
 
 def in_python(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and _called(node.func) in ("say", "names", "mark", *COLUMNS):
-            for argument in node.args:
+        if isinstance(node, ast.Call) and _called(node.func) in ("say", "mark", *COLUMNS):
+            for argument in node.args[:1]:
                 yield from constants(argument)
 
 

@@ -235,8 +235,7 @@ def accuracy(raw: Raw) -> Iterator[Row]:
             "95 % interval": wilson(hits, images),
             "Top-5": round(one["top5"] * images) / images,
             "Verdict": one["passed"],
-            "Published top-1": published and published.top1,
-            "Published top-5": published and published.top5,
+            **{"Published top-1": published and published.top1, "Published top-5": published and published.top5},
             "Reference top-1": published and published.reference_top1,
             "Reference top-5": published and published.reference_top5,
         }
@@ -285,9 +284,8 @@ def detail(raw: Raw) -> Iterator[Row]:
 def steadiness(raw: Raw) -> Iterator[Row]:
     for one in raw.of("latency"):
         row = {"Model": one["model"], "Runtime": name(one), "Batch": one["batch"], "Status": raw.status(one)}
-        known: Row = dict.fromkeys(
-            ("Processes", "Warm-up runs", "CV inside (%)", "CV between (%)", "Outliers", "Half interval (%)")
-        )
+        names = ("Processes", "Warm-up runs", "CV inside (%)", "CV between (%)", "Outliers", "Half interval (%)")
+        known: Row = dict.fromkeys(names)
         if one["samples_ms"]:
             low, high = one["ci95_ms"]
             known |= {

@@ -14,8 +14,8 @@ from reports.load import results
 from reports.render import latex, markdown, plain
 from reports.tables import latency
 from reports.tables import report as tables
-from reports.tables.columns import number_column, range_column
-from reports.tables.table import Column, Entry, Subject, Table, Tone
+from reports.tables.columns import Column, number_column, range_column
+from reports.tables.table import Entry, Subject, Table, Tone
 
 
 @pytest.fixture

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from reports.compare import thresholds
+from reports.compare import judge
 
 
-@given(st.sampled_from([*thresholds.FIGURES, "accuracy"]), st.decimals(0, 9999, places=3))
+@given(st.sampled_from([*judge.FIGURES, "accuracy"]), st.decimals(0, 9999, places=3))
 def test_a_threshold_is_read_as_it_is_written(figure: str, number: Any) -> None:
-    found = thresholds.parse(f"{figure}:{number}%")
+    found = judge.parse(f"{figure}:{number}%")
     assert (found.figure, found.share) == (figure, float(number) / 100)
-    assert thresholds.parse(str(found)).share == pytest.approx(found.share, rel=1e-4)
+    assert judge.parse(str(found)).share == pytest.approx(found.share, rel=1e-4)
 
 
 @given(st.text(max_size=20).filter(lambda text: not re.fullmatch(r"\w+:[0-9.]+%", text)))
 def test_anything_else_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match="--fail"):
-        thresholds.parse(text)
+        judge.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_anything_else_is_an_error(text: str) -> None:
 )
 def test_thresholds_are_strict(text: str) -> None:
     with pytest.raises(InputError, match="--fail"):
-        thresholds.parse(text)
+        judge.parse(text)
 
 
 def test_one_threshold_for_each_figure() -> None:
     with pytest.raises(InputError, match="one for each figure"):
-        thresholds.parse_all(["median:5%", "p90:1%", "median:2%"])
+        judge.parse_all(["median:5%", "p90:1%", "median:2%"])
