@@ -25,8 +25,7 @@ from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from reports.compare import judge, writers
 from reports.compare.compared import SAME, SLOWER
-from reports.compare.judge import Comparison
-from reports.compare.thresholds import parse_all
+from reports.compare.judge import Comparison, parse_all
 from reports.load import results
 from reports.load.results import Results
 from runtimes.records.kinds import Latency
