@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,26 @@ from convert.common.errors import InputError
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 
+# The path may hold spaces, so the label is what follows the last blank. Nineteen digits and more are no label.
+_LABELLED = re.compile(r"(?P<path>.*[^ \t])[ \t]+(?P<label>-?[0-9]{1,18})[ \t]*", re.ASCII)
+
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that a source names. name: without the folder that it is in. label: its class, where a list says it."""
+    """An image that a source names.
+
+    name: without the folder that it is in. label: its class, and line: its number from 1, where a list says it.
+    """
 
     name: str
     path: Path
     label: int | None = None
+    line: int | None = None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image, which hidden ones are not."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def read(path: Path, option: str) -> list[ImageFile]:
@@ -26,7 +39,7 @@ def read(path: Path, option: str) -> list[ImageFile]:
     """
     try:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+            found = sorted(file for file in path.rglob("*") if is_image_name(file.name))
             images = [ImageFile(file.relative_to(path).as_posix(), file) for file in found]
         elif path.suffix.lower() == ".txt" and path.is_file():
             images = parse_list(path.read_text(encoding="utf-8-sig"), path.parent)
@@ -49,11 +62,10 @@ def parse_list(text: str, folder: Path) -> list[ImageFile]:
 
     A path may have spaces in it; a label is a whole number, and the last word of its line. Empty lines mean nothing.
     """
-    return [_entry(line.strip(), folder) for line in text.split("\n") if line.strip()]
-
-
-def _entry(line: str, folder: Path) -> ImageFile:
-    name, _, label = line.rpartition(" ")
-    if name and label.isdecimal():
-        return ImageFile(name, folder / name, int(label))
-    return ImageFile(line, folder / line)
+    images = []
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would also cut at U+2028 and its like
+        if line.strip():
+            match = _LABELLED.fullmatch(line.rstrip("\r"))
+            name = match["path"] if match else line.strip()
+            images.append(ImageFile(name, folder / name, int(match["label"]) if match else None, number))
+    return images

@@ -125,14 +125,11 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
         for argument, artifact in [artifacts[model, name]]
         for runtime in sorted(settings.selection.having(name), key=lambda selected: selected.name != REFERENCE)
     ]
-    for warning in dict.fromkeys(cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()):
-        if warning:
-            report.say(warning, style="bold red")
-    for warning in dict.fromkeys(
-        f"{evaluation.artifact.model}: WARNING: {text}"
-        for evaluation in evaluations
-        if (text := evaluation.preprocessing.warning())
-    ):
+    warnings = [cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()]
+    for one in evaluations:
+        if text := one.preprocessing.warning():
+            warnings.append(f"{one.artifact.model}: WARNING: {text}")
+    for warning in dict.fromkeys(filter(None, warnings)):
         report.say(warning, style="bold red")
     return evaluations
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from convert.common.console import printer
 from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import Interval
 
@@ -32,9 +32,7 @@ class Reporter:
     """Writes to standard error: bars to a terminal, plain lines to anything else."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
-        if not self.console.is_terminal:
-            self.console = Console(stderr=True, width=160)
+        self.console = printer()
 
     def say(self, text: str, style: str = "") -> None:
         """One line of text as it is: brackets in file names are no markup."""

@@ -11,6 +11,8 @@ from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
+from convert.precision.table import FP32
+from runtimes import registry
 from runtimes.base import Options, Runtime
 from runtimes.options import Selection
 from runtimes.records import blank as blanks
@@ -21,8 +23,8 @@ from validate.accuracy.preprocessing import Chosen
 from validate.datasets import LabelledSet
 from validate.datasets.options import SetOptions
 
-REFERENCE = "paddle"  # the runtime that the others are held against
-REFERENCE_PRECISION = "fp32"
+REFERENCE = registry.reference().name
+REFERENCE_PRECISION = FP32
 
 # MLPerf's bar for a lowered precision: 99 % of the reference's top-1.
 KEEP = "0.99"
@@ -101,7 +103,7 @@ class Evaluation:
             "batch": self.batch,
             "images": images_key(self.dataset),
             "root": settings.root,
-            "preprocessing": preprocessings.as_dict(self.preprocessing.used),
+            "preprocessing": typed.table(self.preprocessing.used),
         }
 
 
@@ -141,7 +143,7 @@ def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
         keep=float(settings.bar),
         batch=settings.batch,
         threads=evaluation.options.thread_count(),
-        preprocessing=typed.read(ImagePreprocessing, preprocessings.as_dict(chosen.used)),
+        preprocessing=typed.read(ImagePreprocessing, typed.table(chosen.used)),
         preprocessing_is_models=chosen.is_models,
     )
 

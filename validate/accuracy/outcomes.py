@@ -76,11 +76,6 @@ def mcnemar(one: Predictions, other: Predictions) -> float:
     return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
 
 
-def holds(one: Predictions, reference: Predictions, keep: Fraction) -> bool:
-    """Whether top-1 reaches the part `keep` of the reference's, in exact numbers: no rounding at the border."""
-    return one.right * reference.images >= keep * reference.right * one.images
-
-
-def reaches(right: int, images: int, top1: Fraction, keep: Fraction) -> bool:
-    """Whether `right` of `images` is at least the part `keep` of a top-1 that is known as a fraction."""
-    return right >= keep * top1 * images
+def holds(one: Predictions, top1: Fraction, keep: Fraction) -> bool:
+    """Whether top-1 reaches the part `keep` of another one, in exact numbers: no rounding at the border."""
+    return one.right >= keep * top1 * one.images

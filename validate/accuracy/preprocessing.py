@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from convert.artifact import Artifact
+from convert.common import typed
 from convert.common.errors import InputError
-from convert.families.spec import INTERPOLATIONS, Preprocessing
+from convert.families.spec import Preprocessing
 from convert.zoo import MODELS
 
 # Sets of values by name. imagenet: what PaddleClas' deploy configs normalise with, and most models but ViTs do;
 # inception: what its seven ViTs were trained and evaluated with.
-NAMED: dict[str, dict[str, str]] = {
-    "imagenet": {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225"},
-    "inception": {"mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5"},
+NAMED: dict[str, dict[str, tuple[float, ...]]] = {
+    "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "inception": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
 }
 
 HELP = (
@@ -41,8 +42,7 @@ class Chosen:
         """What the user must be told; empty where there is nothing to say."""
         if self.own is None or self.used == self.own:
             return ""
-        changed = differences(self.used, self.own)
-        return f"the preprocessing is not the model's: {changed}"
+        return f"the preprocessing is not the model's: {differences(self.used, self.own)}"
 
 
 def choose(artifact: Artifact, override: Sequence[str]) -> Chosen:
@@ -80,19 +80,11 @@ def own_preprocessing(artifact: Artifact) -> Preprocessing | None:
     return spec.preprocessing
 
 
-def as_dict(preprocessing: Preprocessing) -> dict[str, Any]:
-    """As it stands in records and manifests."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in dataclasses.asdict(preprocessing).items()
-    }
-
-
 def differences(one: Preprocessing, other: Preprocessing) -> str:
     """`mean [0.485, 0.456, 0.406] instead of [0.5, 0.5, 0.5], ...`."""
-    theirs = as_dict(other)
+    theirs = typed.table(other)
     return ", ".join(
-        f"{key} {value} instead of {theirs[key]}" for key, value in as_dict(one).items() if value != theirs[key]
+        f"{key} {value} instead of {theirs[key]}" for key, value in typed.table(one).items() if value != theirs[key]
     )
 
 
@@ -101,7 +93,7 @@ def changed(base: Preprocessing, override: Sequence[str]) -> Preprocessing:
     values: dict[str, Any] = {}
     for part in (part.strip() for argument in override for part in argument.split(";")):
         if part in NAMED:
-            values |= {key: _VALUES[key](text) for key, text in NAMED[part].items()}
+            values |= NAMED[part]
             continue
         key, equals, text = (word.strip() for word in part.partition("="))
         if not equals or key not in _VALUES:
@@ -109,10 +101,11 @@ def changed(base: Preprocessing, override: Sequence[str]) -> Preprocessing:
                 f"--preprocessing {part!r}: {', '.join(NAMED)} or KEY=VALUE with {', '.join(_VALUES)} is needed,"
                 " as in mean=0.485,0.456,0.406"
             )
+        read, expected = _VALUES[key]
         try:
-            values[key] = _VALUES[key](text)
+            values[key] = read(text)
         except ValueError:
-            raise InputError(f"--preprocessing {part!r}: {_EXPECTED[key]}") from None
+            raise InputError(f"--preprocessing {part!r}: {expected}") from None
     try:
         return dataclasses.replace(base, **values)
     except ValueError as error:
@@ -123,17 +116,11 @@ def _triple(text: str) -> tuple[float, ...]:
     return tuple(float(word) for word in text.split(","))
 
 
-_VALUES: dict[str, Callable[[str], Any]] = {
-    "mean": _triple,
-    "std": _triple,
-    "resize_short": int,
-    "crop": int,
-    "interpolation": str,
-}
-_EXPECTED = {
-    "mean": "three numbers are needed, as in mean=0.5,0.5,0.5",
-    "std": "three numbers are needed, as in std=0.5,0.5,0.5",
-    "resize_short": "a whole number of pixels is needed",
-    "crop": "a whole number of pixels is needed",
-    "interpolation": f"one of {', '.join(INTERPOLATIONS)} is needed",
+# How the value of a key is read, and what is said where it cannot be.
+_VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
+    "mean": (_triple, "three numbers are needed, as in mean=0.5,0.5,0.5"),
+    "std": (_triple, "three numbers are needed, as in std=0.5,0.5,0.5"),
+    "resize_short": (int, "a whole number of pixels is needed"),
+    "crop": (int, "a whole number of pixels is needed"),
+    "interpolation": (str, ""),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from runtimes.system import environment
 from validate.accuracy.console import Reporter
-from validate.accuracy.evaluation import FOLDER, Evaluation, Settings, blank, images_key, stored
+from validate.accuracy.evaluation import FOLDER, Evaluation, Settings, blank, stored
 from validate.accuracy.feeding import passes
 from validate.accuracy.feeding.crop_cache import CropCache
 from validate.accuracy.feeding.passes import Listener, Measurement
@@ -109,14 +108,10 @@ def _go(measurements: list[Measurement], settings: Settings, storage: Storage, r
         if log:
             report.say(log)
 
-    with ExitStack() as stack:
-        caches = {
-            used: stack.enter_context(closing(CropCache(storage.cache, images_key(dataset), len(dataset.labels), used)))
-            for used in {one.preprocessing for one in measurements}
-            if storage.cache
-        }
-        titles = [one.evaluation.title for one in measurements]
-        progress = stack.enter_context(report.progress(titles, len(dataset.labels)))
+    used = {one.preprocessing for one in measurements}
+    caches = {one: CropCache(storage.cache, one) for one in used} if storage.cache else {}
+    titles = [one.evaluation.title for one in measurements]
+    with report.progress(titles, len(dataset.labels)) as progress:
         listener = Listener(
             opened=opened,
             progress=lambda one: progress(one.evaluation.title, one.done),

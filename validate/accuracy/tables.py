@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from convert.common.files import sha256_json
+from convert.common.files import new_file, sha256_json
 from runtimes.records.kinds import Accuracy
 from validate.accuracy import top5_file
 from validate.accuracy.evaluation import FOLDER, Evaluation, subject
-from validate.accuracy.top5_file import NONE, Ranked
+from validate.accuracy.top5_file import Ranked
 from validate.datasets import LabelledSet
 
 WORST = 20  # classes whose confusion is written
@@ -65,7 +65,7 @@ def classes(ranked: Ranked, labels: np.ndarray) -> pd.DataFrame:
     frame["top1"] = frame["first"] == own
     frame["top5"] = (top == own[:, None]).any(axis=1)
     table = frame.groupby("class").agg(images=("top1", "size"), top1=("top1", "mean"), top5=("top5", "mean"))
-    wrong = frame[~frame["top1"] & (frame["first"] != NONE)].groupby(["class", "first"]).size()
+    wrong = frame[~frame["top1"] & (frame["first"] >= 0)].groupby(["class", "first"]).size()
     mistaken = wrong.groupby(level="class").idxmax().map(lambda pair: pair[1]) if len(wrong) else pd.Series(dtype=int)
     table["mistaken"] = mistaken.reindex(table.index).astype("Int64")
     return table.reset_index()
@@ -81,7 +81,7 @@ def confusion(ranked: Ranked, labels: np.ndarray, worst: int = WORST) -> pd.Data
     table = table[table["top1"] < 1].sort_values(["top1", "images", "class"], ascending=[True, False, True])[:worst]
     known = ranked.known
     pairs = pd.DataFrame({"class": labels[known], "predicted": ranked.top[known, 0]})
-    pairs = pairs[pairs["predicted"] != NONE]
+    pairs = pairs[pairs["predicted"] >= 0]
     counts = pairs.groupby(["class", "predicted"]).size().rename("count").reset_index()
     found = table[["class", "images", "top1"]].reset_index(drop=True)
     found["place"] = found.index
@@ -103,13 +103,11 @@ def disagreements(by_runtime: Mapping[str, Ranked], dataset: LabelledSet) -> pd.
     )
     for column, name in enumerate(by_runtime):
         values = pd.Series(first[differing, column], dtype="Int64")
-        frame[name] = values.mask(values == NONE)
+        frame[name] = values.mask(values < 0)
     return frame
 
 
 def write(frame: pd.DataFrame, file: Path) -> None:
     """A table as CSV, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    frame.to_csv(part, index=False, float_format="%.6g")
-    part.replace(file)
+    with new_file(file) as work:
+        frame.to_csv(work, index=False, float_format="%.6g")

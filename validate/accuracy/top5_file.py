@@ -21,7 +21,7 @@ from convert.common.files import sha256_json, write_text
 from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE, WRONG
 
 PLACES = 5
-NONE = -1  # in place of a class
+NONE, NO_CLASS = -1, -2  # in place of a class: nothing is known; the logits were not finite
 
 _LINE = re.compile(r"(?P<image>0|[1-9][0-9]{0,8}),(?P<classes>x|[0-9]{1,9}(?: [0-9]{1,9}){0,4})", re.ASCII)
 
@@ -39,29 +39,29 @@ class Ranked:
     """What is known of each of `images` images, in memory and in the file.
 
     key: everything that the answers depend on. The file is begun anew with the first answer when it has another key, or
-    without `resume`. classes: of the model. top: (images, 5) int32, NONE where a place is not known or not there.
+    without `resume`. classes: of the model. top: (images, 5) int32, NONE where a place is not known or not there, and
+    NO_CLASS in the first place of logits that were not finite.
     """
 
     def __init__(self, file: Path, key: dict[str, Any], images: int, classes: int, resume: bool) -> None:
         self.file, self._key, self._classes = file, key, classes
         self._places = min(PLACES, classes)
         self.top = np.full((images, PLACES), NONE, dtype=np.int32)
-        self._nonfinite = np.zeros(images, dtype=bool)
         self.count = 0  # of the images that have an answer
         self._begun = resume and self._read()
 
     @property
     def known(self) -> np.ndarray:
         """(images,) bool: which ones have an answer."""
-        known: np.ndarray = self._nonfinite | (self.top[:, 0] != NONE)
+        known: np.ndarray = self.top[:, 0] != NONE
         return known
 
     def knows(self, position: int) -> bool:
-        return bool(self._nonfinite[position] or self.top[position, 0] != NONE)
+        return bool(self.top[position, 0] != NONE)
 
     def forget_nonfinite(self) -> None:
         """Take images with NaN or infinite logits for unknown: a runtime that failed on them is asked again."""
-        self._nonfinite[:] = False
+        self.top[self.top[:, 0] == NO_CLASS] = NONE
         self.count = int(self.known.sum())
 
     def add(self, positions: Sequence[int], rankings: Sequence[Ranking]) -> None:
@@ -85,13 +85,15 @@ class Ranked:
         letters = np.where(self.top[:, 0] == NONE, UNREADABLE, WRONG)
         letters[(self.top == own).any(axis=1)] = AMONG_FIVE
         letters[self.top[:, 0] == own[:, 0]] = FIRST
-        letters[self._nonfinite] = NOT_FINITE
+        letters[self.top[:, 0] == NO_CLASS] = NOT_FINITE
         return "".join(letters)
 
     def _set(self, position: int, ranking: Ranking) -> None:
         self.count += not self.knows(position)
-        self._nonfinite[position] = ranking is None
-        if ranking is not None:
+        self.top[position] = NONE
+        if ranking is None:
+            self.top[position, 0] = NO_CLASS
+        else:
             self.top[position, : self._places] = ranking
 
     def _read(self) -> bool:

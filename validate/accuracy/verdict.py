@@ -11,7 +11,7 @@ from runtimes import registry
 from runtimes.base import discrepancy
 from runtimes.records.kinds import Accuracy
 from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, command, subject
-from validate.accuracy.outcomes import Predictions, holds, mcnemar, reaches, wilson
+from validate.accuracy.outcomes import Predictions, holds, mcnemar, wilson
 
 
 def counted(evaluation: Evaluation, record: Accuracy, outcomes: str, unreadable: list[str]) -> Accuracy:
@@ -35,12 +35,12 @@ def counted(evaluation: Evaluation, record: Accuracy, outcomes: str, unreadable:
         outcomes=predictions.outcomes,
         subset=bool(record.subset or predictions.unreadable),
     )
+    reason = None
     if not images:
-        reason: str | None = "no image could be read"
+        reason = "no image could be read"
     elif predictions.nonfinite:
         reason = f"the logits of {predictions.nonfinite} of {images} images are not finite"
-    else:
-        assert record.effective
+    elif record.effective:
         reason = discrepancy(evaluation.runtime.name, record.effective, evaluation.options)
     return replace(record, status="failed", reason=reason, passed=False) if reason else record
 
@@ -58,11 +58,12 @@ def compare(record: Accuracy, earlier: Iterable[Accuracy], evaluation: Evaluatio
         predictions, standard = Predictions(record.outcomes or ""), Predictions(reference.outcomes or "")
         runtimes = [] if record.runtime == REFERENCE else [registry.get(REFERENCE)]
         precisions = list(dict.fromkeys([reference.precision, record.precision]))
+        held = holds(predictions, Fraction(standard.right, standard.images), settings.bar)
         record = replace(
             record,
             reference_top1=reference.top1,
             mcnemar_p=mcnemar(predictions, standard),
-            passed=record.status == "ok" and holds(predictions, standard, settings.bar),
+            passed=record.status == "ok" and held,
             command=command(evaluation, [*runtimes, evaluation.runtime], precisions, settings, record.batch),
         )
     elif record.runtime == REFERENCE and record.status == "ok":
@@ -81,8 +82,7 @@ def _published(record: Accuracy, bar: Fraction) -> Accuracy:
     record = replace(record, published_top1=published.top1, published_difference=record.top1 - published.top1)
     if record.status != "ok":
         return record
-    predictions = Predictions(record.outcomes or "")
-    reached = reaches(predictions.right, predictions.images, Fraction(str(published.top1)), bar)
+    reached = holds(Predictions(record.outcomes or ""), Fraction(str(published.top1)), bar)
     return replace(record, passed=record.passed is not False and reached)
 
 

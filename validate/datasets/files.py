@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convert.common.errors import InputError
-from convert.images.preprocess import UnreadableImage
-from convert.images.sources import IMAGE_SUFFIXES
 
 # What git leaves in a checkout where Git LFS has not fetched the file itself, and the size that it stays below.
 # Source: the specification of Git LFS, docs/spec.md.
@@ -34,10 +32,6 @@ def is_folder(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     found = stat_of(path)
     return found is not None and stat.S_ISREG(found.st_mode)
-
-
-def is_image_name(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:
@@ -95,14 +89,6 @@ def decode(data: bytes, source: str, what: str) -> str:
         raise InputError(f"{source}: not {what}: it is no UTF-8 text") from None
 
 
-def read_image(path: Path) -> bytes:
-    """The encoded bytes of an image file. UnreadableImage when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise UnreadableImage(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-
-
 def check_images(images: Sequence[Path], where: Callable[[int], str], hint: str) -> None:
     """InputError unless all of them are files, and none a Git LFS pointer.
 
@@ -117,12 +103,13 @@ def check_images(images: Sequence[Path], where: Callable[[int], str], hint: str)
             raise InputError(f"{where(index)}: {image} is a folder, not an image")
         elif 0 < found.st_size < _POINTER_BYTES and _is_pointer(image):
             pointers.append(index)
-    if missing:
-        count = f"{len(missing)} of {len(images)} images are missing, the first is"
-        raise InputError(f"{where(missing[0])}: {count} {images[missing[0]]}; {hint}")
-    if pointers:
-        count = f"{len(pointers)} of {len(images)} images are Git LFS pointers, the first is"
-        raise InputError(f"{where(pointers[0])}: {count} {images[pointers[0]]}; run `git lfs pull`")
+    for indices, what, advice in (
+        (missing, "missing", hint),
+        (pointers, "Git LFS pointers", "run `git lfs pull`"),
+    ):
+        if indices:
+            count = f"{len(indices)} of {len(images)} images are {what}, the first is {images[indices[0]]}"
+            raise InputError(f"{where(indices[0])}: {count}; {advice}")
 
 
 def _is_pointer(image: Path) -> bool:

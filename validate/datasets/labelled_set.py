@@ -46,6 +46,21 @@ class LabelledSet:
         return f"{self.name}, {self.selection} {used} of {self.listed} images".replace("  ", " ")
 
 
+def whole(
+    format: str,
+    name: str,
+    names: Sequence[str],
+    labels: Sequence[int],
+    read: Callable[[int], bytes],
+    listed: int | None = None,
+    sha256: str | None = None,
+) -> LabelledSet:
+    """All images of a set. listed: where more are listed than there are; sha256: where a file says what is in it."""
+    if sha256 is None:
+        sha256 = sha256_json([[name, label] for name, label in zip(names, labels, strict=True)])
+    return LabelledSet(name, tuple(labels), tuple(names), read, listed or len(names), sha256, format)
+
+
 def limited(dataset: LabelledSet, limit: int | None, spread: bool = False) -> LabelledSet:
     """The first `limit` images, or with `spread` as many at even distances: image i is number i * total // limit.
 
@@ -89,8 +104,3 @@ def _mistake(labels: Sequence[int], classes: int | None) -> str:
     if low >= 1 and high == classes:
         return f"; these run from {low} to {high} and seem to count from 1: subtract 1 from each"
     return ""
-
-
-def index_sha256(names: Sequence[str], labels: Sequence[int]) -> str:
-    """Of a set that is no list file: which images it has, in order, with which labels."""
-    return sha256_json([[name, label] for name, label in zip(names, labels, strict=True)])

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from convert.common.errors import InputError
-from validate.datasets.files import head, is_file, is_folder, is_image_name, refuse_pointer, scan, stat_of
-from validate.datasets.formats.flat_folder import load_flat
-from validate.datasets.formats.image_folder import class_folders, is_image_folder, load_image_folder
-from validate.datasets.formats.list_file import load_list
-from validate.datasets.formats.parquet import load_parquet
-from validate.datasets.formats.shard_names import SUFFIX, parquet_files
+from convert.images.sources import is_image_name
+from validate.datasets.files import head, is_file, is_folder, refuse_pointer, scan, stat_of
+from validate.datasets.formats.image_files import (
+    class_folders,
+    is_image_folder,
+    load_flat,
+    load_image_folder,
+    load_list,
+)
+from validate.datasets.formats.parquet import SUFFIX, load_parquet, parquet_files
 from validate.datasets.formats.tar import load_tar
 from validate.datasets.image_lists import LIST_FILE
 from validate.datasets.labelled_set import LabelledSet

@@ -14,7 +14,7 @@ from runtimes.base import Options, Runtime, discrepancy
 from runtimes.infer import Pass, infer
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Parity
-from runtimes.records.parts import FlipInfo, InputsInfo
+from runtimes.records.parts import InputsInfo
 from validate.parity import reference as references
 from validate.parity.metrics import Difference, compare, worst
 from validate.parity.reference import Reference
@@ -56,7 +56,7 @@ def passes(count: int, batches: Sequence[int]) -> tuple[Pass, ...]:
 def check(case: Case) -> Checked:
     """Run a case and judge it."""
     inputs, runtime, options = case.inputs, case.runtime, case.options
-    bounds = tolerance(options.precision, runtime.name, case.reference)
+    bounds = tolerance(options.precision, case.reference)
     ways = passes(len(inputs.images), case.batches)
     record = blanks.start(
         Parity,
@@ -73,21 +73,19 @@ def check(case: Case) -> Checked:
     except JobError as failure:
         died = f"{runtime.name} did not run it: {failure}"
         return Checked(replace(record, status="failed", reason=died, passed=False), ways, ())
-    difference = _difference(outputs, ways, case.reference, bounds)
+    difference = _difference(outputs, ways, case, bounds)
     mixing, spread = (None, None) if difference.nonfinite else _mixing(outputs, ways, bounds, inputs.names)
     violation = bounds.violation(difference)
-    worst_image = None if difference.worst_image is None else inputs.names[difference.worst_image]
     reasons = [
-        f"{violation} (worst: {worst_image})" if violation else None,
+        f"{violation} (worst: {difference.worst_image})" if violation else None,
         mixing,
         discrepancy(runtime.name, effective, options),
     ]
     reason = "; ".join(filter(None, reasons)) or None
     error = None if difference.max_abs is None or spread is None else max(difference.max_abs, spread)
-    flips = tuple(FlipInfo(**{**vars(flip), "image": inputs.names[flip.image]}) for flip in difference.flips)
     record = replace(
         record,
-        **{**vars(difference), "worst_image": worst_image, "flips": flips},
+        **vars(difference),
         batch_invariant=None if difference.nonfinite else mixing is None,
         batch_max_abs=spread,
         tolerance=bounds.info(error),
@@ -99,17 +97,14 @@ def check(case: Case) -> Checked:
     return Checked(record, ways, tuple(outputs))
 
 
-def _difference(
-    outputs: Sequence[np.ndarray], ways: Sequence[Pass], reference: Reference, bounds: Tolerance
-) -> Difference:
+def _difference(outputs: Sequence[np.ndarray], ways: Sequence[Pass], case: Case, bounds: Tolerance) -> Difference:
     """The worst of each statistic over the passes that hold every image; values not finite are counted in all."""
-    found = []
+    found, names = [], case.inputs.names
     for logits, way in zip(outputs, ways, strict=True):
-        difference = compare(logits, reference.logits[list(way.order)], bounds.max_abs)
-        if difference.nonfinite or set(way.order) == set(range(len(reference.logits))):
-            row = difference.worst_image
-            flips = tuple(replace(flip, image=way.order[flip.image]) for flip in difference.flips)
-            found.append(replace(difference, worst_image=None if row is None else way.order[row], flips=flips))
+        expected = case.reference.logits[list(way.order)]
+        difference = compare(logits, expected, [names[image] for image in way.order], bounds.max_abs)
+        if difference.nonfinite or set(way.order) == set(range(len(names))):
+            found.append(difference)
     return worst(found)
 
 

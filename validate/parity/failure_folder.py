@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -137,12 +138,11 @@ def _read_case(folder: Path) -> CaseFile:
 
 def _target(parent: Path, name: str, case: CaseFile) -> Path:
     """The folder of that name, or the first with a number that holds the same case or is free."""
-    number = 1
-    while True:
+    for number in itertools.count(1):
         target = parent / (name if number == 1 else f"{name}-{number}")
         if not target.exists() or _holds(target, case):
-            return target
-        number += 1
+            break
+    return target
 
 
 def _holds(folder: Path, case: CaseFile) -> bool:
@@ -159,11 +159,6 @@ def _link_model(artifact: Artifact, folder: Path) -> None:
         try:
             os.link(source, target)
         except OSError:  # another file system, or one without hard links
-            _copy(source, target)
-
-
-def _copy(source: Path, target: Path) -> None:
-    size = source.stat().st_size
-    if size >= _LARGE:
-        say(f"copying {source.name} ({size / 1e9:.1f} GB) to {target.parent}: it cannot be linked there")
-    shutil.copyfile(source, target)
+            if (size := source.stat().st_size) >= _LARGE:
+                say(f"copying {source.name} ({size / 1e9:.1f} GB) to {target.parent}: it cannot be linked there")
+            shutil.copyfile(source, target)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +20,6 @@ import numpy as np
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
-from convert.export.protobuf import VARINT, key, varint
 
 _TYPES = ("0.t_f32", "0.t_f64")
 _DTYPES = ("float32", "float64")
@@ -29,18 +27,9 @@ _DTYPE_ATTRIBUTE = "1.a_dtype"
 _PARAMETER = "p"
 
 _FP32, _FP64 = 5, 6  # VarType.Type in Paddle's framework.proto
-_ITEM_BYTES = {
-    0: 1,
-    1: 2,
-    2: 4,
-    3: 8,
-    4: 2,
-    5: 4,
-    6: 8,
-    20: 1,
-    21: 1,
-    22: 2,
-}  # BOOL, INT16..64, FP16..64, UINT8, INT8, BF16
+# Of BOOL, INT16, INT32, INT64, FP16, FP32, FP64, UINT8, INT8 and BF16.
+_ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2}
+_DATA_TYPE, _SIZE = 0x08, 0x10  # the keys of the two fields of `TensorDesc`
 _PREAMBLE = struct.Struct("<IQIi")  # version, LoD levels, tensor version, bytes of the description
 _CHUNK = 1 << 20  # values that are in memory at once
 
@@ -92,44 +81,32 @@ def _parameters(node: Any) -> Iterator[Any]:
             yield from _parameters(list(node.values()))
 
 
-@dataclass(frozen=True)
-class _Description:
-    """What `TensorDesc` says of a tensor: Paddle's number of its data type, and its sizes."""
+def _describe(data: bytes) -> tuple[int, tuple[int, ...]]:
+    """What a `TensorDesc` says of a tensor: Paddle's number of its data type, and its sizes.
 
-    data_type: int
-    sizes: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, data: bytes) -> _Description:
-        """ValueError when it is none."""
-        data_type, sizes, position = None, [], 0
-        while position < len(data):
-            field, position = _varint(data, position)
-            value, position = _varint(data, position)
-            if field == key(1, VARINT)[0]:
-                data_type = value
-            elif field == key(2, VARINT)[0]:
-                sizes.append(value)
-            else:
-                raise ValueError(f"a tensor's description has an unknown field {field >> 3}")
-        if data_type not in _ITEM_BYTES:
-            raise ValueError(f"a tensor has the unknown data type {data_type}")
-        return cls(data_type, tuple(sizes))
-
-    def to_bytes(self) -> bytes:
-        return key(1, VARINT) + varint(self.data_type) + b"".join(key(2, VARINT) + varint(size) for size in self.sizes)
+    ValueError when it is none, or not written as Paddle writes it, the data type first.
+    """
+    numbers = _varints(data)
+    fields = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if not fields or fields[0][0] != _DATA_TYPE or any(field != _SIZE for field, _ in fields[1:]):
+        raise ValueError("a tensor's description has an unknown field")
+    if fields[0][1] not in _ITEM_BYTES:
+        raise ValueError(f"a tensor has the unknown data type {fields[0][1]}")
+    return fields[0][1], tuple(size for _, size in fields[1:])
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number that starts there, and where the next one starts."""
-    value = shift = 0
-    while position < len(data):
-        byte = data[position]
+def _varints(data: bytes) -> list[int]:
+    """All the bytes as numbers in groups of seven bits, least significant first (protobuf's "Encoding" page)."""
+    found, value, shift = [], 0, 0
+    for byte in data:
         value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
+        shift += 7
         if not byte & 0x80:
-            return value, position
-    raise ValueError("a tensor's description is cut")
+            found.append(value)
+            value = shift = 0
+    if shift:
+        raise ValueError("a tensor's description is cut")
+    return found
 
 
 def _copy_tensor(source: IO[bytes], target: IO[bytes]) -> bool:
@@ -142,13 +119,14 @@ def _copy_tensor(source: IO[bytes], target: IO[bytes]) -> bool:
     version, levels, tensor_version, length = _PREAMBLE.unpack(preamble)
     if version or levels or tensor_version or length < 0:
         raise ValueError("the parameter file is not of the known version")
-    description = _Description.parse(_exactly(source, length))
-    widened = description.data_type == _FP32
-    written = _Description(_FP64, description.sizes) if widened else description
-    encoded = written.to_bytes()
-    target.write(_PREAMBLE.pack(0, 0, 0, len(encoded)) + encoded)
-    item = _ITEM_BYTES[description.data_type]
-    remaining = item * int(np.prod(description.sizes, dtype=np.int64))
+    description = _exactly(source, length)
+    data_type, sizes = _describe(description)
+    widened = data_type == _FP32
+    if widened:
+        description = description.replace(bytes([_DATA_TYPE, _FP32]), bytes([_DATA_TYPE, _FP64]), 1)
+    target.write(preamble + description)
+    item = _ITEM_BYTES[data_type]
+    remaining = item * int(np.prod(sizes, dtype=np.int64))
     while remaining:
         piece = _exactly(source, min(remaining, item * _CHUNK))
         target.write(np.frombuffer(piece, "<f4").astype("<f8").data if widened else piece)

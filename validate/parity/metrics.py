@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from runtimes.records.parts import FlipInfo
 
 Values = NDArray[np.float64]
 
@@ -18,27 +21,12 @@ _NO_SIGNAL = 1e-200  # instead of the zero of an image whose logits are all zero
 
 
 @dataclass(frozen=True)
-class Flip:
-    """An image (row) whose first class is another than the reference's.
-
-    margin: of the reference's logit for its own first class over that for the one found. tie: the margin is within
-    twice the allowed error, so that errors that are allowed can swap the two: no fault.
-    """
-
-    image: int
-    expected: int
-    found: int
-    margin: float
-    tie: bool
-
-
-@dataclass(frozen=True)
 class Difference:
     """Statistics of logits against a reference, over all images and classes.
 
     nonfinite: NaN and infinite values among the logits, counted before anything else; nan, inf: either kind of them.
-    The other numbers are None when there is one. worst_image: the image (row) with the largest absolute error, or with
-    the most values that are not finite.
+    The other numbers are None when there is one. worst_image: the name of the image with the largest absolute error, or
+    with the most values that are not finite.
 
     max_abs, mean_abs, p50_abs, p99_abs, p999_abs: absolute error and its quantiles; the same with _rel: relative to the
     reference's logit, which counts as at least a thousandth of its image's largest. cosine, snr_db: cosine similarity
@@ -47,13 +35,13 @@ class Difference:
 
     top1_agreement: share of images with the same first class. top5_agreement: mean share of the five first classes
     that are the same. top1_flips: images with another first class, each of which is in `flips`. top1_ties: those of
-    them that are ties.
+    them that are ties: the margin is within twice the allowed error, so that errors that are allowed can swap the two.
     """
 
     nonfinite: int
     nan: int = 0
     inf: int = 0
-    worst_image: int | None = None
+    worst_image: str | None = None
     max_abs: float | None = None
     mean_abs: float | None = None
     p50_abs: float | None = None
@@ -71,7 +59,7 @@ class Difference:
     top5_agreement: float | None = None
     top1_flips: int | None = None
     top1_ties: int | None = None
-    flips: tuple[Flip, ...] = ()
+    flips: tuple[FlipInfo, ...] = ()
 
 
 _HIGHEST_IS_WORST = (
@@ -81,27 +69,27 @@ _HIGHEST_IS_WORST = (
 _LOWEST_IS_WORST = ("cosine", "snr_db", "top1_agreement", "top5_agreement")
 
 
-def compare(logits: np.ndarray, reference: np.ndarray, allowed: float = 0.0) -> Difference:
+def compare(logits: np.ndarray, reference: np.ndarray, names: Sequence[str], allowed: float = 0.0) -> Difference:
     """Compare logits (images, classes) with a finite reference of the same shape. ValueError when shapes differ.
 
-    allowed: the largest absolute error that is no fault, which decides what is a tie. The error that was found would
-    not do: no first class flips but within twice that.
+    names: of the images. allowed: the largest absolute error that is no fault, which decides what is a tie. The error
+    that was found would not do: no first class flips but within twice that.
     """
     if logits.shape != reference.shape:
         raise ValueError(f"logits {logits.shape} against a reference {reference.shape}")
     nan, inf = np.isnan(logits), np.isinf(logits)
     if nan.any() or inf.any():
         counts = int(nan.sum()), int(inf.sum())
-        return Difference(sum(counts), *counts, worst_image=int((nan | inf).sum(1).argmax()))
+        return Difference(sum(counts), *counts, worst_image=names[(nan | inf).sum(1).argmax()])
     a, b = logits.astype(np.float64), reference.astype(np.float64)
     error = np.abs(a - b)
     floor = _SMALLEST_RELATIVE_TO_LARGEST * np.abs(b).max(1, keepdims=True)
     size = np.maximum(np.abs(b), floor)
     relative = np.divide(error, size, out=(error > 0).astype(np.float64), where=size > 0)
-    flips = _flips(a, b, allowed)
+    flips = _flips(a, b, names, allowed)
     return Difference(
         nonfinite=0,
-        worst_image=int(error.max(1).argmax()),
+        worst_image=names[error.max(1).argmax()],
         **_spread("abs", error),
         **_spread("rel", relative),
         cosine=float(_cosine(a, b).min()),
@@ -110,7 +98,7 @@ def compare(logits: np.ndarray, reference: np.ndarray, allowed: float = 0.0) -> 
         top1_agreement=1 - len(flips) / len(a),
         top5_agreement=_agreement(a, b, min(5, a.shape[1])),
         top1_flips=len(flips),
-        top1_ties=sum(flip.tie for flip in flips),
+        top1_ties=sum(bool(flip.tie) for flip in flips),
         flips=flips,
     )
 
@@ -118,9 +106,9 @@ def compare(logits: np.ndarray, reference: np.ndarray, allowed: float = 0.0) -> 
 def worst(differences: Sequence[Difference]) -> Difference:
     """The worst of each statistic, over several comparisons of the same images. Values not finite are added up."""
     if any(d.nonfinite for d in differences):
-        row = max(differences, key=lambda d: d.nonfinite).worst_image
+        image = max(differences, key=lambda d: d.nonfinite).worst_image
         nan, inf = sum(d.nan for d in differences), sum(d.inf for d in differences)
-        return Difference(nan + inf, nan, inf, row)
+        return Difference(nan + inf, nan, inf, image)
     flipped = max(differences, key=lambda d: ((d.top1_flips or 0) - (d.top1_ties or 0), d.top1_flips or 0))
     return Difference(
         nonfinite=0,
@@ -156,14 +144,8 @@ def _snr_db(error: Values, reference: Values) -> Values:
 
 def _kl(p: Values, q: Values) -> Values:
     """Of softmax(q) from softmax(p), in nats, per row: sum p (log p - log q)."""
-    log_p, log_q = _log_softmax(p), _log_softmax(q)
+    log_p, log_q = log_softmax(p, axis=1), log_softmax(q, axis=1)
     found: Values = np.maximum((np.exp(log_p) * (log_p - log_q)).sum(1), 0.0)
-    return found
-
-
-def _log_softmax(x: Values) -> Values:
-    x = x - x.max(1, keepdims=True)
-    found: Values = x - np.log(np.exp(x).sum(1, keepdims=True))
     return found
 
 
@@ -172,11 +154,11 @@ def _agreement(a: Values, b: Values, k: int) -> float:
     return float(np.mean([len(set(row) & set(other)) / k for row, other in zip(first, second, strict=True)]))
 
 
-def _flips(a: Values, b: Values, allowed: float) -> tuple[Flip, ...]:
-    found, expected = a.argmax(1), b.argmax(1)
-    rows = np.flatnonzero(found != expected)
-    margins = b[rows, expected[rows]] - b[rows, found[rows]]
-    return tuple(
-        Flip(int(row), int(expected[row]), int(found[row]), float(margin), bool(margin <= 2 * allowed))
-        for row, margin in zip(rows, margins, strict=True)
-    )
+def _flips(a: Values, b: Values, names: Sequence[str], allowed: float) -> tuple[FlipInfo, ...]:
+    flips = []
+    for name, row, expected, found in zip(names, b, b.argmax(1), a.argmax(1), strict=True):
+        if found != expected:
+            margin = float(row[expected] - row[found])
+            tie = margin <= 2 * allowed
+            flips.append(FlipInfo(image=name, expected=int(expected), found=int(found), margin=margin, tie=tie))
+    return tuple(flips)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
-from concurrent import futures
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from convert import artifact as artifacts
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
 from convert.common import typed, worker
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import sha256_json
+from convert.common.files import new_file, sha256_json
 from convert.common.progress import bar
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
@@ -27,7 +24,6 @@ from validate.parity import float64
 NAME = "paddle float64, plain kernels, batch 1"
 
 _PRECISIONS = ("float32", "float64")
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,27 +82,12 @@ def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".computing-") as name:
         folder = Path(name)
         np.save(folder / "images.npy", inputs.images)
-        job = typed.table(ReferenceJob(str(artifact.path), name))
-        with bar(f"reference of {artifact.model}", 2 * count) as advance, futures.ThreadPoolExecutor(1) as pool:
-            running, done = pool.submit(worker.call, "validate.parity.reference:run_job", job), 0
-            while not running.done():
-                futures.wait([running], _POLL_S)
-                now = _images_done(folder, classes)
-                advance(now - done)
-                done = now
-            running.result()
+        with bar(f"reference of {artifact.model}", None):
+            worker.call("validate.parity.reference:run_job", typed.table(ReferenceJob(str(artifact.path), name)))
         paddle, logits = (np.fromfile(folder / name, name).reshape(count, classes) for name in _PRECISIONS)
     if not (np.isfinite(paddle).all() and np.isfinite(logits).all()):
         raise CheckFailed(f"{artifact.model}: Paddle's own logits are not finite; the weights are no usable model")
     return Reference(logits, paddle)
-
-
-def _images_done(folder: Path, classes: int) -> int:
-    done = 0
-    for name in _PRECISIONS:
-        with suppress(OSError):
-            done += (folder / name).stat().st_size // (classes * np.dtype(name).itemsize)
-    return done
 
 
 @dataclass(frozen=True)
@@ -141,7 +122,6 @@ def _forward(program: Path, params: Path, images: np.ndarray, precision: str, fo
             if logits.dtype != precision:
                 raise TypeError(f"Paddle computed in {logits.dtype} instead of {precision}")
             stream.write(logits.data)
-            stream.flush()
 
 
 def plain_predictor(program: Path, params: Path, threads: int) -> Any:
@@ -168,12 +148,5 @@ def _load(file: Path, shape: tuple[int, int]) -> Reference | None:
 
 
 def _save(file: Path, reference: Reference) -> None:
-    descriptor, name = tempfile.mkstemp(dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            np.savez(stream, logits=reference.logits, paddle=reference.paddle)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with new_file(file) as work, work.open("wb") as stream:
+        np.savez(stream, logits=reference.logits, paddle=reference.paddle)

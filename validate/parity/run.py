@@ -14,6 +14,8 @@ from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
+from convert.precision.table import INT8
+from runtimes import registry
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
 from runtimes.options import Selection
@@ -24,8 +26,6 @@ from runtimes.system import environment
 from validate.parity import failure_folder, reference
 from validate.parity.check import Case, Checked, check
 from validate.parity.inputs import InputOptions
-
-REFERENCE_RUNTIME = "paddle"  # runs the Paddle program itself: there is no ONNX graph of it to bisect
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,12 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
 
     A failure leaves a folder there that reproduces it. CheckFailed when Paddle itself does not run the model.
     """
+    artifact, batches, selection = request.artifact, request.batches, request.selection
     inputs = images(request)
-    for case in _cases(request, inputs):
-        with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
+    for runtime in selection.having(request.precision):
+        options = selection.options(runtime, request.precision, sorted({1, *batches}))
+        case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
+        with bar(f"parity of {artifact.model} on {runtime.name}", None):
             checked = check(case)
         record = replace(checked.record, command=command(request, checked.record.runtime))
         if not record.passed:
@@ -86,15 +89,7 @@ def images(request: ParityRequest) -> Inputs:
 
     Its scales end where the calibration images did, and no photo is a checkerboard.
     """
-    return request.images.load(request.artifact, edge_cases=request.artifact.precision != "int8")
-
-
-def _cases(request: ParityRequest, inputs: Inputs) -> Iterator[Case]:
-    """A case for each runtime. The reference is computed when the first one needs it."""
-    artifact, batches = request.artifact, request.batches
-    for runtime in request.selection.having(request.precision):
-        options = request.selection.options(runtime, request.precision, sorted({1, *batches}))
-        yield Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
+    return request.images.load(request.artifact, edge_cases=request.artifact.precision != INT8)
 
 
 def command(request: ParityRequest, runtime: str, module: str = "validate.parity") -> str:
@@ -126,7 +121,8 @@ def hints(request: ParityRequest, record: Parity, folder: Path) -> list[str]:
     """What to do about a failure: where it breaks, and the command that reproduces it alone."""
     subject = f"{record.model} on {record.runtime}"
     found = []
-    if record.nonfinite is not None and record.runtime != REFERENCE_RUNTIME:  # it ran
+    ran = record.nonfinite is not None
+    if ran and registry.get(record.runtime).reads == "onnx":  # there is no graph of the Paddle program to bisect
         found.append(f"{subject}, where it breaks: {command(request, record.runtime, 'validate.bisect')}")
     if record.failure_folder:
         found.append(f"{subject}, again: {failure_folder.command(folder / record.failure_folder)}")

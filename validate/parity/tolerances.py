@@ -1,6 +1,8 @@
 """How far logits may be from the reference before they are another model's.
 
-A bound is a factor times a unit; convert/precision/table.py has the factors, each with its reason.
+A bound is a factor times a unit; convert/precision/table.py has the factors, each with its reason. They hold for every
+runtime: MNN needs 1.4 to 2.2 times Paddle's own error with the erf of the model, as others do. Its converter's tanh
+formula for GELU, at 1e-4 to 3e-3 of the largest logit, is another model and fails.
 """
 
 from __future__ import annotations
@@ -16,11 +18,6 @@ from validate.parity.reference import Reference
 # model of a few operations it may be smaller by luck, and a fair runtime must not fail for that. Measured on toys:
 # 1.1e-7 to 3.9e-7.
 FLOOR = 2.0**-22
-
-# (runtime, precision) of runtimes that cannot keep to a precision's rule, each with the reason why that is no fault.
-# There is none so far: MNN needs 1.4 to 2.2 times Paddle's own error with the erf of the model, as others do. Its
-# converter's tanh formula for GELU, at 1e-4 to 3e-3 of the largest logit, is another model and fails.
-EXCEPTIONS: dict[tuple[str, str], Rule] = {}
 
 
 @dataclass(frozen=True)
@@ -42,10 +39,6 @@ class Tolerance:
     def max_abs(self) -> float:
         return self.rule.factor * self.unit_value
 
-    @property
-    def cosine(self) -> float:
-        return self.rule.cosine
-
     def needed(self, max_abs: float | None) -> float | None:
         """The smallest factor with which an error would have passed; None when there is no error to tell."""
         return None if max_abs is None or not self.unit_value else max_abs / self.unit_value
@@ -54,7 +47,7 @@ class Tolerance:
         """What a record carries as `tolerance`. max_abs: the error that was found, None when there is none."""
         return ToleranceInfo(
             max_abs=self.max_abs,
-            cosine=self.cosine,
+            cosine=self.rule.cosine,
             factor=self.rule.factor,
             unit=self.unit,
             reason=self.rule.reason,
@@ -73,8 +66,8 @@ class Tolerance:
         assert difference.cosine is not None
         if difference.max_abs > self.max_abs:
             return f"logits differ by up to {self.measure(difference.max_abs)}"
-        if difference.cosine < self.cosine:
-            return f"an image's logits have cosine {difference.cosine:.8f}; at least {self.cosine} is needed"
+        if difference.cosine < self.rule.cosine:
+            return f"an image's logits have cosine {difference.cosine:.8f}; at least {self.rule.cosine} is needed"
         return None
 
     def measure(self, error: float) -> str:
@@ -85,9 +78,9 @@ class Tolerance:
         return f"{error:.2g}{shown}; {self.rule.factor:g} {of} is allowed"
 
 
-def tolerance(precision: str, runtime: str, reference: Reference) -> Tolerance:
-    """The bounds of a runtime in a precision against a reference. KeyError when there are none for the precision."""
-    rule = EXCEPTIONS.get((runtime, precision)) or PRECISIONS[precision].tolerance
+def tolerance(precision: str, reference: Reference) -> Tolerance:
+    """The bounds of a precision against a reference. KeyError when there are none for the precision."""
+    rule = PRECISIONS[precision].tolerance
     paddle, largest = reference.paddle_max_abs, reference.largest
     least = FLOOR * largest
     fp32: tuple[Unit, float] = (PADDLE_ERROR, paddle) if paddle >= least else (LEAST_ERROR, least)

@@ -1,11 +1,12 @@
-"""`python -m validate.search`: the command line around the ladder."""
+"""`python -m validate.search`: which operators must stay FP32. Each rung of the ladder is made and measured."""
 
 from __future__ import annotations
 
 import functools
 import json
 import shutil
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -13,25 +14,27 @@ import click
 from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
-from convert.build import Request
+from convert.build import Request, variant
 from convert.common import typed
-from convert.common.console import printer
+from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.models import find_all
 from convert.precision.make import LEAST_DB
 from convert.precision.table import INT8
+from runtimes import registry
+from runtimes.base import Runtime
 from runtimes.options import Selection, resume_option, session_options
 from runtimes.records import store
-from validate.accuracy import calibration_overlap
+from runtimes.records.kinds import Accuracy
+from validate.accuracy import calibration_overlap, run
 from validate.accuracy.console import Reporter
-from validate.accuracy.evaluation import KEEP, Settings, images_key
+from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Settings, images_key, make
+from validate.datasets import LabelledSet
 from validate.datasets.options import SetOptions, set_options
-from validate.search import console
 from validate.search import ladder as ladders
-from validate.search.ladder import Ladder
+from validate.search.ladder import Ladder, Rung
 from validate.search.strategy import Judge, Kept, search
-from validate.search.trial import Trials
 
 _EPILOG = """\b
 Examples:
@@ -45,6 +48,63 @@ was next. The results folder gets ladder.json: what was tried, in this order, an
 Exit status: 0 int8 holds, and the artifact is the one that does; 1 it does not, or a runtime failed; 2 the input or the
 usage is wrong.
 """
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Where and on what the rungs are tried. request: of the int8 artifact, with its calibration."""
+
+    request: Request
+    runtimes: Sequence[Runtime]
+    dataset: LabelledSet
+    settings: Settings
+    folder: Path
+    report: Reporter
+
+    @property
+    def target(self) -> Path:
+        """The model being tried."""
+        return self.folder / "trial"
+
+    def reference(self, base: Artifact) -> Accuracy:
+        """Paddle's accuracy in FP32: what the verdicts are held against."""
+        (record,) = self._measure(base, [registry.get(REFERENCE)], REFERENCE_PRECISION)
+        return record
+
+    def rung(self, kept: tuple[str, ...]) -> Rung:
+        """Try it. What was measured before an interruption is taken from the results folder.
+
+        CheckFailed or InputError when a runtime gives no accuracy: then there is no verdict either way.
+        """
+        artifact, _ = variant(replace(self.request, keep_fp32=kept), self.target, say)
+        records = self._measure(artifact, self.runtimes, self.request.precision)
+        top1 = {record.runtime: record.top1 or 0.0 for record in records}
+        lowered = artifact.manifest.multiplying.lowered if artifact.manifest.multiplying else 0
+        return Rung(kept, lowered, artifact.sha256, top1, all(record.passed for record in records))
+
+    def newest(self, rung: Rung) -> None:
+        """Make a rung's records the newest of the results folder, which is what reports show of an evaluation."""
+        measured = [
+            record
+            for record in store.read(self.folder)
+            if isinstance(record, Accuracy) and record.precision == self.request.precision
+        ]
+        wanted = {record.runtime: record for record in measured if record.artifact == rung.artifact}
+        newest = {record.runtime: record for record in measured}
+        for name, record in wanted.items():
+            if newest[name].artifact != rung.artifact:
+                store.append(self.folder, record)
+
+    def _measure(self, artifact: Artifact, runtimes: Iterable[Runtime], precision: str) -> list[Accuracy]:
+        evaluations = [
+            make(artifact, self.request.model, runtime, precision, self.dataset, self.settings) for runtime in runtimes
+        ]
+        records = list(run.measure(evaluations, self.settings, run.Storage(self.folder, resume=True), self.report))
+        for record in records:
+            if record.status != "ok":
+                kind = InputError if record.status in ("refused", "unavailable") else CheckFailed
+                raise kind(f"{record.model} {precision} on {record.runtime} {record.status}: {record.reason}")
+        return records
 
 
 @click.command(epilog=_EPILOG)
@@ -100,20 +160,20 @@ def main(
             rung = trials.rung(kept)
             ladder.rungs.append(rung)
             ladder.write(folder)
-        trials.report.say(console.line(ladder.rungs.index(rung) + 1, rung, len(noise)))
+        trials.report.say(ladder.line(rung, len(noise)))
         return rung.holds
 
     start = sum(value < LEAST_DB for value in noise.values())
     ladder.chosen = search(list(noise), start, len(noise) // 2, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
-    printer().print(console.table(ladder, noise))
+    printer().print(ladder.table(noise))
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     if as_json:
         click.echo(json.dumps(ladder.document(), indent=2, ensure_ascii=False))
     chosen = ladder.rung(ladder.chosen)
     if chosen is None:
-        raise CheckFailed(console.failure(ladder, len(noise), evaluations))
+        raise CheckFailed(ladder.failure(len(noise), evaluations))
     trials.newest(chosen)
     artifact, _ = cli.obtain_loudly(replace(trials.request, keep_fp32=chosen.kept_fp32))
     if artifact.sha256 != chosen.artifact:

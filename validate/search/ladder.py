@@ -1,4 +1,4 @@
-"""What a search tried, as a file that it goes on from: `ladder.json` in the results folder."""
+"""What a search tried: `ladder.json` in the results folder, from which it goes on, and the same for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
 from convert.common import typed
-from convert.common.errors import InputError
+from convert.common.errors import InputError, listing
 from convert.common.files import write_json
 
 LADDER = "ladder.json"
@@ -29,6 +33,14 @@ class Rung:
     top1: dict[str, float]
     holds: bool
 
+    @property
+    def verdict(self) -> str:
+        return "holds" if self.holds else "does not hold"
+
+    @property
+    def shown_top1(self) -> str:
+        return ", ".join(f"{name} {value:.4f}" for name, value in self.top1.items())
+
 
 @dataclass
 class Ladder:
@@ -41,6 +53,36 @@ class Ladder:
 
     def rung(self, kept: tuple[str, ...] | None) -> Rung | None:
         return next((rung for rung in self.rungs if rung.kept_fp32 == kept), None)
+
+    def line(self, rung: Rung, operators: int) -> str:
+        """One of its rungs as it comes. operators: how many int8 is there for."""
+        kept = f"{len(rung.kept_fp32)} of {operators} operators in FP32"
+        names = f" ({listing(rung.kept_fp32)})" if rung.kept_fp32 else ""
+        return f"{self.rungs.index(rung) + 1}. {kept}{names}: {rung.shown_top1}: {rung.verdict}"
+
+    def table(self, noise: Mapping[str, float]) -> Table:
+        """A row for each rung. noise: dB by operator."""
+        runtimes = list(dict.fromkeys(name for rung in self.rungs for name in rung.top1))
+        shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in ("in FP32", "in int8", "operators in FP32 (dB above int8's noise)", *runtimes, "verdict"):
+            shown.add_column(name, overflow="fold")
+        for rung in self.rungs:
+            names = listing((f"{name} ({noise[name]:.1f})" for name in rung.kept_fp32), 3) or "-"
+            verdict = "chosen" if rung.kept_fp32 == self.chosen else rung.verdict
+            values = (f"{rung.top1[name]:.4f}" for name in runtimes)
+            shown.add_row(*map(Text, (str(len(rung.kept_fp32)), str(rung.lowered), names, *values, verdict)))
+        return shown
+
+    def failure(self, operators: int, evaluations: int) -> str:
+        """Why there is no model, in one line: what was needed, what was tried, what to do."""
+        facts, best = self.facts, max(self.rungs, key=lambda rung: min(rung.top1.values()))
+        tried = ", ".join(map(str, sorted(len(rung.kept_fp32) for rung in self.rungs)))
+        more = f"--resume --evaluations {2 * evaluations} tries more"
+        return (
+            f"{facts['model']}: int8 does not hold {facts['keep']:.4g} of Paddle's {facts['reference_top1']:.4f} on "
+            f"{facts['images_counted']} images; tried with {tried} of {operators} operators in FP32, the best reached "
+            f"{best.shown_top1}: {more if len(self.rungs) >= evaluations else 'other images to calibrate on, or bf16'}"
+        )
 
     def document(self) -> dict[str, Any]:
         """As it is stored, the rungs in the order in which they were tried."""

@@ -32,7 +32,7 @@ Change = Callable[[np.ndarray, Pass], np.ndarray]
 def faked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Parity]:
     """`check` of a runtime that answers with the reference's logits after `change(logits, pass)`."""
 
-    def run(case: Case, change: Change, effective: dict[str, Any] = FP32_ON_CPU) -> Parity:
+    def run(case: Case, change: Change, effective: Effective = FP32_ON_CPU) -> Parity:
         def infer(artifact: Artifact, runtime: str, options: Options, images: np.ndarray, ways: Any) -> Any:
             logits = case.reference.logits.astype(np.float32)
             return [change(logits[list(way.order)].copy(), way) for way in ways], effective
@@ -209,7 +209,7 @@ def test_a_flip_within_the_bound_is_a_tie_and_no_fault(faked: Callable[..., Pari
 def test_another_precision_or_device_than_asked_for_is_no_pass(
     faked: Callable[..., Parity], case: Case, found: dict[str, str], reason: str
 ) -> None:
-    record = faked(case, lambda logits, way: logits, FP32_ON_CPU | found)
+    record = faked(case, lambda logits, way: logits, replace(FP32_ON_CPU, **found))
     assert (record.passed, record.reason) == (False, reason)
 
 

@@ -23,7 +23,7 @@ def test_without_the_hint_parity_is_missed_and_with_it_passed(toy_artifact: Arti
         pytest.skip("this processor has no bf16: OpenVINO would not choose it")
     images = inputs.seeded(toy_artifact.preprocessing, 4)
     truth = reference.obtain(toy_artifact, images)
-    bounds = tolerance("fp32", "openvino", truth)
+    bounds = tolerance("fp32", truth)
 
     untold = core.compile_model(str(toy_artifact.onnx), "CPU")
     assert untold.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16

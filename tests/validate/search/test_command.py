@@ -20,9 +20,8 @@ from runtimes import registry
 from runtimes.base import Options
 from runtimes.records import blank, store
 from runtimes.records.kinds import Accuracy
-from validate.search.__main__ import main
+from validate.search.__main__ import Trials, main
 from validate.search.ladder import LADDER, Rung
-from validate.search.trial import Trials
 
 # Not the one that int8 costs most by its noise, so that the order alone does not find it.
 NEEDED = "blocks.0.attn.qkv"

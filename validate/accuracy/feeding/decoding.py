@@ -27,10 +27,14 @@ _Filled = dict[Preprocessing, "UnreadableImage | None"]
 
 @dataclass(eq=False)
 class Batch:
-    """A batch in the shared memory. unreadable: for each preprocessing, the images that have no tensor."""
+    """A batch in the shared memory. unreadable: for each preprocessing, the images that have no tensor.
+
+    announced: whether the user was told of them.
+    """
 
     slot: int
     positions: range
+    announced: bool = False
     unreadable: dict[Preprocessing, dict[int, UnreadableImage]] = field(default_factory=dict)
 
     def rows(self, preprocessing: Preprocessing) -> list[int]:
@@ -85,12 +89,12 @@ class Decoder:
             data = self._dataset.read(position)
         except UnreadableImage as error:
             return dict.fromkeys(self._images, error)
-        source = digest(data) if self._caches else b""
+        source = digest(data) if self._caches else ""
         pixels: np.ndarray | None = None
         filled: _Filled = {}
         for preprocessing, shared in self._images.items():
             cache = self._caches.get(preprocessing)
-            planes = cache.get(position, source) if cache else None
+            planes = cache.get(source) if cache else None
             filled[preprocessing] = None
             if planes is None:
                 try:
@@ -100,7 +104,7 @@ class Decoder:
                     filled[preprocessing] = error
                     continue
                 if cache:
-                    cache.put(position, source, planes)
+                    cache.put(source, planes)
             normalise(planes, preprocessing, shared.slots[slot][row])
         return filled
 

@@ -9,7 +9,6 @@ Beside an accelerator, or where the threads are fewer than the cores, the next c
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -33,7 +32,6 @@ from validate.accuracy.feeding.worker import SessionWorker, WorkerJob
 from validate.accuracy.top5_file import Ranked
 
 CHUNK_IMAGES = 64  # decoded images in memory where one evaluation is alone; twice as many for several
-_AHEAD = 2  # batches that a worker is given before the first of them must be answered: it never waits for the next
 _LOG = 2000  # characters shown of what a process printed that died
 
 
@@ -175,72 +173,47 @@ class _Pass:
         self._measurements = sorted(measurements, key=lambda one: not one.takes_every_core)
         self._decoder, self._max_unreadable, self._listener = decoder, max_unreadable, listener
         self._unreadable: set[int] = set()  # images that were said to be so
-        self._announced: set[Batch] = set()  # batches of the chunk whose unreadable images were
 
     def go(self, chunks: Sequence[Sequence[int]], first_slots: Sequence[int]) -> None:
         """Decode chunks of batch numbers, each while no runtime needs all cores, and run on them.
 
         first_slots: where a chunk may begin in the memory, in turn.
         """
-        waiting, first_slot = deque(chunks), cycle(first_slots)
-
-        def decode_next() -> None:
-            if waiting:
-                self._decoder.start(waiting[0], next(first_slot))
-
-        decode_next()
-        while waiting and any(one.status == "ok" for one in self._measurements):
-            waiting.popleft()
-            batches = self._decoder.finish()
-            self._announced.clear()
+        waiting = iter(zip(chunks, cycle(first_slots), strict=False))
+        self._decoder.start(*next(waiting, ((), 0)))
+        while (batches := self._decoder.finish()) and any(one.status == "ok" for one in self._measurements):
             ahead = False
             for one in self._measurements:
                 if not ahead and not one.takes_every_core:
-                    decode_next()
+                    self._decoder.start(*next(waiting, ((), 0)))
                     ahead = True
                 self._turn(one, batches)
             if not ahead:
-                decode_next()
+                self._decoder.start(*next(waiting, ((), 0)))
 
     def _turn(self, one: Measurement, batches: Sequence[Batch]) -> None:
-        """One evaluation on a chunk."""
-        submitted: deque[Batch] = deque()
-        try:
-            for batch in batches:
-                if one.status != "ok":
-                    return
-                self._announce(batch)
-                if one.lacking(batch):
-                    assert one.worker
-                    one.worker.submit(batch.slot)
-                    submitted.append(batch)
-                    self._collect(one, submitted, _AHEAD - 1)
-                else:
-                    self._listener.progress(one)
-        finally:
-            self._collect(one, submitted, 0)  # what is on its way is measured, and must not be lost
-
-    def _collect(self, one: Measurement, submitted: deque[Batch], leave: int) -> None:
-        """Store the answers of what was submitted, but for the last `leave`."""
-        while len(submitted) > leave:
-            batch = submitted.popleft()
-            assert one.worker
-            assert one.ranked
-            try:
-                answers = one.worker.result()
-            except (UnavailableError, JobError) as error:
-                submitted.clear()
-                _end(one, error, self._listener)
+        """One evaluation on a chunk, until it breaks."""
+        for batch in batches:
+            if one.status != "ok":
                 return
-            rows = one.lacking(batch)
-            one.ranked.add([batch.positions[row] for row in rows], [answers[row] for row in rows])
+            self._announce(batch)
+            if rows := one.lacking(batch):
+                assert one.worker
+                assert one.ranked
+                try:
+                    one.worker.submit(batch.slot)
+                    answers = one.worker.result()
+                except (UnavailableError, JobError) as error:
+                    _end(one, error, self._listener)
+                    return
+                one.ranked.add([batch.positions[row] for row in rows], [answers[row] for row in rows])
             self._listener.progress(one)
 
     def _announce(self, batch: Batch) -> None:
         """Say, once, which images of a batch cannot be read. InputError when they are more than allowed by now."""
-        if batch in self._announced:
+        if batch.announced:
             return
-        self._announced.add(batch)
+        batch.announced = True
         for one in self._measurements:
             one.unreadable += batch.unreadable[one.preprocessing]
         for position, error in {p: e for found in batch.unreadable.values() for p, e in found.items()}.items():

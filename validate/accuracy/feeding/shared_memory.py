@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
-
-_PAGE = 4096
 
 
 class SharedBatches:
@@ -22,9 +18,10 @@ class SharedBatches:
     def __init__(self, slots: int, batch: int, side: int, descriptor: int | None = None) -> None:
         shape = (batch, 3, side, side)
         count = batch * 3 * side * side
-        stride = -(-4 * count // _PAGE) * _PAGE  # each slot starts on a page, as kernels like their inputs
+        stride = -(-4 * count // mmap.PAGESIZE) * mmap.PAGESIZE  # each slot starts on a page, as kernels like it
         if descriptor is None:
-            descriptor = _anonymous(slots * stride)
+            descriptor = os.memfd_create("vitbench")
+            os.ftruncate(descriptor, slots * stride)
         self.descriptor = descriptor
         memory = mmap.mmap(descriptor, slots * stride)
         self.slots = [np.frombuffer(memory, np.float32, count, i * stride).reshape(shape) for i in range(slots)]
@@ -33,14 +30,3 @@ class SharedBatches:
         """Let go of the memory. The arrays must not be used any more."""
         self.slots = []  # the mapping goes with the last array on it
         os.close(self.descriptor)
-
-
-def _anonymous(size: int) -> int:
-    """A descriptor of `size` zero bytes: memory without a name, or where there is no such thing, a deleted file."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("vitbench")
-    else:
-        descriptor, name = tempfile.mkstemp(prefix="vitbench-")
-        Path(name).unlink()
-    os.ftruncate(descriptor, size)
-    return descriptor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
@@ -10,12 +11,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convert.common.errors import InputError, listing
-from validate.datasets.files import head, refuse_pointer
-from validate.datasets.formats.shard_names import find_shards
+from validate.datasets.files import head, is_folder, refuse_pointer, scan, short_name
 from validate.datasets.formats.shard_reader import RowGroup, ShardReader
-from validate.datasets.labelled_set import LabelledSet, by_class, check_labels, index_sha256, limited
+from validate.datasets.labelled_set import LabelledSet, by_class, check_labels, limited, whole
 from validate.datasets.labels.class_names import class_labels
 from validate.datasets.labels.meta import WORDNET_ID
+
+SUFFIX = ".parquet"
+_SPLITS = ("validation", "val", "valid", "dev")  # the hub's names of the split that accuracy is measured on
+_SHARD = re.compile(r"(?P<split>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(-[0-9a-f]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ def load_parquet(path: Path, classes: int | None, limit: int | None, synsets: Pa
     metadata must be as many as the model has classes. Where the rows go class by class, a limit is spread evenly over
     them. InputError names the shard and the row.
     """
-    found = find_shards(path)
-    read = [read_shard(file) for file in found.files]
+    files, name = find_shards(path)
+    read = [read_shard(file) for file in files]
     starts = [0, *accumulate(len(shard.labels) for shard in read)]
     if not starts[-1]:
         raise InputError(f"{path}: no rows in it")
@@ -49,16 +53,52 @@ def load_parquet(path: Path, classes: int | None, limit: int | None, synsets: Pa
     labels = _labels(read, where, classes, synsets)
     names = [name for shard in read for name in shard.names]
     reader = ShardReader([group for shard in read for group in shard.groups])
-    whole = LabelledSet(
-        name=found.name,
-        labels=tuple(labels),
-        names=tuple(names),
-        read=reader,
-        listed=len(labels),
-        sha256=index_sha256(names, labels),
-        format="parquet",
-    )
-    return limited(whole, limit, spread=by_class(labels))
+    return limited(whole("parquet", name, names, labels, reader), limit, spread=by_class(labels))
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The parquet files of a folder; where it has none, those of `data/` in it, as in a checkout from the hub."""
+    for place in (folder, folder / "data"):
+        if is_folder(place):
+            found = [place / entry.name for entry in scan(place) if entry.name.endswith(SUFFIX) and entry.is_file()]
+            if found:
+                return found
+    return []
+
+
+def find_shards(path: Path) -> tuple[list[Path], str]:
+    """The file itself; of a folder, the shards of its validation split, or of the only split that it has, by name.
+
+    With them comes the name of the set, for records. InputError: there are several other splits, or shards of more than
+    one version.
+    """
+    if not is_folder(path):
+        return [path], short_name(path)
+    splits: dict[str, list[Path]] = {}
+    for file in parquet_files(path):
+        splits.setdefault(split_of(file.stem), []).append(file)
+    split = next((name for name in _SPLITS if name in splits), None)
+    if split is None:
+        if len(splits) != 1:
+            raise InputError(
+                f"{path}: parquet files of several splits ({listing(sorted(splits))}); give a file, or one split"
+            )
+        split = next(iter(splits))
+    files = splits[split]
+    named = f"{short_name(files[0].parent)}/{f'{split}-' if split else ''}*{SUFFIX}"
+    matches = [match for file in files if (match := _SHARD.fullmatch(file.stem))]
+    counts = {int(match["count"]) for match in matches}
+    numbers = {int(match["number"]) for match in matches}
+    if matches and (len(counts) > 1 or len(numbers) != len(files)):
+        raise InputError(f"{path}: shards of more than one version of {split}: {listing(file.name for file in files)}")
+    missing = matches and len(files) < max(counts)
+    return files, f"{named} ({len(files)} of {max(counts)} shards)" if missing else named
+
+
+def split_of(stem: str) -> str:
+    """`validation` for validation-00000-of-00014 and for validation-0, nothing for 0000."""
+    match = _SHARD.fullmatch(stem)
+    return match["split"] if match else stem.rstrip("0123456789").rstrip("-_.")
 
 
 def read_shard(file: Path) -> Shard:

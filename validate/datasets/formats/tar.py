@@ -8,8 +8,9 @@ from pathlib import Path
 
 from convert.common.errors import InputError
 from convert.images.preprocess import UnreadableImage
-from validate.datasets.files import head, is_image_name, refuse_pointer, short_name
-from validate.datasets.labelled_set import LabelledSet, index_sha256, limited
+from convert.images.sources import is_image_name
+from validate.datasets.files import head, refuse_pointer, short_name
+from validate.datasets.labelled_set import LabelledSet, limited, whole
 from validate.datasets.labels.ground_truth import find_truth, pair
 
 _BLOCK = 512
@@ -33,18 +34,14 @@ def load_tar(
     """
     members = index(path)
     truth = find_truth(path, ground_truth, synsets)
-    pairs = pair(list(members), path, truth, classes, synsets)
+    pairs = pair(list(members), path, truth, classes)
     places = [members[name] for name in pairs.names]
-    whole = LabelledSet(
-        name=f"{short_name(path)} with {truth.path.name}",
-        labels=tuple(pairs.labels),
-        names=tuple(pairs.names),
-        read=lambda index: read_member(path, pairs.names[index], places[index]),
-        listed=pairs.listed,
-        sha256=index_sha256(pairs.names, pairs.labels),
-        format="tar",
-    )
-    return limited(whole, limit)
+
+    def read(index: int) -> bytes:
+        return read_member(path, pairs.names[index], places[index])
+
+    name = f"{short_name(path)} with {truth.path.name}"
+    return limited(whole("tar", name, pairs.names, pairs.labels, read, pairs.listed), limit)
 
 
 def index(path: Path) -> dict[str, Member]:

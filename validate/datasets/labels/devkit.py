@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from convert.common.errors import InputError
 from validate.datasets.files import is_file, read_bytes
-from validate.datasets.image_lists import Line
+from validate.datasets.image_lists import LabelledList
 from validate.datasets.labelled_set import check_labels
 from validate.datasets.labels.class_names import class_labels
 from validate.datasets.labels.meta import META_BYTES, META_FILE, parse_meta
@@ -113,19 +113,13 @@ def to_labels(
     return mapped
 
 
-def list_labels(
-    lines: list[Line], source: str, meta: Meta | None, classes: int | None, synsets: Path | None
-) -> list[int]:
+def list_labels(listed: LabelledList, meta: Meta | None, classes: int | None, synsets: Path | None) -> list[int]:
     """The labels of the lines in synset order, checked against the number of classes."""
-    labels = [label for _, _, label in lines]
-
-    def where(index: int) -> str:
-        return f"{source}, line {lines[index][0]}"
-
-    first = first_id(numbered((path for _, path, _ in lines), labels))
+    labels, source = listed.labels, listed.source
+    first = first_id(numbered(listed.names, labels))
     if first is not None:
-        labels = to_labels(labels, first, meta, where, source, classes, synsets)
+        labels = to_labels(labels, first, meta, listed.where, source, classes, synsets)
     else:
         refuse_synsets(source, synsets)
-    check_labels(labels, classes, where)
+    check_labels(labels, classes, listed.where)
     return labels

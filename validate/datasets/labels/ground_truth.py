@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from convert.common.errors import InputError
 from validate.datasets.files import decode, is_file, is_folder, read_bytes
-from validate.datasets.image_lists import LIST_FILE, is_number, parse_list, refuse_duplicates, shortened
+from validate.datasets.image_lists import LIST_FILE, is_number, parse, shortened
 from validate.datasets.labelled_set import check_labels
 from validate.datasets.labels.devkit import (
     DEVKIT,
@@ -34,6 +34,7 @@ class Truth:
     """A ground truth, not yet parsed.
 
     source: what InputError calls it. devkit: it is the devkit's by its name. meta: the meta.mat that was beside it.
+    synsets: the classes in label order, where the user gave them.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Truth:
     data: bytes
     devkit: bool
     meta: Meta | None
+    synsets: Path | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _open(path: Path, synsets: Path | None) -> Truth:
     elif path.name.endswith((".tar.gz", ".tgz")):
         return _from_archive(path, synsets)
     data = read_bytes(path, "a ground truth")
-    return Truth(path, str(path), data, path.name == TRUTH_FILE, find_meta(path.parent, synsets))
+    return Truth(path, str(path), data, path.name == TRUTH_FILE, find_meta(path.parent, synsets), synsets)
 
 
 def _from_archive(path: Path, synsets: Path | None) -> Truth:
@@ -96,12 +98,11 @@ def _from_archive(path: Path, synsets: Path | None) -> Truth:
     if TRUTH_FILE not in files:
         raise InputError(f"{path}: holds no {TRUTH_FILE}; give {WANTED}")
     meta = Meta(files[META_FILE], f"{path}: {META_FILE}") if META_FILE in files else None
-    return Truth(path, f"{path}: {TRUTH_FILE}", files[TRUTH_FILE], True, find_meta(path.parent, synsets) or meta)
+    meta = find_meta(path.parent, synsets) or meta
+    return Truth(path, f"{path}: {TRUTH_FILE}", files[TRUTH_FILE], True, meta, synsets)
 
 
-def pair(
-    available: Sequence[str], holder: Path, truth: Truth, classes: int | None, synsets: Path | None
-) -> LabelledNames:
+def pair(available: Sequence[str], holder: Path, truth: Truth, classes: int | None) -> LabelledNames:
     """Give the images their labels: by their names where the lines have names, else by the number in their names.
 
     available: the names of the images that holder, a folder or an archive, has. Lines with names are the set, in their
@@ -111,15 +112,14 @@ def pair(
     text = decode(truth.data, truth.source, "a ground truth")
     first_line = next((line for line in text.split("\n") if line.strip()), "")
     match = _by_number if is_number(first_line) else _by_name
-    return match(available, holder, truth, text, classes, synsets)
+    return match(available, holder, truth, text, classes)
 
 
-def _by_name(
-    available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None, synsets: Path | None
-) -> LabelledNames:
-    lines = parse_list(text, truth.source)
-    refuse_duplicates(((number, PurePosixPath(path).name) for number, path, _ in lines), truth.source)
-    labels = list_labels(lines, truth.source, truth.meta, classes, synsets)
+def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:
+    listed = parse(text, truth.source)
+    wanted = [PurePosixPath(path).name for path in listed.names]
+    listed.refuse_duplicates(wanted)
+    labels = list_labels(listed, truth.meta, classes, truth.synsets)
     known: dict[str, str] = {}
     for name in available:
         other = known.setdefault(PurePosixPath(name).name, name)
@@ -127,18 +127,15 @@ def _by_name(
             raise InputError(
                 f"{holder}: {other} and {name} have the same name, so that the list cannot tell them apart"
             )
-    missing = [(number, path) for number, path, _ in lines if PurePosixPath(path).name not in known]
+    missing = [index for index, name in enumerate(wanted) if name not in known]
     if missing:
-        number, path = missing[0]
-        count = f"{len(missing)} of {len(lines)} images are not in {holder}"
-        raise InputError(f"{truth.source}, line {number}: {count}, the first is {path}")
-    return LabelledNames([known[PurePosixPath(path).name] for _, path, _ in lines], labels, len(lines))
+        count = f"{len(missing)} of {len(wanted)} images are not in {holder}"
+        raise InputError(f"{listed.where(missing[0])}: {count}, the first is {listed.names[missing[0]]}")
+    return LabelledNames([known[name] for name in wanted], labels, len(wanted))
 
 
-def _by_number(
-    available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None, synsets: Path | None
-) -> LabelledNames:
-    labels = _ordered(parse_numbers(text, truth.source), truth, classes, synsets)
+def _by_number(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:
+    labels = _ordered(parse_numbers(text, truth.source), truth, classes)
     numbers: dict[int, str] = {}
     for name in available:
         number = image_number(name)
@@ -167,7 +164,7 @@ def parse_numbers(text: str, source: str) -> list[int]:
     return [int(line) for line in lines]
 
 
-def _ordered(labels: list[int], truth: Truth, classes: int | None, synsets: Path | None) -> list[int]:
+def _ordered(labels: list[int], truth: Truth, classes: int | None) -> list[int]:
     """The labels in synset order. InputError when it cannot be told in which they are."""
 
     def where(index: int) -> str:
@@ -184,7 +181,7 @@ def _ordered(labels: list[int], truth: Truth, classes: int | None, synsets: Path
             " order or are the ILSVRC devkit's cannot be told; write `name label` lines"
         )
     if first is not None:
-        return to_labels(labels, first, truth.meta, where, truth.source, classes, synsets)
-    refuse_synsets(truth.source, synsets)
+        return to_labels(labels, first, truth.meta, where, truth.source, classes, truth.synsets)
+    refuse_synsets(truth.source, truth.synsets)
     check_labels(labels, classes, where)
     return labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -23,70 +24,39 @@ def image(seed: int) -> bytes:
 
 def test_the_tensor_is_the_same_to_the_bit(tmp_path: Path) -> None:
     data = image(0)
-    first = CropCache(tmp_path, "set", 3, PLAIN)
-    assert first.get(1, digest(data)) is None
-    first.put(1, digest(data), crop(decode(data), PLAIN))
-    first.close()
-    second = CropCache(tmp_path, "set", 3, PLAIN)
-    found = second.get(1, digest(data))
+    first = CropCache(tmp_path, PLAIN)
+    assert first.get(digest(data)) is None
+    first.put(digest(data), crop(decode(data), PLAIN))
+    found = CropCache(tmp_path, PLAIN).get(digest(data))
     assert found is not None
     assert normalise(found, PLAIN).tobytes() == preprocess(data, PLAIN).tobytes()
-    assert second.get(0, digest(data)) is None
-    second.close()
 
 
 def test_a_replaced_image_is_another(tmp_path: Path) -> None:
-    cache = CropCache(tmp_path, "set", 2, PLAIN)
-    cache.put(0, digest(image(0)), crop(decode(image(0)), PLAIN))
-    assert cache.get(0, digest(image(1))) is None
+    cache = CropCache(tmp_path, PLAIN)
+    cache.put(digest(image(0)), crop(decode(image(0)), PLAIN))
+    assert cache.get(digest(image(1))) is None
 
 
-@pytest.mark.parametrize("name", ["crops.u8", "entries"])
-def test_damage_is_found(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("damage", [lambda data: data[:17] + b"?" + data[18:], lambda data: data[:-1], lambda _: b""])
+def test_damage_is_found(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     data = image(0)
-    cache = CropCache(tmp_path, "set", 2, PLAIN)
-    cache.put(0, digest(data), crop(decode(data), PLAIN))
-    file = cache.folder / name
-    damaged = bytearray(file.read_bytes())
-    damaged[17] ^= 1
-    file.write_bytes(damaged)
-    assert cache.get(0, digest(data)) is None
-
-
-def test_killed_between_crop_and_entry(tmp_path: Path) -> None:
-    data = image(0)
-    cache = CropCache(tmp_path, "set", 2, PLAIN)
-    entries = (cache.folder / "entries").read_bytes()
-    cache.put(0, digest(data), crop(decode(data), PLAIN))
-    (cache.folder / "entries").write_bytes(entries)
-    assert cache.get(0, digest(data)) is None
+    cache = CropCache(tmp_path, PLAIN)
+    cache.put(digest(data), crop(decode(data), PLAIN))
+    (file,) = cache.folder.glob("*/*.u8")
+    file.write_bytes(damage(file.read_bytes()))
+    assert cache.get(digest(data)) is None
 
 
 def test_what_it_depends_on(tmp_path: Path) -> None:
-    folders = {
-        CropCache(tmp_path, name, 2, used).folder
-        for name, used in (
-            ("set", PLAIN),
-            ("other", PLAIN),
-            ("set", Preprocessing(13, 8)),
-            ("set", Preprocessing(12, 7)),
-            ("set", Preprocessing(12, 8, "bicubic")),
-        )
-    }
-    assert len(folders) == 5
+    changed = (PLAIN, Preprocessing(13, 8), Preprocessing(12, 7), Preprocessing(12, 8, "bicubic"))
+    folders = {CropCache(tmp_path, used).folder for used in changed}
+    assert len(folders) == 4
     # Normalisation comes after it.
-    assert CropCache(tmp_path, "set", 2, Preprocessing(12, 8, mean=(0.1, 0.2, 0.3))).folder in folders
-
-
-def test_holes_take_no_space_and_a_longer_set_has_room(tmp_path: Path) -> None:
-    cache = CropCache(tmp_path, "set", 10, PLAIN)
-    cache.put(9, digest(image(0)), crop(decode(image(0)), PLAIN))
-    longer = CropCache(tmp_path, "set", 1000, PLAIN)
-    assert longer.get(9, digest(image(0))) is not None
-    assert longer.get(999, digest(image(0))) is None
+    assert CropCache(tmp_path, Preprocessing(12, 8, mean=(0.1, 0.2, 0.3))).folder in folders
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match=r"--cache-images .*taken: cannot be used"):
-        CropCache(tmp_path / "taken", "set", 2, PLAIN)
+        CropCache(tmp_path / "taken", PLAIN)

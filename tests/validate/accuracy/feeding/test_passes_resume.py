@@ -70,7 +70,7 @@ class TestCache:
         runtime = make_runtime("a", identity)
         used = make_run(folder, runtime, 4).preprocessing
         assert isinstance(used, Preprocessing)
-        first = go(make_run(folder, runtime, 4), allowed=1, caches={used: CropCache(tmp_path, "set", 10, used)})
+        first = go(make_run(folder, runtime, 4), allowed=1, caches={used: CropCache(tmp_path, used)})
         decoded: list[str] = []
 
         def counted(data: bytes, name: str) -> np.ndarray:
@@ -80,9 +80,9 @@ class TestCache:
         monkeypatch.setattr(pipeline, "decode", counted)
         run = make_run(folder, runtime, 4)
         run.file.unlink()
-        assert go(run, allowed=1, caches={used: CropCache(tmp_path, "set", 10, used)}) == first == ["111111111-"]
+        assert go(run, allowed=1, caches={used: CropCache(tmp_path, used)}) == first == ["111111111-"]
         assert decoded == ["image 9.png"]  # what could not be read is tried again
         assert cv2.imwrite(str(folder / "image 3.png"), np.full((8, 8, 3), (0, 0, 7), np.uint8))
         run = make_run(folder, runtime, 4)
         run.file.unlink()
-        assert go(run, allowed=1, caches={used: CropCache(tmp_path, "set", 10, used)}) == ["111511111-"]
+        assert go(run, allowed=1, caches={used: CropCache(tmp_path, used)}) == ["111511111-"]

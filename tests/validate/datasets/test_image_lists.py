@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from convert.common.errors import InputError
 from convert.images.preprocess import UnreadableImage
 from validate.datasets import LabelledSet, load
-from validate.datasets.image_lists import parse_list
+from validate.datasets.image_lists import parse
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123\n"
 
@@ -161,7 +161,8 @@ paths = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs
 @given(st.lists(st.tuples(paths, st.integers(-9, 10**17), st.sampled_from([" ", "\t", "  \t"])), min_size=1))
 def test_what_is_written_is_read_back(entries: list[tuple[str, int, str]]) -> None:
     text = "".join(f"{path}{gap}{label}\n" for path, label, gap in entries)
-    assert parse_list(text, "list") == [
+    found = parse(text, "list")
+    assert list(zip(found.lines, found.names, found.labels, strict=True)) == [
         (number, path, label) for number, (path, label, _) in enumerate(entries, start=1)
     ]
 
@@ -169,8 +170,8 @@ def test_what_is_written_is_read_back(entries: list[tuple[str, int, str]]) -> No
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        lines = parse_list(text, "list")
+        found = parse(text, "list")
     except InputError as error:
         assert error.message.startswith("list")  # noqa: PT017 - what matters is that nothing else is raised
     else:
-        assert all(path for _, path, _ in lines)
+        assert all(found.names)
