@@ -1,7 +1,8 @@
 """What an architecture family says of itself, and which families there are.
 
 A family is a file of this folder: a subclass of `ModelSpec`, which the file names as FAMILY. Everything that vitbench
-knows of an architecture is asked here, so that no other file has to know which family a model belongs to.
+asks of an architecture is in this interface; whether it is wide enough, the next family tells (a bias in attention and
+windows are not in it yet).
 """
 
 from __future__ import annotations

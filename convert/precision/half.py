@@ -41,7 +41,8 @@ BF16_CONV_OPSET = 22
 def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list[str]:
     """Give a graph's multiplying operators a lower type, in place; kept: outputs of nodes that stay FP32.
 
-    Returns the outputs of those that were lowered. GraphError for a weight that FP16 cannot hold.
+    Returns the outputs of those that were lowered. GraphError for a weight that FP16 cannot hold, and for another
+    precision than FP16 and bf16.
     """
     graph, wanted = model.graph, TensorProto.DataType.Value(PRECISIONS[precision].onnx_types[0])
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -117,5 +118,7 @@ def _as_type(tensor: onnx.TensorProto, name: str, kind: int) -> onnx.TensorProto
         if values.size and float(np.abs(values).max()) > _LARGEST_FP16:
             raise GraphError(f"weight {tensor.name} reaches {np.abs(values).max():.3g}; FP16 ends at {_LARGEST_FP16:g}")
         return numpy_helper.from_array(values.astype(np.float16), name)
+    if kind != TensorProto.BFLOAT16:
+        raise GraphError(f"no weight can be stored as {TensorProto.DataType.Name(kind)}: only FP16 and bf16 are made here")
     raw = values.astype(ml_dtypes.bfloat16).tobytes()
     return onnx.TensorProto(name=name, dims=values.shape, data_type=kind, raw_data=raw)

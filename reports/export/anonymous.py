@@ -1,6 +1,6 @@
 """Results without names of users, hosts and paths.
 
-Two nets, one behind the other. Only fields that reports use are taken, all others stay behind; and in every text that
+Two nets, one behind the other. A field that its declaration calls private stays behind (`runtimes/records`); and in every text that
 is taken, paths, addresses and the names of this machine and its users are replaced. The second net is coarse on
 purpose: it would rather replace the name of an operator (`/blocks.0/attn`) than leave the name of a folder.
 """

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.precision.table import FP32, INT8, NAMES, TF32
+from convert.precision.table import BF16, FP16, FP32, INT8, TF32
 from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, lowest_precision
 from runtimes.gpu import cuda
 from runtimes.gpu.precision import TF32_OVERRIDE, tf32_forbidden
@@ -120,7 +120,7 @@ ORT_CUDA = Runtime(
     name="ort-cuda",
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
-    precisions=NAMES,
+    precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=partial(_devices, CUDA),
     open_session=_CudaSession,
     settings={"cuda_graph": tensorrt_engine.SETTINGS["cuda_graph"]},
@@ -134,7 +134,7 @@ ORT_TENSORRT = Runtime(
     name="ort-tensorrt",
     package="onnxruntime",
     distributions=("onnxruntime-gpu",),
-    precisions=NAMES,
+    precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=partial(_devices, TENSORRT),
     open_session=_TensorRtProviderSession,
     settings=tensorrt_engine.SETTINGS,

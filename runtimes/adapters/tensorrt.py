@@ -10,7 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.precision.table import NAMES
+from convert.precision.table import BF16, FP16, FP32, INT8, TF32
 from runtimes.base import (
     DeviceTimes,
     Effective,
@@ -158,7 +158,7 @@ TENSORRT = Runtime(
     name="tensorrt",
     package=tensorrt_engine.flavour(),
     distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx"),
-    precisions=NAMES,
+    precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=cuda.devices,
     open_session=_TensorRtSession,
     settings={

@@ -104,6 +104,7 @@ class WorkerHere:
 @pytest.fixture
 def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "Worker", WorkerHere)
+    monkeypatch.setattr("traceback.print_exc", lambda: None)  # in a process of its own it goes to that one's log
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class WarmUp:
     def length(self, samples_ms: Sequence[float], elapsed_s: float) -> int | None:
         """How many of the samples so far are warm-up; None while it goes on. elapsed_s: since before the first one.
 
-        Looking takes time too: at most every window, which is what could change the answer.
+        Looking takes time too, so it is done every quarter of a window.
         """
         if elapsed_s - self._looked_s < WINDOW_S / 4:
             return None
