@@ -68,9 +68,9 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     """The artifact for a request and whether it was there already.
 
     It stands in ROOT/model/precision, and counts where its manifest says that all that goes into it is the same
-    (`identity.Identity`): architecture, weights, options, tools and CONVERTER; another or a damaged one is made again. say: told in a line what is going on. InputError: the model, the weights, the calibration
-    images or names of operators are wrong; CheckFailed: Paddle2ONNX failed, what it gave is not the model, or the graph
-    cannot be lowered.
+    (`identity.Identity`): architecture, weights, options, tools and CONVERTER; another or a damaged one is made again.
+    say: told in a line what is going on. InputError: the model, the weights, the calibration images or names of
+    operators are wrong; CheckFailed: Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
     """
     model = find(request.model)
     target = request.root / model.name / request.precision

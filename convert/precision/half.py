@@ -119,6 +119,8 @@ def _as_type(tensor: onnx.TensorProto, name: str, kind: int) -> onnx.TensorProto
             raise GraphError(f"weight {tensor.name} reaches {np.abs(values).max():.3g}; FP16 ends at {_LARGEST_FP16:g}")
         return numpy_helper.from_array(values.astype(np.float16), name)
     if kind != TensorProto.BFLOAT16:
-        raise GraphError(f"no weight can be stored as {TensorProto.DataType.Name(kind)}: only FP16 and bf16 are made here")
+        raise GraphError(
+            f"no weight can be stored as {TensorProto.DataType.Name(kind)}: only FP16 and bf16 are made here"
+        )
     raw = values.astype(ml_dtypes.bfloat16).tobytes()
     return onnx.TensorProto(name=name, dims=values.shape, data_type=kind, raw_data=raw)
