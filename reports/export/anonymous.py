@@ -1,8 +1,8 @@
 """Results without names of users, hosts and paths.
 
-Two nets, one behind the other. A field that its declaration calls private stays behind (`runtimes/records`); and in every text that
-is taken, paths, addresses and the names of this machine and its users are replaced. The second net is coarse on
-purpose: it would rather replace the name of an operator (`/blocks.0/attn`) than leave the name of a folder.
+Two nets, one behind the other. A field that its declaration calls private stays behind (`runtimes/records`); and in
+every text that is taken, paths, addresses and the names of this machine and its users are replaced. The second net is
+coarse on purpose: it would rather replace the name of an operator (`/blocks.0/attn`) than leave the name of a folder.
 """
 
 from __future__ import annotations

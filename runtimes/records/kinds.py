@@ -1,4 +1,4 @@
-"""Records: what each kind holds, and which fields make two of them the same cell. Each field is declared here and nowhere else.
+"""Records: what each kind holds, and which fields make two of them the same cell. Fields are declared nowhere else.
 
 A field that is null was not measured, is not known, or means nothing for this record.
 """
