@@ -192,7 +192,7 @@ class ToleranceInfo:
 
     max_abs: float | None = None
     cosine: Annotated[float | None, about("the lowest of an image that is allowed")] = None
-    factor: float | None = None
+    factor: int | float | None = None
     unit: str | None = None
     reason: Annotated[str | None, about("why that factor")] = None
     needed: Annotated[float | None, about("the smallest factor that would have passed")] = None

@@ -75,7 +75,6 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     request = ParityRequest(
         first.argument, first.weights, first.artifact, first.precision, wanted, first.options.batches
     )
-    say(f"parity of {first.artifact.model} on {', '.join(runtime.name for runtime in wanted.runtimes)}")
     try:
         for record in run(request, folder):
             for hint in [] if record.passed else hints(request, record, folder):
