@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_folder_with_an_inference_model(tmp_path: Path) -> None:
     found = find(str(folder))
     assert found == InferenceFolder("my_model", folder / "inference.pdmodel", folder / "inference.pdiparams")
     (folder / "inference.json").touch()
-    assert find(str(folder)).program.name == "inference.json"
+    assert cast(InferenceFolder, find(str(folder))).program.name == "inference.json"
     (folder / "other.json").touch()
     (folder / "other.pdiparams").touch()
     with pytest.raises(InputError, match="several"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import cast
 
 import onnx
 import pytest
@@ -34,7 +35,7 @@ def model(toy_artifact: Artifact, spec: VisionTransformerSpec) -> onnx.ModelProt
 
 
 def first(model: onnx.ModelProto, operator: str) -> onnx.NodeProto:
-    return next(node for node in model.graph.node if node.op_type == operator)
+    return cast(onnx.NodeProto, next(node for node in model.graph.node if node.op_type == operator))
 
 
 def epsilon(model: onnx.ModelProto) -> None:

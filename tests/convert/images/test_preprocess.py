@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 def levels(image: np.ndarray) -> np.ndarray:
     """Back from PLAIN's output to levels of 0 to 255."""
-    return np.rint(image * 255).astype(int)
+    return cast(np.ndarray, np.rint(image * 255).astype(int))
 
 
 def test_enlarging_by_hand() -> None:
@@ -186,7 +186,7 @@ def test_damage_that_a_jpeg_does_not_show_is_taken_as_opencv_decodes_it() -> Non
         data = bytearray(cv2.imencode(suffix, pixels)[1].tobytes())
         data[len(data) // 2] ^= 0x55
         if readable:
-            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            decoded: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             assert not np.array_equal(decoded, pixels)
             assert np.array_equal(levels(preprocess(bytes(data), Preprocessing(64, 64, **PLAIN)))[2], decoded[:, :, 0])
         else:
@@ -221,7 +221,7 @@ def test_a_crop_and_a_normalisation_are_all_of_it() -> None:
     data = png(np.random.default_rng(3).integers(0, 256, (31, 17, 3), dtype=np.uint8))
     preprocessing = Preprocessing(12, 8, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     planes = crop(decode(data), preprocessing)
-    assert (planes.dtype, planes.shape, planes.flags.c_contiguous) == (np.uint8, (3, 8, 8), True)
+    assert (planes.dtype, planes.shape, planes.flags.c_contiguous) == (cast(Any, np.uint8), (3, 8, 8), True)
     out = np.full((2, 3, 8, 8), np.nan, dtype=np.float32)
     normalise(planes, preprocessing, out[1])
     assert np.isnan(out[0]).all()

@@ -28,7 +28,7 @@ def test_an_entry_is_of_one_type(entry: Precision) -> None:
     )
     assert entry.artifact in NAMES
     if entry.dtype.endswith("16") or entry.name == FP32:
-        assert entry.unit_roundoff == float(ml_dtypes.finfo(entry.dtype).eps) / 2
+        assert entry.unit_roundoff == float(ml_dtypes.finfo(entry.dtype).eps) / 2  # type: ignore[no-untyped-call]
 
 
 def test_marks_and_names_tell_them_apart() -> None:

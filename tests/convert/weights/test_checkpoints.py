@@ -1,7 +1,12 @@
+from __future__ import annotations
+
 import json
 import os
 import pickle
 import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +18,20 @@ from convert.weights import checkpoints
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
-def pickled(path, content, protocol=4):
+def pickled(path: Path, content: object, protocol: int = 4) -> Path:
     path.write_bytes(pickle.dumps(content, protocol))
     return path
 
 
 @pytest.fixture(scope="module")
-def paddle_layer():
+def paddle_layer() -> tuple[Any, Any]:
     import paddle
 
     return paddle, paddle.nn.Linear(3, 2)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_what_paddle_saves(paddle_layer, tmp_path, protocol):
+def test_what_paddle_saves(paddle_layer: tuple[Any, Any], tmp_path: Path, protocol: int) -> None:
     paddle, layer = paddle_layer
     path = tmp_path / "a.pdparams"
     paddle.save(layer.state_dict(), str(path), protocol=protocol)
@@ -36,7 +41,7 @@ def test_what_paddle_saves(paddle_layer, tmp_path, protocol):
     assert np.array_equal(found["bias"].load(), layer.bias.numpy())
 
 
-def test_what_paddle_2_0_saved(paddle_layer, tmp_path):
+def test_what_paddle_2_0_saved(paddle_layer: tuple[Any, Any], tmp_path: Path) -> None:
     """With the table of parameter names, which is no tensor; and a list of tensors, each a pair with its name."""
     paddle, layer = paddle_layer
     from paddle.framework.io import _legacy_save
@@ -51,7 +56,7 @@ def test_what_paddle_2_0_saved(paddle_layer, tmp_path):
     assert np.array_equal(found["weight"].load(), layer.weight.numpy())
 
 
-def test_tensors_that_were_cut_up_are_put_together(tmp_path):
+def test_tensors_that_were_cut_up_are_put_together(tmp_path: Path) -> None:
     content = {
         "a": ARRAY,
         "b@@.0": np.arange(4, dtype=np.float32),
@@ -64,15 +69,15 @@ def test_tensors_that_were_cut_up_are_put_together(tmp_path):
     assert found["b"].load().tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_that_paddle_cuts_up_as_is_read_here(paddle_layer):
+def test_that_paddle_cuts_up_as_is_read_here(paddle_layer: tuple[Any, Any]) -> None:
     from paddle.framework.io_utils import _unpack_saved_dict
 
     class Large(np.ndarray):
         """Claims to be large without being so."""
 
-        shape = (1 << 15, 1 << 14)
+        shape: Any = (1 << 15, 1 << 14)
 
-        def flatten(self):
+        def flatten(self) -> Any:  # type: ignore[override]
             return ARRAY
 
     found = _unpack_saved_dict({"b": ARRAY.view(Large)}, 2)
@@ -90,22 +95,22 @@ def test_that_paddle_cuts_up_as_is_read_here(paddle_layer):
         ({"UnpackBigParamInfor@@": {"b": {"OriginShape": (1,), "slices": ["c"]}}}, "KeyError"),
     ],
 )
-def test_pickles_of_something_else(tmp_path, content, message):
+def test_pickles_of_something_else(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         checkpoints.read(pickled(tmp_path / "a.pdparams", content))
 
 
 class Evil:
-    def __init__(self, target, function):
+    def __init__(self, target: Path, function: Callable[..., object]) -> None:
         self.reduced = function, (f"open({str(target)!r}, 'w')" if function is exec else f"echo > {target}",)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return self.reduced
 
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("function", [os.system, exec])
-def test_a_hostile_pickle_is_refused(tmp_path, function, protocol):
+def test_a_hostile_pickle_is_refused(tmp_path: Path, function: Callable[..., object], protocol: int) -> None:
     target = tmp_path / "made"
     path = pickled(tmp_path / "a.pdparams", {"weight": ARRAY, "bias": Evil(target, function)}, protocol)
     with pytest.raises(
@@ -119,7 +124,7 @@ def test_a_hostile_pickle_is_refused(tmp_path, function, protocol):
 
 @pytest.mark.parametrize("suffix", checkpoints.FORMATS)
 @pytest.mark.parametrize("data", [b"", b"garbage", b"\x80\x04", b"PK\x03\x04garbage", b"<html></html>", bytes(1000)])
-def test_garbage(tmp_path, suffix, data):
+def test_garbage(tmp_path: Path, suffix: str, data: bytes) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"a\{suffix}: damaged, or no \{suffix} file \(.+\); get it anew") as caught:
@@ -127,7 +132,7 @@ def test_garbage(tmp_path, suffix, data):
     assert "\n" not in caught.value.message
 
 
-def test_a_truncated_pickle(tmp_path):
+def test_a_truncated_pickle(tmp_path: Path) -> None:
     data = pickle.dumps({"weight": np.ones((100, 100), np.float32)}, 4)
     for size in (len(data) // 2, len(data) - 1):
         (tmp_path / "a.pdparams").write_bytes(data[:size])
@@ -135,13 +140,13 @@ def test_a_truncated_pickle(tmp_path):
             checkpoints.read(tmp_path / "a.pdparams")
 
 
-def test_a_file_that_cannot_be_opened(tmp_path):
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "a.npz").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         checkpoints.read(tmp_path / "a.npz")
 
 
-def test_safetensors(tmp_path):
+def test_safetensors(tmp_path: Path) -> None:
     tensors = {name: ARRAY.astype(name) for name in ("float16", "float32", "float64", "int64")}
     save_file(tensors, tmp_path / "a.safetensors")
     found = checkpoints.read(tmp_path / "a.safetensors")
@@ -153,7 +158,7 @@ def test_safetensors(tmp_path):
     assert found["int64"].dtype == "I64"
 
 
-def test_safetensors_in_bfloat16(tmp_path):
+def test_safetensors_in_bfloat16(tmp_path: Path) -> None:
     values = np.array([[1.5, -3], [2.0**100, -0.0]], np.float32)
     content = struct.pack("<f", 7) + (values.view(np.uint32) >> 16).astype("<u2").tobytes()
     header = {
@@ -169,7 +174,7 @@ def test_safetensors_in_bfloat16(tmp_path):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz(tmp_path, save):
+def test_npz(tmp_path: Path, save: Callable[..., None]) -> None:
     save(tmp_path / "a.npz", **{"Transformer/a/kernel": ARRAY, "b": np.asfortranarray(ARRAY, ">f8")})
     found = checkpoints.read(tmp_path / "a.npz")
     assert {key: (tensor.shape, tensor.dtype) for key, tensor in found.items()} == {
@@ -179,7 +184,7 @@ def test_npz(tmp_path, save):
     assert all(np.array_equal(tensor.load(), ARRAY) for tensor in found.values())
 
 
-def test_an_npz_of_objects_is_not_unpickled(tmp_path):
+def test_an_npz_of_objects_is_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.array([Evil(tmp_path / "made", os.system)], object))
     found = checkpoints.read(tmp_path / "a.npz")
     assert found["a"].dtype == "object"

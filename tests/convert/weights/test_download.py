@@ -1,9 +1,14 @@
+from __future__ import annotations
+
 import hashlib
 import re
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import cast
 
 import pytest
 from filelock import FileLock
@@ -18,20 +23,22 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Site:
     """One file on a server of this process, and how it misbehaves."""
 
-    def __init__(self):
+    url: str  # once it is served
+
+    def __init__(self) -> None:
         self.content = CONTENT
         self.etag = '"first"'
         self.ranges = True  # whether Range is heeded
-        self.cut = None  # after how many bytes of a body the connection is closed
-        self.status = None  # answered instead of the file
+        self.cut: int | None = None  # after how many bytes of a body the connection is closed
+        self.status: int | None = None  # answered instead of the file
         self.kind = "application/octet-stream"
-        self.piece = None  # how many bytes a partial answer has at most, though more were asked for
+        self.piece: int | None = None  # how many bytes a partial answer has at most, though more were asked for
         self.extra = b""  # sent behind the file
         self.length = True  # whether the length is announced
         self.delay = 0.0
-        self.asked = []  # the headers of each request
+        self.asked: list[dict[str, str]] = []  # the headers of each request
 
-    def answer(self, handler):
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         self.asked.append(dict(handler.headers))
         time.sleep(self.delay)
         size, start, status = len(self.content), 0, 200
@@ -62,7 +69,7 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch):
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "_CHUNK", 500)
     with serving(Site()) as running:
@@ -70,12 +77,12 @@ def site(monkeypatch):
 
 
 @contextmanager
-def serving(site):
+def serving(site: Site) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             site.answer(self)
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -88,11 +95,11 @@ def serving(site):
         server.server_close()
 
 
-def fetch(site, folder):
+def fetch(site: Site, folder: Path) -> download.Cached:
     return download.fetch(site.url, folder, progress=False)
 
 
-def test_downloads_once_and_records_the_hash(site, tmp_path):
+def test_downloads_once_and_records_the_hash(site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     assert download.cached(site.url, folder) is None
     first = fetch(site, folder)
@@ -106,14 +113,14 @@ def test_downloads_once_and_records_the_hash(site, tmp_path):
     assert not list(folder.glob("*.etag"))
 
 
-def test_the_bar_goes_to_standard_error(site, tmp_path, capsys):
+def test_the_bar_goes_to_standard_error(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     download.fetch(site.url, tmp_path)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "file.bin" in printed.err
 
 
-def test_resumes_what_broke_off(site, tmp_path):
+def test_resumes_what_broke_off(site: Site, tmp_path: Path) -> None:
     site.cut = 1000
     with pytest.raises(InputError, match="broke off after 1000 of 10240 bytes; run it again to resume") as caught:
         fetch(site, tmp_path)
@@ -127,7 +134,7 @@ def test_resumes_what_broke_off(site, tmp_path):
     assert site.asked[1]["If-Range"] == '"first"'
 
 
-def test_a_partial_answer_with_less_than_the_rest_is_not_the_whole_file(site, tmp_path):
+def test_a_partial_answer_with_less_than_the_rest_is_not_the_whole_file(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
     site.piece = 500
     with pytest.raises(InputError, match="broke off after 1500 of 10240 bytes"):
@@ -136,7 +143,7 @@ def test_a_partial_answer_with_less_than_the_rest_is_not_the_whole_file(site, tm
     assert fetch(site, tmp_path).sha256 == SHA256
 
 
-def test_starts_anew_when_the_file_has_changed_meanwhile(site, tmp_path):
+def test_starts_anew_when_the_file_has_changed_meanwhile(site: Site, tmp_path: Path) -> None:
     site.cut = 1000
     with pytest.raises(InputError, match="broke off"):
         fetch(site, tmp_path)
@@ -144,7 +151,7 @@ def test_starts_anew_when_the_file_has_changed_meanwhile(site, tmp_path):
     assert fetch(site, tmp_path).path.read_bytes() == b"another" * 900
 
 
-def test_starts_anew_when_the_server_ignores_ranges(site, tmp_path):
+def test_starts_anew_when_the_server_ignores_ranges(site: Site, tmp_path: Path) -> None:
     site.cut, site.ranges = 1000, False
     with pytest.raises(InputError, match="broke off"):
         fetch(site, tmp_path)
@@ -153,7 +160,7 @@ def test_starts_anew_when_the_server_ignores_ranges(site, tmp_path):
     assert site.asked[1]["Range"] == "bytes=1000-"
 
 
-def test_without_a_strong_tag_the_range_is_not_conditional(site, tmp_path):
+def test_without_a_strong_tag_the_range_is_not_conditional(site: Site, tmp_path: Path) -> None:
     site.cut, site.etag = 1000, 'W/"weak"'
     with pytest.raises(InputError, match="broke off"):
         fetch(site, tmp_path)
@@ -163,24 +170,24 @@ def test_without_a_strong_tag_the_range_is_not_conditional(site, tmp_path):
     assert site.asked[1]["Range"] == "bytes=1000-"
 
 
-def test_takes_what_an_earlier_try_got_whole(site, tmp_path):
+def test_takes_what_an_earlier_try_got_whole(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT)
     assert fetch(site, tmp_path).sha256 == SHA256
 
 
-def test_removes_a_part_that_is_longer_than_the_file(site, tmp_path):
+def test_removes_a_part_that_is_longer_than_the_file(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT + b"more")
     with pytest.raises(InputError, match="does not belong to this file"):
         fetch(site, tmp_path)
     assert fetch(site, tmp_path).sha256 == SHA256
 
 
-def test_a_server_that_does_not_say_how_long(site, tmp_path):
+def test_a_server_that_does_not_say_how_long(site: Site, tmp_path: Path) -> None:
     site.length = False
     assert fetch(site, tmp_path).sha256 == SHA256
 
 
-def test_more_bytes_than_announced(site, tmp_path):
+def test_more_bytes_than_announced(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
     site.length, site.extra = False, b"more"
     with pytest.raises(InputError, match="more than the 10240 bytes"):
@@ -190,21 +197,21 @@ def test_more_bytes_than_announced(site, tmp_path):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_an_error_of_the_server_is_unavailable(site, tmp_path, status):
+def test_an_error_of_the_server_is_unavailable(site: Site, tmp_path: Path, status: int) -> None:
     site.status = status
     with pytest.raises(download.NotFetchedError, match=rf"file\.bin: HTTP status {status}"):
         fetch(site, tmp_path)
     assert len(site.asked) == 1
 
 
-def test_the_page_of_a_captive_portal_is_not_taken_for_the_file(site, tmp_path):
+def test_the_page_of_a_captive_portal_is_not_taken_for_the_file(site: Site, tmp_path: Path) -> None:
     site.kind = "text/html; charset=utf-8"
     with pytest.raises(download.NotFetchedError, match="something else than the file"):
         fetch(site, tmp_path)
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_no_network_is_unavailable_within_seconds(tmp_path, monkeypatch):
+def test_no_network_is_unavailable_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serving(Site()) as site:
         url = site.url
@@ -214,13 +221,13 @@ def test_no_network_is_unavailable_within_seconds(tmp_path, monkeypatch):
     assert time.monotonic() - start < 5
 
 
-def test_a_cache_that_cannot_be_made_is_unavailable(site, tmp_path):
+def test_a_cache_that_cannot_be_made_is_unavailable(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(download.NotFetchedError, match="cannot be written to"):
         fetch(site, tmp_path / "file" / "cache")
 
 
-def test_a_cached_file_that_changed_is_an_error_that_says_what_to_do(site, tmp_path):
+def test_a_cached_file_that_changed_is_an_error_that_says_what_to_do(site: Site, tmp_path: Path) -> None:
     path = fetch(site, tmp_path).path
     path.write_bytes(CONTENT[::-1])
     assert download.cached(site.url, tmp_path)  # same size: only the hash tells
@@ -234,14 +241,14 @@ def test_a_cached_file_that_changed_is_an_error_that_says_what_to_do(site, tmp_p
     assert fetch(site, tmp_path).sha256 == SHA256
 
 
-def test_another_file_at_the_same_place_later_is_an_error(site, tmp_path):
+def test_another_file_at_the_same_place_later_is_an_error(site: Site, tmp_path: Path) -> None:
     fetch(site, tmp_path).path.unlink()
     site.content = b"replaced"
     with pytest.raises(InputError, match="remove both"):
         fetch(site, tmp_path)
 
 
-def test_a_damaged_record_is_an_error(site, tmp_path):
+def test_a_damaged_record_is_an_error(site: Site, tmp_path: Path) -> None:
     fetch(site, tmp_path)
     (tmp_path / "file.bin.sha256").write_text("?")
     for call in (download.cached, download.fetch):
@@ -249,17 +256,17 @@ def test_a_damaged_record_is_an_error(site, tmp_path):
             call(site.url, tmp_path)
 
 
-def test_a_file_put_there_by_hand_is_recorded(site, tmp_path):
+def test_a_file_put_there_by_hand_is_recorded(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(CONTENT)
-    assert download.cached(site.url, tmp_path).sha256 == SHA256
+    assert cast(download.Cached, download.cached(site.url, tmp_path)).sha256 == SHA256
     assert (tmp_path / "file.bin.sha256").exists()
     assert fetch(site, tmp_path).sha256 == SHA256
     assert site.asked == []
 
 
-def test_two_at_once_download_once(site, tmp_path):
+def test_two_at_once_download_once(site: Site, tmp_path: Path) -> None:
     site.delay = 0.3
-    results = []
+    results: list[str] = []
     threads = [threading.Thread(target=lambda: results.append(fetch(site, tmp_path).sha256)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -269,7 +276,7 @@ def test_two_at_once_download_once(site, tmp_path):
     assert len(site.asked) == 1
 
 
-def test_places_can_be_changed_by_the_environment(monkeypatch, tmp_path):
+def test_places_can_be_changed_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("VITBENCH_MIRROR", raising=False)
     monkeypatch.delenv("VITBENCH_CACHE", raising=False)
     published = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/ViT_base_patch16_224_pretrained.pdparams"
@@ -281,7 +288,7 @@ def test_places_can_be_changed_by_the_environment(monkeypatch, tmp_path):
     assert download.cache_folder() == tmp_path
 
 
-def test_a_second_process_waits_for_the_first(site, tmp_path, capsys):
+def test_a_second_process_waits_for_the_first(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(tmp_path / "file.bin.lock"):
         waiting = threading.Thread(target=fetch, args=(site, tmp_path))
         waiting.start()

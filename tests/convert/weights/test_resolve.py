@@ -1,9 +1,13 @@
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import os
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,12 +17,16 @@ from safetensors.numpy import save_file
 
 from convert import zoo
 from convert.common.errors import InputError
-from convert.families.base import load_spec
+from convert.families.base import Layout, ModelSpec, load_spec
 from convert.families.spec import Preprocessing
 from convert.families.vit import VisionTransformerSpec
 from convert.manifest import WeightsOrigin
 from convert.weights import download, seeded
 from convert.weights import resolve as weights
+from convert.weights.tensors import Array, StateDict
+
+Arrays = dict[str, Array]
+Form = Callable[[Arrays], Arrays]
 
 TOY = VisionTransformerSpec(
     name="toy",
@@ -34,15 +42,15 @@ TOY = VisionTransformerSpec(
 BASE = zoo.MODELS["ViT_base_patch16_224"]
 
 
-def drawn(spec=TOY, seed=9):
+def drawn(spec: VisionTransformerSpec = TOY, seed: int = 9) -> Arrays:
     return {name: tensor.read() for name, tensor in seeded.tensors(seed, spec).items()}
 
 
-def transposed(arrays):
+def transposed(arrays: Arrays) -> Arrays:
     return {name: np.ascontiguousarray(array.T) if array.ndim == 2 else array for name, array in arrays.items()}
 
 
-def as_jax(arrays, spec=TOY):
+def as_jax(arrays: Arrays, spec: VisionTransformerSpec = TOY) -> Arrays:
     """The arrays as Google's code would hold them, from what its modules compute."""
     dim, heads = spec.embed_dim, spec.num_heads
     split = (heads, dim // heads)
@@ -78,17 +86,17 @@ def as_jax(arrays, spec=TOY):
     return jax
 
 
-def save(path, arrays):
+def save(path: Path, arrays: Arrays) -> str:
     if path.suffix == ".pdparams":
         path.write_bytes(pickle.dumps(arrays, 4))
     elif path.suffix == ".safetensors":
         save_file(arrays, path)
     else:
-        np.savez(path, **arrays)
+        np.savez(path, **cast(dict[str, Any], arrays))
     return str(path)
 
 
-def assert_same(state, arrays):
+def assert_same(state: StateDict, arrays: Arrays) -> None:
     assert state.tensors.keys() == arrays.keys()
     for name, expected in arrays.items():
         found = state.tensors[name].read()
@@ -98,11 +106,11 @@ def assert_same(state, arrays):
         assert np.array_equal(found, expected)
 
 
-FILES = {".pdparams": dict, ".safetensors": transposed, ".npz": as_jax}
+FILES: dict[str, Form] = {".pdparams": dict, ".safetensors": transposed, ".npz": as_jax}
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())
-def test_files(tmp_path, suffix, form):
+def test_files(tmp_path: Path, suffix: str, form: Form) -> None:
     arrays = drawn()
     given = save(tmp_path / f"toy{suffix}", form(arrays))
     state = weights.resolve(given, TOY)
@@ -113,7 +121,7 @@ def test_files(tmp_path, suffix, form):
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())
-def test_files_of_a_model_without_qkv_bias(tmp_path, suffix, form):
+def test_files_of_a_model_without_qkv_bias(tmp_path: Path, suffix: str, form: Form) -> None:
     spec = dataclasses.replace(TOY, qkv_bias=False, mlp_ratio=3)
     given = save(tmp_path / f"toy{suffix}", form(drawn(spec)))
     assert_same(weights.resolve(given, spec), drawn(spec))
@@ -121,12 +129,12 @@ def test_files_of_a_model_without_qkv_bias(tmp_path, suffix, form):
         weights.resolve(given, dataclasses.replace(spec, qkv_bias=True))
 
 
-def test_jax_attention_is_the_same_attention():
+def test_jax_attention_is_the_same_attention() -> None:
     """Query, key and value of a token, as Flax computes them and as PaddleClas unpacks them, and the way out."""
-    pieces = TOY.jax_layout()
+    pieces = cast(Layout, TOY.jax_layout())
     random = np.random.default_rng(0)
 
-    def of(name):
+    def of(name: str) -> tuple[list[Array], Array]:
         arrays = [random.normal(size=shape) for shape in pieces[name].parts.values()]
         return arrays, pieces[name].join(*arrays)
 
@@ -140,13 +148,13 @@ def test_jax_attention_is_the_same_attention():
 
 
 @pytest.mark.parametrize("kind", ["float16", "float64", ">f4"])
-def test_other_floats_become_float32(tmp_path, kind):
+def test_other_floats_become_float32(tmp_path: Path, kind: str) -> None:
     arrays = {name: array.astype(kind) for name, array in drawn().items()}
     state = weights.resolve(save(tmp_path / "a.pdparams", arrays), TOY)
     assert_same(state, {name: array.astype(np.float32) for name, array in arrays.items()})
 
 
-def test_missing_unexpected_and_misshapen_tensors_in_one_line(tmp_path):
+def test_missing_unexpected_and_misshapen_tensors_in_one_line(tmp_path: Path) -> None:
     arrays = drawn()
     del arrays["norm.bias"]
     arrays["dist_token"] = np.zeros((1, 1, 8), np.float32)
@@ -159,7 +167,7 @@ def test_missing_unexpected_and_misshapen_tensors_in_one_line(tmp_path):
     )
 
 
-def test_a_long_list_is_cut_and_a_hostile_name_is_kept_on_the_line(tmp_path):
+def test_a_long_list_is_cut_and_a_hostile_name_is_kept_on_the_line(tmp_path: Path) -> None:
     arrays = {**{f"x{i}": np.zeros(1, np.float32) for i in range(9)}, **drawn()}
     arrays = {"two\nlines": np.zeros(1, np.float32), **arrays}
     with pytest.raises(InputError, match=r"unexpected 'two\\nlines' \(1,\), x0 .*x3 \(1,\) and 5 more$") as caught:
@@ -167,7 +175,7 @@ def test_a_long_list_is_cut_and_a_hostile_name_is_kept_on_the_line(tmp_path):
     assert "\n" not in caught.value.message
 
 
-def test_faults_of_an_npz_are_told_in_its_own_names(tmp_path):
+def test_faults_of_an_npz_are_told_in_its_own_names(tmp_path: Path) -> None:
     arrays = as_jax(drawn())
     del arrays["Transformer/encoderblock_1/MultiHeadDotProductAttention_1/key/bias"]
     arrays["pre_logits/kernel"] = np.zeros((8, 8), np.float32)
@@ -181,27 +189,27 @@ def test_faults_of_an_npz_are_told_in_its_own_names(tmp_path):
 
 
 @pytest.mark.parametrize(("suffix", "form"), [(".pdparams", transposed), (".safetensors", dict)])
-def test_transposed_matrices_give_away_the_layout(tmp_path, suffix, form):
+def test_transposed_matrices_give_away_the_layout(tmp_path: Path, suffix: str, form: Form) -> None:
     with pytest.raises(InputError, match=r"blocks\.0\.attn\.qkv\.weight is .*Linear weights lie transposed"):
         weights.resolve(save(tmp_path / f"a{suffix}", form(drawn())), TOY)
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())
-def test_another_number_of_classes_gets_a_hint(tmp_path, suffix, form):
+def test_another_number_of_classes_gets_a_hint(tmp_path: Path, suffix: str, form: Form) -> None:
     given = save(tmp_path / f"a{suffix}", form(drawn(dataclasses.replace(TOY, class_num=7))))
     with pytest.raises(InputError, match=r"set class_num = 7 in a \.toml model spec"):
         weights.resolve(given, TOY)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(8, np.int64), np.zeros(8, bool), np.array([None] * 8, object)])
-def test_what_are_no_floats(tmp_path, wrong):
+def test_what_are_no_floats(tmp_path: Path, wrong: Array) -> None:
     given = save(tmp_path / "a.pdparams", {**drawn(), "norm.bias": wrong})
     with pytest.raises(InputError, match=rf"not of floating-point numbers: norm\.bias \({wrong.dtype.name}\)"):
         weights.resolve(given, TOY)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
-def test_what_is_not_finite_is_found_when_it_is_read(tmp_path, value):
+def test_what_is_not_finite_is_found_when_it_is_read(tmp_path: Path, value: float) -> None:
     arrays = drawn()
     arrays["head.bias"] = arrays["head.bias"].astype(np.float64)
     arrays["head.bias"][3] = value
@@ -211,7 +219,7 @@ def test_what_is_not_finite_is_found_when_it_is_read(tmp_path, value):
         state.tensors["head.bias"].read()
 
 
-def test_tensors_are_read_from_the_file_one_by_one(tmp_path):
+def test_tensors_are_read_from_the_file_one_by_one(tmp_path: Path) -> None:
     for suffix in (".safetensors", ".npz"):
         given = save(tmp_path / f"a{suffix}", FILES[suffix](drawn()))
         tensors = weights.resolve(given, TOY).tensors
@@ -234,7 +242,7 @@ def test_tensors_are_read_from_the_file_one_by_one(tmp_path):
         ("no/such/file.npz", "there is no such file"),
     ],
 )
-def test_what_weights_may_be(given, message):
+def test_what_weights_may_be(given: str, message: str) -> None:
     for function in (weights.resolve, weights.fingerprint):
         with pytest.raises(InputError) as caught:
             function(given, TOY)
@@ -243,7 +251,7 @@ def test_what_weights_may_be(given, message):
         assert caught.value.exit_code == 2
 
 
-def test_seeded():
+def test_seeded() -> None:
     state = weights.resolve("seeded:9", TOY)
     assert_same(state, drawn())
     assert (state.origin.kind, state.origin.source, state.origin.note) == ("seeded", "seeded:9", "")
@@ -254,12 +262,12 @@ def test_seeded():
 
 
 @pytest.mark.parametrize("spec", [TOY, dataclasses.replace(BASE, class_num=10)])
-def test_a_model_of_ones_own_has_no_pretrained_weights(spec, monkeypatch):
+def test_a_model_of_ones_own_has_no_pretrained_weights(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "fetch", None)
     for function in (weights.resolve, weights.fingerprint):
         with pytest.raises(InputError, match=r"--weights pretrained: .*PaddleClas publishes"):
             function("pretrained", spec)
-        found = function("auto", spec)
+        found: Any = function("auto", spec)
         found = getattr(found, "origin", found)
         assert (found.kind, found.source) == ("seeded", "seeded:0")
         assert found.note.startswith(f"pretrained weights of {spec.name} could not be had (")
@@ -267,7 +275,7 @@ def test_a_model_of_ones_own_has_no_pretrained_weights(spec, monkeypatch):
 
 
 @pytest.fixture
-def published(monkeypatch, tmp_path):
+def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The toy as one of the models that are published, at an address where nobody listens."""
     monkeypatch.setitem(zoo.MODELS, "toy", TOY)
     monkeypatch.setenv("VITBENCH_CACHE", str(tmp_path / "cache"))
@@ -277,7 +285,7 @@ def published(monkeypatch, tmp_path):
     return tmp_path / "cache" / "toy_pretrained.pdparams"
 
 
-def test_auto_without_network_is_seeded_and_says_why(published):
+def test_auto_without_network_is_seeded_and_says_why(published: Path) -> None:
     assert weights.fingerprint("auto", TOY) is None
     assert weights.fingerprint("pretrained", TOY) is None
     state = weights.resolve("auto", TOY, progress=False)
@@ -291,7 +299,7 @@ def test_auto_without_network_is_seeded_and_says_why(published):
 
 
 @pytest.mark.parametrize("choice", ["auto", "pretrained"])
-def test_a_cached_file_is_pretrained(published, choice):
+def test_a_cached_file_is_pretrained(published: Path, choice: str) -> None:
     arrays = drawn()
     sha256 = hashlib.sha256(Path(save(published, arrays)).read_bytes()).hexdigest()
     known = weights.fingerprint(choice, TOY)
@@ -302,7 +310,7 @@ def test_a_cached_file_is_pretrained(published, choice):
     assert state.origin == known
 
 
-def test_a_cached_file_that_changed_is_an_error_and_not_seeded(published):
+def test_a_cached_file_that_changed_is_an_error_and_not_seeded(published: Path) -> None:
     save(published, drawn())
     weights.resolve("auto", TOY)
     save(published, drawn(seed=1))
@@ -310,18 +318,18 @@ def test_a_cached_file_that_changed_is_an_error_and_not_seeded(published):
         weights.resolve("auto", TOY)
 
 
-def test_a_fingerprint_reads_no_tensors(tmp_path, monkeypatch):
+def test_a_fingerprint_reads_no_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """300 MiB, sparse, and no checkpoint at all."""
     with (tmp_path / "a.pdparams").open("wb") as stream:
         stream.truncate(300 << 20)
     start = time.monotonic()
-    assert weights.fingerprint(str(tmp_path / "a.pdparams"), TOY).kind == "file"
+    assert cast(WeightsOrigin, weights.fingerprint(str(tmp_path / "a.pdparams"), TOY)).kind == "file"
     assert time.monotonic() - start < 5
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(suffix=st.sampled_from(list(FILES)), data=st.data())
-def test_a_damaged_file_is_an_input_error_or_harmless(tmp_path, suffix, data):
+def test_a_damaged_file_is_an_input_error_or_harmless(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     path = tmp_path / f"a{suffix}"
     save(path, FILES[suffix](drawn()))
     content = bytearray(path.read_bytes())
@@ -339,7 +347,7 @@ def test_a_damaged_file_is_an_input_error_or_harmless(tmp_path, suffix, data):
     assert "\n" not in message
 
 
-def test_a_trained_model_of_pytorch(shared_data):
+def test_a_trained_model_of_pytorch(shared_data: Path) -> None:
     folder = shared_data / "vit_tiny"
     spec = load_spec(folder / "vit_tiny_patch16_224.toml")
     state = weights.resolve(str(folder / "vit_tiny_patch16_224.safetensors"), spec)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import hashlib
 import math
 
@@ -7,6 +9,7 @@ import pytest
 from convert import zoo
 from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
+from convert.weights.tensors import Shape
 
 BASE = zoo.MODELS["ViT_base_patch32_384"]
 
@@ -22,13 +25,13 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("drawn", "sha256"), GOLDEN.items())
-def test_the_same_bits_everywhere(drawn, sha256):
+def test_the_same_bits_everywhere(drawn: tuple[int, str, Shape], sha256: str) -> None:
     _, name, shape = drawn
     array = seeded.draw(*drawn, *BASE.spread(name, shape))
     assert hashlib.sha256(array.astype("<f4").tobytes()).hexdigest() == sha256
 
 
-def test_the_recipe_in_whole_numbers():
+def test_the_recipe_in_whole_numbers() -> None:
     """The arithmetic once more, value by value in Python's integers and one float32 operation at a time."""
     digest = hashlib.sha256(b"1:5:cls_token").digest()
     words = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(16)
@@ -38,7 +41,7 @@ def test_the_recipe_in_whole_numbers():
     assert seeded.draw(5, "cls_token", (1, 1, 16), 0, 0.56).ravel().tolist() == [float(value) for value in expected]
 
 
-def test_a_tensor_depends_on_seed_and_name_and_on_nothing_drawn_before():
+def test_a_tensor_depends_on_seed_and_name_and_on_nothing_drawn_before() -> None:
     spec = VisionTransformerSpec("narrow", embed_dim=64, depth=2, num_heads=2)
     tensors = seeded.tensors(0, spec)
     second, first = tensors["blocks.1.norm1.bias"].read(), tensors["blocks.0.norm1.bias"].read()
@@ -47,7 +50,7 @@ def test_a_tensor_depends_on_seed_and_name_and_on_nothing_drawn_before():
     assert not np.array_equal(first, seeded.tensors(1, spec)["blocks.0.norm1.bias"].read())
 
 
-def test_how_many_values_are_drawn_at_once_does_not_matter(monkeypatch):
+def test_how_many_values_are_drawn_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seeded.draw(0, "pos_embed", (1, 197, 192), 0, 0.47)
     monkeypatch.setattr(seeded, "_CHUNK", 1000)
     assert np.array_equal(whole, seeded.draw(0, "pos_embed", (1, 197, 192), 0, 0.47))
@@ -68,7 +71,7 @@ def test_how_many_values_are_drawn_at_once_does_not_matter(monkeypatch):
         ("head.bias", 0, 0.004),
     ],
 )
-def test_spread_is_that_of_a_trained_model(name, mean, deviation):
+def test_spread_is_that_of_a_trained_model(name: str, mean: float, deviation: float) -> None:
     shape = BASE.state_shapes()[name]
     array = seeded.tensors(0, BASE)[name].read()
     error = 5 / math.sqrt(array.size)  # five standard errors of the mean, in standard deviations
@@ -80,7 +83,7 @@ def test_spread_is_that_of_a_trained_model(name, mean, deviation):
     assert abs(array - mean).max() < 3.47 * deviation
 
 
-def test_recipe_hash_tells_seed_names_and_shapes_apart():
+def test_recipe_hash_tells_seed_names_and_shapes_apart() -> None:
     shapes = {"norm.bias": (8,)}
     hashes = {
         seeded.recipe_sha256(0, shapes),

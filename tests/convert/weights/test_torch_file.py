@@ -1,16 +1,21 @@
+from __future__ import annotations
+
 import io
 import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from convert.common.errors import InputError
 from convert.weights import checkpoints, torch_file, unpickle
+from convert.weights.tensors import Array
 
 DATA = Path(__file__).parent / "data"
 
@@ -31,7 +36,7 @@ DATA = Path(__file__).parent / "data"
 #   torch.save({"model": state, "epoch": 3}, "torch_zip.pth")
 #   torch.save({"state_dict": state}, "torch_legacy.pth", _use_new_zipfile_serialization=False)
 BASE = np.arange(24, dtype=np.float32).reshape(4, 6)
-WRITTEN = {
+WRITTEN: dict[str, Array] = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
     "bias": np.array([-1, 0.5], np.float32),
     "transposed": BASE.T,
@@ -45,7 +50,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", ["torch_zip.pth", "torch_legacy.pth"])
-def test_what_torch_wrote(name):
+def test_what_torch_wrote(name: str) -> None:
     found = checkpoints.read(DATA / name)
     assert list(found) == list(WRITTEN)
     for key, expected in WRITTEN.items():
@@ -55,21 +60,24 @@ def test_what_torch_wrote(name):
         assert np.array_equal(loaded, expected)
 
 
-def pickled(content, protocol=2):
+def pickled(content: object, protocol: int = 2) -> bytes:
     """A pickle as torch writes it: a `Storage` is a persistent id, a `Rebuilt` a call of torch's function."""
     stream = io.BytesIO()
 
     class Pickler(pickle._Pickler):
-        def persistent_id(self, value):
+        write: Callable[[bytes], object]
+        save_reduce: Callable[..., None]
+
+        def persistent_id(self, value: Any) -> object:
             return value.pid if isinstance(value, Storage) else None
 
-        def save(self, value, save_persistent_id=True):
+        def save(self, value: Any, save_persistent_id: bool = True) -> None:
             if isinstance(value, Name):
                 self.write(f"c{value.module}\n{value.name}\n".encode())
             elif isinstance(value, Rebuilt):
                 self.save_reduce(Name("torch._utils", "_rebuild_tensor_v2"), value.arguments)
             else:
-                super().save(value, save_persistent_id)
+                super().save(value, save_persistent_id)  # type: ignore[misc]
 
     Pickler(stream, protocol).dump(content)
     return stream.getvalue()
@@ -82,21 +90,28 @@ class Name:
     module: str
     name: str
 
-    def __call__(self):
+    def __call__(self) -> NoReturn:
         raise AssertionError("pickle insists that it could be called")
 
 
 class Storage:
-    def __init__(self, key="0", count=6, kind="Float"):
+    def __init__(self, key: str = "0", count: int = 6, kind: str = "Float") -> None:
         self.pid = ("storage", Name("torch", f"{kind}Storage"), key, "cpu", count)
 
 
 class Rebuilt:
-    def __init__(self, storage, offset, size, stride):
-        self.arguments = (storage, offset, size, stride, False, {})
+    def __init__(self, storage: Storage, offset: int, size: object, stride: object) -> None:
+        self.arguments: tuple[object, ...] = (storage, offset, size, stride, False, {})
 
 
-def zip_file(path, content, storages=None, order="little", compression=zipfile.ZIP_STORED, root="archive"):
+def zip_file(
+    path: Path,
+    content: bytes,
+    storages: dict[str, bytes] | None = None,
+    order: str = "little",
+    compression: int = zipfile.ZIP_STORED,
+    root: str = "archive",
+) -> Path:
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{root}/data.pkl", content)
         if order:
@@ -106,14 +121,14 @@ def zip_file(path, content, storages=None, order="little", compression=zipfile.Z
     return path
 
 
-def legacy_file(path, content, keys=(), data=b"", version=1001):
+def legacy_file(path: Path, content: bytes, keys: Sequence[str] = (), data: bytes = b"", version: int = 1001) -> Path:
     head = [0x1950A86A20F9469CFC6C, version, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}]
     parts = [pickle.dumps(part, 2) for part in head]
     path.write_bytes(b"".join([*parts, content, pickle.dumps(list(keys), 2), data]))
     return path
 
 
-def test_big_endian_storages(tmp_path):
+def test_big_endian_storages(tmp_path: Path) -> None:
     content = pickled({"a": Rebuilt(Storage(), 0, (2, 3), (3, 1))})
     data = np.arange(6, dtype=">f4").tobytes()
     path = zip_file(tmp_path / "a.pth", content, {"0": data}, order="big")
@@ -134,20 +149,20 @@ def test_big_endian_storages(tmp_path):
         (0, 6, 1),
     ],
 )
-def test_a_view_beyond_its_storage(tmp_path, offset, size, stride):
+def test_a_view_beyond_its_storage(tmp_path: Path, offset: int, size: object, stride: object) -> None:
     path = zip_file(tmp_path / "a.pth", pickled({"a": Rebuilt(Storage(), offset, size, stride)}), {"0": bytes(24)})
     with pytest.raises(InputError, match="damaged"):
         checkpoints.read(path)
 
 
 @pytest.mark.parametrize("data", [{"0": bytes(20)}, {"0": bytes(28)}, {"1": bytes(24)}])
-def test_a_storage_of_another_size(tmp_path, data):
+def test_a_storage_of_another_size(tmp_path: Path, data: dict[str, bytes]) -> None:
     path = zip_file(tmp_path / "a.pth", pickled({"a": Rebuilt(Storage(), 0, (6,), (1,))}), data)
     with pytest.raises(pickle.UnpicklingError, match="24 bytes"):
         torch_file.read(path)["a"].load()
 
 
-def test_legacy_storages_are_held_to_their_counts(tmp_path):
+def test_legacy_storages_are_held_to_their_counts(tmp_path: Path) -> None:
     content = pickled({"a": Rebuilt(Storage(), 2, (2,), (2,))})
     data = struct.pack("<q", 6) + np.arange(6, dtype="<f4").tobytes()
     assert torch_file.read(legacy_file(tmp_path / "a.pth", content, ["0"], data))["a"].load().tolist() == [2, 4]
@@ -160,12 +175,12 @@ def test_legacy_storages_are_held_to_their_counts(tmp_path):
     ("content", "message"),
     [([1], "no state dict"), ({"a": 1}, "'a' is no tensor"), ({1: Rebuilt(Storage(), 0, (6,), (1,))}, "'1' is no")],
 )
-def test_what_is_no_state_dict(tmp_path, content, message):
+def test_what_is_no_state_dict(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         checkpoints.read(zip_file(tmp_path / "a.pth", pickled(content), {"0": bytes(24)}))
 
 
-def test_other_archives_and_versions(tmp_path):
+def test_other_archives_and_versions(tmp_path: Path) -> None:
     good = pickled({"a": Rebuilt(Storage(), 0, (6,), (1,))})
     with pytest.raises(InputError, match=r"no data\.pkl"):
         checkpoints.read(zip_file(tmp_path / "a.pth", good, root="a/b"))
@@ -176,16 +191,16 @@ def test_other_archives_and_versions(tmp_path):
 
 
 class Evil:
-    def __init__(self, target):
+    def __init__(self, target: Path) -> None:
         self.target = target
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return os.system, (f"echo > {self.target}",)
 
 
 @pytest.mark.parametrize("make", [zip_file, legacy_file])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_hostile_pickle_inside_is_refused(tmp_path, make, protocol):
+def test_a_hostile_pickle_inside_is_refused(tmp_path: Path, make: Callable[[Path, bytes], Path], protocol: int) -> None:
     target = tmp_path / "made"
     path = make(tmp_path / "a.pth", pickle.dumps({"model": {"a": Evil(target)}}, protocol))
     with pytest.raises(InputError, match=r"refused, none of its code was run: it asks for \w+\.system"):
@@ -193,7 +208,7 @@ def test_a_hostile_pickle_inside_is_refused(tmp_path, make, protocol):
     assert not target.exists()
 
 
-def test_a_hostile_pickle_in_place_of_the_legacy_magic_number(tmp_path):
+def test_a_hostile_pickle_in_place_of_the_legacy_magic_number(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     path.write_bytes(pickle.dumps(Evil(tmp_path / "made"), 2))
     with pytest.raises(unpickle.RefusedError):

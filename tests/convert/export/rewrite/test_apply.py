@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ def nodes(model: onnx.ModelProto, kind: str) -> list[onnx.NodeProto]:
 
 
 def attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto:
-    return next(a for a in node.attribute if a.name == name)
+    return cast(onnx.AttributeProto, next(a for a in node.attribute if a.name == name))
 
 
 @pytest.mark.parametrize("opset", OPSETS)
@@ -173,9 +174,10 @@ def test_a_last_block_whose_tokens_are_not_alike_or_are_needed_stays(
 
 
 def test_a_norm_over_two_axes_stays() -> None:
+    dims: list[str | int | None] = ["batch", 4, 5]
     for axis, rank in ((1, 3), (2, 3), (1, 2)):
-        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4, 5][:rank])
-        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4, 5][:rank])
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, dims[:rank])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, dims[:rank])
         weights = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (4, 5)[axis - 1 : rank - 1]) for name in "wb"]
         norm = helper.make_node("LayerNormalization", ["x", "w", "b"], ["y"], axis=axis)
         model = helper.make_model(
