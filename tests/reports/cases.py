@@ -64,8 +64,13 @@ def failed() -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
     """Nothing ended well: two runtimes broke, one is missing, one is another model."""
     broken = {"status": "failed", "reason": "the process was killed: out of memory (exit status -9)"}
     absent = {"status": "unavailable", "reason": "MNN cannot be imported: No module named 'MNN'"}
-    unlike = {"status": "failed", "reason": "logits differ by up to 0.31; 3.2e-05 is allowed", "passed": False}
-    unchecked = dict.fromkeys(("passed", "max_abs", "mean_abs", "cosine", "top1_agreement", "nonfinite"))
+    unlike: dict[str, Any] = {
+        "status": "failed",
+        "reason": "logits differ by up to 0.31; 3.2e-05 is allowed",
+        "passed": False,
+    }
+    numbers = ("passed", "max_abs", "mean_abs", "cosine", "top1_agreement", "nonfinite")
+    unchecked: dict[str, Any] = dict.fromkeys(numbers)
     unchecked |= dict.fromkeys(("batch_invariant", "tolerance", "artifact", "effective"))
     records = [
         _parity("paddle", **unchecked, **broken),

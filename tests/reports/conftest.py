@@ -111,7 +111,7 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url != file.as_uri() and complaints.append(request.url))
+        page.on("request", lambda request: complaints.extend([request.url] if request.url != file.as_uri() else []))
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-ready]", timeout=20_000)
         return page

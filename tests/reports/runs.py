@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 MODEL = "ViT_base_patch16_224"
-ENVIRONMENT = {
+ENVIRONMENT: dict[str, Any] = {
     "time_utc": "2026-11-24T08:00:00Z",
     "machine": {"cpu": "AMD EPYC", "cores_usable": 2, "memory_bytes": 2**34, "container": {}},
     "gpus": [],

@@ -15,7 +15,7 @@ SHARES = st.floats(0, 1)
 
 
 @st.composite
-def intervals(draw) -> tuple[float, tuple[float, float]]:
+def intervals(draw: st.DrawFn) -> tuple[float, tuple[float, float]]:
     """A value above zero and an interval around it."""
     value = draw(VALUES)
     return value, (value * (1 - draw(SHARES)), value * (1 + draw(SHARES)))

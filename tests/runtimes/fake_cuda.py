@@ -39,9 +39,9 @@ class FakeCuda:
         self.left: Counter[str] = Counter()
         self.capability = (8, 9)
         self._memory: dict[int, Any] = {}
-        self._queues: dict[int, list[Callable[[], None]]] = {}
-        self._captures: dict[int, list[Callable[[], None]]] = {}
-        self._graphs: dict[int, list[Callable[[], None]]] = {}
+        self._queues: dict[int, list[Callable[[], object]]] = {}
+        self._captures: dict[int, list[Callable[[], object]]] = {}
+        self._graphs: dict[int, list[Callable[[], object]]] = {}
         self._events: dict[int, float | None] = {}
         self._numbers = itertools.count(1000)
         self._clock = itertools.count(1)
@@ -58,7 +58,7 @@ class FakeCuda:
             return called
         return found
 
-    def queue(self, stream: int, work: Callable[[], None]) -> None:
+    def queue(self, stream: int, work: Callable[[], object]) -> None:
         """Put work on a stream, or into the graph that is being captured from it."""
         self._captures.get(stream, self._queues[stream]).append(work)
 

@@ -105,7 +105,7 @@ class _Binding(real.IOBinding):
         self.addresses += (pointer,)
         super().bind_input(name, "cpu", 0, kind, shape, pointer)
 
-    def bind_output(self, name: str, device: str, number: int, kind: Any, shape: Any, pointer: int) -> None:  # type: ignore[override]
+    def bind_output(self, name: str, device: str, number: int, kind: Any, shape: Any, pointer: int) -> None:
         assert device == "cuda"
         self.addresses += (pointer,)
         super().bind_output(name, "cpu", 0, kind, shape, pointer)

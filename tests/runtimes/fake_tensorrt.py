@@ -59,7 +59,7 @@ class Engine:
     def __init__(self, pretence: Pretence) -> None:
         self._pretence = pretence
         given = pretence.model.get_inputs()[0]
-        self._shapes = {given.name: (-1, *given.shape[1:])}
+        self._shapes: dict[str, tuple[int, ...]] = {given.name: (-1, *given.shape[1:])}
         self._shapes |= {answer.name: (-1, *answer.shape[1:]) for answer in pretence.model.get_outputs()}
         self._input = given.name
 

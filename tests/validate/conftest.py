@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -86,7 +86,8 @@ class WorkerHere:
 
     def __init__(self, target: str, payload: Any, environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
         self._messages: deque[Any] = deque()
-        self._answers = worker.answers(target, payload, iter(self._messages.popleft, None))
+        answers = worker.answers(target, payload, iter(self._messages.popleft, None))
+        self._answers = cast("Generator[dict[str, Any], None, None]", answers)
 
     def send(self, message: Any) -> None:
         self._messages.append(message)
@@ -250,7 +251,7 @@ def watched(make_runtime: Callable[..., Runtime]) -> Callable[..., tuple[Runtime
         inner = runtime.open_session
 
         def open_session(artifact: Any, options: Any) -> Any:
-            session = inner(artifact, options)
+            session: Any = inner(artifact, options)
             plain = session._run
 
             def run(images: np.ndarray) -> Any:

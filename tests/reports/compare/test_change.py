@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_the_interval_is_that_of_welch() -> None:
     base, new = chance.normal(0, 0.02, 5), chance.normal(0.04, 0.05, 8)
     estimates = [change.estimate(math.exp(values.mean()), list(np.exp(values)), Noise()) for values in (base, new)]
     assert all(estimates)
-    found = change.change(*estimates, runs_cv=0.0)  # type: ignore[arg-type]
+    found = change.change(*cast("tuple[LogEstimate, LogEstimate]", estimates), runs_cv=0.0)
     test = stats.ttest_ind(new, base, equal_var=False)
     interval = test.confidence_interval(0.95)
     assert found.p == pytest.approx(test.pvalue)
@@ -129,6 +129,6 @@ def test_intervals_cover() -> None:
             levels = np.exp(shift + chance.normal(0, 0.02, 3))
             others = noise([list(np.exp(chance.normal(0, 0.02, 3))) for _ in range(5)])
             runs.append(change.estimate(float(np.exp(np.log(levels).mean())), list(levels), others))
-        found = change.change(*runs, runs_cv=0.0)
+        found = change.change(*cast("tuple[LogEstimate, LogEstimate]", runs), runs_cv=0.0)
         covered += found.low <= math.expm1(0.05) <= found.high
     assert 0.90 <= covered / 200 <= 0.99

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.reports.compare.comparing import Records, one, run, stored
 
 
 @pytest.fixture
-def compared(tmp_path: Path):
+def compared(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], int]]:
     """The comparison of two sets of records as JSON, and its exit status."""
 
     def both(base: Records, new: Records, *options: str, now: Any = runs.ENVIRONMENT) -> tuple[dict[str, Any], int]:
@@ -84,7 +85,7 @@ def test_measured_below_the_threshold_and_yet_reaching_it(compared: Any) -> None
 
 
 def test_certain_but_too_small_to_matter(compared: Any) -> None:
-    steady = {"between": 0.0005, "inside": 0.001}
+    steady: dict[str, Any] = {"between": 0.0005, "inside": 0.001}
     found, _ = compared(one(100.0, **steady), one(104.0, seed=2, **steady))
     assert only(found)["verdict"] == "slower"
     found, _ = compared(one(100.0, **steady), one(104.0, seed=2, **steady), "--smallest", "3%")
@@ -161,7 +162,7 @@ def test_other_options_are_said_and_not_compared(compared: Any, fields: dict[str
 
 def test_another_machine_is_said_and_not_compared(compared: Any) -> None:
     other = copy.deepcopy(runs.ENVIRONMENT)
-    other["machine"]["cores_usable"] = 4  # type: ignore[index]
+    other["machine"]["cores_usable"] = 4
     found, status = compared(one(100.0), one(200.0), now=other)
     assert (only(found)["verdict"], status) == ("not comparable", 0)
     assert "AMD EPYC, 2 cores; now AMD EPYC, 4 cores" in only(found)["notes"][0]

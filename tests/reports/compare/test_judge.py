@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from reports.compare import judge
+from reports.compare.figures import FIGURES
 
 
-@given(st.sampled_from([*judge.FIGURES, "accuracy"]), st.decimals(0, 9999, places=3))
+@given(st.sampled_from([*FIGURES, "accuracy"]), st.decimals(0, 9999, places=3))
 def test_a_threshold_is_read_as_it_is_written(figure: str, number: Any) -> None:
     found = judge.parse(f"{figure}:{number}%")
     assert (found.figure, found.share) == (figure, float(number) / 100)

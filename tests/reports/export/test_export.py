@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from reports.export import __main__ as export
-from reports.export import anonymous
 from reports.export.anonymous import Cleaner
 from reports.load import reading, results
 from tests.reports import runs
@@ -29,7 +29,7 @@ def planted() -> list[dict[str, Any]]:
         "sha256": "1" * 64,
         "note": "of alice@corp.example",
     }
-    about = {
+    about: dict[str, Any] = {
         "model_info": {
             "weights": weights,
             "macs": {"total": 1},
@@ -66,7 +66,7 @@ def planted() -> list[dict[str, Any]]:
 
 
 def environment() -> dict[str, Any]:
-    machine = runs.ENVIRONMENT["machine"] | {"hostname": "buildbox7", "cpu": "AMD EPYC on buildbox7"}  # type: ignore[operator]
+    machine = runs.ENVIRONMENT["machine"] | {"hostname": "buildbox7", "cpu": "AMD EPYC on buildbox7"}
     variables = {"LD_LIBRARY_PATH": "/home/alice/lib", "OMP_NUM_THREADS": "2"}
     return runs.ENVIRONMENT | {"machine": machine, "variables": variables, "login": "alice"}
 
@@ -74,7 +74,7 @@ def environment() -> dict[str, Any]:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine is buildbox7, and asmith works on it."""
-    monkeypatch.setattr(anonymous.platform, "node", lambda: "buildbox7.corp.example")
+    monkeypatch.setattr(platform, "node", lambda: "buildbox7.corp.example")
     monkeypatch.setenv("USER", "asmith")
 
 

@@ -14,11 +14,13 @@ def small(folder: Any, **options: Any) -> results.Results:
 
 
 def column(page: Any, table: str, place: int) -> list[str]:
-    return page.locator(f"#{table} tbody tr:not([hidden])").evaluate_all(
+    shown: list[str] = page.locator(f"#{table} tbody tr:not([hidden])").evaluate_all(
         f"rows => rows.map(r => r.cells[{place}].textContent)"
     )
+    return shown
 
 
 def drawn(page: Any, chart: str) -> list[dict[str, Any]]:
     """The rows that the chart's view holds."""
-    return page.evaluate(f"JSON.parse(JSON.stringify(vitbench.charts.{chart}.view.data('rows')))")
+    rows: list[dict[str, Any]] = page.evaluate(f"JSON.parse(JSON.stringify(vitbench.charts.{chart}.view.data('rows')))")
+    return rows

@@ -175,7 +175,7 @@ def test_several_machines_are_told_apart(make: Any, folder: Any, tmp_path: Path)
 
 def test_the_stored_example_is_drawn(example: Path) -> None:
     found = results.load(example)
-    drawn = {chart.name: chart for chart in charts.build(found)}
+    drawn: dict[str, Any] = {chart.name: chart for chart in charts.build(found)}
     assert list(drawn) == ["accuracy", "scaling", "distribution", "rate", "roofline"]
     assert {row["model"] for row in drawn["accuracy"].data["rows"]} == {BASE, TINY}
     medians = {(row["label"], row["batch"]): row["ms"] for row in drawn["scaling"].data["rows"] if row["model"] == BASE}

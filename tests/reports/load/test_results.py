@@ -12,8 +12,8 @@ from reports.load import machines, results
 from runtimes.records.kinds import Latency, Throughput
 from tests.reports import runs, synthetic
 
-OTHER = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"cores_usable": 4}}  # type: ignore[operator]
-ALIKE = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": 2**36}}  # type: ignore[operator]
+OTHER = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"cores_usable": 4}}
+ALIKE = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": 2**36}}
 
 
 def stored(place: Path, *records: dict[str, Any], environment: dict[str, Any] | None = runs.ENVIRONMENT) -> Path:
@@ -138,13 +138,13 @@ def test_labels() -> None:
     assert machines.label({}) == "unknown machine"
     many, _ = machines.told_apart(
         [{"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": n * 2**30}} for n in range(28)]
-    )  # type: ignore[operator]
+    )
     assert (many[0][-3:], many[25][-3:], many[26][-4:]) == ("(A)", "(Z)", "(AA)")
 
 
 def test_the_machine_is_known_by_what_does_not_move() -> None:
     loaded = copy.deepcopy(runs.ENVIRONMENT)
-    loaded["machine"]["load_average_1min"] = 3.0  # type: ignore[index]
+    loaded["machine"]["load_average_1min"] = 3.0
     loaded["packages"] = {}
     assert machines.key(loaded) == machines.key(runs.ENVIRONMENT) != machines.key(OTHER)
     old = {"machine": {"cpu": "AMD EPYC", "cores_usable": 2, "load_average_1min": 1.0}}  # of format 1

@@ -71,7 +71,7 @@ def ran(one: Row) -> str | None:
 
 
 def middle(one: Row) -> float:
-    ordered = sorted(one["samples_ms"])
+    ordered: list[float] = sorted(one["samples_ms"])
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -81,12 +81,12 @@ def carried(count: int, percent: int) -> bool:
     true percentile is at most 1 %; in whole numbers, where nothing is rounded."""
     below, above = percent, 100 - percent
     at_most_one = below**count + count * above * below ** (count - 1)  # of 100 ** count
-    return 100 * at_most_one <= 100**count
+    return bool(100 * at_most_one <= 100**count)
 
 
 def percentile(one: Row, percent: int) -> float | None:
     """Nearest rank; given only where the number of samples carries it."""
-    ordered = sorted(one["samples_ms"])
+    ordered: list[float] = sorted(one["samples_ms"])
     if not carried(len(ordered), percent):
         return None
     return ordered[math.ceil(percent * len(ordered) / 100) - 1]

@@ -49,7 +49,7 @@ def pretence(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", made.module())
     made.profiles = [(1, 1, 1), (4, 4, 4)]
     # The builder runs in a process of its own, which the pretence does not reach.
-    apart = tensorrt_cache.build_apart
+    apart: Any = tensorrt_cache.build_apart
     monkeypatch.setattr(tensorrt_cache, "build_apart", lambda *given: apart(*given[:3], None, given[4]))
     yield made
     gc.collect()
@@ -195,7 +195,8 @@ def test_all_outputs_by_name(pretence: Pretence, toy_artifact: Artifact, tmp_pat
     several = Artifact(tmp_path, replace(toy_artifact.manifest, files={"model.onnx": FileEntry(1, "several")}))
     made = Pretence(trt, pretence.cuda, several.onnx)
     made.profiles = pretence.profiles
-    sys.modules["tensorrt_rtx"].Runtime = made.module().Runtime
+    there: Any = sys.modules["tensorrt_rtx"]
+    there.Runtime = made.module().Runtime
     images = _images(4)
     with TENSORRT.open(several, replace(GPU, cache=engines)) as session:
         found = session.run_all(images)

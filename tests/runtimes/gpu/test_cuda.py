@@ -221,7 +221,7 @@ def test_pinned_memory_lives_as_long_as_its_last_view(fake: FakeCuda) -> None:
     view = cuda.pinned((4, 2), np.float16)[1:]
     gc.collect()
     assert fake.left["memory"] == 1
-    assert (view.shape, view.dtype) == ((3, 2), np.float16)
+    assert (view.shape, view.dtype) == ((3, 2), np.dtype(np.float16))
     del view
     gc.collect()
     assert fake.left["memory"] == 0

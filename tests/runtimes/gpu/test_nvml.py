@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -209,7 +210,7 @@ def test_what_is_no_gpu_is_refused_in_a_sentence(fake: FakeNvml, device: str) ->
 def test_no_nvml_is_a_sentence(monkeypatch: pytest.MonkeyPatch, error: int, sentence: str) -> None:
     pretended = FakeNvml()
     pretended.fail["nvmlInit"] = error
-    monkeypatch.setattr(nvml_library.importlib, "import_module", lambda name: pretended)
+    monkeypatch.setattr(importlib, "import_module", lambda name: pretended)
     assert _refused() == sentence
     with pytest.raises(UnavailableError, match=re.escape(sentence)):
         nvml.describe()

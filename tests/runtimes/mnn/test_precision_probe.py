@@ -13,7 +13,8 @@ from runtimes.mnn import precision_probe as significand
 def _rounded(values: np.ndarray, fraction_bits: int) -> np.ndarray:
     """To nearest, ties to even, as processors do."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    return np.ldexp(np.rint(np.ldexp(mantissa, fraction_bits + 1)), exponent - fraction_bits - 1)
+    rounded: np.ndarray = np.ldexp(np.rint(np.ldexp(mantissa, fraction_bits + 1)), exponent - fraction_bits - 1)
+    return rounded
 
 
 def _product(path: Path, weight_bits: int, activation_bits: int) -> dict[str, np.ndarray]:

@@ -29,8 +29,8 @@ def _save(path: Path, kind: int, quantized: bool = False) -> Path:
         nodes[0] = helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"])
         nodes[1:1] = [helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["half"])]
         initializers += [
-            numpy_helper.from_array(np.float32(1), "scale"),
-            numpy_helper.from_array(np.int8(0), "zero"),
+            numpy_helper.from_array(np.array(1, np.float32), "scale"),
+            numpy_helper.from_array(np.array(0, np.int8), "zero"),
         ]
     graph = helper.make_graph(
         nodes,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtimes.gpu import nvml_library
-from runtimes.system import environment
+from runtimes.system import conflicts, environment
 from tests.runtimes.fake_nvml import FakeNvml, Gpu
 
 
@@ -46,7 +46,7 @@ def test_cuda_libraries_are_versions_that_matter(monkeypatch: pytest.MonkeyPatch
         "numpy": "2",
         "leftpad": "1",
     }
-    monkeypatch.setattr(environment.conflicts, "installed", lambda: installed)
+    monkeypatch.setattr(conflicts, "installed", lambda: installed)
     packages = environment.describe()["packages"]
     assert packages == {"numpy": "2", "nvidia-ml-py": "13", "nvidia-cublas": "13.1", "nvidia-cudnn-cu13": "9.1"}
 

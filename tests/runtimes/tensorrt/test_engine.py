@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -188,7 +189,7 @@ def test_a_free_dimension_beside_the_batch_is_refused(trt: Any, tmp_path: Path) 
 
 def test_the_runtime_is_tensorrt_before_tensorrt_for_rtx(monkeypatch: pytest.MonkeyPatch) -> None:
     there: set[str] = set()
-    monkeypatch.setattr(tensorrt_engine.importlib.util, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in there else None)
     assert tensorrt_engine.flavour() == "tensorrt"
     there.add("tensorrt_rtx")
     assert tensorrt_engine.flavour() == "tensorrt_rtx"

@@ -46,7 +46,13 @@ def tanh_gelu(model: ModelProto, block: int) -> None:
         _constant(model, f"gelu {name}", np.float32(value))
         for name, value in {"cubic": 0.044715, "root": np.sqrt(2 / np.pi), "one": 1, "half": 0.5}.items()
     )
-    steps = [("Mul", x, x), ("Mul", "g0", x), ("Mul", "g1", cubic), ("Add", "g2", x), ("Mul", "g3", root)]
+    steps: list[tuple[str, ...]] = [
+        ("Mul", x, x),
+        ("Mul", "g0", x),
+        ("Mul", "g1", cubic),
+        ("Add", "g2", x),
+        ("Mul", "g3", root),
+    ]
     steps += [("Tanh", "g4"), ("Add", "g5", one), ("Mul", "g6", x), ("Mul", "g7", half)]
     names = [f"g{i}" for i in range(len(steps) - 1)] + [out]
     made = [helper.make_node(kind, list(ins), [name]) for (kind, *ins), name in zip(steps, names, strict=True)]

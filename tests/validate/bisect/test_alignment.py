@@ -114,7 +114,8 @@ def test_weights_beside_the_model_are_not_copied_into_the_graph(toy_artifact: Ar
     for side in found:
         assert (side.folder / "model.onnx").stat().st_size < toy_artifact.onnx.stat().st_size / 2
     for name in ("blocks.1.mlp.fc1.weight", "head.bias"):
-        np.testing.assert_array_equal(*(side.array(name) for side in found))
+        inline, beside = (side.array(name) for side in found)
+        np.testing.assert_array_equal(inline, beside)
 
 
 @pytest.mark.parametrize("text", ["", "no json", "{}", '{"program": {"regions": []}}', "[1]"])

@@ -23,6 +23,12 @@ from validate.bisect.bisection import BisectionResult
 
 Search = Callable[..., BisectionResult]
 
+
+def both_scales(model: onnx.ModelProto) -> None:
+    for block in range(2):
+        planted.scale(model, block, 16**-0.5)
+
+
 # What is planted -> block, operator, and what the explanation must say.
 FAULTS: dict[str, tuple[Any, str, str, str]] = {
     "a weight": (
@@ -76,7 +82,7 @@ FAULTS: dict[str, tuple[Any, str, str, str]] = {
         "it scales by 0.25 instead of 0.353553",
     ),
     "the scale of all blocks": (
-        lambda m: [planted.scale(m, block, 16**-0.5) for block in range(2)],
+        both_scales,
         "blocks.0.attn",
         "Mul",
         "it scales by 0.25",
@@ -194,7 +200,7 @@ def test_a_weight_whose_effect_drowns_is_told_from_paper(search: Search) -> None
     assert "out of no bound, but other than Paddle's" in fault.sentence()
 
 
-def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[str, np.ndarray], np.ndarray], **effective: str) -> None:
+def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[str, np.ndarray], np.ndarray], **effective: Any) -> None:
     """A runtime that gives other values than ONNX Runtime's."""
 
     def run(artifact: Any, runtime: str, options: Options, images: np.ndarray, folder: Path) -> Any:

@@ -153,7 +153,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 # Anything but a line end, and no blank at the end, which would belong to the gap before the label.
-paths = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), min_size=1).filter(
+paths = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1).filter(
     lambda path: path.strip() and path[-1] not in " \t"
 )
 

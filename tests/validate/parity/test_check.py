@@ -45,7 +45,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Parity]:
 
 @pytest.mark.parametrize("name", ["paddle", "ort-cpu", "openvino"])
 def test_it_holds_on_every_runtime(case: Case, name: str) -> None:
-    record = check(replace(case, runtime=registry.get(name))).record
+    record: Any = check(replace(case, runtime=registry.get(name))).record
     assert record.passed is True, record.reason
     assert record.batch_invariant is True
     assert record.reference == "paddle float64, plain kernels, batch 1"
@@ -103,7 +103,8 @@ def first_rows_swapped(logits: np.ndarray, way: Pass) -> np.ndarray:
 
 def mixed(logits: np.ndarray, way: Pass) -> np.ndarray:
     """Within the bound one way alone and the other way in a batch: only the rows' comparison can tell."""
-    return logits + np.float32(-1.2e-6 if way.batch == 4 else 1.2e-6) * np.abs(logits).max()
+    moved: np.ndarray = logits + np.float32(-1.2e-6 if way.batch == 4 else 1.2e-6) * np.abs(logits).max()
+    return moved
 
 
 def unlike(logits: np.ndarray, way: Pass) -> np.ndarray:
@@ -128,7 +129,7 @@ def unlike(logits: np.ndarray, way: Pass) -> np.ndarray:
 def test_a_planted_fault_is_named(
     faked: Callable[..., Parity], case: Case, change: Change, reason: str, invariant: bool
 ) -> None:
-    record = faked(case, change)
+    record: Any = faked(case, change)
     assert (record.passed, record.status, record.batch_invariant) == (False, "failed", invariant)
     assert reason in record.reason
     json.dumps(to_table(record), allow_nan=False)
@@ -140,7 +141,7 @@ def test_what_is_not_finite_is_counted_by_kind_and_the_image_named(faked: Callab
             logits[list(way.order).index(5), 3] = np.inf
         return logits
 
-    record = faked(case, overflow)
+    record: Any = faked(case, overflow)
     assert (record.nonfinite, record.nan, record.inf, record.max_abs) == (1, 0, 1, None)
     assert (record.worst_image, record.tolerance.needed) == ("all black", None)
 
@@ -157,7 +158,7 @@ class TestAlikeImages:
         return replace(case, reference=reference.Reference(logits, (logits + noise).astype(np.float32)))
 
     def test_a_swap_is_found(self, faked: Callable[..., Parity], alike: Case) -> None:
-        record = faked(alike, swapped)
+        record: Any = faked(alike, swapped)
         assert record.batch_invariant is False
         assert "(it has the logits of seeded" in record.reason
         assert faked(alike, lambda logits, way: logits).passed
@@ -167,7 +168,7 @@ class TestAlikeImages:
     ) -> None:
         coarse = replace(alike, options=Options("bf16"))
         effective = replace(FP32_ON_CPU, precision="bf16")
-        record = faked(coarse, swapped, effective)
+        record: Any = faked(coarse, swapped, effective)
         assert record.max_abs < record.tolerance.max_abs
         assert record.batch_invariant is False
         assert "(it has the logits of seeded" in record.reason
@@ -190,7 +191,7 @@ def test_a_flip_within_the_bound_is_a_tie_and_no_fault(faked: Callable[..., Pari
             found[list(way.order).index(2), second] += np.float32(1e-6)
         return found
 
-    record = faked(tied, flip)
+    record: Any = faked(tied, flip)
     assert (record.passed, record.top1_flips, record.top1_ties) == (True, 1, 1)
     assert record.top1_agreement == 0.9
     (one,) = record.flips
@@ -207,7 +208,7 @@ def test_a_flip_within_the_bound_is_a_tie_and_no_fault(faked: Callable[..., Pari
     ],
 )
 def test_another_precision_or_device_than_asked_for_is_no_pass(
-    faked: Callable[..., Parity], case: Case, found: dict[str, str], reason: str
+    faked: Callable[..., Parity], case: Case, found: dict[str, Any], reason: str
 ) -> None:
     record = faked(case, lambda logits, way: logits, replace(FP32_ON_CPU, **found))
     assert (record.passed, record.reason) == (False, reason)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import onnx
 import pytest
@@ -107,7 +108,7 @@ def test_a_failure_is_found_kept_and_reproduced(changed: Artifact, case: Case, t
     failing = replace(case, artifact=changed)
     checked: Checked = check(failing)
     assert checked.record.passed is False
-    assert checked.record.max_abs < 1e-4 * case.reference.largest, "a bound of 1e-4 would not see it"
+    assert cast("float", checked.record.max_abs) < 1e-4 * case.reference.largest, "a bound of 1e-4 would not see it"
     kept = run.keep(tmp_path / "run", failing, checked)
     assert kept == "failures/toy-fp32-ort-cpu"
     moved = tmp_path / "elsewhere"

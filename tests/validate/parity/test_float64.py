@@ -87,7 +87,7 @@ def tensors(path: Path) -> list[np.ndarray]:
 @pytest.fixture
 def parameters_only(tmp_path: Path) -> Artifact:
     """A program of three parameters and nothing else, and their file."""
-    artifact = Artifact(tmp_path / "artifact", {})
+    artifact = Artifact(tmp_path / "artifact", {})  # type: ignore[arg-type]
     artifact.paddle_program.parent.mkdir(parents=True)
     artifact.paddle_program.write_text(json.dumps({"program": {"ops": [{"#": "p"}] * 3}}))
     arrays: dict[str, np.ndarray] = {

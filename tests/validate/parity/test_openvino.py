@@ -28,12 +28,13 @@ def test_without_the_hint_parity_is_missed_and_with_it_passed(toy_artifact: Arti
     untold = core.compile_model(str(toy_artifact.onnx), "CPU")
     assert untold.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     logits = np.concatenate([untold(image[None])[0] for image in images.images])
-    missed = bounds.violation(compare(logits, truth.logits, bounds.max_abs))
+    missed = bounds.violation(compare(logits, truth.logits, images.names, bounds.max_abs))
     assert missed is not None
     assert "logits differ by up to" in missed
 
     openvino_runtime = registry.get("openvino")
     record = check(Case(toy_artifact, openvino_runtime, Options(), images, (1, 4), truth)).record
-    assert record["passed"], record["reason"]
-    assert record["effective"]["precision"] == "fp32"
-    assert record["effective"]["details"]["layers_by_precision"].keys() <= {"f32", "i32"}
+    assert record.passed, record.reason
+    assert record.effective
+    assert record.effective.precision == "fp32"
+    assert record.effective.details["layers_by_precision"].keys() <= {"f32", "i32"}

@@ -53,7 +53,7 @@ def test_it_is_the_truth_and_paddles_own_fp32_beside_it(toy_artifact: Artifact, 
     state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
     found = reference.obtain(toy_artifact, images)
     expected = forward(replace(spec, qk_scale=scale, epsilon=epsilon), state, images.images)
-    assert (found.logits.dtype, found.paddle.dtype) == (np.float64, np.float32)
+    assert (found.logits.dtype, found.paddle.dtype) == (np.dtype(np.float64), np.dtype(np.float32))
     np.testing.assert_allclose(found.logits, expected, rtol=0, atol=1e-12)
     assert found.largest == np.abs(found.logits).max()
     assert 1e-8 < found.paddle_max_abs / found.largest < 2e-6

@@ -19,7 +19,7 @@ from convert.build import Request
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.records import blank, store
-from runtimes.records.kinds import Accuracy
+from runtimes.records.kinds import Accuracy, Status
 from validate.search.__main__ import Trials, main
 from validate.search.ladder import LADDER, Rung
 
@@ -201,7 +201,7 @@ def test_no_answer_is_no_verdict(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     accuracy: Callable[..., Accuracy],
-    status: str,
+    status: Status,
     exit_code: int,
 ) -> None:
     from validate.accuracy import run

@@ -94,7 +94,12 @@ def test_a_ceiling_never_sinks(old: float | None, new: float | None, slow: float
         numbers = {"fp32": gflops, "bandwidth_gb_s": bandwidth}
         reasons = {key: f"not in {name}" for key, value in numbers.items() if value is None}
         how = {key: name for key, value in numbers.items() if value is not None}
-        reached = {"gflops": {"fp32": gflops}, "bandwidth_gb_s": bandwidth, "how": how, "unmeasured": reasons}
+        reached: dict[str, Any] = {
+            "gflops": {"fp32": gflops},
+            "bandwidth_gb_s": bandwidth,
+            "how": how,
+            "unmeasured": reasons,
+        }
         return Ceiling(
             **reached,
             gpus=(Reach(**reached, device="GPU"),),
@@ -193,7 +198,12 @@ def test_a_machine_that_is_never_quiet_is_not_measured_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    monkeypatch.setattr(kept, "measure", lambda seconds: calls.append(1) or _measured(90.0, 0, foreign_load=0.5))
+
+    def busy(seconds: float) -> Ceiling:
+        calls.append(1)
+        return _measured(90.0, 0, foreign_load=0.5)
+
+    monkeypatch.setattr(kept, "measure", busy)
     for _ in range(10):
         found = kept.known(file=tmp_path / "ceiling.json")
     assert len(calls) == kept.MOST_TRIES

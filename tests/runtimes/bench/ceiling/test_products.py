@@ -101,5 +101,6 @@ def test_the_graph_is_sound_and_computes_the_row(precision: str) -> None:
     assert types == {onnx.TensorProto.DataType.Value(PRECISIONS[precision].onnx_types[0])}
     if precision == "bf16":
         return  # the evaluator has no bfloat16
-    row = ReferenceEvaluator(model).run(None, {})[0][0]
+    evaluated: Any = ReferenceEvaluator(model).run(None, {})
+    row = evaluated[0][0]
     products.check(products.Multiplication(lambda: None, lambda: row, expected, "the evaluator"), precision)

@@ -139,7 +139,8 @@ SAME: dict[str, Callable[[Cell], Cell]] = {
 @pytest.mark.parametrize("what", [*ANOTHER, *SAME, "machine"])
 def test_what_can_change_a_number_makes_another_key_and_nothing_else_does(what: str) -> None:
     cell = on_paper.cell(options=OPTIONS)
-    changed = {**ANOTHER, **SAME, "machine": lambda c: c}[what](cell)
+    changes: dict[str, Callable[[Cell], Cell]] = {**ANOTHER, **SAME, "machine": lambda c: c}
+    changed = changes[what](cell)
     assert (key(cell, "m") == key(changed, "n" if what == "machine" else "m")) is (what in SAME)
 
 

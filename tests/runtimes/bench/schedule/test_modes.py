@@ -29,8 +29,8 @@ def in_mode(make_plan: Any) -> Callable[..., Plan]:
     def make(mode: str, *names: str, latencies: bool = False, **policy: Any) -> Plan:
         """One cell of the mode for each name; latencies: and one of mode latency beside it."""
         plan: Plan = make_plan(*names, policy=dataclasses.replace(POLICY, **policy))
-        options = {"throughput": {"batches": [1, 2]}, "server": {"percentile": 90}}[mode]
-        loaded = [dataclasses.replace(cell, mode=mode, mode_options=options) for cell in plan.cells]
+        options: dict[str, dict[str, Any]] = {"throughput": {"batches": [1, 2]}, "server": {"percentile": 90}}
+        loaded = [dataclasses.replace(cell, mode=mode, mode_options=options[mode]) for cell in plan.cells]
         loaded = [dataclasses.replace(c, options=dataclasses.replace(c.options, threads=1)) for c in loaded]
         cells = (*(plan.cells if latencies else ()), *loaded)
         costs = tuple(plan.estimate.costs[0] for _ in cells)

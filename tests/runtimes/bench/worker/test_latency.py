@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ class Scripted(Session):
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, session: Scripted, **effort: Any) -> LatencyNumbers:
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: session.now)
+    monkeypatch.setattr(time, "perf_counter", lambda: session.now)
     opened = Opened(session, None, None, np.zeros((1, 3, 2, 2), np.float32))  # type: ignore[arg-type]
     return latency.measure(opened, Job("a", "fake", 1, effort=Effort(**effort)))
 

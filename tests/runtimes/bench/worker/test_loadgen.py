@@ -97,7 +97,7 @@ def test_several_sessions_answer_at_the_same_time_each_one_query_at_once() -> No
 @pytest.mark.parametrize("sessions", [1, 2])
 @pytest.mark.parametrize("error", [RuntimeError("it broke"), KeyboardInterrupt()])
 def test_what_an_inference_raises_comes_out_and_the_next_test_works(sessions: int, error: BaseException) -> None:
-    calls = []
+    calls: list[None] = []
 
     def fails() -> None:
         calls.append(None)

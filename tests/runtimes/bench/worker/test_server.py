@@ -142,7 +142,7 @@ def test_there_is_nothing_to_halve_where_all_or_none_meet_or_nothing_is_known() 
 def test_all_rates_in_one_visit() -> None:
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
     session = Sleeper()
-    found = visit(session, latency_bound_ms=10_000.0, percentile=90)
+    found: Any = visit(session, latency_bound_ms=10_000.0, percentile=90)
     json.dumps(typed.table(found), allow_nan=False)
     assert session.threads == {threading.get_ident()}
     assert found.percentile == 90
@@ -157,7 +157,7 @@ def test_all_rates_in_one_visit() -> None:
 
 def test_no_rate_meets_a_bound_below_one_inference() -> None:
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
-    found = visit(Sleeper(), latency_bound_ms=0.5, percentile=90)
+    found: Any = visit(Sleeper(), latency_bound_ms=0.5, percentile=90)
     assert found.qps_max is None
     assert any(one.valid for one in found.points)
     assert not any(one.met or one.loadgen_valid for one in found.points)
@@ -165,7 +165,7 @@ def test_no_rate_meets_a_bound_below_one_inference() -> None:
 
 def test_the_bound_that_nobody_gave_is_three_medians() -> None:
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
-    found = visit(Sleeper(), percentile=90)
+    found: Any = visit(Sleeper(), percentile=90)
     assert found.latency_bound_ms == pytest.approx(3 * found.unloaded_ms)
     assert found.bound == "3 x the median latency of an idle machine"
 

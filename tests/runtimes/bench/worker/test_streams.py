@@ -101,7 +101,12 @@ def test_a_stream_that_cannot_start_or_dies_says_why(toy_artifact: Artifact, tmp
 
 def test_a_runtime_that_holds_the_lock_gets_processes(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Apart] = []
-    monkeypatch.setattr(throughput, "Apart", lambda *asked: started.append(Apart(*asked)) or started[-1])
+
+    def start(*asked: Any) -> Apart:
+        started.append(Apart(*asked))
+        return started[-1]
+
+    monkeypatch.setattr(throughput, "Apart", start)
     monkeypatch.setattr(streams, "holds_lock", lambda run: True)
     found = numbers.read(visit.run_job(typed.table(job(toy_artifact))))
     assert isinstance(found, ThroughputNumbers)

@@ -75,7 +75,7 @@ def test_threads_are_what_the_runtime_reports(toy_artifact: Artifact) -> None:
 
 def test_images_are_the_same_each_time(toy_artifact: Artifact) -> None:
     one, other = visit.example(toy_artifact, 2), visit.example(toy_artifact, 2)
-    assert (one.shape, one.dtype) == ((2, 3, 32, 32), np.float32)
+    assert (one.shape, one.dtype) == ((2, 3, 32, 32), np.dtype(np.float32))
     assert np.array_equal(one, other)
     assert np.std(one) > 0.9
 
