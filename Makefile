@@ -77,7 +77,7 @@ check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a 
 	@$(PY) -m scripts.check_claims $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 test: $(DEV_READY) ## the tests, and how much of the source they cover
-	@$(PY) -m pytest --cov --cov-report=
+	@$(PY) -m pytest -q -n 2 --cov --cov-report=
 
 lint: $(DEV_READY) ## ruff (lint and format), mypy, deptry (dependencies)
 	@$(VENV)/bin/ruff check .
