@@ -8,12 +8,10 @@ weights, export, checks, hashes and the manifest.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,18 +46,25 @@ class ConversionCost:
     gigabytes: float
 
 
+# A process of Linux starts with the peak memory of the one that started it (execve keeps it), so a small one starts the
+# command and reads its peak.
+_MEASURED = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+status = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status != 0)
+"""
+
+
 def run(*command: str) -> ConversionCost:
     """Run a command to its end; what it prints is shown only when it fails."""
-    with tempfile.TemporaryFile() as log:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise CheckFailed(f"{command[:3]} failed:\n{log.read().decode(errors='replace')[-2000:]}")
-    return ConversionCost(seconds, usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6))
+    measured = (sys.executable, "-c", _MEASURED, *command)
+    process = subprocess.run(measured, capture_output=True, text=True, errors="replace", check=False)
+    if process.returncode:
+        raise CheckFailed(f"{command[:3]} failed:\n{process.stderr[-2000:]}")
+    seconds, peak = process.stdout.split()
+    return ConversionCost(float(seconds), float(peak) / (1e9 if sys.platform == "darwin" else 1e6))
 
 
 def baseline(model: str, folder: Path, tool: str) -> ConversionCost:
