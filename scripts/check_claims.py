@@ -1,5 +1,6 @@
 """The claims of README and docs, one after another: what they say, what this machine says, and whether it holds.
 
+\b
     python scripts/check_claims.py                     # all of them: some hours on two cores
     python scripts/check_claims.py --only variants,own-tools
     python scripts/check_claims.py --only variants --model my_vit.toml --cells openvino:fp32,ort-cpu:fp32 --batch 8
