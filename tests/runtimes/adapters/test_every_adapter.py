@@ -11,12 +11,9 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common import typed, worker
-from convert.families.vit import VisionTransformerSpec
-from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, UnavailableError, cache_folder, discrepancy, lowest_precision
 from runtimes.infer import Pass, infer
-from tests.vit_numpy import forward
 
 RUNTIMES = registry.names()
 
@@ -26,19 +23,6 @@ def available(name: str) -> Runtime:
     if reason := runtime.unavailable():
         pytest.skip(reason)
     return runtime
-
-
-@pytest.fixture(scope="session")
-def images() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)
-
-
-@pytest.fixture(scope="session")
-def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
-    spec = toy_artifact.spec
-    assert isinstance(spec, VisionTransformerSpec)
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
-    return forward(spec, state, images)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -12,29 +12,13 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.families.vit import VisionTransformerSpec
 from convert.manifest import FileEntry
-from convert.weights import seeded
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 from runtimes.mnn import model_file as mnn_file
-from tests.vit_numpy import forward
 
 pytest.importorskip("MNN")
 MNN = registry.get("mnn")
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((4, 3, 32, 32), dtype=np.float32)
-
-
-@pytest.fixture(scope="module")
-def expected(toy_artifact: Artifact, images: np.ndarray) -> np.ndarray:
-    spec = toy_artifact.spec
-    assert isinstance(spec, VisionTransformerSpec)
-    state = {name: tensor.read() for name, tensor in seeded.tensors(1, spec).items()}
-    return forward(spec, state, images)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +181,7 @@ def test_weights_beside_the_model_and_several_outputs(
         assert [output.name for output in session.outputs] == ["logits", "attention"]
         assert off(session.run(images), expected) < 5e-6
         found = session.run_all(images)
-    np.testing.assert_allclose(found["attention"].sum(-1), np.ones((4, 2, 17)), atol=1e-5)
+    np.testing.assert_allclose(found["attention"].sum(-1), np.ones((len(images), 2, 17)), atol=1e-5)
     assert off(found["logits"], expected) < 5e-6
 
 
