@@ -19,6 +19,8 @@ from convert.artifact import Artifact
 from convert.common import worker
 from convert.common.errors import InputError
 from convert.common.worker import JobError
+from convert.datasets import load
+from convert.datasets.options import SetOptions
 from convert.images import inputs
 from convert.manifest import from_table
 from convert.models import find_all
@@ -29,8 +31,6 @@ from validate.accuracy import __main__ as command
 from validate.accuracy.evaluation import Evaluation, Settings, make
 from validate.accuracy.feeding import passes
 from validate.accuracy.feeding.passes import Listener, Measurement
-from validate.datasets import load
-from validate.datasets.options import SetOptions
 from validate.parity import reference
 from validate.parity.check import Case
 

@@ -10,6 +10,7 @@ import click
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
+from convert.datasets.options import SetOptions, set_options
 from convert.precision.table import INT8
 from runtimes.options import Selection, precisions, resume_option, session_options
 from runtimes.records import store
@@ -19,7 +20,6 @@ from validate.accuracy import calibration_overlap, preprocessing, run, tables
 from validate.accuracy.console import Reporter
 from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, make
 from validate.accuracy.verdict import below
-from validate.datasets.options import SetOptions, set_options
 
 _EPILOG = """\b
 Examples:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.common.progress import bar
+from convert.datasets import LabelledSet
 from convert.images.preprocess import UnreadableImage
-from validate.datasets import LabelledSet
 
 
 def refuse(artifacts: Iterable[Artifact], dataset: LabelledSet) -> None:

@@ -11,6 +11,8 @@ from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
+from convert.datasets import LabelledSet
+from convert.datasets.options import SetOptions
 from convert.precision.table import FP32
 from runtimes import registry
 from runtimes.base import Options, Runtime
@@ -20,8 +22,6 @@ from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import ImagePreprocessing
 from validate.accuracy import preprocessing as preprocessings
 from validate.accuracy.preprocessing import Chosen
-from validate.datasets import LabelledSet
-from validate.datasets.options import SetOptions
 
 REFERENCE = registry.reference().name
 REFERENCE_PRECISION = FP32

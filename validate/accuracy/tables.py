@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from convert.common.files import new_file, sha256_json
+from convert.datasets import LabelledSet
 from runtimes.records.kinds import Accuracy
 from validate.accuracy import top5_file
 from validate.accuracy.evaluation import FOLDER, Evaluation, subject
 from validate.accuracy.top5_file import Ranked
-from validate.datasets import LabelledSet
 
 WORST = 20  # classes whose confusion is written
 

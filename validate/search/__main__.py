@@ -19,6 +19,8 @@ from convert.common import typed
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
+from convert.datasets import LabelledSet
+from convert.datasets.options import SetOptions, set_options
 from convert.models import find_all
 from convert.precision.make import LEAST_DB
 from convert.precision.table import INT8
@@ -30,8 +32,6 @@ from runtimes.records.kinds import Accuracy
 from validate.accuracy import calibration_overlap, run
 from validate.accuracy.console import Reporter
 from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Settings, images_key, make
-from validate.datasets import LabelledSet
-from validate.datasets.options import SetOptions, set_options
 from validate.search import ladder as ladders
 from validate.search.ladder import Ladder, Rung
 from validate.search.strategy import Judge, Kept, search

@@ -11,10 +11,10 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
+from convert.datasets import LabelledSet
 from convert.images.preprocess import UnreadableImage
 from convert.manifest import CalibrationSet
 from validate.accuracy import calibration_overlap
-from validate.datasets import LabelledSet
 
 IMAGES = [b"first", b"second", b"third"]
 

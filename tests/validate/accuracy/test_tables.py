@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from convert.datasets import LabelledSet
 from validate.accuracy import tables
 from validate.accuracy.top5_file import Ranked
-from validate.datasets import LabelledSet
 
 LABELS = [0, 0, 0, 1, 1, 2, 3]
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from convert.datasets import LabelledSet
+from convert.datasets.options import SetOptions
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.options import Selection
@@ -20,8 +22,6 @@ from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import Effective
 from validate.accuracy.evaluation import Settings, blank, make
 from validate.accuracy.verdict import below, compare, counted
-from validate.datasets import LabelledSet
-from validate.datasets.options import SetOptions
 
 Best = Callable[[int], np.ndarray]
 MODEL = "ViT_base_patch16_224"

@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from convert.datasets import LabelledSet
 from convert.families.spec import Preprocessing
 from convert.images.preprocess import UnreadableImage, crop, decode, normalise
 from runtimes.base import usable_cores
 from validate.accuracy.feeding.crop_cache import CropCache, digest
 from validate.accuracy.feeding.shared_memory import SharedBatches
-from validate.datasets import LabelledSet
 
 # What an image came to under each preprocessing: None where its tensor is in place, else why it is not.
 _Filled = dict[Preprocessing, "UnreadableImage | None"]

@@ -18,14 +18,14 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
+from convert.datasets import load
+from convert.datasets.options import SetOptions
 from runtimes import registry
 from runtimes.options import Selection
 from runtimes.records import store
 from validate.accuracy.evaluation import Settings, make
 from validate.accuracy.feeding import passes, worker
 from validate.accuracy.feeding.passes import Listener, Measurement
-from validate.datasets import load
-from validate.datasets.options import SetOptions
 
 RUNTIMES = ("good", "crashing", "chatty", "hanging", "slow", "needy")
 

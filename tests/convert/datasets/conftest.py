@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.validate.datasets.written_sets import Photos, make_photos
+from tests.convert.datasets.written_sets import Photos, make_photos
 
 
 @pytest.fixture(scope="session")

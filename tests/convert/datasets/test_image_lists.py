@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
+from convert.datasets import LabelledSet, load
+from convert.datasets.image_lists import parse
 from convert.images.preprocess import UnreadableImage
-from validate.datasets import LabelledSet, load
-from validate.datasets.image_lists import parse
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123\n"
 

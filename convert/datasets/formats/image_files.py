@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convert.common.errors import InputError
+from convert.datasets.files import check_images, decode, is_folder, read_bytes, scan, short_name
+from convert.datasets.image_lists import parse
+from convert.datasets.labelled_set import LabelledSet, limited, whole
+from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.devkit import find_meta, list_labels
+from convert.datasets.labels.ground_truth import find_truth, pair
 from convert.images.preprocess import UnreadableImage
 from convert.images.sources import is_image_name
-from validate.datasets.files import check_images, decode, is_folder, read_bytes, scan, short_name
-from validate.datasets.image_lists import parse
-from validate.datasets.labelled_set import LabelledSet, limited, whole
-from validate.datasets.labels.class_names import class_labels
-from validate.datasets.labels.devkit import find_meta, list_labels
-from validate.datasets.labels.ground_truth import find_truth, pair
 
 _NO_CLASS = {"__MACOSX"}
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from validate.datasets.options import SetOptions, set_options
+from convert.datasets.options import SetOptions, set_options
 
 
 @click.command()

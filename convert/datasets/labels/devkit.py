@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convert.common.errors import InputError
-from validate.datasets.files import is_file, read_bytes
-from validate.datasets.image_lists import LabelledList
-from validate.datasets.labelled_set import check_labels
-from validate.datasets.labels.class_names import class_labels
-from validate.datasets.labels.meta import META_BYTES, META_FILE, parse_meta
+from convert.datasets.files import is_file, read_bytes
+from convert.datasets.image_lists import LabelledList
+from convert.datasets.labelled_set import check_labels
+from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.meta import META_BYTES, META_FILE, parse_meta
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 TRUTH_FILE = "ILSVRC2012_validation_ground_truth.txt"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from tests.validate.datasets.written_sets import CLASSES, Photos, write_devkit, write_folder, write_list, write_meta
-from validate.datasets import load
-from validate.datasets.labels.ground_truth import parse_numbers
+from convert.datasets import load
+from convert.datasets.labels.ground_truth import parse_numbers
+from tests.convert.datasets.written_sets import CLASSES, Photos, write_devkit, write_folder, write_list, write_meta
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from convert.common.errors import InputError
-from convert.images.sources import is_image_name
-from validate.datasets.files import head, is_file, is_folder, refuse_pointer, scan, stat_of
-from validate.datasets.formats.image_files import (
+from convert.datasets.files import head, is_file, is_folder, refuse_pointer, scan, stat_of
+from convert.datasets.formats.image_files import (
     class_folders,
     is_image_folder,
     load_flat,
     load_image_folder,
     load_list,
 )
-from validate.datasets.formats.parquet import SUFFIX, load_parquet, parquet_files
-from validate.datasets.formats.tar import load_tar
-from validate.datasets.image_lists import LIST_FILE
-from validate.datasets.labelled_set import LabelledSet
-from validate.datasets.labels.devkit import image_number
+from convert.datasets.formats.parquet import SUFFIX, load_parquet, parquet_files
+from convert.datasets.formats.tar import load_tar
+from convert.datasets.image_lists import LIST_FILE
+from convert.datasets.labelled_set import LabelledSet
+from convert.datasets.labels.devkit import image_number
+from convert.images.sources import is_image_name
 
 TAR_FILE = "ILSVRC2012_img_val.tar"
 KNOWN = (

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from convert.common.errors import InputError, listing
-from validate.datasets.files import decode, read_bytes
-from validate.datasets.labels.meta import META_BYTES, WORDNET_ID, parse_meta
+from convert.datasets.files import decode, read_bytes
+from convert.datasets.labels.meta import META_BYTES, WORDNET_ID, parse_meta
 
 SYNSET_FILES = "LOC_synset_mapping.txt, synset_words.txt, imagenet_class_index.json or the devkit's meta.mat"
 

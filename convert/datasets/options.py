@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from convert.common.errors import InputError
-from validate.datasets.labelled_set import LabelledSet
-from validate.datasets.load import KNOWN, load
+from convert.datasets.labelled_set import LabelledSet
+from convert.datasets.load import KNOWN, load
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from convert.common.errors import InputError
-from tests.validate.datasets.written_sets import CLASSES, Photos, write_folder, write_list, write_set
-from validate.datasets import load
-from validate.datasets.load import recognise
+from convert.datasets import load
+from convert.datasets.load import recognise
+from tests.convert.datasets.written_sets import CLASSES, Photos, write_folder, write_list, write_set
 
 FORMATS = ["list", "image folder", "flat", "tar", "parquet"]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from tests.validate.datasets.written_sets import IDS, SYNSETS, write_meta
-from validate.datasets.labels.class_names import class_labels, parse_class_index, parse_synsets, read_synsets
+from convert.datasets.labels.class_names import class_labels, parse_class_index, parse_synsets, read_synsets
+from tests.convert.datasets.written_sets import IDS, SYNSETS, write_meta
 
 
 def test_all_classes_have_their_sorted_place() -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.common.errors import InputError
+from convert.datasets.files import head, refuse_pointer, short_name
+from convert.datasets.labelled_set import LabelledSet, limited, whole
+from convert.datasets.labels.ground_truth import find_truth, pair
 from convert.images.preprocess import UnreadableImage
 from convert.images.sources import is_image_name
-from validate.datasets.files import head, refuse_pointer, short_name
-from validate.datasets.labelled_set import LabelledSet, limited, whole
-from validate.datasets.labels.ground_truth import find_truth, pair
 
 _BLOCK = 512
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

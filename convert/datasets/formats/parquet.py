@@ -11,11 +11,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convert.common.errors import InputError, listing
-from validate.datasets.files import head, is_folder, refuse_pointer, scan, short_name
-from validate.datasets.formats.shard_reader import RowGroup, ShardReader
-from validate.datasets.labelled_set import LabelledSet, by_class, check_labels, limited, whole
-from validate.datasets.labels.class_names import class_labels
-from validate.datasets.labels.meta import WORDNET_ID
+from convert.datasets.files import head, is_folder, refuse_pointer, scan, short_name
+from convert.datasets.formats.shard_reader import RowGroup, ShardReader
+from convert.datasets.labelled_set import LabelledSet, by_class, check_labels, limited, whole
+from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.meta import WORDNET_ID
 
 SUFFIX = ".parquet"
 _SPLITS = ("validation", "val", "valid", "dev")  # the hub's names of the split that accuracy is measured on

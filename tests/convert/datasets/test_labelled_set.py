@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from validate.datasets.labelled_set import LabelledSet, by_class, check_labels, limited
+from convert.datasets.labelled_set import LabelledSet, by_class, check_labels, limited
 
 
 def numbers(labels: list[int], listed: int | None = None) -> LabelledSet:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convert.common.errors import InputError
-from validate.datasets.files import decode, is_file, is_folder, read_bytes
-from validate.datasets.image_lists import LIST_FILE, is_number, parse, shortened
-from validate.datasets.labelled_set import check_labels
-from validate.datasets.labels.devkit import (
+from convert.datasets.files import decode, is_file, is_folder, read_bytes
+from convert.datasets.image_lists import LIST_FILE, is_number, parse, shortened
+from convert.datasets.labelled_set import check_labels
+from convert.datasets.labels.devkit import (
     DEVKIT,
     TRUTH_FILE,
     Meta,
@@ -23,7 +23,7 @@ from validate.datasets.labels.devkit import (
     refuse_synsets,
     to_labels,
 )
-from validate.datasets.labels.meta import META_BYTES, META_FILE
+from convert.datasets.labels.meta import META_BYTES, META_FILE
 
 ARCHIVE = f"{DEVKIT}.tar.gz"
 WANTED = f"`name label` lines, 0-based in synset order, or the devkit's {TRUTH_FILE} with {META_FILE} beside it"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from convert.common.errors import InputError
-from tests.validate.datasets.written_sets import CLASSES, SYNSETS, make_photos, write_folder, write_set
-from validate.datasets import load
+from convert.datasets import load
+from tests.convert.datasets.written_sets import CLASSES, SYNSETS, make_photos, write_folder, write_set
 
 
 def test_labels_are_the_sorted_places(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def parse_meta(data: bytes, source: str) -> dict[int, str]:
 @lru_cache(maxsize=4)
 def _synsets(data: bytes) -> Any:
     """The result of `read_synsets_job`, from a process of its own: SciPy 1.17 ends in SIGSEGV on some damaged files."""
-    return worker.call("validate.datasets.labels.meta:read_synsets_job", {"data": base64.b64encode(data).decode()})
+    return worker.call("convert.datasets.labels.meta:read_synsets_job", {"data": base64.b64encode(data).decode()})
 
 
 def read_synsets_job(job: Mapping[str, Any]) -> list[tuple[int, str, int]]:

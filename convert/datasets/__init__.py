@@ -1,6 +1,6 @@
 """Sets of images with labels, in the formats in which users have them: `load` looks and reads any of them."""
 
-from validate.datasets.labelled_set import LabelledSet
-from validate.datasets.load import load
+from convert.datasets.labelled_set import LabelledSet
+from convert.datasets.load import load
 
 __all__ = ["LabelledSet", "load"]

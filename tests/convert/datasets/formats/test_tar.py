@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
+from convert.datasets import load
+from convert.datasets.formats.tar import index
 from convert.images.preprocess import UnreadableImage
-from tests.validate.datasets.written_sets import CLASSES, Photos, make_photos, write_list, write_tar
-from validate.datasets import load
-from validate.datasets.formats.tar import index
+from tests.convert.datasets.written_sets import CLASSES, Photos, make_photos, write_list, write_tar
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
+from convert.datasets import load
+from convert.datasets.formats.shard_reader import PIECE, PIECES, RowGroup, ShardReader
 from convert.images.preprocess import UnreadableImage
-from tests.validate.datasets.written_sets import CLASSES, SYNSETS, Photos, write_parquet, write_set
-from validate.datasets import load
-from validate.datasets.formats.shard_reader import PIECE, PIECES, RowGroup, ShardReader
+from tests.convert.datasets.written_sets import CLASSES, SYNSETS, Photos, write_parquet, write_set
 
 NAMES = [f"name {label}" for label in range(CLASSES)]
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from tests.validate.datasets.written_sets import CLASSES, IDS, SYNSETS, write_folder, write_list, write_meta
-from validate.datasets import load
-from validate.datasets.labels.devkit import first_id, image_number, in_synset_order, to_labels
-from validate.datasets.labels.meta import parse_meta
+from convert.datasets import load
+from convert.datasets.labels.devkit import first_id, image_number, in_synset_order, to_labels
+from convert.datasets.labels.meta import parse_meta
+from tests.convert.datasets.written_sets import CLASSES, IDS, SYNSETS, write_folder, write_list, write_meta
 
 # Validation images 1 to 5, as in the devkit's ground truth and in PaddleClas' val_list.txt.
 FIRST_IDS = {1: 490, 2: 361, 3: 171, 4: 822, 5: 297}
@@ -134,7 +134,7 @@ class TestLists:
 
 
 def test_numbers_that_the_devkit_has_not(tmp_path: Path) -> None:
-    from validate.datasets.labels.devkit import Meta
+    from convert.datasets.labels.devkit import Meta
 
     data = write_meta(tmp_path / "meta.mat", dict(zip(IDS, SYNSETS, strict=True))).read_bytes()
     for first, number in ((1, 0), (1, 8), (0, 7)):
