@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
-from convert.cli import WEIGHTS_HELP, obtain_loudly
+from convert.cli import chosen_options, obtain_loudly
 from convert.manifest import to_table
+from convert.model_options import ModelOptions
 from convert.models import find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 
 
 @click.command()
 @click.argument("model", required=False, default=DEFAULT_MODEL)
-@click.option("--weights", default="auto", show_default=True, help=WEIGHTS_HELP)
+@chosen_options
 @click.option("--precision", default="fp32", show_default=True, help="fp32, fp16, bf16 or int8.")
 @click.option(
     "--calibration",
@@ -42,7 +43,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 @click.option("--list", "listing", is_flag=True, help="The models by name, their input and published figures.")
 def main(
     model: str,
-    weights: str,
+    chosen: ModelOptions,
     precision: str,
     calibration: Path | None,
     keep_fp32: str | None,
@@ -71,7 +72,17 @@ def main(
     keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
     tables = []
     for name in find_all(model):
-        artifact, reused = obtain_loudly(Request(name, weights, precision, opset, out, calibration, keep))
+        artifact, reused = obtain_loudly(
+            Request(
+                name,
+                precision=precision,
+                opset=opset,
+                root=out,
+                calibration=calibration,
+                keep_fp32=keep,
+                **{**vars(chosen), "weights": chosen.weights or "auto"},
+            )
+        )
         tables.append({**to_table(artifact.manifest), "path": str(artifact.path)})
         if not as_json:
             macs, parameters = artifact.manifest.macs, artifact.manifest.parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convert import manifest as manifests
 from convert.common.errors import InputError
@@ -12,6 +13,7 @@ from convert.common.files import sha256_files, sha256_json, write_json
 from convert.families.base import ModelSpec, from_spec_table
 from convert.families.spec import Preprocessing
 from convert.manifest import FileEntry, Manifest
+from convert.model_options import ModelOptions
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
@@ -95,6 +97,10 @@ class Artifact:
         if weights.kind == "file":
             return asked or weights.requested
         return weights.source if weights.kind == "seeded" else "pretrained"
+
+    def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
+        """The command-line options that mean this model anywhere. chosen: those that a command was given."""
+        return {**chosen.arguments(), "weights": self.weights_option(chosen.weights)}
 
     @property
     def seeded(self) -> bool:

@@ -35,7 +35,7 @@ Model = ModelSpec | InferenceFolder
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What an artifact is asked to be. weights: as for `--weights`.
+    """What an artifact is asked to be. weights, weights_key, name, image_size: as in `ModelOptions`.
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
 
@@ -51,6 +51,9 @@ class Request:
     root: Path = ARTIFACTS
     calibration: Path | None = None
     keep_fp32: tuple[str, ...] | None = None
+    weights_key: str | None = None
+    name: str | None = None
+    image_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in (FP32, *CONVERTED):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -12,22 +13,18 @@ from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
 from convert.common.console import say
 from convert.common.errors import InputError
+from convert.model_options import WEIGHTS_HELP, ModelOptions
 from convert.models import find, find_all
 from convert.precision.table import PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-WEIGHTS_HELP = (
-    "auto (the pretrained file, else seeded weights, said loudly), pretrained, seeded or seeded:N, or a .pdparams,"
-    " .safetensors, .pth or .npz file."
-)
-
 
 def model_options(command: Command, precision: str = "fp32") -> Command:
-    """`--model`, `--weights`, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts.
+    """`--model`, what ModelOptions has, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts.
 
-    precision: the default.
+    The command gets the ModelOptions as `chosen`. precision: the default.
     """
     options = [
         click.option(
@@ -37,9 +34,7 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
             show_default=True,
             help="Comma-separated: a name, all (the seven), a .toml spec, a folder with a Paddle inference model.",
         ),
-        click.option(
-            "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
-        ),
+        chosen_options,
         click.option("--precision", default=precision, show_default=True, help="Precision of the artifact."),
         click.option(
             "--artifacts",
@@ -58,14 +53,42 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
     return command
 
 
-def artifacts(models: str, weights: str | None, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
+def chosen_options(command: Command) -> Command:
+    """The options of ModelOptions; the command gets what they came to as `chosen`."""
+
+    @functools.wraps(command)
+    def collected(
+        *args: Any, weights: str | None, weights_key: str | None, name: str | None, image_size: int | None, **rest: Any
+    ) -> Any:
+        return command(*args, chosen=ModelOptions(weights, weights_key, name, image_size), **rest)
+
+    options = [
+        click.option(
+            "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
+        ),
+        click.option("--weights-key", metavar="KEY", help="Which of several state dicts in the file of --weights."),
+        click.option("--name", help="What the model is called.  [default: its own name]"),
+        click.option(
+            "--image-size",
+            type=click.IntRange(min=1),
+            metavar="PIXELS",
+            help="Of a model that leaves the size of its input open.",
+        ),
+    ]
+    found: Any = collected
+    for option in reversed(options):
+        found = option(found)
+    return cast(Command, found)
+
+
+def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
     """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
 
     tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name, and so the
     same folder.
     """
     stored = PRECISIONS[precision].artifact if precision in PRECISIONS else precision
-    requests = {model: Request(model, weights, stored, root=root) for model in find_all(models)}
+    requests = {model: Request(model, precision=stored, root=root, **vars(chosen)) for model in find_all(models)}
     named: dict[str, str] = {}
     for model in requests:
         other = named.setdefault(find(model).name, model)

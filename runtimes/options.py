@@ -67,21 +67,21 @@ class Selection:
 
 
 def select(
-    chosen: str | None,
+    named: str | None,
     device: str | None = None,
     threads: int | None = None,
     streams: int | None = None,
     cache: Path | None = None,
     pairs: Iterable[str] = (),
 ) -> Selection:
-    """What the values of the options come to. chosen: `--runtime`; pairs: each `--option`. InputError as they say."""
+    """What the values of the options come to. named: `--runtime`; pairs: each `--option`. InputError as they say."""
     device = _device(device)
     settings = _settings(pairs)
-    runtimes = registry.available(None if chosen is None else words(chosen), device)
+    runtimes = registry.available(None if named is None else words(named), device)
     stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
     if stray:
         raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
-    return Selection(runtimes, chosen is not None, device, threads, streams, cache, settings)
+    return Selection(runtimes, named is not None, device, threads, streams, cache, settings)
 
 
 _THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
@@ -93,7 +93,7 @@ def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) ->
     The command gets `select`'s arguments, and `out`. threads: the option, for a command that takes several values.
     """
     options = [
-        click.option("--runtime", "chosen", help="Comma-separated. [default: every one available here]"),
+        click.option("--runtime", "named", help="Comma-separated. [default: every one available here]"),
         click.option("--device", help="CPU, GPU (the first), GPU.1, NPU. [default: each runtime's own]"),
         threads,
         click.option("--streams", type=click.IntRange(min=1), help="Inferences at once, where a runtime can."),

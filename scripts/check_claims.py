@@ -30,11 +30,11 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, which is not installed
 
-from convert import cli
 from convert.build import ARTIFACTS
 from convert.common import worker
 from convert.common.console import say
 from convert.common.errors import InputError, listing
+from convert.model_options import WEIGHTS_HELP
 from runtimes.options import words
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN
 from scripts import adapter_overhead, conversion, graphs, own_tools, repeatability, variants
@@ -68,7 +68,7 @@ def check(name: str, options: ClaimOptions) -> list[Finding]:
 @click.option("--only", help="Claims, comma-separated. [default: all]")
 @click.option("--quick", is_flag=True, help="Short rounds, one model, however busy the machine: a look.")
 @click.option("--model", "models", help="Comma-separated, or all. [default: each claim's own]")
-@click.option("--weights", help=cli.WEIGHTS_HELP)
+@click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--artifacts", "root", type=click.Path(path_type=Path), default=ARTIFACTS, show_default=True)
 @click.option("--cells", help="RUNTIME:PRECISION, comma-separated (variants, graphs). [default: each claim's own]")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="(variants, graphs)")

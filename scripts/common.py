@@ -15,6 +15,7 @@ from convert.artifact import Artifact
 from convert.build import ARTIFACTS
 from convert.common.console import printer
 from convert.common.errors import CheckFailed, InputError
+from convert.model_options import ModelOptions
 from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
 from reports.load.machines import label
@@ -69,7 +70,7 @@ class ClaimOptions:
 
     def artifact(self, model: str, precision: str = "fp32") -> Artifact:
         """A model's artifact, made where it is not there."""
-        return cli.artifacts(model, self.weights, precision, self.root)[model]
+        return cli.artifacts(model, ModelOptions(self.weights), precision, self.root)[model]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     first, chosen = cells[0], parity.selection(cells)
     options: dict[str, Any] = {
         "model": first.argument,
-        "weights": first.weights,
+        **first.chosen.arguments(),
         "artifacts": first.artifact.path.parents[1],
         "precision": first.precision,
         "batch": ",".join(map(str, first.options.batches)),

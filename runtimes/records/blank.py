@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.manifest import to_table
+from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.records import kinds
 from runtimes.records.parts import ModelInfo
@@ -39,15 +40,13 @@ def start(kind: type[R], artifact: Artifact, runtime: Runtime, options: Options,
     return kind(**{**common, **fields})
 
 
-def command(module: str, argument: str, artifact: Artifact, weights: str | None, **options: Any) -> str:
+def command(module: str, argument: str, artifact: Artifact, chosen: ModelOptions, **options: Any) -> str:
     """The command line that gives a record again.
 
-    argument: how the user named the model; weights: the `--weights` that was given. options: `batch=4` becomes
+    argument: how the user named the model; chosen: what the command was given beside it. options: `batch=4` becomes
     `--batch 4` (see `words`).
     """
-    return shlex.join(
-        ["python", "-m", module, *words({"model": argument, "weights": artifact.weights_option(weights), **options})]
-    )
+    return shlex.join(["python", "-m", module, *words({"model": argument, **artifact.arguments(chosen), **options})])
 
 
 def words(options: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from convert import cli
 from convert.common.errors import InputError
+from convert.model_options import ModelOptions
 from convert.models import InferenceFolder, find, find_all
 from convert.zoo import MODELS, SEVEN
 
@@ -58,5 +59,5 @@ def test_two_models_of_one_name_are_refused_before_one_replaces_the_other(tmp_pa
     twin = tmp_path / "twin.toml"
     twin.write_text(toy_toml.read_text().replace("depth = 2", "depth = 1"))
     with pytest.raises(InputError, match="are both called toy"):
-        cli.artifacts(f"{toy_toml},{twin}", "seeded", "fp32", tmp_path)
+        cli.artifacts(f"{toy_toml},{twin}", ModelOptions("seeded"), "fp32", tmp_path)
     assert list(tmp_path.iterdir()) == [twin]

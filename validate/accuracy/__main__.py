@@ -11,6 +11,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
 from convert.datasets.options import SetOptions, set_options
+from convert.model_options import ModelOptions
 from convert.precision.table import INT8
 from runtimes.options import Selection, precisions, resume_option, session_options
 from runtimes.records import store
@@ -60,7 +61,7 @@ or the usage is wrong, or a runtime asked for by name is not available.
 @resume_option
 def main(
     models: str,
-    weights: str | None,
+    chosen: ModelOptions,
     precision: str,
     root: Path,
     as_json: bool,
@@ -83,7 +84,7 @@ def main(
     results folder; the classes, their confusion and the images on which runtimes disagree are CSV files beside it.
     """
     report = Reporter()
-    settings = Settings(selection, labelled, weights, batch, max_unreadable, keep, override)
+    settings = Settings(selection, labelled, chosen, batch, max_unreadable, keep, override)
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
     labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
@@ -114,7 +115,7 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
     for name in selection:
         if not settings.selection.having(name):
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
-        for argument, artifact in cli.artifacts(models, settings.weights, name, root).items():
+        for argument, artifact in cli.artifacts(models, settings.chosen, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
     datasets = {n: settings.labelled.load(n) for n in {a.classes for _, a in artifacts.values()}}
     calibration_overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))

@@ -13,6 +13,7 @@ from convert.common.errors import InputError
 from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
 from convert.datasets.options import SetOptions
+from convert.model_options import ModelOptions
 from convert.precision.table import FP32
 from runtimes import registry
 from runtimes.base import Options, Runtime
@@ -39,13 +40,13 @@ _SUBJECT = ("runtime", "runtime_version", "precision", "device", "streams", "set
 class Settings:
     """What holds for all evaluations of a command, as the user gave it.
 
-    asked: the options of the runtimes. labelled: which images. keep: the part of the reference's top-1 that must be
-    reached. preprocessing: the `--preprocessing` arguments.
+    selection: the runtimes and their options. labelled: which images. chosen: what was said of the models. keep: the
+    part of the reference's top-1 that must be reached. preprocessing: the `--preprocessing` arguments.
     """
 
     selection: Selection
     labelled: SetOptions
-    weights: str | None = None
+    chosen: ModelOptions = field(default_factory=ModelOptions)
     batch: int = 8
     max_unreadable: int = 0
     keep: str = KEEP
@@ -187,7 +188,7 @@ def command(
         "validate.accuracy",
         evaluation.argument,
         evaluation.artifact,
-        settings.weights,
+        settings.chosen,
         **settings.labelled.arguments(),
         **settings.selection.arguments(runtimes),
         precision=",".join(precisions),

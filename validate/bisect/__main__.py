@@ -20,6 +20,7 @@ from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
+from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.options import Selection, precisions, session_options
 from validate.bisect.bisection import BisectionResult, JudgedTensor, bisect
@@ -38,7 +39,7 @@ from validate.parity.inputs import InputOptions, input_options
 @input_options(4, "Images, which go through as one batch of that size.")
 def main(
     models: str,
-    weights: str | None,
+    chosen: ModelOptions,
     precision: str,
     root: Path,
     as_json: bool,
@@ -66,7 +67,7 @@ def main(
     made: list[dict[str, Any]] = []
     faults: list[str] = []
     for name in precisions(precision):
-        for artifact in cli.artifacts(models, weights, name, root).values():
+        for artifact in cli.artifacts(models, chosen, name, root).values():
             say(cli.drawn_weights_warning(artifact))
             inputs = images.load(artifact)
             for runtime in _of_onnx(selection, name):

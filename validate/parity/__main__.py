@@ -19,6 +19,7 @@ from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
+from convert.model_options import ModelOptions
 from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 from runtimes.options import Selection, numbers, precisions, session_options
 from runtimes.records import store
@@ -64,7 +65,7 @@ def _or_repro(command: Callable[..., None]) -> Callable[..., None]:
 @input_options(COUNT, "Images used, besides edge cases.")
 def main(
     models: str,
-    weights: str | None,
+    chosen: ModelOptions,
     precision: str,
     root: Path,
     as_json: bool,
@@ -90,9 +91,9 @@ def main(
     made: list[Parity] = []
     advice: list[str] = []
     for name in precisions(precision):
-        for argument, artifact in cli.artifacts(models, weights, name, root).items():
+        for argument, artifact in cli.artifacts(models, chosen, name, root).items():
             say(cli.drawn_weights_warning(artifact))
-            request = ParityRequest(argument, weights, artifact, name, selection, batches, images)
+            request = ParityRequest(argument, chosen, artifact, name, selection, batches, images)
             for record in run(request, folder):
                 made.append(record)
                 if not record.passed:

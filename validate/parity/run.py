@@ -14,6 +14,7 @@ from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
+from convert.model_options import ModelOptions
 from convert.precision.table import INT8
 from runtimes import registry
 from runtimes.bench.plan.matrix import Cell
@@ -32,12 +33,12 @@ from validate.parity.inputs import InputOptions
 class ParityRequest:
     """What is to be checked.
 
-    argument, weights: the model and its weights as the user named them, for the command of the record. asked: the
+    argument, chosen: the model and its options as the user gave them, for the command of the record. selection: the
     runtimes, and what their sessions are asked for. batches: sizes to check; each image goes alone too.
     """
 
     argument: str
-    weights: str | None
+    chosen: ModelOptions
     artifact: Artifact
     precision: str
     selection: Selection
@@ -73,7 +74,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     first = cells[0]
     wanted = parity.selection(cells)
     request = ParityRequest(
-        first.argument, first.weights, first.artifact, first.precision, wanted, first.options.batches
+        first.argument, first.chosen, first.artifact, first.precision, wanted, first.options.batches
     )
     try:
         for record in run(request, folder):
@@ -100,7 +101,7 @@ def command(request: ParityRequest, runtime: str, module: str = "validate.parity
         module,
         request.argument,
         request.artifact,
-        request.weights,
+        request.chosen,
         precision=request.precision,
         **request.selection.arguments(chosen),
         **(checked if module == "validate.parity" else {"inputs": images.photos}),

@@ -21,6 +21,7 @@ from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
 from convert.datasets.options import SetOptions, set_options
+from convert.model_options import ModelOptions
 from convert.models import find_all
 from convert.precision.make import LEAST_DB
 from convert.precision.table import INT8
@@ -124,7 +125,7 @@ class Trials:
 @resume_option
 def main(
     models: str,
-    weights: str | None,
+    chosen: ModelOptions,
     precision: str,
     root: Path,
     as_json: bool,
@@ -147,8 +148,8 @@ def main(
         raise InputError(f"--precision {precision}: only {INT8} is searched; the others round every operator alike")
     if len(names := find_all(models)) > 1:
         raise InputError(f"--model {models}: one model at a time")
-    settings = Settings(selection, labelled, weights, batch, keep=keep)
-    request = Request(names[0], weights, INT8, root=root, calibration=calibration)
+    settings = Settings(selection, labelled, chosen, batch, keep=keep)
+    request = Request(names[0], precision=INT8, root=root, calibration=calibration, **vars(chosen))
     folder = out or (store.newest_run() if resume else store.new_run())
     trials, first = _prepare(request, settings, folder)
     noise = first.manifest.signal_to_noise_db or {}
@@ -171,15 +172,15 @@ def main(
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     if as_json:
         click.echo(json.dumps(ladder.document(), indent=2, ensure_ascii=False))
-    chosen = ladder.rung(ladder.chosen)
-    if chosen is None:
+    found = ladder.rung(ladder.chosen)
+    if found is None:
         raise CheckFailed(ladder.failure(len(noise), evaluations))
-    trials.newest(chosen)
-    artifact, _ = cli.obtain_loudly(replace(trials.request, keep_fp32=chosen.kept_fp32))
-    if artifact.sha256 != chosen.artifact:
+    trials.newest(found)
+    artifact, _ = cli.obtain_loudly(replace(trials.request, keep_fp32=found.kept_fp32))
+    if artifact.sha256 != found.artifact:
         raise CheckFailed(f"{artifact.path}: made again it is not what was tried: measure it with validate.accuracy")
     if not as_json:
-        click.echo(f"{artifact.path}: {chosen.lowered} of {len(noise)} operators in int8")
+        click.echo(f"{artifact.path}: {found.lowered} of {len(noise)} operators in int8")
 
 
 def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials, Artifact]:

@@ -13,6 +13,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
+from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.bench.plan.settings import Matrix
 from runtimes.options import Selection
@@ -20,7 +21,7 @@ from runtimes.options import Selection
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to measure. argument: how the user named the model; weights: the `--weights` given.
+    """One thing to measure. argument: how the user named the model; chosen: what was said of it besides.
 
     options.batches: every batch size that its model will see, so that what is compiled is what parity was checked on.
     batch: images per request; 1 in mode server, and where a search begins in mode throughput. mode_options: what one
@@ -34,7 +35,7 @@ class Cell:
     options: Options
     batch: int
     mode: str = "latency"
-    weights: str | None = None
+    chosen: ModelOptions = field(default_factory=ModelOptions)
     mode_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -95,9 +96,10 @@ def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
     for cell in found:
         other = there.setdefault(cell.artifact.path, cell)
         if other.artifact.sha256 != cell.artifact.sha256:
+            one, two = other.chosen.weights, cell.chosen.weights
             raise InputError(
-                f"{cell.artifact.path}: asked for with --weights {other.weights} and with {cell.weights}, and has room"
-                " for one of them: use --artifacts or another plan for the other"
+                f"{cell.artifact.path}: asked for with --weights {one} and with {two}, and has"
+                " room for one of them: use --artifacts or another plan for the other"
             )
         batches.setdefault(cell.artifact.sha256, {1}).update({cell.batch, *cell.mode_options.get("batches", ())})
     once: dict[str, Cell] = {}
@@ -112,10 +114,10 @@ def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
 
 def _combinations(matrix: Matrix) -> Iterator[Cell]:
     for selection, precision in itertools.product(matrix.selections, matrix.precision):
-        found = cli.artifacts(",".join(matrix.model), matrix.weights, precision, Path(matrix.artifacts or "artifacts"))
+        found = cli.artifacts(",".join(matrix.model), matrix.chosen, precision, Path(matrix.artifacts or "artifacts"))
         axes = itertools.product(found.items(), selection.having(precision), matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)
             given = matrix.mode_options(mode)
             for batch in matrix.batch if mode == "latency" else [1]:
-                yield Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.weights, given)
+                yield Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.chosen, given)

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from convert.common.errors import InputError, listing
+from convert.model_options import ModelOptions
 from convert.models import find, find_all
 from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
@@ -22,6 +23,7 @@ from runtimes.bench.worker.job import MODES, PERCENTILES, Effort
 from runtimes.options import Selection, numbers, precisions, select, words
 
 _PERCENTILES = " or ".join(map(str, reversed(PERCENTILES)))
+_OF_MODEL = [field.name for field in dataclasses.fields(ModelOptions)]
 WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
 
 
@@ -184,6 +186,9 @@ class Matrix:
     )
     streams: tuple[int | None, ...] = _axis("streams", WHOLE, (None,))
     weights: str | None = _setting("weights", TEXT, WHAT)
+    weights_key: str | None = _setting("weights_key", TEXT, WHAT)
+    name: str | None = _setting("name", TEXT, WHAT)
+    image_size: int | None = _setting("image_size", WHOLE, WHAT)
     artifacts: str | None = _setting("artifacts", TEXT, WHERE)
     cache: str | None = _setting("cache", TEXT, WHERE)
     latency_bound: float | None = _setting(
@@ -241,9 +246,14 @@ class Matrix:
             batch=tuple(numbers("--batch", given["batch"])),
             threads=tuple(numbers("--threads", given["threads"])) if given["threads"] else (None,),
             streams=(given["streams"],),
-            **{name: given[name] for name in ("weights", "artifacts", "cache", "latency_bound", "percentile")},
+            **{name: given[name] for name in (*_OF_MODEL, "artifacts", "cache", "latency_bound", "percentile")},
             batches_given=batches_given,
         )
+
+    @property
+    def chosen(self) -> ModelOptions:
+        """What is said of the models beside their names."""
+        return ModelOptions(**{name: getattr(self, name) for name in _OF_MODEL})
 
     @functools.cached_property
     def selections(self) -> tuple[Selection, ...]:

@@ -49,7 +49,7 @@ def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
         cell.artifact,
         cell.runtime,
         cell.options,
-        command=command("runtimes.bench", cell.argument, cell.artifact, cell.weights, **options),
+        command=command("runtimes.bench", cell.argument, cell.artifact, cell.chosen, **options),
         key=key,
         batch=cell.batch,
         threads=cell.options.thread_count(),

@@ -55,7 +55,7 @@ def known(
             kept = recall(cell, pending.blank, machine)
             recalled += kept
             if not kept:
-                together = (cell.argument, cell.weights, cell.precision, cell.options.device, cell.options.batches)
+                together = (cell.argument, cell.chosen, cell.precision, cell.options.device, cell.options.batches)
                 lacking.setdefault(together, []).append(cell)
     for record in recalled:
         store.append(folder, record)

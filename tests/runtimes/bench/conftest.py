@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
+from convert.model_options import ModelOptions
 from runtimes.base import Options
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
@@ -21,7 +22,15 @@ from tests.runtimes.bench.made_up import FAKES, NAMES, POLICY, proven
 def make_plan(toy_artifact: Artifact, toy_toml: Path) -> Callable[..., Plan]:
     def make(*names: str, batches: tuple[int, ...] = (1,), policy: Policy = POLICY, refused: Any = ()) -> Plan:
         cells = tuple(
-            Cell(str(toy_toml), toy_artifact, FAKES[name], "fp32", Options(batches=(1, 2)), batch, weights="seeded:1")
+            Cell(
+                str(toy_toml),
+                toy_artifact,
+                FAKES[name],
+                "fp32",
+                Options(batches=(1, 2)),
+                batch,
+                chosen=ModelOptions("seeded:1"),
+            )
             for name, batch in itertools.product(names, batches)
         )
         costs = tuple(CellCost(1.0, 1.0, 10, 0, "rate") for _ in cells)

@@ -117,7 +117,7 @@ def test_each_option_reaches_the_plan(fake: Fake) -> None:
         ("server", 1, {"latency_bound_ms": 80.0, "percentile": 90}),
     ]
     assert {c.options.threads for c in plan.cells} == {1, 2}
-    assert {c.weights for c in plan.cells} == {"seeded:3"}
+    assert {c.chosen.weights for c in plan.cells} == {"seeded:3"}
     assert {c.artifact.path.parents[1] for c in plan.cells} == {Path("there")}
 
 

@@ -20,6 +20,7 @@ from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.files import sha256_file
 from convert.manifest import FileEntry
+from convert.model_options import ModelOptions
 from runtimes import registry
 from runtimes.options import Selection
 from runtimes.records import store
@@ -38,7 +39,9 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def request(artifact: Artifact) -> ParityRequest:
     selection = Selection([registry.get("ort-cpu"), registry.get("paddle")], True)
-    return ParityRequest("toy.toml", None, artifact, artifact.precision, selection, (1, 4), InputOptions(limit=4))
+    return ParityRequest(
+        "toy.toml", ModelOptions(), artifact, artifact.precision, selection, (1, 4), InputOptions(limit=4)
+    )
 
 
 def test_int8_is_held_to_what_its_scales_reach(toy_toml: Path, toy_artifact: Artifact, toy_root: Path) -> None:
