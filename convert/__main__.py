@@ -11,7 +11,7 @@ from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.manifest import to_table
 from convert.model_options import ModelOptions
-from convert.models import find_all
+from convert.models import all_called, find, find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 
 
@@ -31,7 +31,12 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
     " [default: as the artifact that is there was made, else those that int8 costs too much]",
 )
-@click.option("--opset", default=DEFAULT_OPSET, show_default=True, help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]}.")
+@click.option(
+    "--opset",
+    type=int,
+    help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]}."
+    f"  [default: that of the artifact that is there, else {DEFAULT_OPSET}]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -47,7 +52,7 @@ def main(
     precision: str,
     calibration: Path | None,
     keep_fp32: str | None,
-    opset: int,
+    opset: int | None,
     out: Path,
     as_json: bool,
     listing: bool,
@@ -71,16 +76,18 @@ def main(
         return
     keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
     tables = []
-    for name in find_all(model):
+    arguments = find_all(model)
+    all_called({argument: find(argument) for argument in arguments}, chosen.name)
+    for argument in arguments:
         artifact, reused = obtain_loudly(
             Request(
-                name,
+                argument,
                 precision=precision,
                 opset=opset,
                 root=out,
                 calibration=calibration,
                 keep_fp32=keep,
-                **{**vars(chosen), "weights": chosen.weights or "auto"},
+                **vars(chosen),
             )
         )
         tables.append({**to_table(artifact.manifest), "path": str(artifact.path)})

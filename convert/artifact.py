@@ -21,6 +21,14 @@ PADDLE_PROGRAM = "paddle/inference.json"
 PADDLE_PARAMS = "paddle/inference.pdiparams"
 
 
+class UnreadableError(InputError):
+    """A folder is no artifact that can be read. what: what is wrong, where, without the advice."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}; {advice}")
+        self.what = what
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A converted model on disk. path: its folder."""
@@ -88,14 +96,14 @@ class Artifact:
     def weights_option(self, asked: str | None = None) -> str | None:
         """The `--weights` that mean these weights anywhere: what `auto` came to, or the file.
 
-        asked: the `--weights` of a command, which names a file better than an earlier one did. None for an inference
-        model, which brings its own.
+        asked: the `--weights` of a command, which are its user's words for a file. None for an inference model, which
+        brings its own.
         """
         weights = self.manifest.weights
         if self.manifest.spec is None:
             return None
         if weights.kind == "file":
-            return asked or weights.requested
+            return asked or weights.source
         return weights.source if weights.kind == "seeded" else "pretrained"
 
     def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
@@ -133,17 +141,17 @@ def entries(folder: Path) -> dict[str, FileEntry]:
 
 
 def load(path: Path) -> Artifact:
-    """Open an artifact folder. InputError when it is none."""
+    """Open an artifact folder. UnreadableError, an InputError, when it is none."""
     try:
         table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         artifact = Artifact(path, manifests.from_table(table))
         _ = artifact.classes, artifact.image_size, artifact.spec
     except FileNotFoundError:
-        raise InputError(f"{path}: no artifact ({MANIFEST} is missing); make one with `python -m convert`") from None
+        what = f"{path}: no artifact ({MANIFEST} is missing)"
+        raise UnreadableError(what, "make one with `python -m convert`") from None
     except (OSError, ValueError, IndexError) as error:
-        raise InputError(
-            f"{path / MANIFEST}: damaged ({type(error).__name__}: {error}); convert the model again"
-        ) from None
+        what = f"{path / MANIFEST}: damaged ({type(error).__name__}: {error})"
+        raise UnreadableError(what, "convert the model again") from None
     return artifact
 
 

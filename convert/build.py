@@ -10,19 +10,19 @@ from functools import partial
 from pathlib import Path
 
 from convert import artifact as artifacts
-from convert import identity
+from convert import earlier, identity
 from convert.artifact import Artifact
 from convert.common import typed, worker
 from convert.common.errors import CheckFailed, GraphError, InputError
-from convert.common.files import new_folder, sha256_files, sha256_json
+from convert.common.files import new_folder, sha256_files
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
 from convert.identity import CONVERTER, Identity
-from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights, WeightsOrigin
-from convert.models import InferenceFolder, find
+from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
+from convert.models import InferenceFolder, Model, called, defined_in, find
 from convert.precision import calibration_images
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
-from convert.weights.resolve import fingerprint, resolve
+from convert.weights.resolve import resolve
 
 DEFAULT_OPSET = 17
 # Below 17 LayerNormalization is written out in primitives; above 21 Paddle2ONNX 2.1.0 aborts, which knows 7 to 21.
@@ -30,7 +30,6 @@ OPSETS = range(17, 22)
 ARTIFACTS = Path("artifacts")
 
 Say = Callable[[str], None]
-Model = ModelSpec | InferenceFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Request:
     """What an artifact is asked to be. weights, weights_key, name, image_size: as in `ModelOptions`.
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
+    Only weights that are given here take the place of others.
 
     calibration and keep_fp32: as in `LoweringOptions`, None for what the artifact that is there was made with.
 
@@ -71,17 +71,24 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     """The artifact for a request and whether it was there already.
 
     It stands in ROOT/model/precision, and counts where its manifest says that all that goes into it is the same
-    (`identity.Identity`): architecture, weights, options, tools and CONVERTER; another or a damaged one is made again.
+    (`identity.Identity`): architecture, weights, options, tools and CONVERTER; another or a damaged one is made again,
+    of its own weights where none are named (`earlier`).
     say: told in a line what is going on. InputError: the model, the weights, the calibration images or names of
-    operators are wrong; CheckFailed: Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
+    operators are wrong, another model has that name, or the weights that it had cannot be had again; CheckFailed:
+    Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
     """
     model = find(request.model)
-    target = request.root / model.name / request.precision
+    target = request.root / called(model, request.name) / request.precision
     if request.precision != FP32:
         return variant(request, target, say)
+    known = earlier.find(target.parent, model, request.weights is not None)
     present = _present(target, say)
-    settled = _settled(request, model, present)
-    weights = _fingerprint(request, settled, model, present)
+    settled = _settled(request, model, known)
+    weights = earlier.fingerprint_of(model, request.weights, settled.weights or "auto", known)
+    if known:
+        same = earlier.refuse_another(known, model, defined_in(request.model), weights, request.weights is not None)
+        if same:
+            say(f"{target}: {same}")
     wanted = None
     if weights is not None:
         wanted = Identity(
@@ -91,8 +98,12 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
             weights=(weights.kind, weights.sha256),
             tools=identity.foreign_tools(FP32),
         )
-    make = partial(_converted, settled, model)
-    return _find_or_make(target, present, wanted, make, f"{model.name}: the conversion", say)
+    kept = known if request.weights is None else None
+    make = partial(_converted, settled, model, kept, say)
+    artifact, reused = _find_or_make(target, present, wanted, make, f"{model.name}: the conversion", say)
+    if reused and kept and (changed := earlier.changed_since(kept)):
+        say(f"{target}: {changed}")
+    return artifact, reused
 
 
 def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
@@ -100,15 +111,21 @@ def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
     options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
-    return lower(base, request.precision, options, target, say, request.model)
+    return lower(base, request.precision, options, target, say, request.model, request.name)
 
 
 def lower(
-    base: Artifact, precision: str, options: LoweringOptions, target: Path, say: Say, argument: str
+    base: Artifact,
+    precision: str,
+    options: LoweringOptions,
+    target: Path,
+    say: Say,
+    argument: str,
+    name: str | None = None,
 ) -> tuple[Artifact, bool]:
     """The variant of an FP32 artifact in a folder and whether it was there already.
 
-    What the options leave open is taken from what is there. argument: how the user named the model.
+    What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
     """
     present = _present(target, say)
     settled, hashes = _settled_options(precision, options, present)
@@ -121,7 +138,7 @@ def lower(
         calibration=hashes,
         converter=CONVERTER,
     )
-    make = partial(_lowered, base, precision, settled, target, argument)
+    make = partial(_lowered, base, precision, settled, target, argument, name)
     return _find_or_make(target, present, wanted, make, f"{base.model}: {precision}", say)
 
 
@@ -143,6 +160,12 @@ def _find_or_make(
         if not damage:
             return present, True
         say(f"{target}: {damage}; converting again")
+    elif present and (
+        changes := identity.changes(present, wanted)
+        if wanted
+        else [f"its weights were {present.manifest.weights.source}"]
+    ):
+        say(f"{target}: {'; '.join(changes)}; converting again")
     with new_folder(target) as folder:
         try:
             manifest = make(folder)
@@ -163,12 +186,12 @@ def _present(target: Path, say: Say) -> Artifact | None:
         return None
 
 
-def _settled(request: Request, model: Model, present: Artifact | None) -> Request:
+def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
     """The request with what it left open taken from the artifact that is there, else from the defaults."""
     if isinstance(model, InferenceFolder) and request.weights not in (None, "auto"):
         raise InputError(f"--weights {request.weights}: {request.model} is an inference model and brings its own")
-    weights = request.weights or (present.manifest.weights.requested if present else "auto")
-    opset = request.opset or (present.manifest.opset if present else DEFAULT_OPSET)
+    weights = request.weights or (known and known.weights_option()) or "auto"
+    opset = request.opset or (known.manifest.opset if known else DEFAULT_OPSET)
     return dataclasses.replace(request, weights=weights, opset=opset)
 
 
@@ -187,53 +210,47 @@ def _settled_options(
     return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
 
 
-def _fingerprint(request: Request, settled: Request, model: Model, present: Artifact | None) -> WeightsOrigin | None:
-    """What identifies the weights, as far as it is known without the network; None when only a download can tell."""
-    if isinstance(model, InferenceFolder):
-        return _folder_fingerprint(model)
-    inside = present.manifest.weights if present else None
-    if request.weights is None and inside:
-        return inside
-    assert settled.weights
-    known = fingerprint(settled.weights, model)
-    if known is None and inside and settled.weights == inside.requested == "auto":
-        return inside  # an earlier `auto` found no network: do not wait for it each time; `pretrained` asks again
-    return known
+def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, folder: Path) -> Manifest:
+    """Convert a model into a folder. GraphError, JobError or InputError when that fails.
 
-
-def _folder_fingerprint(model: InferenceFolder) -> WeightsOrigin:
-    digest = sha256_json(sha256_files([model.program, model.params]))
-    return WeightsOrigin(kind="file", source=str(model.program.parent), sha256=digest)
-
-
-def _converted(settled: Request, model: Model, folder: Path) -> Manifest:
-    """Convert a model into a folder. GraphError, JobError or InputError when that fails."""
+    kept: the artifact whose weights are to stay.
+    """
     from convert.export import assemble
 
     weights, opset = settled.weights or "auto", settled.opset or DEFAULT_OPSET
     if isinstance(model, ModelSpec):
-        state = resolve(weights, model)
+        state = earlier.again(kept, model, say) if kept else resolve(weights, model)
         made, origin = assemble.from_spec(model, state, folder, opset), state.origin
+        if origin.kind == "file":  # found again from wherever the next command is given
+            origin = dataclasses.replace(origin, source=str(Path(origin.source).absolute()))
     else:
-        made, origin = assemble.from_folder(model, folder, opset), _folder_fingerprint(model)
+        made, origin = assemble.from_folder(model, folder, opset), earlier.folder_fingerprint(model)
     manifest = Manifest(
         format=FORMAT,
         converter=CONVERTER,
-        model=model.name,
+        model=called(model, settled.name),
         precision=FP32,
         opset=opset,
-        weights=RequestedWeights(**vars(origin), requested=weights),
+        weights=RequestedWeights(**vars(origin), requested=kept.manifest.weights.requested if kept else weights),
         **vars(made),
         spec=model.table() if isinstance(model, ModelSpec) else None,
+        defined_in=defined_in(settled.model),
         files={},
         tools=identity.tools(FP32),
     )
-    option = Artifact(folder, manifest).weights_option(weights)
-    return dataclasses.replace(manifest, command=_command(settled.model, FP32, opset, option, LoweringOptions()))
+    option = Artifact(folder, manifest).weights_option()
+    command = _command(settled.model, settled.name, FP32, opset, option, LoweringOptions())
+    return dataclasses.replace(manifest, command=command)
 
 
 def _lowered(
-    base: Artifact, precision: str, options: LoweringOptions, target: Path, argument: str, folder: Path
+    base: Artifact,
+    precision: str,
+    options: LoweringOptions,
+    target: Path,
+    argument: str,
+    name: str | None,
+    folder: Path,
 ) -> Manifest:
     """Make a lower precision into a folder, which will be `target`. JobError or InputError when that fails."""
     if options.calibration and not Path(options.calibration).exists():
@@ -255,7 +272,7 @@ def _lowered(
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(lowering)),
         tools=identity.tools(precision),
-        command=_command(argument, precision, opset, base.weights_option(), options),
+        command=_command(argument, name, precision, opset, base.weights_option(), options),
     )
 
 
@@ -268,9 +285,12 @@ def _notes(lowering: Lowering) -> list[str]:
     return notes
 
 
-def _command(argument: str, precision: str, opset: int, weights: str | None, options: LoweringOptions) -> str:
+def _command(
+    argument: str, name: str | None, precision: str, opset: int, weights: str | None, options: LoweringOptions
+) -> str:
     """The command that makes the same artifact again."""
     words = ["python", "-m", "convert", argument, "--precision", precision]
+    words += ["--name", name] if name else []
     words += ["--weights", weights] if weights else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
     words += ["--calibration", options.calibration] if options.calibration else []

@@ -12,9 +12,8 @@ import click
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
 from convert.common.console import say
-from convert.common.errors import InputError
 from convert.model_options import WEIGHTS_HELP, ModelOptions
-from convert.models import find, find_all
+from convert.models import all_called, find, find_all
 from convert.precision.table import PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
@@ -84,16 +83,11 @@ def chosen_options(command: Command) -> Command:
 def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
     """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
 
-    tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name, and so the
-    same folder.
+    tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name.
     """
     stored = PRECISIONS[precision].artifact if precision in PRECISIONS else precision
     requests = {model: Request(model, precision=stored, root=root, **vars(chosen)) for model in find_all(models)}
-    named: dict[str, str] = {}
-    for model in requests:
-        other = named.setdefault(find(model).name, model)
-        if other != model:
-            raise InputError(f"{other} and {model} are both called {find(model).name}: give one of them another name")
+    all_called({model: find(model) for model in requests}, chosen.name)
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from convert.artifact import Artifact
 from convert.families.base import ModelSpec
@@ -54,6 +55,37 @@ def of(artifact: Artifact) -> Identity:
         calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
         converter=manifest.converter,
     )
+
+
+def changes(artifact: Artifact, wanted: Identity) -> list[str]:
+    """What sets an artifact that is there apart from the one that is wanted, in clauses, but for options of its own."""
+    before = of(artifact)
+    source = artifact.manifest.weights.source
+    words = {
+        "weights": f"the files of {source} have changed" if before.spec is None else f"its weights were {source}",
+        "base": "it was made of another FP32 artifact",
+    }
+    found: list[str] = []
+    for name in ("spec", "weights", "tools", "base", "converter"):
+        old, new = getattr(before, name), getattr(wanted, name)
+        if old != new:
+            old, new = (one.table() if isinstance(one, ModelSpec) else one for one in (old, new))
+            found += [words[name]] if name in words else _differences(name, old, new)
+    return found
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
+    """`depth was 2, is 3` of each value that differs, of tables each one inside."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in {**old, **new}:
+            if old.get(key) != new.get(key):
+                yield from _differences(key, old.get(key), new.get(key))
+    else:
+        yield f"{name} was {_shown(old)}, is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(list(value) if isinstance(value, tuple) else value)
 
 
 def tools(precision: str) -> dict[str, str]:

@@ -59,7 +59,7 @@ class WeightsOrigin:
     """Where the weights come from."""
 
     kind: Annotated[str, about("pretrained, file or seeded")]
-    source: Annotated[str, about("URL, path or seeded:N")]
+    source: Annotated[str, about("URL, absolute path or seeded:N")]
     sha256: Annotated[str, about("of the file; of the recipe where they are seeded")]
     note: Annotated[str | None, about("why other weights than the best were taken")] = ""
 
@@ -164,6 +164,10 @@ class Manifest(Lowering):
         Mapping[str, Any] | None,
         about("the architecture, of family vit where none is named; null for a Paddle inference model"),
     ]
+    defined_in: Annotated[
+        str | None,
+        about("the `.toml` or the inference folder that MODEL named, absolute; absent for a model by name"),
+    ] = None
     base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]

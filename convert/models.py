@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert import inference_yml
+from convert.common import names
 from convert.common.errors import InputError
 from convert.families.base import ModelSpec, load_spec
 from convert.zoo import MODELS, SEVEN
+
+# Folders that many exports are in, whatever the model is: the folder that they are in is asked instead.
+_SAY_NOTHING = frozenset(
+    {
+        *(
+            "best",
+            "best_accuracy",
+            "best_model",
+            "checkpoint",
+            "checkpoints",
+            "deploy",
+            "export",
+            "exported",
+            "exports",
+        ),
+        *("final", "infer", "inference", "inference_model", "latest", "model", "models", "output", "outputs", "paddle"),
+        *("paddle_model", "pretrained", "result", "results", "saved_model", "static", "tmp", "weights"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -20,8 +42,15 @@ class InferenceFolder:
     program: Path
     params: Path
 
+    @property
+    def folder(self) -> Path:
+        return self.program.parent
 
-def find(model: str) -> ModelSpec | InferenceFolder:
+
+Model = ModelSpec | InferenceFolder
+
+
+def find(model: str) -> Model:
     """The model that a command was given. InputError says what would have been understood."""
     if model in MODELS:
         return MODELS[model]
@@ -38,6 +67,40 @@ def find(model: str) -> ModelSpec | InferenceFolder:
         f"unknown model {model}: {hint}`python -m convert --list` shows the names; a .toml spec or a folder with a"
         " Paddle inference model is understood too"
     )
+
+
+def called(model: Model, name: str | None) -> str:
+    """What a model is called: as `--name` says, else its own name. InputError for a name that it cannot have."""
+    if name is None:
+        return model.name
+    if fault := names.fault(name):
+        raise InputError(f"--name {name!r}: {fault}; choose another")
+    name = names.normal(name)
+    if name in MODELS and isinstance(model, ModelSpec) and dataclasses.replace(model, name=name) != MODELS[name]:
+        raise InputError(
+            f"--name {name}: that is a model of PaddleClas, and {model.name} differs from it; choose another"
+        )
+    return name
+
+
+def all_called(models: Mapping[str, Model], name: str | None) -> dict[str, str]:
+    """What each of several models is called. InputError where two have one name, and so one folder."""
+    if name is not None and len(models) > 1:
+        raise InputError(f"--name {name}: one name for {len(models)} models; name them one at a time")
+    found: dict[str, str] = {}
+    for argument, model in models.items():
+        other = found.setdefault(called(model, name), argument)
+        if other != argument:
+            raise InputError(
+                f"{other} and {argument} are both called {called(model, name)}: take them one at a time, and give one"
+                " of them another name with --name"
+            )
+    return {argument: own for own, argument in found.items()}
+
+
+def defined_in(argument: str) -> str | None:
+    """The `.toml` or the folder that a MODEL argument means, absolute; None for a model that is known by name."""
+    return None if argument in MODELS else str(Path(argument).absolute())
 
 
 def find_all(models: str) -> list[str]:
@@ -57,5 +120,21 @@ def _inference_folder(path: Path) -> InferenceFolder:
         )
     if len({file.stem for file, _ in pairs}) > 1:
         raise InputError(f"{path}: several inference models ({', '.join(file.name for file, _ in pairs)}); keep one")
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.resolve().name).strip("._-") or "model"
-    return InferenceFolder(name, *pairs[0])
+    return InferenceFolder(_name_of(path), *pairs[0])
+
+
+def _name_of(folder: Path) -> str:
+    """What an inference folder's model is called: as its `inference.yml` says, else as the first folder upwards whose
+    name says something."""
+    written = names.fitted(inference_yml.model_name(folder) or "")
+    if written:
+        return written
+    path = folder.resolve()
+    home = Path("~").expanduser()
+    for one in (path, *path.parents):
+        name = names.fitted(one.name)
+        if one == home:  # its name is a user's
+            break
+        if name and name.lower() not in _SAY_NOTHING:
+            return name
+    return names.fitted(path.name) or "model"

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import importlib
 import pkgutil
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convert import families
+from convert.common import names
 from convert.common.errors import InputError
 from convert.families.spec import Preprocessing, from_table, positive_int
 from convert.weights.tensors import Array, Shape
@@ -99,8 +99,11 @@ class ModelSpec(ABC):
     preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(256, 224))
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
-            raise ValueError(f"name = {self.name!r} must be letters, digits, '.', '_' and '-', to serve as a folder")
+        if not isinstance(self.name, str):
+            raise ValueError(f"name = {self.name!r} must be a text")
+        if fault := names.fault(self.name):
+            raise ValueError(f"name = {self.name!r}: {fault}")
+        object.__setattr__(self, "name", names.normal(self.name))
         for name in ("img_size", "class_num"):
             positive_int(name, getattr(self, name))
         if self.preprocessing.crop != self.img_size:

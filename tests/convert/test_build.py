@@ -18,7 +18,7 @@ import pytest
 import safetensors.numpy
 
 from convert import artifact as artifacts
-from convert import build
+from convert import build, earlier
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common import worker
@@ -228,12 +228,11 @@ def test_an_earlier_auto_does_not_ask_the_network_again(
     spec = load_spec(_toml(tmp_path))
     weights = RequestedWeights(kind="seeded", source="seeded:0", sha256="s", note="why", requested="auto")
     present = Artifact(tmp_path, dataclasses.replace(toy_artifact.manifest, weights=weights))
-    monkeypatch.setattr(build, "fingerprint", lambda weights, model: None)
-    auto, pretrained = Request("toy", "auto"), Request("toy", "pretrained")
-    found = build._fingerprint(auto, auto, spec, present)
+    monkeypatch.setattr(earlier, "fingerprint", lambda weights, model: None)
+    found = earlier.fingerprint_of(spec, "auto", "auto", present)
     assert found is not None
     assert (found.kind, found.note) == ("seeded", "why")
-    assert build._fingerprint(pretrained, pretrained, spec, present) is None
+    assert earlier.fingerprint_of(spec, "pretrained", "pretrained", present) is None
 
 
 def _toml(folder: Path) -> Path:
