@@ -181,8 +181,8 @@ def _present(target: Path, say: Say) -> Artifact | None:
         return None
     try:
         return artifacts.load(target)
-    except InputError as error:
-        say(f"{error.message}; converting again")
+    except artifacts.UnreadableError as error:
+        say(f"{error.what}; converting again")
         return None
 
 

@@ -31,8 +31,9 @@ class Results:
 
     records: one per cell and machine, in the order of the tables; each carries `machine` (the label of the machine that
     it was measured on) and `run` (the name of its run). environments: label of the machine -> its newest environment.
-    stale: model -> number of records left out because a newer artifact has replaced theirs. damaged: path of what could
-    not be read -> why.
+    stale: model -> number of records left out because a newer artifact has replaced theirs. mixed: model -> the weights
+    that its records are of, those left out included, where they are several. damaged: path of what could not be read
+    -> why.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Results:
     environments: dict[str, dict[str, Any]]
     stale: dict[str, int]
     damaged: dict[str, str] = field(default_factory=dict)
+    mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -149,7 +151,8 @@ def load(paths: Path | Sequence[Path]) -> Results:
     records = _by_time(stored, labels)
     in_force, stale = _newest_artifacts(records)
     name = " + ".join(dict.fromkeys(one.name for one in stored))
-    return Results(name, tuple(sorted(_latest_cells(in_force), key=_order)), environments, stale, damaged)
+    ordered = tuple(sorted(_latest_cells(in_force), key=_order))
+    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records))
 
 
 def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]:
@@ -209,6 +212,17 @@ def _newest_artifacts(records: list[Record]) -> tuple[list[Record], dict[str, in
         else:
             stale[record.model] += 1
     return in_force, dict(stale)
+
+
+def _mixed_weights(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    """The models whose records are of several weights, and which: maybe two models that have one name."""
+    found: dict[str, dict[tuple[str | None, str], str]] = {}
+    for record in records:
+        weights = record.model_info and record.model_info.weights
+        if weights and weights.sha256:
+            shown = f"{weights.source} ({weights.sha256[:8]})" if weights.kind == "file" else str(weights.source)
+            found.setdefault(record.model, {})[weights.kind, weights.sha256] = shown
+    return {model: tuple(each.values()) for model, each in found.items() if len(each) > 1}
 
 
 def _latest_cells(records: Sequence[Record]) -> list[Record]:

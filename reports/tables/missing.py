@@ -57,7 +57,12 @@ def missing(results: Results) -> Table:
     nothing = mark("Nothing: every cell ended well and every speed is proven.")
     left_out = mark("Left out, because their artifact has been replaced since: {count} of the records of {model}.")
     stale = [say(left_out, count=count, model=model) for model, count in results.stale.items()]
-    title, notes = mark("Not measured, or not to be relied on"), (note if rows else nothing, *stale)
+    of_several = mark(
+        "The records of {model} are of several weights: {weights}. Where one would stand in the other's place, the"
+        " newest is shown; two models need two names (--name)."
+    )
+    mixed = [say(of_several, model=model, weights=", ".join(each)) for model, each in results.mixed.items()]
+    title, notes = mark("Not measured, or not to be relied on"), (note if rows else nothing, *stale, *mixed)
     troubled = [record for records in groups.values() for record in records]
     return build("missing", title, results, columns, rows, *notes, records=troubled)
 

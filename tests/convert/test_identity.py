@@ -72,6 +72,25 @@ def test_another_architecture_is_another_artifact(toy_artifact: Artifact) -> Non
     assert identity.of(changed) != identity.of(toy_artifact)
 
 
+def test_what_changed_is_said_in_words(toy_artifact: Artifact) -> None:
+    found = identity.of(toy_artifact)
+    assert found.spec
+    spec = dataclasses.replace(
+        found.spec, class_num=3, preprocessing=dataclasses.replace(found.spec.preprocessing, resize_short=40)
+    )
+    wanted = dataclasses.replace(
+        found, spec=spec, weights=("file", "0"), tools={**found.tools, "onnx": "9"}, opset=18, converter=2
+    )
+    assert identity.changes(toy_artifact, wanted) == [
+        "class_num was 7, is 3",
+        "resize_short was 36, is 40",
+        "its weights were seeded:1",
+        f"onnx was {found.tools['onnx']}, is 9",
+        f"converter was {found.converter}, is 2",
+    ]
+    assert identity.changes(toy_artifact, found) == []
+
+
 def test_vitbenchs_own_version_does_not_count(toy_artifact: Artifact) -> None:
     tools = {**toy_artifact.manifest.tools, "vitbench": "0"}
     other = Artifact(toy_artifact.path, dataclasses.replace(toy_artifact.manifest, tools=tools))

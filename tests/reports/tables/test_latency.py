@@ -212,6 +212,21 @@ def test_a_replaced_artifact_counts_no_more(make: Any, folder: Any) -> None:
     assert any(f"2 of the records of {BASE}" in note for note in missing.missing(found).notes)
 
 
+def test_records_of_several_weights_under_one_name_are_said(make: Any, folder: Any) -> None:
+    def of(source: str, sha256: str, **fields: Any) -> dict[str, Any]:
+        record: dict[str, Any] = make.latency(10.0, **fields)
+        weights = {"kind": "file", "source": source, "sha256": sha256}
+        return {**record, "model_info": {**(record.get("model_info") or {}), "weights": weights}}
+
+    one, two = of("/a/best.pdparams", "1" * 64), of("/b/best.pdparams", "2" * 64, precision="fp16", artifact="b" * 64)
+    found = results.load(folder(one, two, of("/c/x.pdparams", "3" * 64, model=TINY)))
+    assert found.mixed == {BASE: ("/a/best.pdparams (11111111)", "/b/best.pdparams (22222222)")}
+    notes = [note for note in missing.missing(found).notes if "several weights" in note]
+    assert len(notes) == 1
+    assert BASE in notes[0]
+    assert "/b/best.pdparams" in notes[0]
+
+
 def test_what_ran_as_something_else_is_said(make: Any, folder: Any) -> None:
     as_bf16 = make.latency(effective={"precision": "bf16", "device": "CPU"})
     on_cpu = make.latency(device="CUDA", runtime="ort-cuda", effective={"precision": "fp32", "device": "CPU"})
