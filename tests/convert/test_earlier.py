@@ -23,6 +23,7 @@ from convert.families.base import load_spec
 from convert.families.vit import VisionTransformerSpec
 from convert.manifest import RequestedWeights
 from convert.weights import resolve
+from convert.zoo import MODELS
 from tests.conftest import TOY_TOML
 from tests.convert.weights.checkpoint_files import drawn, transposed
 
@@ -255,19 +256,20 @@ def test_a_model_of_the_zoo_and_a_spec_of_its_name(toy_artifact: Artifact, monke
     spec = toy_artifact.spec
     assert spec
     edited = dataclasses.replace(spec, class_num=3)
-    monkeypatch.setitem(earlier.MODELS, "toy", spec)
+    monkeypatch.setitem(MODELS, "toy", spec)
     of_zoo = Artifact(toy_artifact.path, dataclasses.replace(toy_artifact.manifest, defined_in=None))
     for found, model, defined_in in ((of_zoo, edited, "/there/toy.toml"), (toy_artifact, edited, None)):
         with pytest.raises(InputError, match="another model of that name"):
             earlier.refuse_another(found, model, defined_in, None, False)
     assert earlier.refuse_another(of_zoo, spec, None, None, False) is None
     # An artifact of an earlier version does not say where its spec stood: an edit, as far as is known.
-    monkeypatch.delitem(earlier.MODELS, "toy")
+    monkeypatch.delitem(MODELS, "toy")
     assert earlier.refuse_another(of_zoo, edited, "/there/toy.toml", None, False) is None
 
 
 def test_a_folder_exported_again_and_another_one_of_its_name(tmp_path: Path) -> None:
-    root, said = tmp_path / "artifacts", []
+    root = tmp_path / "artifacts"
+    said: list[str] = []
     for parent, data in (("a", "pir"), ("b", "pdmodel")):
         shutil.copytree(DATA / data, tmp_path / parent / "net" / "inference")
     one, two = (str(tmp_path / parent / "net" / "inference") for parent in "ab")
