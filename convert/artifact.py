@@ -19,6 +19,9 @@ MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
 PADDLE_PROGRAM = "paddle/inference.json"
 PADDLE_PARAMS = "paddle/inference.pdiparams"
+# What stands in an artifact's folder beside the files of its manifest: all of it can be made again.
+_KNOWN = (MANIFEST, ONNX_FILE, f"{ONNX_FILE}.data", PADDLE_PROGRAM, PADDLE_PARAMS, "parity.jsonl")
+_KEPT_FOLDERS = ("cache/", "reference/")
 
 
 class UnreadableError(InputError):
@@ -153,6 +156,24 @@ def load(path: Path) -> Artifact:
         what = f"{path / MANIFEST}: damaged ({type(error).__name__}: {error})"
         raise UnreadableError(what, "convert the model again") from None
     return artifact
+
+
+def refuse_others_files(path: Path) -> None:
+    """InputError when a folder holds something that vitbench did not write, and that must not be lost with it.
+
+    A damaged artifact, and one whose manifest is damaged, holds nothing else.
+    """
+    try:
+        known = {*_KNOWN, *load(path).manifest.files}
+    except InputError:
+        known = set(_KNOWN)
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if (file.is_symlink() or not file.is_dir()) and name not in known and not name.startswith(_KEPT_FOLDERS):
+            raise InputError(
+                f"{path}: it holds {name}, which is no part of an artifact, and is not replaced; "
+                "move it away, or choose another --out"
+            )
 
 
 def save(folder: Path, manifest: Manifest) -> Artifact:

@@ -15,6 +15,7 @@ from convert.artifact import Artifact
 from convert.common import typed, worker
 from convert.common.errors import CheckFailed, GraphError, InputError
 from convert.common.files import new_folder, sha256_files
+from convert.common.lock import alone
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
 from convert.identity import CONVERTER, Identity
@@ -166,14 +167,21 @@ def _find_or_make(
         else [f"its weights were {present.manifest.weights.source}"]
     ):
         say(f"{target}: {'; '.join(changes)}; converting again")
-    with new_folder(target) as folder:
+    with alone(target.with_name(f".{target.name}.lock"), str(target), wait=True) as waited:
+        if waited:
+            return _find_or_make(target, _present(target, say), wanted, make, what, say)
+        _make(target, make, what, say)
+    return artifacts.load(target), False
+
+
+def _make(target: Path, make: Callable[[Path], Manifest], what: str, say: Say) -> None:
+    with new_folder(target, artifacts.refuse_others_files) as folder:
         try:
             manifest = make(folder)
         except (worker.JobError, GraphError) as error:
             say(getattr(error, "log", "").strip())
             raise CheckFailed(f"{what} failed: {error}") from None
         artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
-    return artifacts.load(target), False
 
 
 def _present(target: Path, say: Say) -> Artifact | None:

@@ -11,6 +11,7 @@ import click
 
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
+from convert.common import scratch
 from convert.common.console import say
 from convert.model_options import WEIGHTS_HELP, ModelOptions
 from convert.models import all_called, find, find_all
@@ -93,6 +94,7 @@ def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path = AR
 
 def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     """`build.obtain`, saying what was made and, each time, what the user must know of the weights."""
+    scratch.sweep_below(request.root)
     artifact, reused = obtain(request, say)
     if not reused:
         say(f"{artifact.model}: converted, in {artifact.path}")

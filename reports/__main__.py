@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convert.common.errors import InputError, listing
+from convert.common.errors import InputError, WriteError, listing
 from convert.common.files import write_text
 from reports import language
 from reports.load import results
@@ -52,7 +52,7 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
                 write_text(folder / file, text)
                 written.append(folder / file)
         except OSError as error:
-            raise InputError(f"{folder}: the report cannot be written ({error})") from None
+            raise InputError(f"the report cannot be written: {WriteError(folder, error).message}") from None
         terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
     for path in written:
         click.echo(path)

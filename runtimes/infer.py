@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
-from convert.common import typed, worker
+from convert.common import scratch, typed, worker
+from convert.common.files import writing
 from runtimes import registry
 from runtimes.base import Effective, Options, Session
 
@@ -55,11 +55,11 @@ def infer(
     the length is no multiple of the batch, the first images fill up the last one and their second logits are dropped.
     JobError when the runtime crashes, raises or is not available.
     """
-    with tempfile.TemporaryDirectory(prefix="vitbench-") as folder:
-        np.save(Path(folder, _IMAGES), images)
+    with scratch.folder() as folder, writing(folder):
+        np.save(folder / _IMAGES, images)
         listed = tuple(Pass(one.batch, list(one.order)) for one in passes)
-        found = _Inference(str(artifact.path), runtime, options, folder, listed).call("run_job")
-        return [np.load(Path(folder, f"{i}.npy")) for i in range(len(passes))], typed.read(Effective, found)
+        found = _Inference(str(artifact.path), runtime, options, str(folder), listed).call("run_job")
+        return [np.load(folder / f"{i}.npy") for i in range(len(passes))], typed.read(Effective, found)
 
 
 def run_job(table: dict[str, Any]) -> Any:
@@ -84,7 +84,8 @@ def infer_all(
     images: (batch, 3, height, width) float32, pushed through as one batch. Returns a .npy file in `folder` for each
     output, by its name. A runtime without `run_all` must be given a model with one output. JobError as for `infer`.
     """
-    np.save(folder / _IMAGES, images)
+    with writing(folder):
+        np.save(folder / _IMAGES, images)
     done = _Inference(str(artifact.path), runtime, options, str(folder)).call("run_all_job")
     return {name: folder / file for name, file in done["files"].items()}, typed.read(Effective, done["effective"])
 

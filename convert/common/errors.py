@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -15,6 +17,28 @@ class InputError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"error: {self.format_message()}", err=True)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class WriteError(InputError, OSError):
+    """Something cannot be written: a full disk, one that is read-only, a place where no file can be.
+
+    An OSError as well, with its errno and strerror, for those who can do without what they wanted to keep.
+    """
+
+    def __init__(self, target: os.PathLike[str] | str, error: OSError) -> None:
+        full = is_full(error)
+        reason = "No space left" if full else error.strerror or str(error)
+        said = f"no space left on the disk of {target}" if full else f"{target}: cannot be written ({reason})"
+        super().__init__(f"{said}; what was stored before is whole" if full else said)
+        self.errno, self.strerror = errno.ENOSPC if full else error.errno, reason
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, a quota or a limit on files has no more room. NumPy tells of it without a number."""
+    return error.errno in _FULL or (error.errno is None and "requested and" in str(error))
 
 
 class CheckFailed(click.ClickException):

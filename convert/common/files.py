@@ -1,17 +1,24 @@
-"""Files that are whole or absent: written under a temporary name and renamed, known by their sha256."""
+"""Files that are whole or absent: written under a temporary name and renamed, known by their sha256.
+
+Whatever the disk refuses is a WriteError, and then what was there before is there still.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from convert.common import scratch
+from convert.common.errors import InputError, WriteError, is_full
 
 _CHUNK = 1 << 20
 
@@ -37,16 +44,39 @@ def sha256_json(value: Any) -> str:
 
 
 @contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Tell of a full or read-only disk as a WriteError that names `target`; other errors pass through."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if is_full(error) or error.errno == errno.EROFS:
+            raise WriteError(target, error) from None
+        raise
+
+
+@contextmanager
 def new_file(target: Path) -> Iterator[Path]:
-    """A temporary file beside `target`: takes its place when the block ends well, is gone when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    """A temporary file beside `target`: takes its place when the block ends well, is gone when it does not.
+
+    WriteError when the disk refuses it.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=scratch.prefix(f".{target.name}."))
+    except OSError as error:
+        raise WriteError(target, error) from None
     os.close(descriptor)
     work = Path(name)
     try:
-        yield work
-        work.chmod(0o644)
-        work.replace(target)
+        with writing(target):
+            yield work
+        try:
+            work.chmod(0o644)
+            work.replace(target)
+        except OSError as error:
+            raise WriteError(target, error) from None
     except BaseException:
         work.unlink(missing_ok=True)
         raise
@@ -68,23 +98,94 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target`: takes its place when the block ends well, is gone when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+def _sound(descriptor: int) -> bytes:
+    return b""
+
+
+def append(file: Path, content: bytes, mend: Callable[[int], bytes] = _sound, *, sync: bool = True) -> None:
+    """Add to the end of a file: all of it, or nothing and a WriteError.
+
+    One write, so that a kill leaves it whole or absent, unless the system takes it in pieces. mend: given the file's
+    descriptor, cuts off what is broken at its end and returns what must stand before the new content. sync: it has
+    reached the disk then.
+    """
     try:
-        yield work
-        work.chmod(0o755)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-            target.replace(old / "old")
-            work.replace(target)
-            shutil.rmtree(old)
-        else:
-            work.replace(target)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise WriteError(file, error) from None
+    try:
+        left = memoryview(mend(descriptor) + content)
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        try:
+            while left:
+                left = left[os.write(descriptor, left) :]
+            if sync:
+                os.fsync(descriptor)
+        except BaseException:
+            os.ftruncate(descriptor, size)
+            raise
+    except OSError as error:
+        raise WriteError(file, error) from None
+    finally:
+        os.close(descriptor)
+
+
+def _anything(folder: Path) -> None:
+    """Whatever is in a folder may be replaced."""
+
+
+@contextmanager
+def new_folder(target: Path, check: Callable[[Path], None] = _anything) -> Iterator[Path]:
+    """A temporary folder beside `target`: takes its place when the block ends well, is gone when it does not.
+
+    check: called with what is in that place already, before the work and after it; raises when it must stay.
+    InputError when it is no folder but a file or a link, WriteError when the disk refuses the new one.
+    """
+    _check(target, check)
+    made = not target.parent.exists()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch.sweep(target.parent)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=scratch.prefix(f".{target.name}.")))
+    except OSError as error:
+        raise WriteError(target, error) from None
+    try:
+        with writing(target):
+            yield work
+        _check(target, check)
+        try:
+            _replace(target, work)
+        except OSError as error:
+            raise WriteError(target, error) from None
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
-        with suppress(OSError):  # the parent stays when something else is in it
-            target.parent.rmdir()
+        with suppress(OSError):
+            if made:
+                target.parent.rmdir()  # it stays when something else is in it
         raise
+
+
+def _check(target: Path, check: Callable[[Path], None]) -> None:
+    """InputError when what stands in the place of a folder is something that nobody asked to remove."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        what = "a symbolic link" if target.is_symlink() else "a file"
+        raise InputError(f"{target}: {what} is in the place of this folder, and is not replaced; move it away")
+    if target.exists():
+        check(target)
+
+
+def _replace(target: Path, work: Path) -> None:
+    work.chmod(0o755)
+    if not target.exists():
+        work.replace(target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=scratch.prefix(f".{target.name}.")))
+    target.replace(old / "old")
+    try:
+        work.replace(target)
+    except BaseException:
+        (old / "old").replace(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

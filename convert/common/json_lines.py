@@ -8,19 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from convert.common import files
+
 Check = Callable[[dict[str, Any]], bool]
 
 
 def append(file: Path, table: Mapping[str, Any]) -> None:
-    """Add one line. It reaches the disk in one write; what a crash cut off before it is dropped."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Add one line: all of it, or nothing and a WriteError. What a crash cut off before it is dropped."""
     line = json.dumps(table, ensure_ascii=False, allow_nan=False) + "\n"
-    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, (_end_last_line(descriptor) + line).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.append(file, line.encode(), _end_last_line)
 
 
 def parse(line: str) -> dict[str, Any] | None:
@@ -45,15 +41,15 @@ def read(file: Path) -> list[dict[str, Any]]:
     return [table for line in lines if (table := parse(line)) is not None]
 
 
-def _end_last_line(descriptor: int) -> str:
+def _end_last_line(descriptor: int) -> bytes:
     """What must stand before a new line: the end of a line that has none, after dropping what a crash cut off."""
     size = os.lseek(descriptor, 0, os.SEEK_END)
     start = size
     while start and os.pread(descriptor, 1, start - 1) != b"\n":
         start -= 1
     if start == size:
-        return ""
+        return b""
     if parse(os.pread(descriptor, size - start, start).decode(errors="replace")):
-        return "\n"
+        return b"\n"
     os.ftruncate(descriptor, start)
-    return ""
+    return b""

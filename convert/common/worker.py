@@ -26,10 +26,10 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
-from convert.common.errors import InputError
+from convert.common.errors import InputError, WriteError, is_full
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _GRACE_S = 10.0  # for a process to end by itself once nobody listens
@@ -73,11 +73,14 @@ class Worker:
     ) -> None:
         self._socket, theirs = socket.socketpair()
         self._stream = self._socket.makefile("rb")
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
+        try:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
+        except OSError as error:
+            raise WriteError("temporary files", error) from None
         self._peak_bytes: int | None = None
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "convert.common.worker", target, str(theirs.fileno())],
+                [sys.executable, "-m", "convert.common.worker", target, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
@@ -187,11 +190,23 @@ def death(status: int) -> str:
     return f"the process ended with status {status} and no result"
 
 
-def die_with_parent() -> None:
-    """Have Linux end this process when the one that started it dies: nobody would take its result, and while it went
-    on computing it would disturb whatever is measured next."""
+def die_with_parent(parent: int) -> None:
+    """Have Linux end this process when the one that started it, number `parent`, dies: nobody would take its result,
+    and while it went on computing it would disturb whatever is measured next."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before that call, which then tells of nothing
+        os._exit(1)
+
+
+def interrupt_on_sigterm() -> None:
+    """Have SIGTERM end this process as Ctrl-C does: with KeyboardInterrupt, so that what is temporary is removed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict[str, Any]]:
@@ -207,19 +222,31 @@ def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict
     except InputError as error:
         yield {"kind": InputError.__name__, "said": error.message}
     except Exception as error:
-        traceback.print_exc()
+        if isinstance(error, OSError) and is_full(error):
+            full = WriteError(error.filename or tempfile.gettempdir(), error)
+            yield {"kind": InputError.__name__, "said": full.message}
+            return
+        with suppress(OSError):  # there is no room for it
+            traceback.print_exc()
         yield {"kind": type(error).__name__, "said": str(error)}
 
 
-def _main(target: str, descriptor: str) -> None:
-    die_with_parent()
+def _main(target: str, descriptor: str, parent: str) -> None:
+    die_with_parent(int(parent))
+    interrupt_on_sigterm()
     faulthandler.enable()
     connection = socket.socket(fileno=int(descriptor))
     messages = map(json.loads, connection.makefile("rb"))
-    for answer in answers(target, next(messages), messages):
-        connection.sendall(json.dumps(answer).encode() + b"\n")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        for answer in answers(target, next(messages), messages):
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+    except KeyboardInterrupt as interruption:  # what was temporary is removed: end as the signal ends a process
+        number = signal.Signals[(interruption.args or ("SIGINT",))[0]]
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    with suppress(OSError):  # what was printed has no room
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Every answer is sent: do not give native libraries the chance to crash while they are torn down.
     os._exit(0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shlex
 import subprocess
 import sys
@@ -34,7 +36,8 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     }
     check = ["-m", "validate.parity", *words(options)]
     say(shlex.join(["python", *check]))
-    subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent, check=False)
+    dying = functools.partial(die_with_parent, os.getpid())
+    subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=dying, check=False)
 
 
 main = command(prove)

@@ -112,6 +112,7 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
         if given["dry_run"]:
             _show(plan, as_json)
             return
+        ctx.with_resource(store.alone(folder))
         _show(plan)
         write_json(folder / PLAN, overview.as_dict(plan))
         environment.save(folder, ceiling=typed.table(ceiling.known()))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.common import worker
+from convert.common import scratch, worker
 from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.mnn import precision_probe as significand
@@ -69,8 +69,8 @@ def _whole(folder: Path) -> bool:
 def convert(job: dict[str, Any]) -> None:
     """The other side of `converted`: what the converter takes, prints or breaks stays in this process."""
     folder = Path(job["folder"])
-    with tempfile.TemporaryDirectory(prefix="vitbench-") as scratch:
-        probe, listing = Path(scratch, "probe.onnx"), Path(scratch, "model.json")
+    with scratch.folder() as apart:
+        probe, listing = apart / "probe.onnx", apart / "model.json"
         significand.write_probe(probe)
         _convert("ONNX", Path(job["onnx"]), "--MNNModel", folder / MODEL, *job["arguments"])
         _convert("ONNX", probe, "--MNNModel", folder / PROBE, *job["arguments"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.common import scratch
 from runtimes.base import TensorInfo, UnavailableError
 
 PROFILE = "profile of the first run"
@@ -70,7 +71,7 @@ class OrtSession:
         for name, size in (static or {}).items():
             settings.add_free_dimension_override_by_name(name, size)
         # The profile of the first run names each node's provider and types: what ran, not what was asked for.
-        self._folder = tempfile.TemporaryDirectory(prefix="vitbench-")
+        self._folder = tempfile.TemporaryDirectory(prefix=scratch.prefix("vitbench-"))
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(self._folder.name, "profile"))
         self.provider = provider

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from convert.common import json_lines as lines
+from convert.common import lock, scratch
 from convert.common.errors import InputError
 from runtimes.records import reading
 from runtimes.records.kinds import Record, TimedRecord
@@ -43,6 +45,15 @@ def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, TimedRec
 def measured(records: Iterable[Record]) -> dict[str, TimedRecord]:
     """The newest record with numbers of each key."""
     return {one.key: one for one in records if isinstance(one, TimedRecord) and one.key and one.measured}
+
+
+def alone(folder: Path) -> AbstractContextManager[bool]:
+    """For a command that writes records: nobody else writes into the folder meanwhile, but for its own children.
+
+    InputError, which says who, when somebody does. Reading needs no leave.
+    """
+    scratch.sweep(folder)
+    return lock.alone(folder / ".lock", str(folder))
 
 
 def append(folder: Path, record: Record) -> None:

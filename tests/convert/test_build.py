@@ -273,3 +273,41 @@ def test_what_is_left_open_comes_from_the_artifact_that_is_there(tmp_path: Path)
     assert (reused, again.sha256, again.manifest.opset) == (True, first.sha256, 18)
     with pytest.raises(InputError, match="no such file"):
         obtain(Request(toml, str(file), root=tmp_path), print)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "paddle/inference.yml", "model.onnx.bak"])
+def test_a_folder_with_files_of_the_user_is_not_replaced(toy_toml: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / "toy" / "fp32"
+    (target / name).parent.mkdir(parents=True)
+    (target / name).write_text("mine")
+    with pytest.raises(InputError, match=f"it holds {name}, which is no part of an artifact"):
+        obtain(Request(str(toy_toml), "seeded:1", root=tmp_path), print)
+    assert (target / name).read_text() == "mine"
+
+
+def test_what_vitbench_keeps_beside_an_artifact_goes_with_it(toy_artifact: Artifact, tmp_path: Path) -> None:
+    copy = tmp_path / "fp32"
+    shutil.copytree(toy_artifact.path, copy)
+    for name in ("cache/mnn/x/toy.mnn", "reference/a.npz", "parity.jsonl"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).touch()
+    artifacts.refuse_others_files(copy)
+    (copy / artifacts.MANIFEST).write_text("damaged")
+    artifacts.refuse_others_files(copy)
+    (copy / "linked").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="linked"):
+        artifacts.refuse_others_files(copy)
+
+
+def test_one_that_waited_for_another_takes_what_that_one_made(toy_toml: Path, tmp_path: Path) -> None:
+    request = Request(str(toy_toml), "seeded:1", root=tmp_path)
+    command = [sys.executable, "-m", "convert", str(toy_toml), "--weights", "seeded:1", "--out", str(tmp_path)]
+    said: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as other:
+        while not (tmp_path / "toy" / ".fp32.lock").exists():
+            assert other.poll() is None
+        artifact, reused = obtain(request, said.append)
+        assert other.wait() == 0
+    assert reused
+    assert artifact.damage() is None
+    assert [path.name for path in (tmp_path / "toy").iterdir()] == ["fp32"]

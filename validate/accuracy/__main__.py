@@ -88,6 +88,7 @@ def main(
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
     labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
+    click.get_current_context().with_resource(store.alone(folder))
     evaluations = _evaluations(models, root, precision, settings, report)
     storage = run.Storage(folder, resume, cache_images, together)
     records: list[Accuracy] = []

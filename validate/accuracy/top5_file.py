@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from convert.common.errors import InputError
-from convert.common.files import sha256_json, write_text
+from convert.common.files import append, sha256_json, write_text
 from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE, WRONG
 
 PLACES = 5
@@ -74,10 +74,9 @@ class Ranked:
             if not self._begun:
                 write_text(self.file, json.dumps(self._key, sort_keys=True) + "\n")
                 self._begun = True
-            with self.file.open("ab") as stream:
-                stream.write("".join(lines).encode())
+            append(self.file, "".join(lines).encode(), sync=False)
         except OSError as error:
-            raise InputError(f"{self.file}: cannot be written ({error.strerror}); --resume goes on from here") from None
+            raise InputError(f"{error}; --resume goes on from here") from None
 
     def outcomes(self, labels: Iterable[int]) -> str:
         """A letter for each image (see outcomes.py): those without an answer count as unreadable."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.common import scratch
 from convert.common.errors import InputError
+from convert.common.files import writing
 from convert.images.inputs import Inputs
 from convert.precision.table import FP32
 from runtimes.base import Options, Runtime
@@ -56,8 +57,8 @@ def bisect(
     onnx: the model's file, the artifact's own when None. inputs: go through as one batch. CheckFailed when Paddle or
     the runtime does not run it, InputError when the ONNX model is not one of that program.
     """
-    with tempfile.TemporaryDirectory(prefix="vitbench-") as name:
-        folders = [Path(name, part) for part in ("onnx", "paddle")]
+    with scratch.folder() as folder, writing(folder):
+        folders = [folder / part for part in ("onnx", "paddle")]
         for folder in folders:
             folder.mkdir()
         model = onnx_graph.read(onnx or artifact.onnx, folders[0])

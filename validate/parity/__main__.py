@@ -88,6 +88,7 @@ def main(
     """
     batches = tuple(numbers("--batch", batch))
     folder = out or store.new_run()
+    click.get_current_context().with_resource(store.alone(folder))
     made: list[Parity] = []
     advice: list[str] = []
     for name in precisions(precision):

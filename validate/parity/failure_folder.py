@@ -16,7 +16,7 @@ from convert import artifact as artifacts
 from convert.artifact import MANIFEST, Artifact
 from convert.common import typed
 from convert.common.console import say
-from convert.common.errors import InputError
+from convert.common.errors import InputError, WriteError
 from convert.common.files import new_folder, write_json, write_text
 from convert.images.inputs import Inputs
 from runtimes import registry
@@ -90,7 +90,7 @@ def write(results: Path, case: Case, checked: Checked) -> Path:
             write_json(folder / _CASE, {**typed.table(case_file), "record": to_table(record)})
             write_text(folder / _README, _README_TEXT.format(**{**vars(record), "command": command(target)}))
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
+        raise WriteError(target, error) from None
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
-from convert.common import typed, worker
-from convert.common.errors import CheckFailed, InputError
-from convert.common.files import new_file, sha256_json
+from convert.common import scratch, typed, worker
+from convert.common.errors import CheckFailed, InputError, WriteError
+from convert.common.files import new_file, sha256_json, writing
 from convert.common.progress import bar
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
@@ -65,7 +64,7 @@ def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
         except JobError as error:
             raise CheckFailed(f"{artifact.model}: no reference, since Paddle itself cannot run it: {error}") from None
         except OSError as error:
-            raise InputError(f"{file.parent}: the reference cannot be kept there ({error.strerror})") from None
+            raise InputError(f"the reference cannot be kept: {WriteError(file.parent, error).message}") from None
     return found
 
 
@@ -79,11 +78,10 @@ def _key(artifact: Artifact, inputs: Inputs) -> str:
 def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
     count, classes = len(inputs.images), artifact.classes
     # Beside the artifact: the float64 parameters have up to 2.4 GB, and the system's temporary folder may be memory.
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".computing-") as name:
-        folder = Path(name)
+    with scratch.folder(parent, ".computing-") as folder, writing(folder):
         np.save(folder / "images.npy", inputs.images)
         with bar(f"reference of {artifact.model}", None):
-            worker.call("validate.parity.reference:run_job", typed.table(ReferenceJob(str(artifact.path), name)))
+            worker.call("validate.parity.reference:run_job", typed.table(ReferenceJob(str(artifact.path), str(folder))))
         paddle, logits = (np.fromfile(folder / name, name).reshape(count, classes) for name in _PRECISIONS)
     if not (np.isfinite(paddle).all() and np.isfinite(logits).all()):
         raise CheckFailed(f"{artifact.model}: Paddle's own logits are not finite; the weights are no usable model")

@@ -151,6 +151,7 @@ def main(
     settings = Settings(selection, labelled, chosen, batch, keep=keep)
     request = Request(names[0], precision=INT8, root=root, calibration=calibration, **vars(chosen))
     folder = out or (store.newest_run() if resume else store.new_run())
+    click.get_current_context().with_resource(store.alone(folder))
     trials, first = _prepare(request, settings, folder)
     noise = first.manifest.signal_to_noise_db or {}
     ladder = _begin(trials, first, resume)

@@ -18,13 +18,13 @@ import json
 import os
 import queue
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.common import scratch
 from convert.common.errors import CheckFailed, InputError
 
 # Of MLPerf Inference's rules, as in LoadGen 6.0's mlperf.conf. They are changed with each round.
@@ -136,10 +136,10 @@ def _answering(lg: Any, infers: Sequence[Infer], failures: list[BaseException]) 
 @contextlib.contextmanager
 def _temporary_place() -> Iterator[Path]:
     before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="vitbench-loadgen-") as folder:
+    with scratch.folder() as folder:
         os.chdir(folder)
         try:
-            yield Path(folder)
+            yield folder
         finally:
             os.chdir(before)
 

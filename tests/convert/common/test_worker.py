@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from convert.common import worker
+from convert.common import scratch, worker
 from convert.common.errors import InputError
 
 HERE = "tests.convert.common.test_worker"
@@ -38,6 +41,9 @@ def misbehave(payload: dict[str, Any]) -> None:
             os._exit(3)
         case "hang":
             time.sleep(60)
+        case "full":
+            with Path("/dev/full").open("wb", buffering=0) as full:
+                full.write(b"x")
 
 
 def converse(payload: dict[str, Any], messages: Iterator[Any]) -> Iterator[Any]:
@@ -49,6 +55,12 @@ def converse(payload: dict[str, Any], messages: Iterator[Any]) -> Iterator[Any]:
             raise ValueError("first line\nsecond line")
         else:
             yield payload["descriptor"] + message
+
+
+def in_a_folder(payload: str, messages: Iterator[Any]) -> Iterator[Any]:
+    with scratch.folder(Path(payload)) as made:
+        yield str(made)
+        time.sleep(60)
 
 
 def test_json_goes_in_and_comes_out_of_another_process(capfd: pytest.CaptureFixture[str]) -> None:
@@ -130,3 +142,28 @@ def test_an_error_on_the_near_side_waits_for_nobody() -> None:
         raise KeyError
     assert far.process.returncode == -signal.SIGKILL
     assert time.monotonic() - start < 5
+
+
+def test_a_full_disk_there_is_wrong_input_here() -> None:
+    with pytest.raises(InputError, match="no space left on the disk of"):
+        worker.call(f"{HERE}:misbehave", {"how": "full"})
+
+
+def test_sigterm_removes_what_is_temporary_and_ends_as_the_signal(tmp_path: Path) -> None:
+    with worker.Worker(f"{HERE}:in_a_folder", str(tmp_path)) as one:
+        assert Path(one.receive()).is_dir()
+        one.process.terminate()
+        with pytest.raises(worker.CrashError, match="ended by SIGTERM"):
+            one.receive()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_whose_parent_died_before_it_could_look_ends() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "convert.common.worker", f"{HERE}:answer", str(theirs.fileno()), "1"]
+        ours.sendall(b"{}\n")
+        assert subprocess.run(command, pass_fds=[theirs.fileno()], check=False, timeout=60).returncode == 1
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)

@@ -46,7 +46,7 @@ class CropCache:
         try:
             write_json(self.folder / "about.json", what)
         except OSError as error:
-            raise InputError(f"--cache-images {folder}: cannot be used ({error.strerror})") from None
+            raise InputError(f"--cache-images {folder}: {error}") from None
 
     def get(self, source: str) -> np.ndarray | None:
         """The crop of the image with these encoded bytes (`digest`); None where there is none that is whole."""
@@ -65,7 +65,7 @@ class CropCache:
         try:
             write_bytes(self._file(source), data + _checksum(data))
         except OSError as error:
-            raise InputError(f"--cache-images: {self.folder} cannot be written ({error.strerror})") from None
+            raise InputError(f"--cache-images: {error}") from None
 
     def _file(self, source: str) -> Path:
         return self.folder / source[:2] / f"{source}.u8"

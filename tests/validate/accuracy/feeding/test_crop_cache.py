@@ -58,5 +58,5 @@ def test_what_it_depends_on(tmp_path: Path) -> None:
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match=r"--cache-images .*taken: cannot be used"):
+    with pytest.raises(InputError, match=r"--cache-images .*taken.*: cannot be written"):
         CropCache(tmp_path / "taken", PLAIN)
