@@ -35,6 +35,13 @@ class WriteError(InputError, OSError):
         super().__init__(f"{said}; what was stored before is whole" if full else said)
         self.errno, self.strerror = errno.ENOSPC if full else error.errno, reason
 
+    @classmethod
+    def told(cls, message: str) -> WriteError:
+        """One that another process raised and told of. Only a full disk is told so."""
+        error = cls("", OSError(errno.ENOSPC, ""))
+        error.message = message
+        return error
+
 
 def is_full(error: OSError) -> bool:
     """Whether the disk, a quota or a limit on files has no more room. NumPy tells of it without a number."""

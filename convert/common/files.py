@@ -21,6 +21,7 @@ from convert.common import scratch
 from convert.common.errors import InputError, WriteError, is_full
 
 _CHUNK = 1 << 20
+_TRIED = 1 << 16  # bytes: what failed may have left some room as it ended
 
 
 def sha256_file(path: Path) -> str:
@@ -45,14 +46,25 @@ def sha256_json(value: Any) -> str:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Tell of a full or read-only disk as a WriteError that names `target`; other errors pass through."""
+    """Tell of a full or read-only disk as a WriteError that names `target`; other errors pass through.
+
+    Libraries in C++ say nothing of a file that they could not write, and fail over it later: so where something else
+    went wrong, the disk is tried.
+    """
     try:
         yield
-    except WriteError:
+    except InputError:
         raise
-    except OSError as error:
-        if is_full(error) or error.errno == errno.EROFS:
+    except Exception as error:
+        if isinstance(error, OSError) and (is_full(error) or error.errno == errno.EROFS):
             raise WriteError(target, error) from None
+        try:
+            with tempfile.TemporaryFile(dir=target if target.is_dir() else target.parent) as stream:
+                stream.write(bytes(_TRIED))
+                stream.flush()
+        except OSError as refusal:
+            if is_full(refusal):
+                raise WriteError(target, refusal) from None
         raise
 
 

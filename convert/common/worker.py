@@ -98,7 +98,7 @@ class Worker:
         """The next answer.
 
         JobError for an exception, a process that ended and the time limit, all of which leave no process behind;
-        CrashError, with the Python stack in its log, for a signal.
+        CrashError, with the Python stack in its log, for a signal; WriteError for a disk that is full.
         """
         self._socket.settimeout(timeout_s)
         try:
@@ -117,6 +117,8 @@ class Worker:
         found = json.loads(line)
         if "kind" in found:
             self._end()
+            if found["kind"] == WriteError.__name__:
+                raise WriteError.told(found["said"])
             first_line = (found["said"].strip() or "no message").splitlines()[0]
             raise JobError(f"{found['kind']}: {first_line}", self._printed(), **found)
         return found["answer"]
@@ -206,7 +208,8 @@ def interrupt_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    signal.signal(signal.SIGTERM, interrupt)
+    with suppress(ValueError):  # in another thread than the first
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict[str, Any]]:
@@ -220,11 +223,12 @@ def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict
         else:
             yield {"answer": function(payload)}
     except InputError as error:
-        yield {"kind": InputError.__name__, "said": error.message}
+        kind = WriteError if isinstance(error, WriteError) and is_full(error) else InputError
+        yield {"kind": kind.__name__, "said": error.message}
     except Exception as error:
         if isinstance(error, OSError) and is_full(error):
             full = WriteError(error.filename or tempfile.gettempdir(), error)
-            yield {"kind": InputError.__name__, "said": full.message}
+            yield {"kind": WriteError.__name__, "said": full.message}
             return
         with suppress(OSError):  # there is no room for it
             traceback.print_exc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDic
     path = Path(weights)
     if _downloads(weights, spec):
         try:
-            file = download.fetch(download.pretrained_url(spec.name), download.cache_folder(), progress=progress)
+            file = _fetched(spec, progress)
             path, known = file.path, WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256)
         except download.NotFetchedError as error:
             known = _fallback(weights, spec, error.message)
@@ -70,6 +71,12 @@ def _without_download(weights: str, spec: ModelSpec) -> WeightsOrigin:
     if seed is not None:
         return _seeded(seed, spec)
     return WeightsOrigin(kind="file", source=weights, sha256=_file_sha256(weights))
+
+
+def _fetched(spec: ModelSpec, progress: bool) -> download.Cached:
+    size = sum(4 * math.prod(shape) for shape in spec.state_shapes().values())
+    url, folder = download.pretrained_url(spec.name), download.cache_folder()
+    return download.fetch(url, folder, check=checkpoints.read, expected=size, progress=progress)
 
 
 def _seed(weights: str) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.common import scratch, worker
+from convert.common.errors import is_full
 from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.mnn import precision_probe as significand
@@ -53,6 +54,8 @@ def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
         except worker.JobError as error:
             raise UnavailableError(f"MNN's converter failed: {error}") from None
         except OSError as error:
+            if is_full(error):
+                raise
             raise UnavailableError(f"the model as MNN needs it cannot be written: {error}") from None
     return folder
 

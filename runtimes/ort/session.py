@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from convert.common import scratch
+from convert.common.files import writing
 from runtimes.base import TensorInfo, UnavailableError
 
 PROFILE = "profile of the first run"
@@ -120,7 +121,8 @@ class OrtSession:
         """What ran in the first run. UnavailableError before it."""
         if self._profile is None:
             raise UnavailableError("nothing has run yet: ONNX Runtime tells what it did only after a first run")
-        events = json.loads(self._profile.read_text(encoding="utf-8"))
+        with writing(self._profile):  # ONNX Runtime says nothing of a disk that had no room for it
+            events = json.loads(self._profile.read_text(encoding="utf-8"))
         return [_node(event) for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
 
     def assigned(self) -> dict[str, int]:

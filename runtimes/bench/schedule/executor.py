@@ -18,7 +18,7 @@ import platformdirs
 
 from convert.common import json_lines as lines
 from convert.common import typed, worker
-from convert.common.errors import InputError
+from convert.common.errors import InputError, WriteError
 from convert.common.worker import CrashError, JobError
 from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
@@ -158,6 +158,8 @@ def _call(job: Job) -> VisitOutcome:
         return VisitOutcome(None, f"{error}{_memory(error.peak_bytes, job.memory_limit_bytes)}", log, crashed=True)
     except JobError as error:
         return VisitOutcome(None, str(error), error.log[-_LOG:].strip())
+    except WriteError:  # of them all: what is left to do would fail alike
+        raise
     except InputError as error:  # of this cell; the others need not suffer from it
         return VisitOutcome(None, error.message)
 

@@ -154,5 +154,5 @@ def test_a_damaged_program_is_named(own: Artifact, images: Inputs) -> None:
 
 def test_no_room_beside_the_artifact_is_a_clear_line(own: Artifact, images: Inputs) -> None:
     (own.path / "reference").write_text("a file where the folder should be")
-    with pytest.raises(InputError, match="the reference cannot be kept: .*reference: cannot be written"):
+    with pytest.raises(InputError, match=r"the reference cannot be kept: .*reference: cannot be written"):
         reference.obtain(own, images)
