@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from convert.artifact import Artifact
-from convert.build import ARTIFACTS, Request, obtain
+from convert.build import ARTIFACTS, Request, obtain, there
 from convert.common import scratch
 from convert.common.console import say
 from convert.model_options import WEIGHTS_HELP, ModelOptions
@@ -81,14 +81,26 @@ def chosen_options(command: Command) -> Command:
     return cast(Command, found)
 
 
-def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path = ARTIFACTS) -> dict[str, Artifact]:
+def artifacts(
+    models: str,
+    chosen: ModelOptions,
+    precision: str,
+    root: Path = ARTIFACTS,
+    missing: list[Request] | None = None,
+) -> dict[str, Artifact]:
     """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
+
+    missing: given a list, nothing is converted; what would have to be is appended to it.
 
     tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name.
     """
     stored = PRECISIONS[precision].artifact if precision in PRECISIONS else precision
     requests = {model: Request(model, precision=stored, root=root, **vars(chosen)) for model in find_all(models)}
     all_called({model: find(model) for model in requests}, chosen.name)
+    if missing is not None:
+        found = {model: there(request) for model, request in requests.items()}
+        missing += [requests[model] for model, artifact in found.items() if artifact is None]
+        return {model: artifact for model, artifact in found.items() if artifact is not None}
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
 
 

@@ -7,6 +7,7 @@ import functools
 import json
 import secrets
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from convert import cli
+from convert.build import Request
 from convert.common import typed
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
@@ -108,9 +110,10 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     try:
         matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
         machine = environment.setting_key(environment.describe())
-        plan = estimate.plan(cells(matrices), effort, machine, folder, seed, resume)
-        if given["dry_run"]:
-            _show(plan, as_json)
+        missing: list[Request] | None = [] if given["dry_run"] else None
+        plan = estimate.plan(cells(matrices, missing), effort, machine, folder, seed, resume)
+        if missing is not None:
+            _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
             return
         ctx.with_resource(store.alone(folder))
         _show(plan)
@@ -161,7 +164,8 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
         click.echo(json.dumps({"plan": overview.as_dict(plan)}, indent=2, ensure_ascii=False))
         return
     console = printer(stderr=as_json is None)
-    console.print(overview.table(plan))
+    if plan.cells or not plan.unconverted:
+        console.print(overview.table(plan))
     for line in overview.totals(plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from convert import cli
 from convert.artifact import Artifact
+from convert.build import Request
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
 from convert.model_options import ModelOptions
@@ -85,12 +86,13 @@ def key(cell: Cell, machine: str) -> str:
     )
 
 
-def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
+def cells(matrices: Iterable[Matrix], missing: list[Request] | None = None) -> tuple[Cell, ...]:
     """The cells of some matrices, each once, in the order in which they were asked for.
 
-    Models are converted where they are not yet. InputError when one cannot be, or two models share a name.
+    Models are converted where they are not yet. InputError when one cannot be, or two models share a name. missing:
+    given a list, nothing is converted; the artifacts that would have to be are appended to it, and have no cells.
     """
-    found = [cell for matrix in matrices for cell in _combinations(matrix)]
+    found = [cell for matrix in matrices for cell in _combinations(matrix, missing)]
     batches: dict[str, set[int]] = {}
     there: dict[Path, Cell] = {}
     for cell in found:
@@ -107,14 +109,19 @@ def cells(matrices: Iterable[Matrix]) -> tuple[Cell, ...]:
         together = tuple(sorted(batches[cell.artifact.sha256]))
         whole = dataclasses.replace(cell, options=dataclasses.replace(cell.options, batches=together))
         once.setdefault(key(whole, ""), whole)
-    if not once:
+    if not once and not missing:
         raise InputError("no runtime here has that precision: `python -m runtimes` shows which has which")
     return tuple(once.values())
 
 
-def _combinations(matrix: Matrix) -> Iterator[Cell]:
+def _combinations(matrix: Matrix, missing: list[Request] | None) -> Iterator[Cell]:
     for selection, precision in itertools.product(matrix.selections, matrix.precision):
-        found = cli.artifacts(",".join(matrix.model), matrix.chosen, precision, Path(matrix.artifacts or "artifacts"))
+        if missing is not None and not selection.having(precision):
+            continue
+        root = Path(matrix.artifacts or "artifacts")
+        found = cli.artifacts(
+            ",".join(matrix.model), matrix.chosen, precision, root, *([] if missing is None else [missing])
+        )
         axes = itertools.product(found.items(), selection.having(precision), matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from convert.build import estimated_bytes
 from runtimes.bench.describe import duration, size
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
@@ -53,12 +54,24 @@ def totals(plan: Plan) -> list[str]:
     known = sum(cost.source != "rate" for cost in estimate.costs)
     count = len(plan.cells)
     how = f" ({known} of {count} known from earlier records)" if known else ""
-    return [
+    sums = [
         f"{count} cell{'s' * (count != 1)}, {effort.processes} process{'es' * (effort.processes != 1)} each at least:"
         f" about {duration(estimate.seconds)}{parity}{how};"
-        f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}",
-        *(f"refused: {cell.name}: {reason}" for cell, reason in plan.refused),
+        f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}"
     ]
+    refused = [f"refused: {cell.name}: {reason}" for cell, reason in plan.refused]
+    return [*(sums if count or not plan.unconverted else []), *refused, *_unconverted(plan)]
+
+
+def _unconverted(plan: Plan) -> list[str]:
+    lines = [
+        f"not converted yet: {request.model} {request.precision}, which will take about"
+        f" {size(estimated_bytes(request))} in {request.root}; its cells are in none of the sums"
+        for request in plan.unconverted
+    ]
+    if len(lines) > 1:
+        lines.append(f"all of them: about {size(sum(map(estimated_bytes, plan.unconverted)))}")
+    return lines
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
@@ -71,6 +84,9 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "effort": asdict(plan.effort),
         "estimate": estimate,
         "seed": plan.seed,
+        "unconverted": [
+            {"model": one.model, "precision": one.precision, "bytes": estimated_bytes(one)} for one in plan.unconverted
+        ],
     }
 
 

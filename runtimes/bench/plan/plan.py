@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convert.build import Request
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
 
@@ -43,10 +44,14 @@ class PlanEstimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure, what not and why, and how hard to try. seed: of the order within rounds."""
+    """What to measure, what not and why, and how hard to try. seed: of the order within rounds.
+
+    unconverted: artifacts that have to be made first; their cells are in none of the sums.
+    """
 
     cells: tuple[Cell, ...]
     refused: tuple[tuple[Cell, str], ...]
     effort: Policy
     estimate: PlanEstimate
     seed: int = 0
+    unconverted: tuple[Request, ...] = ()

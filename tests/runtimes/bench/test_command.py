@@ -67,7 +67,9 @@ class Fake:
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     found = Fake()
 
-    def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+    def artifacts(
+        models: str, weights: str | None, precision: str, root: Path, *missing: object
+    ) -> dict[str, Artifact]:
         return {model: on_paper.artifact(model, folder=root) for model in models.split(",")}
 
     monkeypatch.chdir(tmp_path)
@@ -295,3 +297,25 @@ def test_a_dry_run_of_the_toy_with_a_real_runtime(
     ]
     assert {c["artifact"] for c in plan["cells"]} == {toy_artifact.sha256}
     assert plan["estimate"]["free_memory_bytes"] > 0
+
+
+def test_a_dry_run_converts_nothing_and_says_what_it_would(
+    toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(toy_toml.read_text().replace('"toy"', '"other"'))
+    before = sorted(toy_root.rglob("*"))
+    options = ["--model", f"{toy_toml},{other}", "--artifacts", str(toy_root), "--runtime", "ort-cpu", "--dry-run"]
+    result = bench(*options, "--out", str(tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    assert "3 cells" in result.stdout
+    assert f"not converted yet: {other} fp32, which will take about" in result.stdout
+    plan = json.loads(bench(*options, "--json").stdout)["plan"]
+    (left,) = plan["unconverted"]
+    real = sum(entry.bytes for entry in toy_artifact.manifest.files.values())
+    assert left["bytes"] == pytest.approx(real, rel=0.5)  # of a toy the graph takes some room, too
+    alone = bench(*options[2:], "--model", str(other))
+    assert alone.exit_code == 0, alone.output
+    assert "cells, " not in alone.stdout
+    assert sorted(toy_root.rglob("*")) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.toml"]
