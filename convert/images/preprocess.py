@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from convert.families.spec import Preprocessing
+from convert.images import jpeg
 
 _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
@@ -62,6 +63,8 @@ def decode(data: bytes, path: Path | str | None = None) -> np.ndarray:
         raise UnreadableImage(path, f"cannot be decoded ({error.err or error})") from None
     if pixels is None:
         raise UnreadableImage(path, "cannot be decoded: damaged, or in no format that OpenCV knows")
+    if reason := jpeg.damage(data):
+        raise UnreadableImage(path, f"is a damaged JPEG ({reason})")
     return np.asarray(pixels)
 
 
