@@ -28,19 +28,16 @@ class WriteError(InputError, OSError):
     An OSError as well, with its errno and strerror, for those who can do without what they wanted to keep.
     """
 
-    def __init__(self, target: os.PathLike[str] | str, error: OSError) -> None:
+    def __init__(self, target: os.PathLike[str] | str, error: OSError, told: str = "") -> None:
+        """told: the message, where another process has it already."""
         full = is_full(error)
         reason = "No space left" if full else error.strerror or str(error)
-        said = f"no space left on the disk of {target}" if full else f"{target}: cannot be written ({reason})"
-        super().__init__(f"{said}; what was stored before is whole" if full else said)
+        if full:
+            said = f"no space left on the disk of {target}; what was stored before is whole"
+        else:
+            said = f"{target}: cannot be written ({reason})"
+        super().__init__(told or said)
         self.errno, self.strerror = errno.ENOSPC if full else error.errno, reason
-
-    @classmethod
-    def told(cls, message: str) -> WriteError:
-        """One that another process raised and told of. Only a full disk is told so."""
-        error = cls("", OSError(errno.ENOSPC, ""))
-        error.message = message
-        return error
 
 
 def is_full(error: OSError) -> bool:

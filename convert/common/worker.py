@@ -12,6 +12,7 @@ A function of a payload gives one answer. A generator of a payload and the messa
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import importlib
 import inspect
@@ -118,7 +119,7 @@ class Worker:
         if "kind" in found:
             self._end()
             if found["kind"] == WriteError.__name__:
-                raise WriteError.told(found["said"])
+                raise WriteError("", OSError(errno.ENOSPC, ""), found["said"])
             first_line = (found["said"].strip() or "no message").splitlines()[0]
             raise JobError(f"{found['kind']}: {first_line}", self._printed(), **found)
         return found["answer"]

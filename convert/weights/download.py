@@ -19,6 +19,8 @@ from convert.common.files import sha256_file, write_text
 from convert.weights import transfer
 from convert.weights.transfer import NotFetchedError, Source, shown
 
+__all__ = ["Cached", "NotFetchedError", "cache_folder", "cached", "fetch", "pretrained_url"]
+
 _PADDLECLAS = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
 
 

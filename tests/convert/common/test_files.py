@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,8 +131,8 @@ def test_numpy_s_own_words_for_a_full_disk_are_understood(tmp_path: Path) -> Non
 
 
 def test_short_writes_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = files.os.write
-    monkeypatch.setattr(files.os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
     for number in range(3):
         lines.append(tmp_path / "x.jsonl", {"number": number, "text": "ü" * 50})
     assert [line["number"] for line in lines.read(tmp_path / "x.jsonl")] == [0, 1, 2]
