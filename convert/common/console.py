@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.console import Console
 
@@ -10,6 +12,11 @@ def say(text: str) -> None:
     """A line for the user; nothing where there is nothing to say."""
     if text:
         click.echo(text, err=True)
+
+
+def cell(value: Any) -> Any:
+    """A value for a CSV file: a text that a spreadsheet would compute as a formula stands behind an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def printer(stderr: bool = True) -> Console:

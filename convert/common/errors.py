@@ -16,9 +16,10 @@ class InputError(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {self.format_message()}", err=True)
+        click.echo(f"error: {shown(self.format_message())}", err=True)
 
 
+_LONGEST = 4000  # characters of a message
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -51,11 +52,21 @@ class CheckFailed(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"failed: {self.format_message()}", err=True)
+        click.echo(f"failed: {shown(self.format_message())}", err=True)
 
 
 class GraphError(Exception):
     """The converted graph is not what it must be; the message says what was expected and what was found."""
+
+
+def shown(text: str) -> str:
+    """A message on one line, cut in its middle where it is endless: names that files and servers give are in it, and
+    may hold what steers a terminal, or looks like a line of ours."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
+    )
 
 
 def listing(names: Iterable[str], limit: int = 5) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from convert.common.console import cell
 from reports.language import say
 from reports.tables.report import Report
 from reports.tables.table import Entry, Facet, Table
@@ -62,4 +63,4 @@ def csv(report: Report, table: Table) -> str:
 
 
 def _scalar(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict, tuple)) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict, tuple)) else cell(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from convert.common.console import cell
 from convert.common.files import new_file, sha256_json
 from convert.datasets import LabelledSet
 from runtimes.records.kinds import Accuracy
@@ -110,4 +111,5 @@ def disagreements(by_runtime: Mapping[str, Ranked], dataset: LabelledSet) -> pd.
 def write(frame: pd.DataFrame, file: Path) -> None:
     """A table as CSV, whole or not at all."""
     with new_file(file) as work:
-        frame.to_csv(work, index=False, float_format="%.6g")
+        texts = {name: frame[name].map(cell) for name in frame.select_dtypes(include=["object", "string"])}
+        frame.assign(**texts).to_csv(work, index=False, float_format="%.6g")
