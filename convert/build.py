@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import shlex
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 
 from convert import artifact as artifacts
-from convert import earlier, identity
+from convert import earlier, identity, making
 from convert.artifact import Artifact
 from convert.common import typed, worker
 from convert.common.errors import CheckFailed, GraphError, InputError
@@ -145,35 +143,6 @@ def lower(
     return _find_or_make(target, present, wanted, make, f"{base.model}: {precision}", say)
 
 
-class NotConvertedError(InputError):
-    """An artifact would have to be made, where nothing is to be made."""
-
-
-_MAKING = ContextVar("making", default=True)
-
-
-def there(request: Request) -> Artifact | None:
-    """The artifact for a request where it is there and whole; None where `obtain` would make it. Writes nothing."""
-    making = _MAKING.set(False)
-    try:
-        return obtain(request, lambda text: None)[0]
-    except NotConvertedError:
-        return None
-    finally:
-        _MAKING.reset(making)
-
-
-def estimated_bytes(request: Request) -> int:
-    """About how much disk the artifact for a request takes, without that of the FP32 artifact below it."""
-    model = find(request.model)
-    if isinstance(model, ModelSpec):
-        weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
-    else:
-        weights = model.params.stat().st_size
-    # FP32 has its weights twice: in the ONNX file, and for the reference and Paddle Inference.
-    return int(weights * {FP32: 2.0, INT8: 0.25}.get(request.precision, 0.5))
-
-
 def _find_or_make(
     target: Path,
     present: Artifact | None,
@@ -198,8 +167,7 @@ def _find_or_make(
         else [f"its weights were {present.manifest.weights.source}"]
     ):
         say(f"{target}: {'; '.join(changes)}; converting again")
-    if not _MAKING.get():
-        raise NotConvertedError(f"{target}: not converted yet")
+    making.refuse(target)
     with alone(target.with_name(f".{target.name}.lock"), str(target), wait=True) as waited:
         if waited:
             return _find_or_make(target, _present(target, say), wanted, make, what, say)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
+from convert import making
 from convert.artifact import Artifact
-from convert.build import ARTIFACTS, Request, obtain, there
+from convert.build import ARTIFACTS, Request, obtain
 from convert.common import scratch
 from convert.common.console import say
+from convert.families.base import ModelSpec
 from convert.model_options import WEIGHTS_HELP, ModelOptions
 from convert.models import all_called, find, find_all
-from convert.precision.table import PRECISIONS
+from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -102,6 +105,26 @@ def artifacts(
         missing += [requests[model] for model, artifact in found.items() if artifact is None]
         return {model: artifact for model, artifact in found.items() if artifact is not None}
     return {model: obtain_loudly(request)[0] for model, request in requests.items()}
+
+
+def there(request: Request) -> Artifact | None:
+    """The artifact for a request where it is there and whole; None where `obtain` would make it. Writes nothing."""
+    try:
+        with making.nothing():
+            return obtain(request, lambda text: None)[0]
+    except making.NotConvertedError:
+        return None
+
+
+def estimated_bytes(request: Request) -> int:
+    """About how much disk the artifact for a request takes, without that of the FP32 artifact below it."""
+    model = find(request.model)
+    if isinstance(model, ModelSpec):
+        weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
+    else:
+        weights = model.params.stat().st_size
+    # FP32 has its weights twice: in the ONNX file, and for the reference and Paddle Inference.
+    return int(weights * {FP32: 2.0, INT8: 0.25}.get(request.precision, 0.5))
 
 
 def obtain_loudly(request: Request) -> tuple[Artifact, bool]:

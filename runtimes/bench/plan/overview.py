@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from convert.build import estimated_bytes
+from convert.cli import estimated_bytes
 from runtimes.bench.describe import duration, size
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
