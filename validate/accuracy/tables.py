@@ -111,5 +111,5 @@ def disagreements(by_runtime: Mapping[str, Ranked], dataset: LabelledSet) -> pd.
 def write(frame: pd.DataFrame, file: Path) -> None:
     """A table as CSV, whole or not at all."""
     with new_file(file) as work:
-        texts = {name: frame[name].map(cell) for name in frame.select_dtypes(include=["object", "string"])}
+        texts = {str(name): frame[name].map(cell) for name in frame.select_dtypes(include=["object", "string"])}
         frame.assign(**texts).to_csv(work, index=False, float_format="%.6g")
