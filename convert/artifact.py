@@ -111,7 +111,8 @@ class Artifact:
 
     def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
         """The command-line options that mean this model anywhere. chosen: those that a command was given."""
-        return {**chosen.arguments(), "weights": self.weights_option(chosen.weights)}
+        weights, key = self.weights_option(chosen.weights), self.manifest.weights.key
+        return {**chosen.arguments(), "weights": weights, "weights_key": key}
 
     @property
     def seeded(self) -> bool:

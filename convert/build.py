@@ -83,9 +83,11 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     if request.precision != FP32:
         return variant(request, target, say)
     known = earlier.find(target.parent, model, request.weights is not None)
+    if known and request.weights is None and request.weights_key is not None:  # another state dict of the same file
+        request = dataclasses.replace(request, weights=known.weights_option())
     present = _present(target, say)
     settled = _settled(request, model, known)
-    weights = earlier.fingerprint_of(model, request.weights, settled.weights or "auto", known)
+    weights = earlier.fingerprint_of(model, request.weights, settled.weights or "auto", known, request.weights_key)
     if known:
         same = earlier.refuse_another(known, model, defined_in(request.model), weights, request.weights is not None)
         if same:
@@ -96,7 +98,7 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
             precision=FP32,
             opset=settled.opset or DEFAULT_OPSET,
             spec=model if isinstance(model, ModelSpec) else None,
-            weights=(weights.kind, weights.sha256),
+            weights=identity.weights_of(weights),
             tools=identity.foreign_tools(FP32),
         )
     kept = known if request.weights is None else None
@@ -228,7 +230,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
 
     weights, opset = settled.weights or "auto", settled.opset or DEFAULT_OPSET
     if isinstance(model, ModelSpec):
-        state = earlier.again(kept, model, say) if kept else resolve(weights, model)
+        state = earlier.again(kept, model, say) if kept else resolve(weights, model, settled.weights_key)
         made, origin = assemble.from_spec(model, state, folder, opset), state.origin
         if origin.kind == "file":  # found again from wherever the next command is given
             origin = dataclasses.replace(origin, source=str(Path(origin.source).absolute()))
@@ -248,7 +250,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option()
-    command = _command(settled.model, settled.name, FP32, opset, option, LoweringOptions())
+    command = _command(settled.model, settled.name, FP32, opset, option, LoweringOptions(), manifest.weights.key)
     return dataclasses.replace(manifest, command=command)
 
 
@@ -281,7 +283,7 @@ def _lowered(
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(lowering)),
         tools=identity.tools(precision),
-        command=_command(argument, name, precision, opset, base.weights_option(), options),
+        command=_command(argument, name, precision, opset, base.weights_option(), options, base.manifest.weights.key),
     )
 
 
@@ -295,12 +297,19 @@ def _notes(lowering: Lowering) -> list[str]:
 
 
 def _command(
-    argument: str, name: str | None, precision: str, opset: int, weights: str | None, options: LoweringOptions
+    argument: str,
+    name: str | None,
+    precision: str,
+    opset: int,
+    weights: str | None,
+    options: LoweringOptions,
+    key: str | None,
 ) -> str:
     """The command that makes the same artifact again."""
     words = ["python", "-m", "convert", argument, "--precision", precision]
     words += ["--name", name] if name else []
     words += ["--weights", weights] if weights else []
+    words += ["--weights-key", key] if key is not None else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
     words += ["--calibration", options.calibration] if options.calibration else []
     words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []

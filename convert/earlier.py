@@ -15,6 +15,7 @@ from convert.artifact import Artifact, UnreadableError
 from convert.common.errors import InputError, listing
 from convert.common.files import sha256_file, sha256_files, sha256_json
 from convert.families.base import ModelSpec
+from convert.identity import weights_of
 from convert.manifest import RequestedWeights, WeightsOrigin
 from convert.models import InferenceFolder, Model
 from convert.precision.table import CONVERTED, FP32
@@ -45,7 +46,7 @@ def find(folder: Path, model: Model, named: bool) -> Artifact | None:
         found += [one] if one else []
         if precision == FP32 and unreadable:
             break  # the lower precisions may have been made of earlier ones
-    weights = {(one.manifest.weights.kind, one.manifest.weights.sha256): one for one in found}
+    weights = {weights_of(one.manifest.weights): one for one in found}
     if unreadable and not named:
         way_out = f"or choose another --name; else remove {folder}"
         if isinstance(model, ModelSpec):
@@ -63,17 +64,19 @@ def _load(path: Path) -> Artifact | None:
     return artifacts.load(path) if path.is_dir() and any(path.iterdir()) else None
 
 
-def fingerprint_of(model: Model, named: str | None, weights: str, known: Artifact | None) -> WeightsOrigin | None:
+def fingerprint_of(
+    model: Model, named: str | None, weights: str, known: Artifact | None, key: str | None = None
+) -> WeightsOrigin | None:
     """What identifies the weights, as far as it is known without the network; None when only a download can tell.
 
-    named: `--weights`; weights: what they come to. known: as `find` gives it.
+    named: `--weights`; weights: what they come to. known: as `find` gives it. key: `--weights-key`.
     """
     if isinstance(model, InferenceFolder):
         return folder_fingerprint(model)
     inside = known.manifest.weights if known else None
     if named is None and inside:
         return inside
-    found = fingerprint(weights, model)
+    found = fingerprint(weights, model, key)
     if found is None and inside and weights == inside.requested == "auto":
         return inside  # an earlier `auto` found no network: do not wait for it each time; `pretrained` asks again
     return found
@@ -101,7 +104,7 @@ def refuse_another(
         kept = True
     else:
         same = _one_source(found, model, defined_in) or found.spec == model
-        kept = not named or (weights is not None and (weights.kind, weights.sha256) == (had.kind, had.sha256))
+        kept = not named or (weights is not None and weights_of(weights) == weights_of(had))
     elsewhere = before is not None and not _one_place(before, defined_in) and Path(before).exists()
     if not same or (elsewhere and not kept):
         of = before or ("an inference folder" if found.spec is None else f"the {found.spec.name} with {had.source}")
@@ -135,7 +138,7 @@ def again(kept: Artifact, spec: ModelSpec, say: Callable[[str], None]) -> StateD
             " weights with --weights"
         )
     try:
-        state = resolve("pretrained" if had.kind == "pretrained" else had.source, spec)
+        state = resolve("pretrained" if had.kind == "pretrained" else had.source, spec, had.key)
     except InputError as error:
         raise InputError(f"{kept.path}: to be made again of its weights {had.source}, but {error.message}") from None
     if had.kind == "pretrained" and state.origin.sha256 != had.sha256:

@@ -9,7 +9,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.families.base import ModelSpec
-from convert.manifest import LoweringOptions
+from convert.manifest import LoweringOptions, WeightsOrigin
 from convert.precision.table import FP32
 
 # Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
@@ -25,15 +25,15 @@ _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy",
 class Identity:
     """Everything that can change an artifact.
 
-    spec: None for an inference model. weights: kind and sha256. tools: versions by name. base, keep_fp32, calibration:
-    of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the sha256 of each calibration image: none
-    for drawn ones, None where a precision needs no images.
+    spec: None for an inference model. weights: kind and sha256, and `--weights-key` where there is one. tools: versions
+    by name. base, keep_fp32, calibration: of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the
+    sha256 of each calibration image: none for drawn ones, None where a precision needs no images.
     """
 
     precision: str
     opset: int
     spec: ModelSpec | None
-    weights: tuple[str, str]
+    weights: tuple[str, ...]
     tools: Mapping[str, str]
     base: str | None = None
     keep_fp32: tuple[str, ...] | None = None
@@ -48,7 +48,7 @@ def of(artifact: Artifact) -> Identity:
         precision=manifest.precision,
         opset=manifest.opset,
         spec=artifact.spec,
-        weights=(manifest.weights.kind, manifest.weights.sha256),
+        weights=weights_of(manifest.weights),
         tools=_foreign(manifest.tools),
         base=manifest.base.sha256 if manifest.base else None,
         keep_fp32=(manifest.recipe or LoweringOptions()).keep_fp32,
@@ -60,7 +60,8 @@ def of(artifact: Artifact) -> Identity:
 def changes(artifact: Artifact, wanted: Identity) -> list[str]:
     """What sets an artifact that is there apart from the one that is wanted, in clauses, but for options of its own."""
     before = of(artifact)
-    source = artifact.manifest.weights.source
+    origin = artifact.manifest.weights
+    source = f"{origin.source}, {origin.key}" if origin.key else origin.source
     words = {
         "weights": f"the files of {source} have changed" if before.spec is None else f"its weights were {source}",
         "base": "it was made of another FP32 artifact",
@@ -86,6 +87,11 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     return "none" if value is None else str(list(value) if isinstance(value, tuple) else value)
+
+
+def weights_of(origin: WeightsOrigin) -> tuple[str, ...]:
+    """What tells weights from others."""
+    return (origin.kind, origin.sha256, *filter(None, [origin.key]))
 
 
 def tools(precision: str) -> dict[str, str]:

@@ -62,6 +62,7 @@ class WeightsOrigin:
     source: Annotated[str, about("URL, absolute path or seeded:N")]
     sha256: Annotated[str, about("of the file; of the recipe where they are seeded")]
     note: Annotated[str | None, about("why other weights than the best were taken")] = ""
+    key: Annotated[str | None, about("`--weights-key`: which of several state dicts in the file")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class RequestedWeights(WeightsOrigin):
     @property
     def info(self) -> WeightsOrigin:
         """Without what was asked for: as records have it."""
-        return WeightsOrigin(kind=self.kind, source=self.source, sha256=self.sha256, note=self.note)
+        return WeightsOrigin(kind=self.kind, source=self.source, sha256=self.sha256, note=self.note, key=self.key)
 
 
 @dataclass(frozen=True)

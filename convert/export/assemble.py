@@ -61,8 +61,8 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
         graph.check_spec(model, spec)
         graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
-    note = state.origin.note
-    return _assembled(plain, model, shapes, spec.preprocessing, [note] if note else [])
+    notes = [*filter(None, [state.origin.note]), *state.notes]
+    return _assembled(plain, model, shapes, spec.preprocessing, notes)
 
 
 def from_folder(source: InferenceFolder, folder: Path, opset: int) -> Assembled:

@@ -19,8 +19,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from convert import families
 from convert.common import names
 from convert.common.errors import InputError
@@ -59,6 +57,25 @@ Layout = dict[str, Piece]  # PaddleClas' name to what it is made of
 
 
 @dataclass(frozen=True)
+class NamedLayout:
+    """A layout that files have. linear: how their Linear weights lie, in words. kinds: of file that usually have it, by
+    `convert/weights/checkpoints.py`. names: whose names they are, where that is worth saying."""
+
+    layout: Layout
+    linear: str
+    kinds: tuple[str, ...]
+    names: str = ""
+
+    @functools.cached_property
+    def parts(self) -> dict[str, Shape]:
+        """Every tensor that a file must hold."""
+        return {name: shape for piece in self.layout.values() for name, shape in piece.parts.items()}
+
+
+_PADDLE, _PYTORCH = "as Paddle's, (in, out)", "as PyTorch's, (out, in)"
+
+
+@dataclass(frozen=True)
 class GraphFacts:
     """What must hold of the ONNX graph of a spec.
 
@@ -92,6 +109,8 @@ class ModelSpec(ABC):
     family: ClassVar[str]
     # What each block begins its parts with, in their order: `blocks.7.attn`, `blocks.7.mlp`, each behind a LayerNorm.
     block_parts: ClassVar[tuple[str, ...]] = ("attn", "mlp")
+    # How the names of tensors end that files hold and that the model does not compute with.
+    unused: ClassVar[tuple[str, ...]] = ("num_batches_tracked",)
 
     name: str
     img_size: int = 224
@@ -140,19 +159,48 @@ class ModelSpec(ABC):
 
     def pytorch_layout(self) -> Layout:
         """PaddleClas' names with Linear weights, the only matrices, as (out, in): pytorch-image-models' files."""
-        return {
-            name: Piece({name: shape[::-1]}, np.transpose) if len(shape) == 2 else Piece({name: shape}, same)
-            for name, shape in self.state_shapes().items()
-        }
+        return mirrored(self.paddle_layout())
 
     def jax_layout(self) -> Layout | None:
         """The layout of the `.npz` files that the family's authors publish; None where there are none."""
         return None
 
+    def huggingface_layouts(self) -> tuple[Layout, ...]:
+        """Those of the classes of Hugging Face's transformers that are this model, Linear weights (out, in)."""
+        return ()
+
+    def layouts(self) -> tuple[NamedLayout, ...]:
+        """All layouts that files of this model may have. Names and shapes tell which one a file has."""
+        paddle, pytorch = ("pickle",), ("torch", "safetensors")
+        found = [
+            NamedLayout(self.paddle_layout(), _PADDLE, paddle),
+            NamedLayout(self.pytorch_layout(), _PYTORCH, pytorch),
+        ]
+        for layout in self.huggingface_layouts():
+            names = "Hugging Face's transformers"
+            found.append(NamedLayout(layout, _PYTORCH, pytorch, names))
+            found.append(NamedLayout(mirrored(layout), _PADDLE, paddle, names))
+        jax = self.jax_layout()
+        return (*found, NamedLayout(jax, _PADDLE, ("npz",))) if jax else tuple(found)
+
+    def hints(self, shapes: Mapping[str, Shape]) -> list[str]:
+        """What shapes that are not the model's, by PaddleClas' names, say of the model that they are of, in clauses."""
+        return []
+
 
 def same(array: Array) -> Array:
     """A tensor that is taken as it is."""
     return array
+
+
+def mirrored(layout: Layout) -> Layout:
+    """A layout whose matrices lie transposed in the file."""
+
+    def turned(piece: Piece) -> Piece:
+        parts = {name: shape[::-1] if len(shape) == 2 else shape for name, shape in piece.parts.items()}
+        return Piece(parts, lambda *arrays: piece.join(*(one.T if one.ndim == 2 else one for one in arrays)))
+
+    return {name: turned(piece) for name, piece in layout.items()}
 
 
 @functools.cache

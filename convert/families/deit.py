@@ -12,8 +12,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from convert.families.base import GraphFacts, Layout, Rewrite
+import numpy as np
+
+from convert.families.base import GraphFacts, Layout, Piece, Rewrite
 from convert.families.vit import VisionTransformerSpec
+from convert.weights.tensors import Shape
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,33 @@ class DistilledVisionTransformerSpec(VisionTransformerSpec):
             rewrites={**plain.rewrites, Rewrite.CLASS_TOKEN: 2, Rewrite.LAST_BLOCK: 0},
         )
 
+    def huggingface_layouts(self) -> tuple[Layout, ...]:
+        """`DeiTForImageClassificationWithTeacher`, and `DeiTForImageClassification`, which has the token but one head.
+
+        That one's logits are the mean of two heads of which the first is twice its own and the second is zero: exactly,
+        as doubling and halving do not round.
+        """
+        tokens = {"cls_token": "cls_token", "dist_token": "distillation_token"}
+        one = self._huggingface("deit", tokens, {"head": "classifier"})
+        shapes = self.state_shapes()
+        for name in ("head.weight", "head.bias"):
+            one[name] = _twice(one[name])
+        for name in ("head_dist.weight", "head_dist.bias"):
+            one[name] = _zeros(shapes[name])
+        heads = {"head": "cls_classifier", "head_dist": "distillation_classifier"}
+        return self._huggingface("deit", tokens, heads), one
+
     def jax_layout(self) -> Layout | None:
         """Its authors publish PyTorch's files only."""
         return None
+
+
+def _twice(piece: Piece) -> Piece:
+    return Piece(piece.parts, lambda *arrays: 2 * piece.join(*arrays))
+
+
+def _zeros(shape: Shape) -> Piece:
+    return Piece({}, lambda: np.zeros(shape, np.float32))
 
 
 FAMILY = DistilledVisionTransformerSpec

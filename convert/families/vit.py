@@ -6,12 +6,13 @@ Source: PaddleClas (snapshot of 2024-10-18), `ppcls/arch/backbone/model_zoo/visi
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from convert.families.base import GraphFacts, Layout, ModelSpec, Piece, Rewrite, same
+from convert.families.base import GraphFacts, Layout, ModelSpec, Piece, Rewrite, mirrored, same
 from convert.families.spec import positive_int, positive_number
 from convert.weights.tensors import Array, Shape
 
@@ -27,6 +28,14 @@ class VisionTransformerSpec(ModelSpec):
     family: ClassVar[str] = "vit"
     class_tokens: ClassVar[tuple[str, ...]] = ("cls_token",)  # what stands before the patches
     heads: ClassVar[tuple[str, ...]] = ("head",)
+    # The pooler and the mask token of transformers, which its classifier does not compute with.
+    unused: ClassVar[tuple[str, ...]] = (
+        *ModelSpec.unused,
+        "pooler.dense.weight",
+        "pooler.dense.bias",
+        "embeddings.mask_token",
+        "embeddings.position_ids",
+    )
 
     patch_size: int = 16
     embed_dim: int = 768
@@ -148,6 +157,59 @@ class VisionTransformerSpec(ModelSpec):
         per_token = 4 * self.embed_dim + self.mlp_ratio * self.embed_dim + self.num_heads * self.tokens
         return int(3 * self.img_size**2 + self.tokens * per_token)
 
+    def hints(self, shapes: Mapping[str, Shape]) -> list[str]:
+        found = []
+        match shapes.get("pos_embed"):
+            case (1, tokens, self.embed_dim) if tokens != self.tokens:
+                side = math.isqrt(max(tokens - len(self.class_tokens), 0))
+                if side and side**2 + len(self.class_tokens) == tokens:
+                    size = side * self.patch_size
+                    found.append(f"the file is of img_size = {size}: set that in the .toml model spec, crop too")
+        match shapes.get(f"{self.heads[0]}.bias"):
+            case (classes,):
+                found.append(f"a head for {classes} classes: set class_num = {classes} in a .toml model spec")
+        return found
+
+    def huggingface_layouts(self) -> tuple[Layout, ...]:
+        """`ViTForImageClassification`."""
+        return (self._huggingface("vit", {"cls_token": "cls_token"}, {"head": "classifier"}),)
+
+    def _huggingface(self, base: str, tokens: Mapping[str, str], heads: Mapping[str, str]) -> Layout:
+        """The names of transformers' models/vit/modeling_vit.py: query, key and value are three Linear layers.
+
+        base: what the encoder is called. tokens, heads: PaddleClas' names to theirs.
+        """
+        ours = mirrored(self.paddle_layout())
+        layout: Layout = {}
+
+        def take(name: str, key: str) -> None:
+            (shape,) = ours[name].parts.values()
+            layout[name] = Piece({key: shape}, ours[name].join)
+
+        def layer(name: str, key: str) -> None:
+            take(f"{name}.weight", f"{key}.weight")
+            take(f"{name}.bias", f"{key}.bias")
+
+        embeddings = f"{base}.embeddings"
+        take("pos_embed", f"{embeddings}.position_embeddings")
+        for name, key in tokens.items():
+            take(name, f"{embeddings}.{key}")
+        layer("patch_embed.proj", f"{embeddings}.patch_embeddings.projection")
+        for i in range(self.depth):
+            block, key = f"blocks.{i}", f"{base}.encoder.layer.{i}"
+            for name, theirs in _HUGGINGFACE.items():
+                layer(f"{block}.{name}", f"{key}.{theirs}")
+            parts = [f"{key}.attention.attention.{part}" for part in ("query", "key", "value")]
+            square = (self.embed_dim, self.embed_dim)
+            layout[f"{block}.attn.qkv.weight"] = Piece({f"{x}.weight": square for x in parts}, _join_rows)
+            if self.qkv_bias:
+                pieces: dict[str, Shape] = {f"{x}.bias": square[:1] for x in parts}
+                layout[f"{block}.attn.qkv.bias"] = Piece(pieces, _pack_biases)
+        layer("norm", f"{base}.layernorm")
+        for name, key in heads.items():
+            layer(name, key)
+        return layout
+
     def jax_layout(self) -> Layout | None:
         """The `.npz` files of google-research/vision_transformer.
 
@@ -191,6 +253,19 @@ class VisionTransformerSpec(ModelSpec):
 
 
 FAMILY = VisionTransformerSpec
+
+_HUGGINGFACE = {
+    "norm1": "layernorm_before",
+    "attn.proj": "attention.output.dense",
+    "norm2": "layernorm_after",
+    "mlp.fc1": "intermediate.dense",
+    "mlp.fc2": "output.dense",
+}
+
+
+def _join_rows(*weights: Array) -> Array:
+    """q, k and v, each (out, in) -> (in, 3 * out)."""
+    return np.concatenate(weights).T
 
 
 def _convolution(kernel: Array) -> Array:

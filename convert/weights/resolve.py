@@ -9,68 +9,83 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.common.errors import InputError, listing
+from convert.common.errors import InputError
 from convert.common.files import sha256_file
-from convert.families.base import Layout, ModelSpec, Piece
+from convert.families.base import ModelSpec, Piece
 from convert.manifest import WeightsOrigin
 from convert.weights import checkpoints, download, seeded
+from convert.weights.choose import choose
+from convert.weights.locate import KNOWN, locate
 from convert.weights.tensors import Array, Shape, StateDict, Stored, Tensor
 from convert.zoo import MODELS
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 _CHOICES = (
-    f"auto, pretrained, seeded, seeded:N (N a whole number), or a file ending in {', '.join(checkpoints.FORMATS)}"
+    f"auto, pretrained, seeded, seeded:N (N a whole number), a file ending in {', '.join(KNOWN)}, or a folder with one"
 )
 
 
-def fingerprint(weights: str, spec: ModelSpec) -> WeightsOrigin | None:
+def fingerprint(weights: str, spec: ModelSpec, key: str | None = None) -> WeightsOrigin | None:
     """What `resolve` would give, known without reading tensors and without network; None when only a download can tell.
 
     A file given by path is hashed; of a downloaded one the size is checked and the recorded hash taken. InputError as
     for `resolve`, but for what is wrong inside the file.
     """
     if not _downloads(weights, spec):
-        return _without_download(weights, spec)
+        return _without_download(weights, spec, key)
     cached = download.cached(download.pretrained_url(spec.name), download.cache_folder())
-    return WeightsOrigin(kind="pretrained", source=cached.url, sha256=cached.sha256) if cached else None
+    return WeightsOrigin(kind="pretrained", source=cached.url, sha256=cached.sha256, key=key) if cached else None
 
 
-def resolve(weights: str, spec: ModelSpec, *, progress: bool = True) -> StateDict:
+def resolve(weights: str, spec: ModelSpec, key: str | None = None, *, progress: bool = True) -> StateDict:
     """The state dict that `weights` (the value of `--weights`) means for `spec`, checked against its names and shapes.
 
     auto: the pretrained file where it is cached or can be downloaded, else seeded:0 with a note that says why.
-    progress: show a download's on standard error. Tensors are read when `Tensor.read` is called; a `.pdparams`, being
-    one pickle, is in memory once. InputError: an unknown choice, a file that is missing, damaged, or does not hold
-    exactly the tensors of `spec`, a download that broke off, and for `pretrained` no network or a model that
-    PaddleClas does not publish.
+    key: `--weights-key`, which of several state dicts in a file. progress: show a download's on standard error. Tensors
+    are read from the file when `Tensor.read` is called. InputError: an unknown choice, a file that is missing, damaged,
+    or does not hold exactly the tensors of `spec`, a download that broke off, and for `pretrained` no network or a
+    model that PaddleClas does not publish.
     """
-    path = Path(weights)
+    said = ""
     if _downloads(weights, spec):
         try:
             file = _fetched(spec, progress)
-            path, known = file.path, WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256)
+            path = file.path
+            known = WeightsOrigin(kind="pretrained", source=file.url, sha256=file.sha256, key=key)
         except download.NotFetchedError as error:
             known = _fallback(weights, spec, error.message)
     else:
-        known = _without_download(weights, spec)
+        known = _without_download(weights, spec, key)
+        if known.kind == "file":
+            located = locate(weights, _CHOICES)
+            path, said = located.path, located.said
     if known.kind == "seeded":
-        tensors = seeded.tensors(int(known.source.removeprefix("seeded:")), spec)
-    else:
-        tensors = _from_file(path, spec)
-    return StateDict(known, tensors)
+        return StateDict(known, seeded.tensors(int(known.source.removeprefix("seeded:")), spec))
+    chosen = choose(checkpoints.read(path), spec, key)
+    shapes = spec.state_shapes()
+    tensors = {name: _tensor(path, shapes[name], chosen.layout[name], chosen.tensors) for name in shapes}
+    clauses = [*filter(None, [said]), *chosen.said]
+    return StateDict(known, tensors, (f"{path.name}: {'; '.join(clauses)}",) if clauses else ())
 
 
 def _downloads(weights: str, spec: ModelSpec) -> bool:
     return weights in ("auto", "pretrained") and not _not_published(spec)
 
 
-def _without_download(weights: str, spec: ModelSpec) -> WeightsOrigin:
+def _without_download(weights: str, spec: ModelSpec, key: str | None) -> WeightsOrigin:
+    drawn = weights in ("auto", "pretrained") or _seed(weights) is not None
+    if drawn and key is not None and weights != "pretrained":
+        raise InputError(f"--weights-key {key}: drawn weights are one state dict; give a file with --weights")
     if weights in ("auto", "pretrained"):
         return _fallback(weights, spec, _not_published(spec))
     seed = _seed(weights)
     if seed is not None:
         return _seeded(seed, spec)
-    return WeightsOrigin(kind="file", source=weights, sha256=_file_sha256(weights))
+    path = locate(weights, _CHOICES).path
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return WeightsOrigin(kind="file", source=str(path) if path != Path(weights) else weights, sha256=digest, key=key)
 
 
 def _fetched(spec: ModelSpec, progress: bool) -> download.Cached:
@@ -116,28 +131,6 @@ def _not_published(spec: ModelSpec) -> str:
     return ""
 
 
-def _file_sha256(weights: str) -> str:
-    path = Path(weights)
-    if path.suffix.lower() not in checkpoints.FORMATS:
-        raise InputError(f"--weights {weights}: not understood; allowed: {_CHOICES}")
-    if not path.is_file():
-        raise InputError(f"--weights {weights}: there is no such file")
-    try:
-        return sha256_file(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _from_file(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    stored = checkpoints.read(path)
-    layout = checkpoints.FORMATS[path.suffix.lower()].layout(spec)
-    if layout is None:
-        raise InputError(f"{path}: no {path.suffix} files of the family {spec.family} are known; give another kind")
-    _check(stored, layout, path, spec)
-    shapes = spec.state_shapes()
-    return {name: _tensor(path, shapes[name], piece, stored) for name, piece in layout.items()}
-
-
 def _tensor(path: Path, shape: Shape, piece: Piece, stored: Mapping[str, Stored]) -> Tensor:
     def read() -> Array:
         parts = [_finite(path, key, stored[key]) for key in piece.parts]
@@ -156,42 +149,3 @@ def _finite(path: Path, key: str, stored: Stored) -> Array:
     if not np.isfinite(array).all():
         raise InputError(f"{path}: {key} holds NaN or infinite values as float32; it is no usable model")
     return array
-
-
-def _check(stored: Mapping[str, Stored], layout: Layout, path: Path, spec: ModelSpec) -> None:
-    """Every tensor there, none besides, each of its shape and of floats; else one InputError that names them."""
-    expected = {key: shape for piece in layout.values() for key, shape in piece.parts.items()}
-    missing = [f"{key} {shape}" for key, shape in expected.items() if key not in stored]
-    unexpected = [f"{_shown(key)} {tensor.shape}" for key, tensor in stored.items() if key not in expected]
-    held = {key: stored[key] for key in expected if key in stored}
-    misshapen = {key: tensor.shape for key, tensor in held.items() if tensor.shape != expected[key]}
-    no_floats = [f"{key} ({tensor.dtype})" for key, tensor in held.items() if tensor.dtype not in _FLOATS]
-    faults = []
-    if missing:
-        faults.append(f"missing {listing(missing)}")
-    if unexpected:
-        faults.append(f"unexpected {listing(unexpected)}")
-    if misshapen:
-        faults.append(listing(f"{key} is {shape} instead of {expected[key]}" for key, shape in misshapen.items()))
-    if no_floats:
-        faults.append(f"not of floating-point numbers: {listing(no_floats)}")
-    if faults:
-        raise InputError(f"{path}: not the weights of {spec.name}: {'; '.join(faults)}{_hint(misshapen, expected)}")
-
-
-def _hint(misshapen: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str:
-    """What the wrong shapes give away about the file."""
-    if any(len(shape) == 2 and shape[::-1] == expected[key] for key, shape in misshapen.items()):
-        return (
-            " (Linear weights lie transposed: a .pdparams holds them in Paddle's layout (in, out), "
-            ".pth and .safetensors in PyTorch's (out, in); save it in the other kind of file)"
-        )
-    classes = [shape[0] for key, shape in misshapen.items() if key in ("head.bias", "head/bias") and len(shape) == 1]
-    if classes:
-        return f" (a head for {classes[0]} classes: set class_num = {classes[0]} in a .toml model spec)"
-    return ""
-
-
-def _shown(name: str) -> str:
-    """A name out of a file, fit for one line of an error."""
-    return name if name.isprintable() and len(name) <= 80 else ascii(name[:80])

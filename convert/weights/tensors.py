@@ -32,10 +32,12 @@ class StateDict:
 
     origin.sha256: of the file; for seeded weights that of the recipe (its version, N, the tensors' names and shapes).
     origin.note: a sentence for the console, the manifest and the report when other weights than the best were taken.
+    notes: likewise, on what in a file was taken for the model and what was not.
     """
 
     origin: WeightsOrigin
     tensors: Mapping[str, Tensor]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,7 @@ class Stored:
     shape: Shape
     dtype: str
     load: Callable[[], Array]
+
+    def as_bfloat16(self) -> Stored:
+        """What is stored as 16-bit integers, taken as the bfloat16 numbers of the same bits."""
+        return Stored(self.shape, "bfloat16", lambda: self.load().view("bfloat16"))

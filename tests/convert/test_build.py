@@ -228,7 +228,7 @@ def test_an_earlier_auto_does_not_ask_the_network_again(
     spec = load_spec(_toml(tmp_path))
     weights = RequestedWeights(kind="seeded", source="seeded:0", sha256="s", note="why", requested="auto")
     present = Artifact(tmp_path, dataclasses.replace(toy_artifact.manifest, weights=weights))
-    monkeypatch.setattr(earlier, "fingerprint", lambda weights, model: None)
+    monkeypatch.setattr(earlier, "fingerprint", lambda weights, model, key: None)
     found = earlier.fingerprint_of(spec, "auto", "auto", present)
     assert found is not None
     assert (found.kind, found.note) == ("seeded", "why")

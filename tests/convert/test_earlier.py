@@ -192,7 +192,7 @@ def test_pretrained_weights_are_not_exchanged_for_drawn_ones(place: Place, monke
         InputError, match="its weights http://there/toy, but --weights pretrained: PaddleClas publishes"
     ):
         place.obtain()
-    monkeypatch.setattr(earlier, "resolve", lambda _weights, spec: resolve.resolve("seeded:1", spec))
+    monkeypatch.setattr(earlier, "resolve", lambda _weights, spec, _key: resolve.resolve("seeded:1", spec))
     with pytest.raises(InputError, match="what is published is another file by now"):
         place.obtain()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from convert import zoo
 from convert.families.spec import Preprocessing
 from convert.families.vit import VisionTransformerSpec
-from convert.weights import seeded
-from convert.weights.tensors import Array, StateDict
+from convert.weights import checkpoints, seeded
+from convert.weights.tensors import Array, StateDict, Stored
 
 Arrays = dict[str, Array]
 Form = Callable[[Arrays], Arrays]
@@ -85,6 +85,13 @@ def save(path: Path, arrays: Arrays) -> str:
     else:
         np.savez(path, **cast(dict[str, Any], arrays))
     return str(path)
+
+
+def tensors(path: Path) -> Mapping[str, Stored]:
+    """Those of a file that holds nothing else."""
+    (table,) = checkpoints.read(path).tables
+    assert not table.key
+    return table.tensors
 
 
 def assert_same(state: StateDict, arrays: Arrays) -> None:

@@ -14,6 +14,8 @@ from safetensors.numpy import save_file
 
 from convert.common.errors import InputError
 from convert.weights import checkpoints
+from convert.weights.files.index import NotReadError
+from tests.convert.weights.checkpoint_files import tensors
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -35,7 +37,7 @@ def test_what_paddle_saves(paddle_layer: tuple[Any, Any], tmp_path: Path, protoc
     paddle, layer = paddle_layer
     path = tmp_path / "a.pdparams"
     paddle.save(layer.state_dict(), str(path), protocol=protocol)
-    found = checkpoints.read(path)
+    found = tensors(path)
     assert list(found) == ["weight", "bias"]
     assert np.array_equal(found["weight"].load(), layer.weight.numpy())
     assert np.array_equal(found["bias"].load(), layer.bias.numpy())
@@ -48,11 +50,11 @@ def test_what_paddle_2_0_saved(paddle_layer: tuple[Any, Any], tmp_path: Path) ->
 
     _legacy_save(layer.state_dict(), str(tmp_path / "a.pdparams"))
     assert b"StructuredToParameterName@@" in (tmp_path / "a.pdparams").read_bytes()
-    assert list(checkpoints.read(tmp_path / "a.pdparams")) == ["weight", "bias"]
+    assert list(tensors(tmp_path / "a.pdparams")) == ["weight", "bias"]
     paddle.save([layer.weight], str(tmp_path / "b.pdparams"))
     assert b"tuple" in (tmp_path / "b.pdparams").read_bytes()
     pair = pickle.loads((tmp_path / "b.pdparams").read_bytes())[0]
-    found = checkpoints.read(pickled(tmp_path / "c.pdparams", {"weight": pair}))
+    found = tensors(pickled(tmp_path / "c.pdparams", {"weight": pair}))
     assert np.array_equal(found["weight"].load(), layer.weight.numpy())
 
 
@@ -63,7 +65,7 @@ def test_tensors_that_were_cut_up_are_put_together(tmp_path: Path) -> None:
         "b@@.1": np.arange(4, 6, dtype=np.float32),
         "UnpackBigParamInfor@@": {"b": {"OriginShape": (3, 2), "slices": ["b@@.0", "b@@.1"]}},
     }
-    found = checkpoints.read(pickled(tmp_path / "a.pdparams", content, 2))
+    found = tensors(pickled(tmp_path / "a.pdparams", content, 2))
     assert list(found) == ["a", "b"]
     assert found["b"].shape == (3, 2)
     assert found["b"].load().tolist() == [[0, 1], [2, 3], [4, 5]]
@@ -89,10 +91,10 @@ def test_that_paddle_cuts_up_as_is_read_here(paddle_layer: tuple[Any, Any]) -> N
     ("content", "message"),
     [
         ([ARRAY], "no state dict"),
-        ({"a": 1.5}, "'a' is no array"),
-        ({"a": (ARRAY, ARRAY)}, "'a' is no array"),
-        ({5: ARRAY}, "name is a int"),
-        ({"UnpackBigParamInfor@@": {"b": {"OriginShape": (1,), "slices": ["c"]}}}, "KeyError"),
+        ({"a": 1.5, "b": {}}, "it holds no state dict, but a, b"),
+        ({"a": (ARRAY, ARRAY)}, "no state dict"),
+        ({5: ARRAY}, "no state dict"),
+        ({"UnpackBigParamInfor@@": {"b": {"OriginShape": (1,), "slices": ["c"]}}}, "a part of a tensor .* is missing"),
     ],
 )
 def test_pickles_of_something_else(tmp_path: Path, content: object, message: str) -> None:
@@ -122,12 +124,14 @@ def test_a_hostile_pickle_is_refused(tmp_path: Path, function: Callable[..., obj
     assert target.exists()
 
 
-@pytest.mark.parametrize("suffix", checkpoints.FORMATS)
-@pytest.mark.parametrize("data", [b"", b"garbage", b"\x80\x04", b"PK\x03\x04garbage", b"<html></html>", bytes(1000)])
-def test_garbage(tmp_path: Path, suffix: str, data: bytes) -> None:
-    path = tmp_path / f"a{suffix}"
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xfegarbage", b"\x80\x04", b"PK\x03\x04garbage", b"\x01" + bytes(1000), b"\x80\x04\x95\x01."],
+)
+def test_garbage(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.pth"
     path.write_bytes(data)
-    with pytest.raises(InputError, match=rf"a\{suffix}: damaged, or no \{suffix} file \(.+\); get it anew") as caught:
+    with pytest.raises(InputError, match=r"a\.pth: damaged, or no file of weights \(.+\); get it anew") as caught:
         checkpoints.read(path)
     assert "\n" not in caught.value.message
 
@@ -147,15 +151,15 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_safetensors(tmp_path: Path) -> None:
-    tensors = {name: ARRAY.astype(name) for name in ("float16", "float32", "float64", "int64")}
-    save_file(tensors, tmp_path / "a.safetensors")
-    found = checkpoints.read(tmp_path / "a.safetensors")
-    assert found.keys() == tensors.keys()
-    for name, expected in tensors.items():
+    written = {name: ARRAY.astype(name) for name in ("float16", "float32", "float64", "int64")}
+    save_file(written, tmp_path / "a.safetensors")
+    found = tensors(tmp_path / "a.safetensors")
+    assert found.keys() == written.keys()
+    for name, expected in written.items():
         assert found[name].shape == (2, 3)
         assert np.array_equal(found[name].load(), expected)
     assert [found[name].dtype for name in ("float16", "float32", "float64")] == ["float16", "float32", "float64"]
-    assert found["int64"].dtype == "I64"
+    assert found["int64"].dtype == "int64"
 
 
 def test_safetensors_in_bfloat16(tmp_path: Path) -> None:
@@ -167,7 +171,7 @@ def test_safetensors_in_bfloat16(tmp_path: Path) -> None:
     }
     text = json.dumps(header).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content)
-    found = checkpoints.read(tmp_path / "a.safetensors")
+    found = tensors(tmp_path / "a.safetensors")
     assert found["b"].dtype == "bfloat16"
     assert found["b"].load().dtype == "bfloat16"
     assert np.array_equal(found["b"].load().astype(np.float32), values)
@@ -176,7 +180,7 @@ def test_safetensors_in_bfloat16(tmp_path: Path) -> None:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz(tmp_path: Path, save: Callable[..., None]) -> None:
     save(tmp_path / "a.npz", **{"Transformer/a/kernel": ARRAY, "b": np.asfortranarray(ARRAY, ">f8")})
-    found = checkpoints.read(tmp_path / "a.npz")
+    found = tensors(tmp_path / "a.npz")
     assert {key: (tensor.shape, tensor.dtype) for key, tensor in found.items()} == {
         "Transformer/a/kernel": ((2, 3), "float32"),
         "b": ((2, 3), "float64"),
@@ -186,8 +190,8 @@ def test_npz(tmp_path: Path, save: Callable[..., None]) -> None:
 
 def test_an_npz_of_objects_is_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.array([Evil(tmp_path / "made", os.system)], object))
-    found = checkpoints.read(tmp_path / "a.npz")
+    found = tensors(tmp_path / "a.npz")
     assert found["a"].dtype == "object"
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(NotReadError, match="of object"):
         found["a"].load()
     assert not (tmp_path / "made").exists()

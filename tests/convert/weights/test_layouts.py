@@ -27,7 +27,6 @@ from tests.convert.weights.checkpoint_files import (
     assert_same,
     drawn,
     save,
-    transposed,
 )
 
 
@@ -108,12 +107,6 @@ def test_faults_of_an_npz_are_told_in_its_own_names(tmp_path: Path) -> None:
     assert "missing Transformer/encoderblock_1/MultiHeadDotProductAttention_1/key/bias (2, 4);" in message
     assert "unexpected pre_logits/kernel (8, 8);" in message
     assert "embedding/kernel is (8, 16, 3, 8) instead of (16, 16, 3, 8)" in message
-
-
-@pytest.mark.parametrize(("suffix", "form"), [(".pdparams", transposed), (".safetensors", dict)])
-def test_transposed_matrices_give_away_the_layout(tmp_path: Path, suffix: str, form: Form) -> None:
-    with pytest.raises(InputError, match=r"blocks\.0\.attn\.qkv\.weight is .*Linear weights lie transposed"):
-        weights.resolve(save(tmp_path / f"a{suffix}", form(drawn())), TOY)
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())

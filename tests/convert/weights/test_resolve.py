@@ -33,7 +33,8 @@ from tests.convert.weights.checkpoint_files import (
         ("seeded:-1", "'-1' is no whole number"),
         ("seeded:1.5", "is no whole number"),
         ("seeded:²", "is no whole number"),
-        ("weights.bin", "ending in .pdparams, .safetensors, .pth, .pt, .npz"),
+        ("weights.foo", "ending in .pdparams, .pdema, .pth, .pt, .pth.tar, .bin, .ckpt, .safetensors, .npz"),
+        ("weights.bin", "there is no such file"),
         ("no/such/file.npz", "there is no such file"),
     ],
 )
