@@ -22,7 +22,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    help="int8: a folder or a list of images, 8 or more, that no accuracy is measured on.",
+    help="int8: a folder, a list or any set of 8 or more images that no accuracy is measured on; no labels needed.",
 )
 @click.option(
     "--keep-fp32",

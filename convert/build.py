@@ -14,7 +14,7 @@ from convert import earlier, identity, making
 from convert.artifact import Artifact
 from convert.common import typed, worker
 from convert.common.errors import CheckFailed, GraphError, InputError
-from convert.common.files import new_folder, sha256_files
+from convert.common.files import new_folder
 from convert.common.lock import alone
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
@@ -131,7 +131,7 @@ def lower(
     What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
     """
     present = _present(target, say)
-    settled, hashes = _settled_options(precision, options, present)
+    settled, hashes = _settled_options(precision, options, present, say)
     wanted = dataclasses.replace(
         identity.of(base),
         precision=precision,
@@ -207,7 +207,7 @@ def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
 
 
 def _settled_options(
-    precision: str, options: LoweringOptions, present: Artifact | None
+    precision: str, options: LoweringOptions, present: Artifact | None, say: Say
 ) -> tuple[LoweringOptions, tuple[str, ...] | None]:
     """Likewise, and the calibration files' sha256."""
     earlier = (present.manifest.recipe if present else None) or LoweringOptions()
@@ -215,8 +215,10 @@ def _settled_options(
     if not PRECISIONS[precision].calibrated:
         return LoweringOptions(options.calibration, keep), None
     if options.calibration is not None:
-        chosen = calibration_images.files(Path(options.calibration))
-        return LoweringOptions(options.calibration, keep), tuple(sha256_files([image.path for image in chosen]))
+        chosen = calibration_images.choose(Path(options.calibration))
+        for note in chosen.notes:
+            say(f"--calibration {options.calibration}: {note}")
+        return LoweringOptions(options.calibration, keep), calibration_images.hashes(chosen)
     calibrated = present.manifest.calibration if present else None
     return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
 

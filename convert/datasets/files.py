@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,9 @@ from convert.common.errors import InputError
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES = 1024
 _TEXT_BYTES = 256 << 20  # a list of 50,000 lines has 2 MB
+
+UTF_8, GB18030 = "UTF-8", "GB18030"
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")  # in no text; a file of DOS may end in \x1a
 
 
 def stat_of(path: Path) -> os.stat_result | None:
@@ -81,12 +86,35 @@ def read_bytes(path: Path, what: str, limit: int = _TEXT_BYTES) -> bytes:
     return data
 
 
+def decoded(data: bytes, source: str, what: str) -> tuple[str, str]:
+    """The text and the encoding that was taken: UTF-8, else UTF-16 by its mark or its zeros, else GB18030 (GBK).
+
+    InputError when it is text in none of them. A byte order mark is taken off.
+    """
+    for encoding in _encodings(data):
+        try:
+            text = data.decode(encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            continue
+        if encoding == UTF_8 or not _CONTROL.search(text):
+            return text, encoding
+    raise InputError(f"{source}: not {what}: it is no UTF-8 text, nor one in UTF-16 or GBK")
+
+
+def _encodings(data: bytes) -> list[str]:
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return ["UTF-32"]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["UTF-16"]
+    start = data[:4096]
+    if start.count(0) > len(start) // 4:  # paths and labels are ASCII mostly: every other byte is zero in UTF-16
+        return ["UTF-16-LE", "UTF-16-BE"] if start[1::2].count(0) > start[::2].count(0) else ["UTF-16-BE", "UTF-16-LE"]
+    return [UTF_8, GB18030]
+
+
 def decode(data: bytes, source: str, what: str) -> str:
-    """UTF-8 text, a byte order mark taken off."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{source}: not {what}: it is no UTF-8 text") from None
+    """`decoded`, the text alone."""
+    return decoded(data, source, what)[0]
 
 
 def check_images(images: Sequence[Path], where: Callable[[int], str], hint: str) -> None:

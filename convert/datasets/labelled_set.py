@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
 
 COMPLETE = 50_000  # images in the validation set of ILSVRC 2012
+OVER_CLASSES = "over its classes"  # a limit's selection; earlier versions took the "first" ones or "evenly spread" ones
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class LabelledSet:
     name: folder and file name, never an absolute path. names: of the images, relative, for messages and CSVs. read: the
     encoded bytes of image i of `labels`, callable from any thread; raises `convert.images.preprocess.UnreadableImage`.
     listed: images in the whole set. sha256: of what says which images and labels the whole set has; the images
-    themselves are not hashed. format: list, image folder, flat, tar or parquet. selection: how the images in use were
-    taken from the whole set, in words.
+    themselves are not hashed. format: list, image folder, flat, tar, zip, webdataset or parquet. selection: how the
+    images in use were taken from the whole set, in words. class_names: by label, where the set itself says names
+    (folders, WordNet ids, a file of labels, metadata); None where it says none. notes: what was assumed or found that a
+    user should know, a line each, for the console.
     """
 
     name: str
@@ -31,6 +33,8 @@ class LabelledSet:
     sha256: str
     format: str
     selection: str = ""
+    class_names: Mapping[int, str] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -43,7 +47,7 @@ class LabelledSet:
         used = len(self.labels)
         if used == self.listed:
             return f"{self.name}, {used} images"
-        return f"{self.name}, {self.selection} {used} of {self.listed} images".replace("  ", " ")
+        return f"{self.name}, {used} of {self.listed} images{', evenly ' if self.selection else ''}{self.selection}"
 
 
 def whole(
@@ -54,35 +58,60 @@ def whole(
     read: Callable[[int], bytes],
     listed: int | None = None,
     sha256: str | None = None,
+    class_names: Mapping[int, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> LabelledSet:
     """All images of a set. listed: where more are listed than there are; sha256: where a file says what is in it."""
     if sha256 is None:
         sha256 = sha256_json([[name, label] for name, label in zip(names, labels, strict=True)])
-    return LabelledSet(name, tuple(labels), tuple(names), read, listed or len(names), sha256, format)
+    return LabelledSet(
+        name,
+        tuple(labels),
+        tuple(names),
+        read,
+        listed or len(names),
+        sha256,
+        format,
+        class_names=class_names,
+        notes=tuple(notes),
+    )
 
 
-def limited(dataset: LabelledSet, limit: int | None, spread: bool = False) -> LabelledSet:
-    """The first `limit` images, or with `spread` as many at even distances: image i is number i * total // limit.
+def choose(labels: Sequence[int | str], limit: int | None) -> list[int]:
+    """The numbers of `limit` images, in the set's order, such that no class has two more than another that has more.
 
-    Spread is for sets that go class by class, whose first images are of a few classes only.
+    Of a class the first ones are taken. Where not every class can have as many, those that have one more are evenly
+    spread over the classes in the order of their labels, which do not have to be numbers.
     """
-    total = len(dataset.labels)
-    if limit is None or limit >= total:
+    if limit is None or limit >= len(labels):
+        return list(range(len(labels)))
+    waiting: dict[int | str, list[int]] = {}
+    for index, label in enumerate(labels):
+        waiting.setdefault(label, []).append(index)
+    classes = [waiting[label] for label in sorted(waiting, key=lambda label: (isinstance(label, str), label))]
+    chosen: list[int] = []
+    turn = 0
+    while len(chosen) + len(classes) <= limit:
+        chosen += [images[turn] for images in classes]
+        turn += 1
+        classes = [images for images in classes if len(images) > turn]
+    left = limit - len(chosen)
+    chosen += [classes[i * len(classes) // left][turn] for i in range(left)]
+    return sorted(chosen)
+
+
+def limited(dataset: LabelledSet, limit: int | None) -> LabelledSet:
+    """`limit` images, as `choose` takes them."""
+    if limit is None or limit >= len(dataset.labels):
         return dataset
-    chosen = [i * total // limit for i in range(limit)] if spread else list(range(limit))
+    chosen = choose(dataset.labels, limit)
     return replace(
         dataset,
         labels=tuple(dataset.labels[i] for i in chosen),
         names=tuple(dataset.names[i] for i in chosen),
         read=lambda index: dataset.read(chosen[index]),
-        selection="evenly spread" if spread else "first",
+        selection=OVER_CLASSES,
     )
-
-
-def by_class(labels: Sequence[int]) -> bool:
-    """True when the images of each class stand together and some class has several."""
-    runs = sum(before != after for before, after in pairwise(labels)) + 1
-    return 1 < runs == len(set(labels)) < len(labels)
 
 
 def check_labels(labels: Sequence[int], classes: int | None, where: Callable[[int], str]) -> None:

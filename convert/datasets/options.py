@@ -18,18 +18,25 @@ from convert.datasets.load import KNOWN, load
 
 @dataclass(frozen=True)
 class SetOptions:
-    """`--images`, `--ground-truth`, `--synsets`, `--root` and `--limit`, as the user gave them (see `load`)."""
+    """`--images`, `--ground-truth`, `--synsets`, `--root`, `--limit`, `--columns` as they were given (see `load`)."""
 
     images: Path
     ground_truth: Path | None = None
     synsets: Path | None = None
     root: Path | None = None
     limit: int | None = None
+    columns: str | None = None
 
     def load(self, classes: int | None) -> LabelledSet:
         """The set, its labels checked against a number of classes where it is known. InputError as `load`."""
         return load(
-            self.images, classes, self.limit, ground_truth=self.ground_truth, synsets=self.synsets, root=self.root
+            self.images,
+            classes,
+            self.limit,
+            ground_truth=self.ground_truth,
+            synsets=self.synsets,
+            root=self.root,
+            columns=self.columns,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -47,9 +54,11 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
         synsets: Path | None,
         images_root: Path | None,
         limit: int | None,
+        columns: str | None,
         **rest: Any,
     ) -> Any:
-        return command(labelled=SetOptions(images, ground_truth, synsets, images_root, limit), **rest)
+        labelled = SetOptions(images, ground_truth, synsets, images_root, limit, columns)
+        return command(labelled=labelled, **rest)
 
     options = [
         click.option(
@@ -57,8 +66,9 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="SET",
             required=True,
             callback=_given,
-            help="A list of `path label` lines (0-based) or a folder with val_list.txt, a tree with a folder for each"
-            " class, the flat ILSVRC2012_img_val folder or its .tar, or parquet shards of the Hugging Face hub.",
+            help="A list of `path label` lines (0-based), a csv or a folder with val_list.txt, a tree with a folder for"
+            " each class, the flat ILSVRC2012_img_val folder or its .tar, a .zip or .tar of these, WebDataset shards,"
+            " or parquet shards of the Hugging Face hub.",
         ),
         click.option(
             "--ground-truth",
@@ -79,12 +89,18 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "images_root",
             metavar="FOLDER",
             callback=_given,
-            help="What the paths of a list are relative to.  [default: its folder]",
+            help="What the paths of a list are relative to.  [default: its folder, or the one nearby that has them]",
         ),
         click.option(
             "--limit",
             type=click.IntRange(min=1),
-            help="Only so many images: the first ones, or evenly spread where the set goes class by class.",
+            help="Only so many images, evenly over the classes.",
+        ),
+        click.option(
+            "--columns",
+            metavar="image=NAME,label=NAME",
+            help="The columns of a csv or of parquet shards, the label's entry in WebDataset's json.  [default: found"
+            " by their names]",
         ),
     ]
     found: Callable[..., Any] = collected

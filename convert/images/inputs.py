@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from convert.common.errors import InputError
+from convert.datasets.labelled_set import choose
+from convert.datasets.unlabelled import ImageSet, load_images
 from convert.families.spec import Preprocessing
-from convert.images import sources
 from convert.images.preprocess import UnreadableImage, preprocess
-from convert.images.sources import ImageFile
 
 COUNT = 8
 
@@ -79,24 +79,44 @@ def edge_cases(preprocessing: Preprocessing) -> Inputs:
     return Inputs(images, f"{len(cases)} edge cases", tuple(cases))
 
 
-def photos(path: Path, preprocessing: Preprocessing, count: int, option: str = "--inputs") -> Inputs:
-    """The first `count` images of a folder (by name), of a list file (`path` or `path label` lines), or one image file.
+def photos(
+    path: Path,
+    preprocessing: Preprocessing,
+    count: int,
+    option: str = "--inputs",
+    say: Callable[[str], object] = lambda _: None,
+) -> Inputs:
+    """`count` images of any set of images: the first ones, or evenly over the classes where a list has labels.
 
-    option: what the user called them. InputError: there are none, or one of them cannot be read.
+    option: what the user called them. say: told what a user should know of them. InputError: there are none, or one of
+    them cannot be read.
     """
-    chosen = sources.read(path, option)[:count]
-    noun = "photo" if len(chosen) == 1 else "photos"
-    return of_files(chosen, f"{len(chosen)} {noun} of {path.resolve().name}", preprocessing, f"{option} {path}")
+
+    def pick(total: int, words: Sequence[str] | None) -> Sequence[int]:
+        return range(min(count, total)) if words is None else choose(words, count)
+
+    chosen = load_images(path, option, pick)
+    for note in chosen.notes:
+        say(f"{option} {path}: {note}")
+    noun = "photo" if len(chosen.names) == 1 else "photos"
+    source = f"{len(chosen.names)} {noun} of {path.resolve().name}"
+    return of_images(chosen, source, preprocessing, f"{option} {path}")[0]
 
 
-def of_files(files: Sequence[ImageFile], source: str, preprocessing: Preprocessing, place: str) -> Inputs:
-    """Image files, preprocessed. source: what they are, in words. InputError, beginning with `place`, when one of them
-    cannot be read."""
-    try:
-        images = np.stack([preprocess(file.path, preprocessing) for file in files])
-    except UnreadableImage as error:
-        raise InputError(f"{place}: {error}; replace it or leave it out") from None
-    return Inputs(images, source, tuple(file.name for file in files))
+def of_images(chosen: ImageSet, source: str, preprocessing: Preprocessing, place: str) -> tuple[Inputs, list[str]]:
+    """Images, preprocessed, and the sha256 of each one's encoded bytes. source: what they are, in words.
+
+    InputError, beginning with `place`, when one of them cannot be read.
+    """
+    images, digests = [], []
+    for index, name in enumerate(chosen.names):
+        try:
+            data = chosen.read(index)
+            images.append(preprocess(data, preprocessing))
+        except UnreadableImage as error:
+            raise InputError(f"{place}: image {name} {error.reason}; replace it or leave it out") from None
+        digests.append(hashlib.sha256(data).hexdigest())
+    return Inputs(np.stack(images), source, chosen.names), digests
 
 
 def _normalised(rgb: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:

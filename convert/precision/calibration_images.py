@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.common.errors import InputError
-from convert.common.files import sha256_files
-from convert.images import sources
-from convert.images.inputs import Inputs, of_files, seeded
-from convert.images.sources import ImageFile
+from convert.datasets.unlabelled import ImageSet, load_images
+from convert.images.inputs import Inputs, of_images, seeded
+from convert.images.preprocess import UnreadableImage
 
 MOST = 128  # images of a calibration set
 FEWEST = 8
 _OPTION = "--calibration"
 
 
-def files(path: Path) -> list[ImageFile]:
+def choose(path: Path) -> ImageSet:
     """The images that a calibration set stands for: all, or MOST evenly spread over it.
 
     InputError: there are none, or too few.
     """
-    found = sources.read(path, _OPTION)
-    if len(found) < FEWEST:
-        raise InputError(
-            f"{_OPTION} {path}: {len(found)} image{'s' * (len(found) > 1)} cannot show what activations reach: "
-            f"give {FEWEST} or more, better {MOST}"
-        )
-    # Spread, since folders go class by class.
-    return [found[i * len(found) // MOST] for i in range(MOST)] if len(found) > MOST else found
+
+    def pick(total: int, _: Sequence[str] | None) -> Sequence[int]:
+        if 0 < total < FEWEST:
+            raise InputError(
+                f"{path}: {total} image{'s' * (total > 1)} cannot show what activations reach: "
+                f"give {FEWEST} or more, better {MOST}"
+            )
+        # Spread, since folders go class by class.
+        return [i * total // MOST for i in range(MOST)] if total > MOST else range(total)
+
+    found = load_images(path, _OPTION, pick)
+    if len(found.names) < FEWEST:
+        pick(len(found.names), None)
+    return found
+
+
+def hashes(chosen: ImageSet) -> tuple[str, ...]:
+    """The sha256 of the encoded bytes of each image, as `calibration_overlap` compares them. InputError: unreadable."""
+    try:
+        return tuple(hashlib.sha256(chosen.read(index)).hexdigest() for index in range(len(chosen.names)))
+    except UnreadableImage as error:
+        raise InputError(f"{_OPTION}: {error}; replace it or leave it out") from None
 
 
 def preprocessed(calibration: Path | None, base: Artifact) -> tuple[Inputs, list[str]]:
-    """The calibration images and the sha256 of their files (none for drawn ones).
+    """The calibration images and the sha256 of their bytes (none for drawn ones).
 
     InputError: too few, unreadable, or none given for a model whose weights are trained.
     """
@@ -43,7 +58,6 @@ def preprocessed(calibration: Path | None, base: Artifact) -> tuple[Inputs, list
                 f"measured on: `python -m convert {base.model} --precision int8 {_OPTION} FOLDER`"
             )
         return seeded(base.preprocessing, FEWEST), []
-    chosen = files(calibration)
-    source = f"{len(chosen)} images of {calibration.resolve().name}"
-    inputs = of_files(chosen, source, base.preprocessing, f"{_OPTION} {calibration}")
-    return inputs, sha256_files([image.path for image in chosen])
+    chosen = choose(calibration)
+    source = f"{len(chosen.names)} images of {calibration.resolve().name}"
+    return of_images(chosen, source, base.preprocessing, f"{_OPTION} {calibration}")

@@ -131,6 +131,8 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
     for one in evaluations:
         if text := one.preprocessing.warning():
             warnings.append(f"{one.artifact.model}: WARNING: {text}")
+    for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
+        report.say(f"--images {settings.labelled.images}: {note}")
     for warning in dict.fromkeys(filter(None, warnings)):
         report.say(warning, style="bold red")
     return evaluations

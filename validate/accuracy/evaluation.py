@@ -109,9 +109,9 @@ class Evaluation:
 
 
 def images_key(dataset: LabelledSet) -> str:
-    """Equal where the same number means the same image, so that the first thousand of a set are those of all of it."""
-    spread = f" {dataset.selection} {len(dataset.labels)}" if dataset.selection not in ("", "first") else ""
-    return f"{dataset.name} {dataset.sha256}{spread}"
+    """Equal where the same number means the same image: of the same set, and of the same part of it."""
+    part = f" {dataset.selection} {len(dataset.labels)}" if dataset.selection else ""
+    return f"{dataset.name} {dataset.sha256}{part}"
 
 
 def make(

@@ -26,7 +26,7 @@ class InputOptions:
         """The images, as the artifact's model takes them. edge_cases: black, white, one hot pixel and the like too."""
         preprocessing = artifact.preprocessing
         if self.photos:
-            chosen = inputs.photos(self.photos, preprocessing, self.limit)
+            chosen = inputs.photos(self.photos, preprocessing, self.limit, say=functools.partial(click.echo, err=True))
         else:
             chosen = inputs.seeded(preprocessing, self.limit)
         return chosen + inputs.edge_cases(preprocessing) if edge_cases else chosen
@@ -47,7 +47,7 @@ def input_options(limit: int, limit_help: str) -> Callable[[Callable[..., Any]],
             "--inputs",
             "photos",
             type=click.Path(path_type=Path),
-            help="Photos: a folder, a list file or one image. [default: seeded images]",
+            help="Photos: a folder, a list, one image, or any set that accuracy takes. [default: seeded images]",
         )(counted)
 
     return decorate

@@ -115,7 +115,7 @@ class Trials:
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    help="A folder or a list of images, none of them among --images. [default: as the artifact that is there]",
+    help="A folder, a list or any set of images, none of them among --images. [default: as the artifact that is there]",
 )
 @click.option("--keep", default=KEEP, show_default=True, help="The part of Paddle's FP32 top-1 that must be reached.")
 @click.option(

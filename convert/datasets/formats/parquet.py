@@ -12,10 +12,14 @@ from typing import Any
 
 from convert.common.errors import InputError, listing
 from convert.datasets.files import head, is_folder, refuse_pointer, scan, short_name
+from convert.datasets.formats.shard_columns import choose_columns
 from convert.datasets.formats.shard_reader import RowGroup, ShardReader
-from convert.datasets.labelled_set import LabelledSet, by_class, check_labels, limited, whole
+from convert.datasets.labelled_set import LabelledSet, check_labels, limited, whole
 from convert.datasets.labels.class_names import class_labels
 from convert.datasets.labels.meta import WORDNET_ID
+from convert.datasets.labels.words import MappedLabels, of_words
+from convert.datasets.request import SetRequest
+from convert.datasets.tables import Columns
 
 SUFFIX = ".parquet"
 _SPLITS = ("validation", "val", "valid", "dev")  # the hub's names of the split that accuracy is measured on
@@ -24,36 +28,66 @@ _SHARD = re.compile(r"(?P<split>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(
 
 @dataclass(frozen=True)
 class Shard:
-    """What is known of a shard without its images. class_names: of its metadata, None where it has none."""
+    """What is known of a shard without its images. class_names: of its metadata, None where it has none. labels: empty
+    where they were not asked for. column: the one with the images."""
 
     file: Path
     groups: list[RowGroup]
-    labels: list[int]
+    labels: list[int] | list[str]
     names: list[str]
     class_names: list[str] | None
+    column: str
 
 
-def load_parquet(path: Path, classes: int | None, limit: int | None, synsets: Path | None = None) -> LabelledSet:
+def load_parquet(path: Path, request: SetRequest) -> LabelledSet:
     """The rows of one shard, or of all shards of the validation split in a folder or its `data/`, by name.
 
-    Columns: `image`, a struct of `bytes` and `path`, and `label`, a whole number. Names of classes in the shards'
-    metadata must be as many as the model has classes. Where the rows go class by class, a limit is spread evenly over
-    them. InputError names the shard and the row.
+    Columns: images, a struct of `bytes` and `path` or bytes alone, and labels, whole numbers or names; `--columns` says
+    which. Names of classes in the shards' metadata must be as many as the model has classes. InputError names the shard
+    and the row.
     """
-    files, name = find_shards(path)
-    read = [read_shard(file) for file in files]
-    starts = [0, *accumulate(len(shard.labels) for shard in read)]
-    if not starts[-1]:
-        raise InputError(f"{path}: no rows in it")
+    rows = open_shards(path, request)
 
     def where(index: int) -> str:
-        shard = bisect_right(starts, index) - 1
-        return f"{read[shard].file}, row {index - starts[shard]}"
+        shard = bisect_right(rows.starts, index) - 1
+        return f"{rows.shards[shard].file}, row {index - rows.starts[shard]}"
 
-    labels = _labels(read, where, classes, synsets)
-    names = [name for shard in read for name in shard.names]
-    reader = ShardReader([group for shard in read for group in shard.groups])
-    return limited(whole("parquet", name, names, labels, reader), limit, spread=by_class(labels))
+    mapped = _labels(rows.shards, where, request.classes, request.synsets)
+    found = whole(
+        "parquet",
+        rows.name,
+        rows.names,
+        mapped.labels,
+        rows.read,
+        class_names=mapped.class_names,
+        notes=mapped.notes,
+    )
+    return limited(found, request.limit)
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """The rows of several shards. starts: the number of the first row of each, and of all rows at last."""
+
+    name: str
+    shards: list[Shard]
+    starts: list[int]
+    names: list[str]
+    read: ShardReader
+
+
+def open_shards(path: Path, request: SetRequest, labelled: bool = True) -> ShardRows:
+    """The rows of a file or of the shards in a folder, see `find_shards`. InputError: there are none."""
+    files, name = find_shards(path)
+    shards = [read_shard(file, request.columns, labelled) for file in files]
+    names = [name for shard in shards for name in shard.names]
+    if not names:
+        raise InputError(f"{path}: no rows in it")
+    columns = {shard.column for shard in shards}
+    if len(columns) > 1:
+        raise InputError(f"{path}: its shards have their images in different columns ({listing(sorted(columns))})")
+    reader = ShardReader([group for shard in shards for group in shard.groups], columns.pop())
+    return ShardRows(name, shards, [0, *accumulate(len(shard.names) for shard in shards)], names, reader)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -101,7 +135,7 @@ def split_of(stem: str) -> str:
     return match["split"] if match else stem.rstrip("0123456789").rstrip("-_.")
 
 
-def read_shard(file: Path) -> Shard:
+def read_shard(file: Path, columns: Columns | None = None, labelled: bool = True) -> Shard:
     """Labels, paths and row groups of a shard. InputError: it is damaged, or has other columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,43 +143,27 @@ def read_shard(file: Path) -> Shard:
     refuse_pointer(file, head(file))
     try:
         with pq.ParquetFile(file, pre_buffer=False) as shard:
-            _check_columns(file, shard.schema_arrow)
-            columns = ["label", "image.path"]
-            table = shard.read(columns=columns, use_threads=False)
+            image, label = choose_columns(file, shard.schema_arrow, columns or Columns(), labelled)
+            wanted = [f"{image}.path", *([label] if label is not None else [])]
+            table = shard.read(columns=wanted, use_threads=False)
             sizes = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
             metadata = shard.schema_arrow.metadata or {}
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{file}: no parquet file, or damaged or cut off ({reason})") from None
-    labels = table["label"].to_pylist()
+    labels = table[label].to_pylist() if label is not None else []
     if None in labels:
         raise InputError(f"{file}, row {labels.index(None)}: no label")
-    images = table["image"].to_pylist() if "image" in table.column_names else [None] * len(labels)
+    images = table[image].to_pylist() if image in table.column_names else [None] * sum(sizes)
     firsts = [0, *accumulate(sizes)]
     return Shard(
         file,
         [RowGroup(file, number, firsts[number], rows) for number, rows in enumerate(sizes)],
         labels,
         [_name(file, row, image) for row, image in enumerate(images)],
-        _class_names(metadata.get(b"huggingface")),
+        _class_names(metadata.get(b"huggingface"), label),
+        image,
     )
-
-
-def _check_columns(file: Path, schema: Any) -> None:
-    import pyarrow.types as types
-
-    wanted = "a column `image` (struct of bytes and path) and a column `label` (whole number) are needed"
-    absent = [name for name in ("image", "label") if name not in schema.names]
-    if absent:
-        raise InputError(f"{file}: no column {' and no column '.join(absent)} among {listing(schema.names)}; {wanted}")
-    image, label = schema.field("image").type, schema.field("label").type
-    if not types.is_integer(label):
-        raise InputError(f"{file}: column label is {label}; {wanted}")
-    fields = (
-        {image.field(i).name: image.field(i).type for i in range(image.num_fields)} if types.is_struct(image) else {}
-    )
-    if "bytes" not in fields or not (types.is_binary(fields["bytes"]) or types.is_large_binary(fields["bytes"])):
-        raise InputError(f"{file}: column image is {image}; {wanted}")
 
 
 def _name(file: Path, row: int, image: dict[str, Any] | None) -> str:
@@ -155,36 +173,41 @@ def _name(file: Path, row: int, image: dict[str, Any] | None) -> str:
     return shown if path.name else f"{file.name} row {row}"
 
 
-def _class_names(metadata: bytes | None) -> list[str] | None:
+def _class_names(metadata: bytes | None, label: str | None) -> list[str] | None:
     """The names of the ClassLabel feature that the hub's `datasets` writes into the schema's metadata."""
     try:
-        feature = json.loads(metadata or b"")["info"]["features"]["label"]
+        feature = json.loads(metadata or b"")["info"]["features"][label]
         names = feature["names"]
     except (ValueError, LookupError, TypeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _labels(shards: list[Shard], where: Any, classes: int | None, synsets: Path | None) -> list[int]:
+def _labels(shards: list[Shard], where: Any, classes: int | None, synsets: Path | None) -> MappedLabels:
     """The labels of all rows, mapped by a synset list where one is given, checked against the model's classes."""
-    labels = [label for shard in shards for label in shard.labels]
+    labels: list[Any] = [label for shard in shards for label in shard.labels]
     first, names = shards[0].file, shards[0].class_names
     for shard in shards:
         if shard.class_names != names:
             raise InputError(f"{shard.file}: its metadata names other classes than {first.name}")
+    kinds = {type(label) for label in labels}
+    if kinds == {str}:
+        return of_words(labels, str(first), classes, synsets)
+    if kinds != {int}:
+        raise InputError(f"{first}: the labels of its shards are numbers in some and names in others")
     if names is None:
         if synsets is not None:
             raise InputError(f"{first}: its metadata names no classes to look up in --synsets; leave that out")
         check_labels(labels, classes, where)
-        return labels
+        return MappedLabels(labels)
     check_labels(labels, len(names), where)
     if synsets is not None:
         mapping = class_labels(names, str(first), classes, synsets)
-        return [mapping[names[label]] for label in labels]
+        return MappedLabels([mapping[names[label]] for label in labels], {mapping[name]: name for name in names})
     if classes is not None and len(names) != classes:
         raise InputError(f"{first}: its metadata names {len(names)} classes, but the model has {classes}")
     if all(WORDNET_ID.fullmatch(name) for name in names) and names != sorted(names):
         raise InputError(
             f"{first}: the WordNet ids of its metadata are not in sorted order; give the model's with --synsets"
         )
-    return labels
+    return MappedLabels(labels, dict(enumerate(names)))

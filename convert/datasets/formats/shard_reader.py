@@ -35,6 +35,7 @@ class ShardReader:
     """
 
     groups: list[RowGroup]
+    column: str = "image"
     pieces: dict[tuple[int, int], Any] = field(default_factory=dict)
     decoded: int = 0  # pieces, so far
 
@@ -46,7 +47,10 @@ class ShardReader:
         self._batches: Iterator[Any] = iter(())
 
     def __call__(self, index: int) -> bytes:
-        """The bytes in column `image` of a row. UnreadableImage: there are none, or the shard is damaged there."""
+        """The bytes in the column of a row, its value or that value's `bytes`.
+
+        UnreadableImage: there are none, or the shard is damaged there.
+        """
         group = bisect_right(self._starts, index) - 1
         row = index - self._starts[group]
         place = self.groups[group].file / f"row {self.groups[group].first + row}"
@@ -56,9 +60,10 @@ class ShardReader:
             except Exception as error:  # pyarrow raises many kinds; the rest of the set may be sound
                 self._group = None
                 raise UnreadableImage(place, f"cannot be read ({' '.join(str(error).split())[:200]})") from None
-        if not image or image["bytes"] is None:
+        data = image.get("bytes") if isinstance(image, dict) else image
+        if data is None:
             raise UnreadableImage(place, "has no bytes in the shard")
-        return bytes(image["bytes"])
+        return bytes(data)
 
     def _piece(self, group: int, number: int) -> Any:
         wanted = group, number
@@ -83,5 +88,5 @@ class ShardReader:
         where = self.groups[group]
         # Without pre_buffer=False and a buffer size pyarrow takes the whole row group into memory first.
         shard = pq.ParquetFile(where.file, pre_buffer=False, buffer_size=1 << 20)
-        self._batches = shard.iter_batches(PIECE, row_groups=[where.number], columns=["image"], use_threads=False)
+        self._batches = shard.iter_batches(PIECE, row_groups=[where.number], columns=[self.column], use_threads=False)
         self._group, self._next = group, 0

@@ -1,4 +1,4 @@
-"""`ILSVRC2012_img_val.tar` read where it lies: the places of its images are looked up once, nothing is unpacked."""
+"""A tar archive read where it lies: the places of its files are looked up once, nothing is unpacked."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.common.errors import InputError
-from convert.datasets.files import head, refuse_pointer, short_name
-from convert.datasets.labelled_set import LabelledSet, limited, whole
-from convert.datasets.labels.ground_truth import find_truth, pair
+from convert.datasets.files import head, refuse_pointer
+from convert.datasets.image_kinds import is_image_name, is_junk_path
+from convert.datasets.trees import ArchiveTree
 from convert.images.preprocess import UnreadableImage
-from convert.images.sources import is_image_name
 
 _BLOCK = 512
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -19,35 +18,27 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\x
 
 @dataclass(frozen=True)
 class Member:
-    """Where an image lies in the archive, in bytes."""
+    """Where a file lies in the archive, in bytes."""
 
     offset: int
     size: int
 
 
-def load_tar(
-    path: Path, classes: int | None, limit: int | None, ground_truth: Path | None = None, synsets: Path | None = None
-) -> LabelledSet:
-    """The images of an archive with their labels, in the order of the ground truth.
-
-    ground_truth: None looks for one beside the archive. InputError as of `index` and of `ground_truth.pair`.
-    """
+def open_tar(path: Path) -> ArchiveTree:
+    """The archive as a tree. InputError as of `index`."""
     members = index(path)
-    truth = find_truth(path, ground_truth, synsets)
-    pairs = pair(list(members), path, truth, classes)
-    places = [members[name] for name in pairs.names]
 
-    def read(index: int) -> bytes:
-        return read_member(path, pairs.names[index], places[index])
+    def fetch(name: str, count: int | None) -> bytes:
+        member = members[name]
+        return read_member(path, name, member if count is None else Member(member.offset, min(count, member.size)))
 
-    name = f"{short_name(path)} with {truth.path.name}"
-    return limited(whole("tar", name, pairs.names, pairs.labels, read, pairs.listed), limit)
+    return ArchiveTree(path, {name: member.size for name, member in members.items()}, fetch)
 
 
 def index(path: Path) -> dict[str, Member]:
-    """The images of an archive by name, in its order.
+    """The files of an archive by name, in its order; what an operating system left in it apart.
 
-    InputError: it is compressed, damaged, cut off, or has no images or the same one twice.
+    InputError: it is compressed, damaged, cut off, has a link or the like in an image's place or an image twice.
     """
     start = head(path)
     refuse_pointer(path, start)
@@ -61,12 +52,14 @@ def index(path: Path) -> dict[str, Member]:
         size = path.stat().st_size
         with tarfile.open(path, "r:") as archive:
             for entry in archive:
-                if not is_image_name(Path(entry.name).name):
+                name = entry.name.removeprefix("./").strip("/")
+                if entry.isdir() or not name or is_junk_path(name):
                     continue
                 if not entry.isreg() or entry.issparse():
-                    raise InputError(f"{path}: {entry.name} is no plain file in the archive")
-                name = entry.name.removeprefix("./")
-                if name in members:
+                    if is_image_name(name):
+                        raise InputError(f"{path}: {entry.name} is no plain file in the archive")
+                    continue
+                if name in members and is_image_name(name):
                     raise InputError(f"{path}: {name} is in the archive twice")
                 members[name] = Member(entry.offset_data, entry.size)
             end = archive.offset
@@ -75,8 +68,6 @@ def index(path: Path) -> dict[str, Member]:
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{path}: the archive cannot be read ({error})") from None
     _check_end(path, end, size, len(members))
-    if not members:
-        raise InputError(f"{path}: no images in the archive")
     return members
 
 
@@ -87,13 +78,13 @@ def _check_end(path: Path, end: int, size: int, count: int) -> None:
         block = stream.read(_BLOCK)
     if block != bytes(_BLOCK):
         raise InputError(
-            f"{path}: the archive is damaged or cut off: after {count} images, at byte {end} of {size}, there is"
+            f"{path}: the archive is damaged or cut off: after {count} files, at byte {end} of {size}, there is"
             " neither another entry nor the end mark"
         )
 
 
 def read_member(path: Path, name: str, member: Member) -> bytes:
-    """The bytes of one image. Each call opens the archive for itself, so that threads share no position."""
+    """The bytes of one file. Each call opens the archive for itself, so that threads share no position."""
     try:
         with path.open("rb", buffering=0) as stream:
             stream.seek(member.offset)

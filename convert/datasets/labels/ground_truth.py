@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from convert.common.errors import InputError
 from convert.datasets.files import decode, is_file, is_folder, read_bytes
-from convert.datasets.image_lists import LIST_FILE, is_number, parse, shortened
+from convert.datasets.image_kinds import is_image_name
+from convert.datasets.image_lists import LIST_FILE, is_number, shortened, unquoted
 from convert.datasets.labelled_set import check_labels
+from convert.datasets.labels import words
 from convert.datasets.labels.devkit import (
     DEVKIT,
     TRUTH_FILE,
@@ -19,13 +21,15 @@ from convert.datasets.labels.devkit import (
     first_id,
     image_number,
     in_synset_order,
-    list_labels,
     refuse_synsets,
     to_labels,
 )
 from convert.datasets.labels.meta import META_BYTES, META_FILE
+from convert.datasets.tables import entries
+from convert.datasets.trees import DiskTree
 
 ARCHIVE = f"{DEVKIT}.tar.gz"
+_LISTS = ("val.txt", "LOC_val_solution.csv")  # Caffe's and PaddleX' name of the list, and Kaggle's table
 WANTED = f"`name label` lines, 0-based in synset order, or the devkit's {TRUTH_FILE} with {META_FILE} beside it"
 
 
@@ -47,11 +51,16 @@ class Truth:
 
 @dataclass(frozen=True)
 class LabelledNames:
-    """Names of the images that have a label, with it. listed: how many the ground truth labels."""
+    """Names of the images that have a label, with it. listed: how many the ground truth labels.
+
+    class_names, notes: as in `LabelledSet`.
+    """
 
     names: list[str]
     labels: list[int]
     listed: int
+    class_names: dict[int, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_truth(images: Path, given: Path | None, synsets: Path | None) -> Truth:
@@ -63,7 +72,7 @@ def find_truth(images: Path, given: Path | None, synsets: Path | None) -> Truth:
         return _open(given, synsets)
     folder = images if is_folder(images) else images.parent
     for place in (folder, folder.resolve().parent):
-        for name in (LIST_FILE, TRUTH_FILE, DEVKIT, ARCHIVE):
+        for name in (LIST_FILE, *_LISTS, TRUTH_FILE, DEVKIT, ARCHIVE):
             path = place / name
             if is_folder(path) if name == DEVKIT else is_file(path):
                 return _open(path, synsets)
@@ -116,13 +125,17 @@ def pair(available: Sequence[str], holder: Path, truth: Truth, classes: int | No
 
 
 def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:
-    listed = parse(text, truth.source)
-    wanted = [PurePosixPath(path).name for path in listed.names]
+    listed = entries(text, truth.source)
+    wanted = [PurePosixPath(unquoted(path).replace("\\", "/")).name for path in listed.names]
     listed.refuse_duplicates(wanted)
-    labels = list_labels(listed, truth.meta, classes, truth.synsets)
+    order = words.find_order([DiskTree(truth.path.parent)])
+    mapped = words.of_list(listed, classes, truth.synsets, truth.meta, order)
+    plain = bool(wanted) and not is_image_name(wanted[0])  # Kaggle's table has names without a suffix
     known: dict[str, str] = {}
+    asked = set(wanted)
     for name in available:
-        other = known.setdefault(PurePosixPath(name).name, name)
+        path = PurePosixPath(name)
+        other = known.setdefault(path.stem if plain and path.name not in asked else path.name, name)
         if other != name:
             raise InputError(
                 f"{holder}: {other} and {name} have the same name, so that the list cannot tell them apart"
@@ -131,7 +144,8 @@ def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, cl
     if missing:
         count = f"{len(missing)} of {len(wanted)} images are not in {holder}"
         raise InputError(f"{listed.where(missing[0])}: {count}, the first is {listed.names[missing[0]]}")
-    return LabelledNames([known[name] for name in wanted], labels, len(wanted))
+    names = [known[name] for name in wanted]
+    return LabelledNames(names, mapped.labels, len(wanted), mapped.class_names, mapped.notes)
 
 
 def _by_number(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from convert.datasets.labelled_set import LabelledSet, by_class, check_labels, limited
+from convert.datasets.labelled_set import LabelledSet, check_labels, choose, limited
 
 
 def numbers(labels: list[int], listed: int | None = None) -> LabelledSet:
@@ -23,34 +25,38 @@ def test_complete_is_exactly_fifty_thousand(count: int, complete: bool) -> None:
 def test_description_says_what_part_is_in_use() -> None:
     assert numbers([0, 1, 2]).description == "x, 3 images"
     assert numbers([0, 1, 2], listed=9).description == "x, 3 of 9 images"
-    assert limited(numbers([0, 1, 2]), 2).description == "x, first 2 of 3 images"
-    assert limited(numbers([0, 1, 2]), 2, spread=True).description == "x, evenly spread 2 of 3 images"
+    assert limited(numbers([0, 1, 2]), 2).description == "x, 2 of 3 images, evenly over its classes"
     assert limited(numbers([0, 1, 2]), 3).description == "x, 3 images"
 
 
-def test_a_spread_limit_takes_every_class_of_a_sorted_set() -> None:
-    part = limited(numbers([label for label in range(10) for _ in range(5)]), 10, spread=True)
-    assert part.labels == tuple(range(10))
-    assert part.names == tuple(str(5 * label) for label in range(10))
+def test_a_limit_is_spread_over_the_classes_whatever_the_order() -> None:
+    for labels in ([0] * 5 + [1] * 5 + [2] * 5, [0, 1, 2] * 5, [2] * 5 + [0, 1] * 5):
+        part = limited(numbers(labels), 6)
+        assert sorted(part.labels) == [0, 0, 1, 1, 2, 2]
+        assert [int(name) for name in part.names] == sorted(map(int, part.names))
 
 
-@given(st.integers(1, 300), st.integers(1, 300), st.booleans())
-def test_a_limit_keeps_order_and_what_belongs_together(total: int, limit: int, spread: bool) -> None:
-    part = limited(numbers(list(range(total))), limit, spread)
-    assert len(part.labels) == min(total, limit)
-    assert list(part.labels) == sorted(set(part.labels))
-    assert [int(part.read(i)) for i in range(len(part.labels))] == list(part.labels) == [int(n) for n in part.names]
-    gaps = {after - before for before, after in zip(part.labels, part.labels[1:], strict=False)}
-    assert max(gaps, default=0) - min(gaps, default=0) <= 1
-    assert part.listed == total
+def test_fewer_images_than_classes_are_spread_too() -> None:
+    assert list(limited(numbers(list(range(100))), 4).labels) == [0, 25, 50, 75]
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [([0, 0, 1, 1], True), ([2, 2, 0, 1], True), ([0, 1, 0, 1], False), ([0, 1, 2], False), ([3, 3], False)],
-)
-def test_by_class(labels: list[int], expected: bool) -> None:
-    assert by_class(labels) is expected
+def test_a_class_that_is_used_up_leaves_its_place_to_others() -> None:
+    assert sorted(limited(numbers([0, 1, 1, 1, 1, 2]), 4).labels) == [0, 1, 1, 2]
+    assert choose(["b", "a", "a"], 2) == [0, 1]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 70))
+def test_a_limit_keeps_order_and_what_belongs_together(labels: list[int], limit: int) -> None:
+    part = limited(numbers(labels), limit)
+    assert len(part.labels) == min(len(labels), limit)
+    places = [int(name) for name in part.names]
+    assert places == sorted(set(places))
+    assert [int(part.read(i)) for i in range(len(places))] == places
+    assert [labels[place] for place in places] == list(part.labels)
+    taken, there = Counter(part.labels), Counter(labels)
+    most = max(taken.values())
+    assert all(taken[label] in (most, most - 1, count) for label, count in there.items())
+    assert part.listed == len(labels)
 
 
 @pytest.mark.parametrize(

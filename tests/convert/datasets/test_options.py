@@ -18,15 +18,15 @@ def command(labelled: SetOptions) -> None:
 
 
 def test_all_of_them() -> None:
-    arguments = ["--images", "a", "--ground-truth", "b", "--synsets", "c", "--root", "d", "--limit", "3"]
-    result = CliRunner().invoke(command, arguments)
-    expected = SetOptions(Path("a"), Path("b"), Path("c"), Path("d"), 3)
+    arguments = "--images a --ground-truth b --synsets c --root d --limit 3 --columns image=x"
+    result = CliRunner().invoke(command, arguments.split())
+    expected = SetOptions(Path("a"), Path("b"), Path("c"), Path("d"), 3, "image=x")
     assert result.output.strip() == repr(expected)
 
 
 def test_images_alone_are_needed() -> None:
     result = CliRunner().invoke(command, ["--images", "a"])
-    assert result.output.count("None") == 4
+    assert result.output.count("None") == 5
     assert CliRunner().invoke(command, []).exit_code == 2
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +115,29 @@ def test_it_is_made_again_for_other_images_and_from_another_model(
     third, reused = obtain(Request(str(toy_toml), precision="int8", root=root), shown.append)
     assert not reused
     assert third.base.manifest.weights.source == "seeded:2"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_calibration_knows_images_by_their_bytes_wherever_they_lie(
+    toy_artifact: Artifact, tmp_path: Path, packed: bool
+) -> None:
+    photos = [
+        cv2.imencode(".png", np.random.default_rng(i).integers(0, 255, (40, 40, 3), np.uint8))[1].tobytes()
+        for i in range(9)
+    ]
+    for i, data in enumerate(photos):
+        (tmp_path / f"{i}.png").write_bytes(data)
+    (tmp_path / "l.txt").write_text("".join(f".\\{i}.png\t{i % 2}\r\n" for i in range(9)))
+    path = tmp_path / "l.txt"
+    if packed:
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for i, data in enumerate(photos):
+                archive.writestr(f"photos/{i}.png", data)
+    inputs, hashes = calibration_images.preprocessed(path, toy_artifact)
+    assert hashes == [hashlib.sha256(data).hexdigest() for data in photos]
+    assert tuple(hashes) == calibration_images.hashes(calibration_images.choose(path))
+    assert len(inputs.images) == 9
 
 
 def test_trained_weights_need_photos(toy_artifact: Artifact) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from convert.common.errors import InputError
 from convert.datasets import load
 from convert.datasets.formats.shard_reader import PIECE, PIECES, RowGroup, ShardReader
+from convert.datasets.unlabelled import load_images
 from convert.images.preprocess import UnreadableImage
 from tests.convert.datasets.written_sets import CLASSES, SYNSETS, Photos, write_parquet, write_set
 
@@ -31,7 +33,6 @@ def test_shards_come_by_name(tmp_path: Path, photos: Photos) -> None:
     assert dataset.labels == tuple(photos.labels)
     assert [dataset.read(i) for i in range(24)] == photos.data
     assert dataset.description == f"{tmp_path.name}/data/validation-*.parquet, 24 images"
-    assert load(folder, CLASSES, limit=3).selection == "first"
 
 
 def test_one_file(tmp_path: Path) -> None:
@@ -269,3 +270,40 @@ class TestBoundedMemory:
             highest = max(highest, pa.default_memory_pool().bytes_allocated() - before)
         assert size > 35_000_000
         assert highest < size / 3
+
+
+class TestColumns:
+    def write(self, file: Path, **columns: Any) -> Path:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table(columns), file)
+        return file
+
+    def test_are_the_only_ones_that_can_be(self, tmp_path: Path) -> None:
+        images = [{"bytes": b"0", "path": "x/0.png"}, {"bytes": b"1", "path": "x/1.png"}]
+        dataset = load(self.write(tmp_path / "a.parquet", id=[7, 8], img=images, target=[2, 1]), 3)
+        assert (dataset.names, dataset.labels) == (("x/0.png", "x/1.png"), (2, 1))
+        assert [dataset.read(i) for i in range(2)] == [b"0", b"1"]
+
+    def test_are_named_where_there_are_several(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path / "a.parquet", picture=[b"0"], thumb=[b"1"], fine_label=[5], coarse_label=[1])
+        with pytest.raises(InputError, match=r"which column is the image, picture or thumb\? .*--columns image=NAME"):
+            load(file, 7)
+        with pytest.raises(InputError, match=r"which column is the label, fine_label or coarse_label\?"):
+            load(file, 7, columns="image=thumb")
+        dataset = load(file, 7, columns="image=thumb,label=coarse_label")
+        assert (dataset.read(0), dataset.labels) == (b"1", (1,))
+        with pytest.raises(InputError, match=r"no column x \(--columns\) among picture, thumb"):
+            load(file, 7, columns="image=x")
+
+    def test_of_words(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path / "a.parquet", image=[b"0", b"1", b"2"], label=["owl", "elk", "owl"])
+        dataset = load(file, 2)
+        assert dataset.labels == (1, 0, 1)
+        assert dataset.class_names == {0: "elk", 1: "owl"}
+
+    def test_of_labels_are_not_looked_for_where_nobody_needs_them(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path / "a.parquet", picture=[b"0", b"1"], fine_label=[5, 5], coarse_label=[1, 1])
+        found = load_images(file, "--inputs", lambda total, words: [1])
+        assert (found.names, found.read(0)) == (("a.parquet row 1",), b"1")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from convert.common.errors import InputError
 from convert.datasets import load
 from convert.datasets.formats.tar import index
+from convert.datasets.unlabelled import load_images
 from convert.images.preprocess import UnreadableImage
 from tests.convert.datasets.written_sets import CLASSES, Photos, make_photos, write_list, write_tar
 
@@ -50,14 +51,14 @@ def test_other_entries_are_no_images(tmp_path: Path) -> None:
     archive = write_tar(tmp_path / "a.tar", {"README.txt": b"x", "val/._a.JPEG": b"x", "val/a.JPEG": b"abc"})
     with tarfile.open(archive, "a") as packed:
         packed.addfile(tarfile.TarInfo("folder.jpeg.d"))
-    assert list(index(archive)) == ["val/a.JPEG"]
+    assert list(index(archive)) == ["README.txt", "val/a.JPEG", "folder.jpeg.d"]
+    assert load_images(archive, "--inputs", lambda total, words: range(total)).names == ("val/a.JPEG",)
 
 
 def test_an_archive_without_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no images in the archive"):
-        index(write_tar(tmp_path / "a.tar", {"README.txt": b"x"}))
-    with pytest.raises(InputError, match="no images in the archive"):
-        index(write_tar(tmp_path / "b.tar", {}))
+    for name, files in (("a.tar", {"README.txt": b"x"}), ("b.tar", {})):
+        with pytest.raises(InputError, match="no images in the archive"):
+            load(write_tar(tmp_path / name, files))
 
 
 def test_a_link_where_an_image_should_be(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_damaged_entry_is_not_the_end(tmp_path: Path) -> None:
     header = index(archive)["ILSVRC2012_val_00000002.JPEG"].offset - 512
     data[header + 10] ^= 0xFF
     archive.write_bytes(data)
-    with pytest.raises(InputError, match="damaged or cut off: after 1 images"):
+    with pytest.raises(InputError, match="damaged or cut off: after 1 files"):
         index(archive)
 
 

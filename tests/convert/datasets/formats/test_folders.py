@@ -48,7 +48,7 @@ def test_another_order_of_the_list_orders_the_images(tmp_path: Path) -> None:
 def test_a_limit_takes_every_class(tmp_path: Path) -> None:
     dataset = load(write_set("image folder", tmp_path, make_photos(3 * CLASSES)), CLASSES, limit=CLASSES)
     assert dataset.labels == tuple(range(CLASSES))
-    assert dataset.description == f"{tmp_path.name}/val, evenly spread 7 of 21 images"
+    assert dataset.description == f"{tmp_path.name}/val, 7 of 21 images, evenly over its classes"
     assert dataset.sha256 == load(tmp_path / "val", CLASSES).sha256
 
 
@@ -64,10 +64,12 @@ def test_a_folder_where_an_image_should_be(tmp_path: Path) -> None:
         load(tmp_path, 1)
 
 
-def test_images_below_a_class_are_not_left_out(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"ant/a.png": b"", "ant/more/b.png": b""})
-    with pytest.raises(InputError, match=r"ant/more: images in a folder within a class; move them up"):
-        load(tmp_path, 1)
+def test_images_in_folders_below_a_class_are_of_that_class(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"ant/b.png": b"", "ant/2024/a.png": b"", "bee/c.png": b"", "ant/2024/._a.png": b""})
+    dataset = load(tmp_path, 2)
+    assert dataset.names == ("ant/2024/a.png", "ant/b.png", "bee/c.png")
+    assert dataset.labels == (0, 0, 1)
+    assert dataset.class_names == {0: "ant", 1: "bee"}
 
 
 def test_images_that_git_lfs_has_not_fetched(tmp_path: Path) -> None:

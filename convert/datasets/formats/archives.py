@@ -1,0 +1,95 @@
+"""Archives as sets: whichever of the forms a folder may have, in a tar or a zip, and shards of several tars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convert.common.errors import InputError, listing
+from convert.datasets.files import scan, short_name
+from convert.datasets.formats import lists, webdataset
+from convert.datasets.formats.folders import is_image_folder, load_flat, load_image_folder
+from convert.datasets.formats.tar import open_tar
+from convert.datasets.formats.zip_file import open_zip
+from convert.datasets.image_kinds import is_image_name
+from convert.datasets.labelled_set import LabelledSet
+from convert.datasets.request import SetRequest
+from convert.datasets.trees import ArchiveTree, walk
+
+TAR, ZIP = "tar", "zip"
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
+_SPLITS = ("val", "validation", "valid")
+
+
+def kind_of(path: Path, start: bytes) -> str | None:
+    """tar, zip or None. start: the first bytes of the file."""
+    name = path.name.lower()
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or name.endswith(".zip"):
+        return ZIP
+    return TAR if start[257:262] == b"ustar" or name.endswith(TAR_SUFFIXES) else None
+
+
+def shards(folder: Path) -> list[Path]:
+    """The tars of a folder, by name."""
+    return [folder / entry.name for entry in scan(folder) if entry.name.endswith(".tar") and entry.is_file()]
+
+
+def open_archive(path: Path, kind: str) -> ArchiveTree:
+    """InputError: it is damaged, or holds no images."""
+    tree = open_zip(path) if kind == ZIP else open_tar(path)
+    if not any(is_image_name(name) for name in tree.sizes):
+        raise InputError(f"{path}: no images in the archive")
+    return tree
+
+
+def open_shards(folder: Path, files: Sequence[Path]) -> ArchiveTree:
+    """Several tars as one tree with a folder for each."""
+    trees = {file.name: open_archive(file, TAR) for file in files}
+    sizes = {f"{shard}/{name}": size for shard, tree in trees.items() for name, size in tree.sizes.items()}
+
+    def fetch(name: str, count: int | None) -> bytes:
+        shard, _, inner = name.partition("/")
+        return trees[shard].fetch(inner, count)
+
+    return ArchiveTree(folder, sizes, fetch)
+
+
+def load_shards(folder: Path, files: Sequence[Path], request: SetRequest) -> LabelledSet:
+    """InputError: they are no shards of a WebDataset."""
+    tree = open_shards(folder, files)
+    if not webdataset.samples(tree):
+        names = listing([one.name for one in files], 3)
+        raise InputError(f"{folder}: {len(files)} archives ({names}), no WebDataset; give one of them")
+    return webdataset.load_webdataset(tree, f"{short_name(folder)}/*.tar ({len(files)} shards)", request)
+
+
+def load_archive(path: Path, kind: str, request: SetRequest) -> LabelledSet:
+    """The set in an archive: a list, class folders, WebDataset samples, or images whose ground truth lies beside it."""
+    tree = open_archive(path, kind)
+    if request.ground_truth is None:
+        inner = _inner(tree)
+        name = next((name for name in lists.FILES if name in inner.entries().files), None)
+        if name is not None:
+            return lists.load_member(inner, name, request, kind)
+        if webdataset.samples(tree):
+            return webdataset.load_webdataset(tree, short_name(path), request)
+        if is_image_folder(inner) and not _numbered(inner):
+            return load_image_folder(inner, request, kind, f"{short_name(path)}{f': {inner.top}' if inner.top else ''}")
+    return load_flat(tree, [name for name in walk(tree) if is_image_name(name)], request, kind)
+
+
+def _numbered(tree: ArchiveTree) -> bool:
+    """True for `val/ILSVRC2012_val_00000001.JPEG`: one folder alone, which is no class."""
+    return len(tree.entries().folders) == 1
+
+
+def _inner(tree: ArchiveTree) -> ArchiveTree:
+    """Where the set begins: below folders that are alone, as when a folder was packed, and in the validation split."""
+    while True:
+        found = tree.entries()
+        split = next((name for name in _SPLITS if name in found.folders and "train" in found.folders), None)
+        alone = found.folders[0] if len(found.folders) == 1 and not found.files else None
+        below = split or (alone if alone and tree.below(alone).entries().folders else None)
+        if below is None:
+            return tree
+        tree = tree.below(below)

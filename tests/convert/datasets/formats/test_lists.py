@@ -1,0 +1,163 @@
+"""Lists as users have them: encodings, separators, places of the images, labels that are names."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from convert.common.errors import InputError
+from convert.datasets import load
+from convert.datasets.unlabelled import ImageSet, load_images
+from tests.convert.datasets.written_sets import SYNSETS, write_folder
+
+
+def everything(path: Path) -> ImageSet:
+    return load_images(path, "--inputs", lambda total, words: range(total))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "note"),
+    [
+        ("utf-8", ()),
+        ("utf-8-sig", ()),
+        ("utf-16", ("read as UTF-16",)),
+        ("utf-16-be", ("read as UTF-16-BE",)),
+        ("gbk", ("read as GB18030",)),
+    ],
+)
+def test_encodings(tmp_path: Path, encoding: str, note: tuple[str, ...]) -> None:
+    write_folder(tmp_path, {"images/图片.png": b"1", "images/b.png": b"2"})
+    file = tmp_path / "list.txt"
+    file.write_bytes("images/图片.png 2\r\nimages/b.png 0\r\n".encode(encoding))
+    dataset = load(file, 3)
+    assert dataset.names == ("images/图片.png", "images/b.png")
+    assert dataset.labels == (2, 0)
+    assert dataset.notes == everything(file).notes == note
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p\\q\\a b.png\t1\r\np\\c.png\t0\r\n",
+        '"p/q/a b.png" 1\n"p/c.png" 0\n',
+        "p/q/a b.png,1\np/c.png,0\n",
+        "p/q/a b.png, 1\np/c.png, 0\n",
+        "# path label\n\n'p\\q\\a b.png' 1\n'p\\c.png' 0\n\x1a",
+    ],
+)
+def test_separators_quotes_and_backslashes(tmp_path: Path, text: str) -> None:
+    write_folder(tmp_path, {"p/q/a b.png": b"1", "p/c.png": b"2"})
+    (tmp_path / "list.txt").write_bytes(text.encode())
+    dataset = load(tmp_path / "list.txt", 2)
+    assert dataset.names == everything(tmp_path / "list.txt").names == ("p/q/a b.png", "p/c.png")
+    assert dataset.labels == (1, 0)
+    assert [dataset.read(i) for i in range(2)] == [b"1", b"2"]
+
+
+def test_names_that_have_such_characters_themselves(tmp_path: Path) -> None:
+    names = ["it's.png", "a,b.png", "back\\slash.png", "'quoted'.png", "#1.png"]
+    write_folder(tmp_path, {name: name.encode() for name in names})
+    (tmp_path / "list.txt").write_text("".join(f"{name} 0\n" for name in names))
+    assert load(tmp_path / "list.txt", 1).names == tuple(names)
+    (tmp_path / "plain.txt").write_text("".join(f"{name}\n" for name in names))
+    assert everything(tmp_path / "plain.txt").names == tuple(names)
+
+
+class TestImagesElsewhere:
+    def test_are_found_in_the_only_folder_that_has_all(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, {"set/part/images/a.png": b"1", "set/part/images/b.png": b"2", "set/other/a.png": b"3"})
+        (tmp_path / "set" / "lists").mkdir()
+        file = tmp_path / "set" / "lists" / "val_list.txt"
+        file.write_text("a.png 0\nb.png 1\n")
+        dataset = load(file, 2)
+        assert [dataset.read(i) for i in range(2)] == [b"1", b"2"]
+        assert dataset.notes == everything(file).notes
+        assert dataset.notes[0].startswith(f"its images are in {tmp_path / 'set' / 'part' / 'images'}")
+
+    def test_in_several_are_refused(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, {"one/a.png": b"", "two/a.png": b"", "lists/l.txt": b"a.png 0\n"})
+        with pytest.raises(InputError, match=r"in each of .*one, .*two: say with --root which"):
+            load(tmp_path / "lists" / "l.txt", 1)
+        assert load(tmp_path / "lists" / "l.txt", 1, root=tmp_path / "two").notes == ()
+
+    def test_in_part_are_missing(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, {"one/a.png": b"", "lists/l.txt": b"a.png 0\nb.png 0\n"})
+        with pytest.raises(InputError, match=r"line 1: 2 of 2 images are missing.*--root"):
+            load(tmp_path / "lists" / "l.txt", 1)
+
+
+class TestWords:
+    def make(self, folder: Path, labels: list[str]) -> Path:
+        write_folder(folder, {f"{i}.png": b"" for i in range(len(labels))})
+        (folder / "l.txt").write_text("".join(f"{i}.png\t{label}\n" for i, label in enumerate(labels)))
+        return folder / "l.txt"
+
+    def test_wordnet_ids_go_by_the_file_beside_or_the_one_that_was_given(self, tmp_path: Path) -> None:
+        file = self.make(tmp_path, [SYNSETS[5], SYNSETS[2]])
+        with pytest.raises(InputError, match=r"2 WordNet ids, but the model has 7 classes.*--synsets"):
+            load(file, 7)
+        given = write_folder(tmp_path / "x", {"order.txt": "\n".join(reversed(SYNSETS)).encode()}) / "order.txt"
+        assert load(file, 7, synsets=given).labels == (1, 4)
+        (tmp_path / "synset_words.txt").write_text("".join(f"{name} a, b\n" for name in SYNSETS))
+        dataset = load(file, 7)
+        assert dataset.labels == (5, 2)
+        assert dataset.class_names == {5: SYNSETS[5], 2: SYNSETS[2]}
+        assert "synset_words.txt" in dataset.notes[0]
+        assert load(file, 7, synsets=given).labels == (1, 4)
+
+    def test_all_of_them_are_in_sorted_order(self, tmp_path: Path) -> None:
+        dataset = load(self.make(tmp_path, ["zebra", "ant", "my dog", "ant"]), 3)
+        assert dataset.labels == (2, 0, 1, 0)
+        assert dataset.notes == ("classes in the sorted order of their 3 names (ant, my dog, zebra)",)
+
+    def test_and_numbers_do_not_go_together(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"line 3: label 'cat', where line 1 has '0'"):
+            load(self.make(tmp_path, ["0", "1", "cat"]), 3)
+
+    def test_in_the_names_of_images(self, tmp_path: Path) -> None:
+        files = {f"val_{i}_{SYNSETS[label]}.JPEG": b"%d" % label for i, label in enumerate([3, 0, 3, 6])}
+        folder = write_folder(tmp_path / "flat", files)
+        with pytest.raises(InputError, match="3 WordNet ids, but the model has 7"):
+            load(folder, 7)
+        (tmp_path / "order").write_text("\n".join(SYNSETS))
+        assert load(folder, 7, synsets=tmp_path / "order").labels == (3, 0, 3, 6)
+        dataset = load(folder, 3)
+        assert dataset.labels == (1, 0, 1, 2)
+        assert dataset.notes[0] == "labels of the WordNet ids in the names"
+
+
+@pytest.mark.parametrize("names", ["0 ok\n1 bad\n2 torn\n", "ok\nbad\ntorn\n", "2 torn\n0 ok\n1 bad\n"])
+def test_a_data_folder_of_paddlex(tmp_path: Path, names: str) -> None:
+    files = {
+        "images/a.bmp": b"1",
+        "images/b.bmp": b"2",
+        "train.txt": b"",
+        "val.txt": b"images/a.bmp 2\nimages/b.bmp 0\n",
+    }
+    write_folder(tmp_path, {**files, "labels.txt": names.encode()})
+    dataset = load(tmp_path, 3)
+    assert dataset.labels == (2, 0)
+    assert dataset.class_names == {0: "ok", 1: "bad", 2: "torn"}
+    with pytest.raises(InputError, match=r"labels\.txt: names 3 classes, but the model has 1000"):
+        load(tmp_path, 1000)
+
+
+def test_a_list_of_images_that_are_missing_is_one_line(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.png": b"", "l.txt": b"a.png\t1\ngone.png\t2\n"})
+    with pytest.raises(InputError) as caught:
+        everything(tmp_path / "l.txt")
+    assert caught.value.message.startswith(f"--inputs {tmp_path / 'l.txt'}, line 2: 1 of 2 images are missing")
+    assert "\n" not in caught.value.message
+
+
+def test_a_long_list_is_read_in_one_go(tmp_path: Path) -> None:
+    """Each image is looked at a few times, however many there are: this would take minutes if it went as the square."""
+    (tmp_path / "val").mkdir()
+    for i in range(2000):
+        (tmp_path / "val" / f"{i}.png").touch()
+    (tmp_path / "l.txt").write_text("".join(f"val\\{i}.png,{i % 10}\n" for i in range(2000)))
+    begin = time.process_time()
+    assert len(load(tmp_path / "l.txt", 10, 500).names) == 500
+    assert time.process_time() - begin < 60

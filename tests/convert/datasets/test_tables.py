@@ -1,0 +1,83 @@
+"""Tables with a header, and which of their columns are meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convert.common.errors import InputError
+from convert.datasets import load
+from convert.datasets.tables import Columns, entries
+from tests.convert.datasets.written_sets import write_folder
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "words"),
+    [
+        ("path,class\nx/1.png,4\nx/2.png,0\n", ["x/1.png", "x/2.png"], ["4", "0"]),
+        ("id\tImage Path\tTarget\n7\tx/1.png\t4\n", ["x/1.png"], ["4"]),
+        ("\n\nimg;label\n1.png;3.0\n", ["1.png"], ["3"]),
+        ('file,label\n"a, b.png",dog\n"it\'s.png",cat\n', ["a, b.png", "it's.png"], ["dog", "cat"]),
+        ('file,label\n"two\nlines.png",1\n', ["two\nlines.png"], ["1"]),
+        ("image_id,path,label\n9,a.png,1\n", ["a.png"], ["1"]),  # the column whose value is the name of an image
+        ("ImageId,PredictionString\nval_9,n01440764 1 2 3 4 n01440764 5 6 7 8 \n", ["val_9"], ["n01440764"]),
+        ("path label\na b.png 5\n", ["a b.png"], ["5"]),
+        ("a.png,5\nb, c.png,6\n", ["a.png", "b, c.png"], ["5", "6"]),  # a list, with commas
+        ("a.png\ttabby cat\n", ["a.png"], ["tabby cat"]),
+    ],
+)
+def test_columns_are_found_by_their_names(text: str, names: list[str], words: list[str]) -> None:
+    for ending in ("\n", "\r\n"):
+        found = entries(text if '"two' in text else text.replace("\n", ending), "t.txt")
+        assert (found.names, found.words) == (names, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "message"),
+    [
+        ("a,b\n1.png,2\n", None, r"which of the columns a, b is the image\? say it with --columns image=NAME"),
+        ("img,b\n1.png,2\n", None, r"which of the columns img, b is the label\?"),
+        ("path,label,target\n1.png,2,3\n", None, "which column is the label, label or target"),
+        ("path,label\n1.png,2\n", "image=pic", "no column pic .* among path, label"),
+        ("path,label\n1.png,2,3\n", None, "line 2: 3 columns where the first line names 2"),
+        ("path,label\n,2\n", None, "line 2: no image in column path"),
+        ("a.png 1\n", "label=x", "--columns is for tables"),
+        ("ImageId,PredictionString\nx,n01440764 1 2 3 4 n01443537 5 6 7 8\n", None, "line 2: objects of several"),
+    ],
+)
+def test_columns_that_cannot_be_told(text: str, columns: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        entries(text, "t.csv", Columns.parse(columns))
+
+
+@pytest.mark.parametrize("text", ["", "image", "img=a", "image=", "image=a,image=b"])
+def test_columns_of_another_form(text: str) -> None:
+    with pytest.raises(InputError, match="image=NAME,label=NAME is expected"):
+        Columns.parse(text)
+
+
+def test_columns_that_are_named(tmp_path: Path) -> None:
+    write_folder(
+        tmp_path, {"p/1.png": b"1", "p/2.png": b"2", "t.csv": b"where,coarse,fine\np/1.png,0,3\np/2.png,1,2\n"}
+    )
+    dataset = load(tmp_path / "t.csv", 4, columns="image=where,label=fine")
+    assert dataset.names == ("p/1.png", "p/2.png")
+    assert dataset.labels == (3, 2)
+    with pytest.raises(InputError, match="--columns is for csv, parquet and json"):
+        load(write_folder(tmp_path / "tree", {"a/1.png": b""}), 1, columns="label=fine")
+
+
+def test_kaggles_table_with_the_images_in_the_folder_of_its_archive(tmp_path: Path) -> None:
+    ids = ["n02000000", "n01000000", "n03000000"]  # in the model's order, which is not the sorted one
+    rows = "".join(f"img_{i},{name} 1 2 3 4\n" for i, name in enumerate(reversed(ids)))
+    files = {f"ILSVRC/Data/CLS-LOC/val/img_{i}.JPEG": b"%d" % i for i in range(3)}
+    files["LOC_val_solution.csv"] = b"ImageId,PredictionString\n" + rows.encode()
+    files["LOC_synset_mapping.txt"] = "".join(f"{name} some, words\n" for name in ids).encode()
+    dataset = load(write_folder(tmp_path, files), 3)
+    assert dataset.labels == (2, 1, 0)
+    assert [dataset.read(i) for i in range(3)] == [b"0", b"1", b"2"]
+    assert dataset.class_names == dict(enumerate(ids))
+    assert len(dataset.notes) == 2
+    assert "CLS-LOC/val" in dataset.notes[0]
+    assert "LOC_synset_mapping.txt" in dataset.notes[1]
