@@ -15,6 +15,9 @@ from convert.common import typed
 from convert.common.typed import about
 from convert.families.spec import Preprocessing
 
+# What the outputs of a model are (`head`).
+LOGITS, MULTI_LABEL, FEATURES, CLASS_INDEX = "logits", "multi-label", "features", "class index"
+
 FORMAT = 2  # of new manifests; one without a number is of format 1
 
 
@@ -156,6 +159,9 @@ class Manifest(Lowering):
     inputs: tuple[Port, ...]
     outputs: Annotated[tuple[Port, ...], about("logits")]
     preprocessing: Preprocessing
+    class_names: Annotated[tuple[str, ...] | None, about("by the number of the class, where the model says them")] = (
+        None
+    )
     macs: MacCounts
     parameters: Counts
     notes: Annotated[
@@ -169,6 +175,13 @@ class Manifest(Lowering):
         str | None,
         about("the `.toml` or the inference folder that MODEL named, absolute; absent for a model by name"),
     ] = None
+    head: Annotated[
+        str,
+        about(
+            "what the outputs are: logits; multi-label, before a Sigmoid that was cut; features, which are no classes; "
+            "class index, logits before an argmax or a TopK that was cut"
+        ),
+    ] = LOGITS
     base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
+from convert.datasets.labels.class_order import ClassOrder
 
 COMPLETE = 50_000  # images in the validation set of ILSVRC 2012
 OVER_CLASSES = "over its classes"  # a limit's selection; earlier versions took the "first" ones or "evenly spread" ones
@@ -22,7 +23,8 @@ class LabelledSet:
     themselves are not hashed. format: list, image folder, flat, tar, zip, webdataset or parquet. selection: how the
     images in use were taken from the whole set, in words. class_names: by label, where the set itself says names
     (folders, WordNet ids, a file of labels, metadata); None where it says none. notes: what was assumed or found that a
-    user should know, a line each, for the console.
+    user should know, a line each, for the console. order: how it is known which class a label means; None where it was
+    not looked at.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LabelledSet:
     selection: str = ""
     class_names: Mapping[int, str] | None = None
     notes: tuple[str, ...] = ()
+    order: ClassOrder | None = None
 
     @property
     def complete(self) -> bool:
@@ -60,6 +63,7 @@ def whole(
     sha256: str | None = None,
     class_names: Mapping[int, str] | None = None,
     notes: Sequence[str] = (),
+    order: ClassOrder | None = None,
 ) -> LabelledSet:
     """All images of a set. listed: where more are listed than there are; sha256: where a file says what is in it."""
     if sha256 is None:
@@ -74,6 +78,7 @@ def whole(
         format,
         class_names=class_names,
         notes=tuple(notes),
+        order=order,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from convert.common.errors import InputError, listing
@@ -13,7 +14,8 @@ from convert.datasets.formats.parquet import SUFFIX, load_parquet, parquet_files
 from convert.datasets.image_kinds import is_image, left_out
 from convert.datasets.image_lists import LIST_FILE
 from convert.datasets.labelled_set import LabelledSet
-from convert.datasets.labels.devkit import image_number
+from convert.datasets.labels.imagenet import image_number
+from convert.datasets.labels.settle import settled
 from convert.datasets.request import SetRequest
 from convert.datasets.tables import SUFFIXES as TABLES
 from convert.datasets.tables import Columns
@@ -36,20 +38,26 @@ def load(
     synsets: Path | None = None,
     root: Path | None = None,
     columns: str | None = None,
+    own: Sequence[str] | None = None,
 ) -> LabelledSet:
     """Read what says which images and labels a set has, and check all of it; images are read when they are asked for.
 
     classes: labels must lie below; None takes any. limit: use only so many images, evenly over the classes.
     ground_truth: labels of a flat folder or an archive; None looks beside it. synsets: the classes in label order,
     where names or the devkit's numbers must be mapped. root: what the paths of a list are relative to. columns: of a
-    table, see `tables.Columns`. InputError in one line for whatever is wrong, an option that the format does not take
-    with it.
+    table, see `tables.Columns`. own: the model's own names of its classes, by label. The labels are held against all
+    that is known, see `settle.settled`. InputError in one line for whatever is wrong, an option that the format does
+    not take with it.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit {limit}: at least one image is needed")
-    request = SetRequest(classes, limit, ground_truth, synsets, root, Columns.parse(columns))
+    request = SetRequest(classes, limit, ground_truth, synsets, root, Columns.parse(columns), own)
     kind, found = recognise(path, ground_truth is not None)
     _refuse_options(path, kind, request)
+    return settled(_load(kind, found, request), classes, own)
+
+
+def _load(kind: str, found: Path, request: SetRequest) -> LabelledSet:
     if kind == "list":
         return load_list(found, request)
     if kind == "flat":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import click
 
 from convert.common.errors import InputError
 from convert.datasets.labelled_set import LabelledSet
+from convert.datasets.labels.label_files import KNOWN as LABELS
 from convert.datasets.load import KNOWN, load
 
 
@@ -27,8 +28,11 @@ class SetOptions:
     limit: int | None = None
     columns: str | None = None
 
-    def load(self, classes: int | None) -> LabelledSet:
-        """The set, its labels checked against a number of classes where it is known. InputError as `load`."""
+    def load(self, classes: int | None, own: Sequence[str] | None = None) -> LabelledSet:
+        """The set, its labels checked against a number of classes where it is known. InputError as `load`.
+
+        own: the model's own names of its classes, by label.
+        """
         return load(
             self.images,
             classes,
@@ -37,6 +41,7 @@ class SetOptions:
             synsets=self.synsets,
             root=self.root,
             columns=self.columns,
+            own=own,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -81,8 +86,8 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--synsets",
             metavar="FILE",
             callback=_given,
-            help="The classes in label order (LOC_synset_mapping.txt, synset_words.txt, imagenet_class_index.json or"
-            " the devkit's meta.mat), for a tree with a part of them and for labels in the devkit's order.",
+            help="The model's classes in label order, for sets that name classes and for labels in the devkit's order:"
+            f" {LABELS}.  [default: labels.txt and its like in the folder]",
         ),
         click.option(
             "--root",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,3 +19,4 @@ class SetRequest:
     synsets: Path | None = None
     root: Path | None = None
     columns: Columns = field(default_factory=Columns)
+    own: Sequence[str] | None = None

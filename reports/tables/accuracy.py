@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from convert.manifest import MULTI_LABEL
 from convert.precision.table import FP32
 from convert.zoo import PUBLISHED, Published
 from reports.language import mark, say
@@ -13,7 +14,7 @@ from reports.numbers import measured
 from reports.tables import columns
 from reports.tables.columns import BATCH, MODEL, RUNTIME, STATUS, Column, Measured, Row, number_column, rows_of
 from reports.tables.standing import runtime_name, spread_note, status_note
-from reports.tables.table import Entry, Subject, Table
+from reports.tables.table import Entry, Subject, Table, Tone
 from runtimes.records.kinds import Accuracy, Latency
 
 FULL_SET = 50_000  # images of ILSVRC 2012 validation, on which the published accuracies were measured
@@ -94,10 +95,22 @@ def _images(row: AccuracyRow) -> Entry | None:
         about.append(say("{count} images could not be read", count=record.unreadable))
     if record.preprocessing_is_models is False:
         about.append(say("the preprocessing is not the model's"))
+    if record.model_info and record.model_info.head == MULTI_LABEL:
+        about.append(say("a multi-label model: top-1 is the class with the highest score, whatever its threshold"))
+    if record.labels:
+        about.append(_labels(record.labels))
     subset = record.subset or (record.model in PUBLISHED and record.images != FULL_SET)
     text = columns.entry(record.images).text
     text = say("{count} (subset)", count=text) if subset else text
     return Entry(record.images, text, row.note("; ".join(about)))
+
+
+def _labels(known: str) -> str:
+    """How the labels are known; the basis is in the words of the record."""
+    state, _, basis = known.partition(": ")
+    if state == "proven":
+        return say("the order of the classes is proven: {basis}", basis=basis)
+    return say("the order of the classes is assumed: {basis}", basis=basis)
 
 
 def _top1_or_status(row: AccuracyRow) -> Entry | Measured:
@@ -117,6 +130,8 @@ def _verdict(row: AccuracyRow) -> Entry | None:
         return None
     why = () if record.status == "ok" else row.note(status_note(record))
     p = record.mcnemar_p
+    if record.doubt and record.passed is None:
+        return Entry(None, say("in doubt"), row.note(record.doubt), tone=Tone.DOUBTFUL)
     return columns.verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
 
 

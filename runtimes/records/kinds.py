@@ -225,6 +225,9 @@ class Accuracy(Record):
     dataset: str | None = None
     dataset_sha256: Annotated[str | None, about("of the list file, else of names and labels")] = None
     selection_sha256: Annotated[str | None, about("of the images in use")] = None
+    labels: Annotated[
+        str | None, about("how it is known which class a label means: proven or assumed, by what, the first classes")
+    ] = None
     limit: Annotated[int | None, about("`--limit`")] = None
     subset: Annotated[bool | None, about("not all images of the data set were in use")] = None
     images: Annotated[int | None, about("counted")] = None
@@ -240,7 +243,10 @@ class Accuracy(Record):
     keep: Annotated[float | None, about("the part of the reference's top-1 that was asked for")] = None
     published_top1: Annotated[float | None, about("only with pretrained weights on all 50,000 images")] = None
     published_difference: Annotated[float | None, about("likewise")] = None
-    passed: bool | None = None
+    doubt: Annotated[
+        str | None, about("why it says nothing of the model: top-1 at chance level, and what seems wrong")
+    ] = None
+    passed: Annotated[bool | None, about("null without a reference, and where in doubt")] = None
     batch: int | None = None
     threads: int | None = None
     preprocessing: ImagePreprocessing | None = None
@@ -253,6 +259,13 @@ class Accuracy(Record):
 
     def __post_init__(self) -> None:
         _check_interval(self, "top1_ci95", "top5_ci95")
+
+    @property
+    def reached(self) -> bool:
+        """Whether it reached the part of the reference's top-1 that was asked for, in doubt or not."""
+        if self.passed is not None or self.doubt is None:
+            return bool(self.passed)
+        return self.measured and (self.top1 or 0.0) >= (self.keep or 1.0) * (self.reference_top1 or 0.0)
 
 
 KINDS: dict[str, type[Record]] = {one.kind: one for one in (Latency, Throughput, Server, Parity, Accuracy)}

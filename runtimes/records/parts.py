@@ -61,6 +61,7 @@ class ModelInfo:
     parameters: CountsInfo | None = None
     preprocessing: ImagePreprocessing | None = None
     opset: int | None = None
+    head: Annotated[str | None, about("what the outputs are: logits, multi-label, features or class index")] = None
     notes: Annotated[tuple[str, ...], about("what the conversion did beyond translating")] = ()
     weights: WeightsInfo | None = None
 

@@ -19,6 +19,7 @@ from runtimes.records.kinds import Accuracy
 from runtimes.records.reading import to_table
 from validate.accuracy import calibration_overlap, preprocessing, run, tables
 from validate.accuracy.console import Reporter
+from validate.accuracy.dataset import classes_of, load_for
 from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, make
 from validate.accuracy.verdict import below
 
@@ -28,8 +29,8 @@ Examples:
       --runtime paddle,ort-cpu --limit 1000
   python -m validate.accuracy --images photos/ --preprocessing imagenet
 
-Exit status: 0 every top-1 reaches 99 % of Paddle's (where Paddle ran), 1 one does not or a runtime failed, 2 the input
-or the usage is wrong, or a runtime asked for by name is not available.
+Exit status: 0 every top-1 reaches 99 % of Paddle's (where Paddle ran, and above chance level), 1 one does not or a
+runtime failed, 2 the input or the usage is wrong, or a runtime asked for by name is not available.
 """
 
 
@@ -118,10 +119,13 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
         for argument, artifact in cli.artifacts(models, settings.chosen, name, root).items():
             artifacts.setdefault((artifact.model, name), (argument, artifact))
-    datasets = {n: settings.labelled.load(n) for n in {a.classes for _, a in artifacts.values()}}
+    datasets = {}
+    for _, artifact in artifacts.values():
+        if classes_of(artifact) not in datasets:
+            datasets[classes_of(artifact)] = load_for(artifact, settings, report)
     calibration_overlap.refuse((artifact for _, artifact in artifacts.values()), next(iter(datasets.values())))
     evaluations = [
-        make(artifact, argument, runtime, name, datasets[artifact.classes], settings)
+        make(artifact, argument, runtime, name, datasets[classes_of(artifact)], settings)
         for model in dict.fromkeys(model for model, _ in artifacts)
         for name in selection
         for argument, artifact in [artifacts[model, name]]

@@ -63,12 +63,18 @@ class Reporter:
         for record in records:
             table.add_row(*map(Text, _row(record)))
         self.console.print(table)
+        for record in records:
+            if record.doubt:
+                title = f"{record.model} {record.precision} on {record.runtime}"
+                self.say(f"{title}: WARNING: {record.doubt}", style="bold red")
 
 
 def _row(record: Accuracy) -> list[str]:
     about = ["subset"] * bool(record.subset) + [f"{record.unreadable} unreadable"] * bool(record.unreadable)
     images = f"{record.images} ({'; '.join(about)})" if about else str(record.images)
     verdict = record.status if record.status != "ok" else _VERDICTS[record.passed]
+    if record.doubt and record.passed is None:
+        verdict = "IN DOUBT"
     if record.preprocessing_is_models is False:
         verdict += "; not the model's preprocessing"
     return [

@@ -12,6 +12,7 @@ from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
+from convert.datasets.labels.settle import shown
 from convert.datasets.options import SetOptions
 from convert.model_options import ModelOptions
 from convert.precision.table import FP32
@@ -114,6 +115,14 @@ def images_key(dataset: LabelledSet) -> str:
     return f"{dataset.name} {dataset.sha256}{part}"
 
 
+def order_of(dataset: LabelledSet, artifact: Artifact) -> str | None:
+    """`assumed: sorted names of classes (ng -> 0, ok -> 1)`: how the labels are known, with the first classes."""
+    if dataset.order is None:
+        return None
+    first = shown(dataset, artifact.classes, artifact.manifest.class_names)
+    return f"{dataset.order} ({first})" if first else str(dataset.order)
+
+
 def make(
     artifact: Artifact, argument: str, runtime: Runtime, precision: str, dataset: LabelledSet, settings: Settings
 ) -> Evaluation:
@@ -136,6 +145,7 @@ def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
         dataset=dataset.description,
         dataset_sha256=dataset.sha256,
         selection_sha256=sha256_json([dataset.names, dataset.labels, settings.root]),
+        labels=order_of(dataset, evaluation.artifact),
         limit=settings.labelled.limit,
         subset=not dataset.complete,
         images=0,

@@ -17,7 +17,7 @@ from validate.accuracy.feeding import passes
 from validate.accuracy.feeding.crop_cache import CropCache
 from validate.accuracy.feeding.passes import Listener, Measurement
 from validate.accuracy.top5_file import file_name
-from validate.accuracy.verdict import compare, counted
+from validate.accuracy.verdict import compare, counted, doubted
 
 # What a loaded model takes: the file, and once more as the runtime packs it, with room for what it does while loading;
 # and the runtime itself.
@@ -133,6 +133,6 @@ def _record(measurement: Measurement, settings: Settings, earlier: list[Accuracy
         return record
     outcomes = measurement.ranked.outcomes(evaluation.dataset.labels)
     names = [evaluation.dataset.names[position] for position in sorted(measurement.unreadable)]
-    record = counted(evaluation, record, outcomes, names)
+    record = doubted(evaluation, counted(evaluation, record, outcomes, names), measurement.ranked.top[:, 0])
     record = replace(record, ranked=f"{FOLDER}/{measurement.file.name}" if record.images else None)
     return compare(record, earlier, evaluation, settings)

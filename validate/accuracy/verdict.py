@@ -6,12 +6,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.base import discrepancy
 from runtimes.records.kinds import Accuracy
+from validate.accuracy.doubt import Answers, doubt
 from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, command, subject
 from validate.accuracy.outcomes import Predictions, holds, mcnemar, wilson
+from validate.accuracy.top5_file import NONE
+
+
+def doubted(evaluation: Evaluation, record: Accuracy, first: np.ndarray) -> Accuracy:
+    """The record with what speaks against its top-1. first: (images,), the class that came first, or negative."""
+    labels = np.array(evaluation.dataset.labels)
+    known = first != NONE
+    answers = Answers(first[known], labels[known], evaluation.artifact.classes)
+    return replace(record, doubt=doubt(answers, evaluation.artifact.seeded))
 
 
 def counted(evaluation: Evaluation, record: Accuracy, outcomes: str, unreadable: list[str]) -> Accuracy:
@@ -49,7 +61,8 @@ def compare(record: Accuracy, earlier: Iterable[Accuracy], evaluation: Evaluatio
     """The record held against Paddle's among the earlier ones: reference_top1, mcnemar_p, passed, command.
 
     Paddle in fp32 is its own reference. Lower precisions are held against fp32 too, or where Paddle ran in theirs only,
-    against that. Without a reference there is no verdict, unless the published figure gives one.
+    against that. Without a reference there is no verdict, unless the published figure gives one. Nor is there one where
+    the reference itself is in doubt: a part of nothing means nothing. A bad top-1 beside a good one is no doubt.
     """
     record = replace(record, keep=float(settings.bar))
     own = record.runtime == REFERENCE and record.precision == REFERENCE_PRECISION
@@ -63,11 +76,14 @@ def compare(record: Accuracy, earlier: Iterable[Accuracy], evaluation: Evaluatio
             record,
             reference_top1=reference.top1,
             mcnemar_p=mcnemar(predictions, standard),
+            doubt=reference.doubt and (record.doubt or reference.doubt),
             passed=record.status == "ok" and held,
             command=command(evaluation, [*runtimes, evaluation.runtime], precisions, settings, record.batch),
         )
     elif record.runtime == REFERENCE and record.status == "ok":
         record = replace(record, reference_top1=record.top1, passed=True)
+    if record.doubt and record.status == "ok":
+        record = replace(record, passed=None)
     return _published(record, settings.bar)
 
 

@@ -32,6 +32,7 @@ from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from validate.accuracy import calibration_overlap, run
 from validate.accuracy.console import Reporter
+from validate.accuracy.dataset import load_for
 from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Settings, images_key, make
 from validate.search import ladder as ladders
 from validate.search.ladder import Ladder, Rung
@@ -81,7 +82,7 @@ class Trials:
         records = self._measure(artifact, self.runtimes, self.request.precision)
         top1 = {record.runtime: record.top1 or 0.0 for record in records}
         lowered = artifact.manifest.multiplying.lowered if artifact.manifest.multiplying else 0
-        return Rung(kept, lowered, artifact.sha256, top1, all(record.passed for record in records))
+        return Rung(kept, lowered, artifact.sha256, top1, all(record.reached for record in records))
 
     def newest(self, rung: Rung) -> None:
         """Make a rung's records the newest of the results folder, which is what reports show of an evaluation."""
@@ -192,11 +193,12 @@ def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials
     _ = settings.bar
     settings.labelled.load(None)
     first, _ = cli.obtain_loudly(request)
-    dataset = settings.labelled.load(first.classes)
+    report = Reporter()
+    dataset = load_for(first, settings, report)
     calibration_overlap.refuse([first], dataset)
     path = first.manifest.recipe.calibration if first.manifest.recipe else None
     settled = replace(request, calibration=Path(path) if path else None)
-    return Trials(settled, runtimes, dataset, settings, folder, Reporter()), first
+    return Trials(settled, runtimes, dataset, settings, folder, report), first
 
 
 def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
@@ -215,6 +217,8 @@ def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
     key = sha256_json([base.sha256, facts, selection, trials.settings.batch, dict(first.manifest.tools)])
     ladder = ladders.begin(trials.folder, key, facts, resume)
     reference = trials.reference(base)
+    if reference.doubt and not base.seeded:
+        raise CheckFailed(f"{base.model}: there is no accuracy to keep: {reference.doubt}")
     ladder.facts = {**facts, "reference_top1": reference.top1, "images_counted": reference.images}
     return ladder
 

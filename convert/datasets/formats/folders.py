@@ -12,8 +12,10 @@ from convert.datasets.files import check_images, short_name
 from convert.datasets.image_kinds import is_image, left_out, without_images
 from convert.datasets.labelled_set import LabelledSet, limited, whole
 from convert.datasets.labels import words
-from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.class_names import Known, named_labels
 from convert.datasets.labels.ground_truth import find_truth, pair
+from convert.datasets.labels.label_files import LabelFile, find_names, find_order
+from convert.datasets.labels.matching import match
 from convert.datasets.request import SetRequest
 from convert.datasets.trees import ArchiveTree, DiskTree, Tree, images_and_others, joined, walk
 
@@ -23,17 +25,21 @@ _WORDNET_IN_NAME = re.compile(r"(?:.*[_-])?(n[0-9]{8})(?:[_-].*)?\.[^.]+", re.AS
 def load_image_folder(tree: Tree, request: SetRequest, format: str = "image folder", name: str = "") -> LabelledSet:
     """The images of a tree as torchvision's ImageFolder takes it (`n01440764/xxx.JPEG`), class by class and by name.
 
-    Images in folders within a class are of that class. request.synsets: names of the classes in label order; None: the
-    sorted folder names are all classes of the model. An empty folder is a class without images, which is said as what
-    is left out is. name: of the set. InputError as of `class_names.class_labels`.
+    Images in folders within a class are of that class. Which label a folder has, `class_names.named_labels` says, by
+    request.synsets or a label file in the tree where there is one. An empty folder is a class without images, which is
+    said as what is left out is. name: of the set. InputError as of `named_labels`.
     """
     folders = tree.entries().folders
-    by_class = class_labels(folders, tree.source, request.classes, request.synsets)
+    inside = {folder: images_and_others(tree, "", list(walk(tree, folder))) for folder in folders}
+    file = None if request.synsets else _label_file(tree, folders, request.classes)
+    images = {folder: found for folder, (found, _) in inside.items()}
+    named = named_labels(folders, tree.source, Known(request.classes, request.own, request.synsets, file, images))
+    by_class = named.labels
     names, labels = [], []
     beside, others = images_and_others(tree, "", tree.entries().files)[0], []
     empty = []
     for folder in sorted(folders, key=lambda folder: by_class[folder]):
-        found, rest = images_and_others(tree, "", list(walk(tree, folder)))
+        found, rest = inside[folder]
         names += found
         others += rest
         labels += [by_class[folder]] * len(found)
@@ -56,8 +62,22 @@ def load_image_folder(tree: Tree, request: SetRequest, format: str = "image fold
         lambda index: tree.image(names[index]),
         class_names=class_names,
         notes=notes,
+        order=named.order,
     )
     return limited(found_set, request.limit)
+
+
+def _label_file(tree: Tree, folders: Sequence[str], classes: int | None) -> LabelFile | None:
+    """The one in the tree, else one in the folder above that has all of its classes: `label.txt` beside `val/`."""
+    found = find_names(tree)
+    if found is None and isinstance(tree, DiskTree):
+        try:
+            above = find_names(DiskTree(tree.path.resolve().parent))
+        except InputError:  # it may be about something else
+            return None
+        if above and len(above.classes) == classes and not match(folders, above.classes).unknown:
+            found = above
+    return found
 
 
 def flat_images(tree: Tree) -> tuple[list[str], list[str]]:
@@ -89,6 +109,7 @@ def load_flat(tree: Tree, available: Sequence[str], request: SetRequest, format:
         found.listed,
         class_names=found.class_names,
         notes=found.notes,
+        order=found.order,
     )
     return limited(dataset, request.limit)
 
@@ -102,8 +123,8 @@ def wordnet_id(name: str) -> str | None:
 def _by_name(tree: Tree, available: Sequence[str], ids: Sequence[str], request: SetRequest, format: str) -> LabelledSet:
     path = _path(tree)
     places = [tree, DiskTree(path.parent)]
-    order = words.find_order(places) if request.synsets is None else None
-    mapped = words.of_words(ids, str(path), request.classes, request.synsets, order)
+    order = find_order(places) if request.synsets is None else None
+    mapped = words.of_words(ids, str(path), request.classes, request.synsets, order, request.own)
     dataset = whole(
         format,
         short_name(path),
@@ -112,6 +133,7 @@ def _by_name(tree: Tree, available: Sequence[str], ids: Sequence[str], request: 
         lambda index: tree.image(available[index]),
         class_names=mapped.class_names,
         notes=["labels of the WordNet ids in the names", *mapped.notes],
+        order=mapped.order,
     )
     return limited(dataset, request.limit)
 

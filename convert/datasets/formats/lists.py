@@ -16,6 +16,7 @@ from convert.datasets.image_lists import LIST_FILE, LabelledList
 from convert.datasets.labelled_set import LabelledSet, choose, limited, whole
 from convert.datasets.labels import words
 from convert.datasets.labels.devkit import find_meta
+from convert.datasets.labels.label_files import find_names, find_order
 from convert.datasets.request import SetRequest
 from convert.datasets.tables import entries
 from convert.datasets.trees import ArchiveTree, DiskTree, Tree, joined, normal, read_image
@@ -139,8 +140,9 @@ def _labels(listed: LabelledList, trees: Sequence[Tree], request: SetRequest, fo
         request.classes,
         request.synsets,
         find_meta(folder, request.synsets),
-        words.find_order(trees),
-        words.find_names(trees[0]),
+        find_order(trees),
+        find_names(trees[0]),
+        request.own,
     )
 
 
@@ -163,5 +165,6 @@ def _set(
         sha256=digest,
         class_names=mapped.class_names,
         notes=notes,
+        order=mapped.order,
     )
     return limited(labelled, request.limit)

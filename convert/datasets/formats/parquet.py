@@ -15,7 +15,8 @@ from convert.datasets.files import head, is_folder, refuse_pointer, scan, short_
 from convert.datasets.formats.shard_columns import choose_columns
 from convert.datasets.formats.shard_reader import RowGroup, ShardReader
 from convert.datasets.labelled_set import LabelledSet, check_labels, limited, whole
-from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.class_names import Known, by_known_names, named_labels
+from convert.datasets.labels.class_order import ClassOrder
 from convert.datasets.labels.meta import WORDNET_ID
 from convert.datasets.labels.words import MappedLabels, of_words
 from convert.datasets.request import SetRequest
@@ -52,7 +53,7 @@ def load_parquet(path: Path, request: SetRequest) -> LabelledSet:
         shard = bisect_right(rows.starts, index) - 1
         return f"{rows.shards[shard].file}, row {index - rows.starts[shard]}"
 
-    mapped = _labels(rows.shards, where, request.classes, request.synsets)
+    mapped = _labels(rows.shards, where, Known(request.classes, request.own, request.synsets))
     found = whole(
         "parquet",
         rows.name,
@@ -61,6 +62,7 @@ def load_parquet(path: Path, request: SetRequest) -> LabelledSet:
         rows.read,
         class_names=mapped.class_names,
         notes=mapped.notes,
+        order=mapped.order,
     )
     return limited(found, request.limit)
 
@@ -183,7 +185,7 @@ def _class_names(metadata: bytes | None, label: str | None) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _labels(shards: list[Shard], where: Any, classes: int | None, synsets: Path | None) -> MappedLabels:
+def _labels(shards: list[Shard], where: Any, known: Known) -> MappedLabels:
     """The labels of all rows, mapped by a synset list where one is given, checked against the model's classes."""
     labels: list[Any] = [label for shard in shards for label in shard.labels]
     first, names = shards[0].file, shards[0].class_names
@@ -192,22 +194,26 @@ def _labels(shards: list[Shard], where: Any, classes: int | None, synsets: Path 
             raise InputError(f"{shard.file}: its metadata names other classes than {first.name}")
     kinds = {type(label) for label in labels}
     if kinds == {str}:
-        return of_words(labels, str(first), classes, synsets)
+        return of_words(labels, str(first), known.classes, known.synsets, own=known.own)
     if kinds != {int}:
         raise InputError(f"{first}: the labels of its shards are numbers in some and names in others")
     if names is None:
-        if synsets is not None:
+        if known.synsets is not None:
             raise InputError(f"{first}: its metadata names no classes to look up in --synsets; leave that out")
-        check_labels(labels, classes, where)
+        check_labels(labels, known.classes, where)
         return MappedLabels(labels)
     check_labels(labels, len(names), where)
-    if synsets is not None:
-        mapping = class_labels(names, str(first), classes, synsets)
-        return MappedLabels([mapping[names[label]] for label in labels], {mapping[name]: name for name in names})
-    if classes is not None and len(names) != classes:
-        raise InputError(f"{first}: its metadata names {len(names)} classes, but the model has {classes}")
+    distinct = len(set(names)) == len(names)
+    found = named_labels(names, str(first), known) if known.synsets else None
+    if found is None and distinct:
+        found = by_known_names(names, str(first), known)
+    if found is not None:
+        by_label = {label: name for name, label in found.labels.items()}
+        return MappedLabels([found.labels[names[label]] for label in labels], by_label, order=found.order)
+    if known.classes is not None and len(names) != known.classes:
+        raise InputError(f"{first}: its metadata names {len(names)} classes, but the model has {known.classes}")
     if all(WORDNET_ID.fullmatch(name) for name in names) and names != sorted(names):
         raise InputError(
             f"{first}: the WordNet ids of its metadata are not in sorted order; give the model's with --synsets"
         )
-    return MappedLabels(labels, dict(enumerate(names)))
+    return MappedLabels(labels, dict(enumerate(names)), order=ClassOrder("in the order of its metadata"))

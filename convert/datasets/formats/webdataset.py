@@ -52,9 +52,9 @@ def load_webdataset(tree: ArchiveTree, name: str, request: SetRequest, format: s
     listed = LabelledList(tree.source, list(range(1, len(names) + 1)), names, [*read])
     if listed.numbered:
         # Labels of a table are checked as those of a list, whose lines are the samples.
-        mapped = words.of_list(listed, request.classes, request.synsets, None, None)
+        mapped = words.of_list(listed, request.classes, request.synsets, None, None, own=request.own)
     else:
-        mapped = words.of_words(read, tree.source, request.classes, request.synsets)
+        mapped = words.of_words(read, tree.source, request.classes, request.synsets, own=request.own)
     dataset = whole(
         format,
         name,
@@ -63,6 +63,7 @@ def load_webdataset(tree: ArchiveTree, name: str, request: SetRequest, format: s
         lambda index: tree.image(names[index]),
         class_names=mapped.class_names,
         notes=mapped.notes,
+        order=mapped.order,
     )
     return limited(dataset, request.limit)
 

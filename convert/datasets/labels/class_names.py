@@ -1,38 +1,174 @@
-"""From the names of classes, WordNet ids mostly, to labels: never by position where classes are missing."""
+"""From the names of classes to labels: by a label file, the model's own names or ImageNet's, else as is assumed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from convert.common.errors import InputError, listing
-from convert.datasets.files import decode, read_bytes
-from convert.datasets.labels.meta import META_BYTES, WORDNET_ID, parse_meta
+from convert.datasets.labels import imagenet
+from convert.datasets.labels.class_order import ClassOrder, evidence
+from convert.datasets.labels.label_files import KNOWN, LabelFile, read_label_file
+from convert.datasets.labels.matching import Matches, match, match_imagenet
+from convert.datasets.labels.meta import WORDNET_ID
 
-SYNSET_FILES = "LOC_synset_mapping.txt, synset_words.txt, imagenet_class_index.json or the devkit's meta.mat"
+_GIVE = "give --synsets with the model's classes in label order"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the classes beside their names.
+
+    classes: how many the model has, None where that is open. own: the model's own names in label order. synsets: the
+    label file that the user gave; beside: one that lies with the images. members: paths of images of each class.
+    """
+
+    classes: int | None = None
+    own: Sequence[str] | None = None
+    synsets: Path | None = None
+    beside: LabelFile | None = None
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def own_names(self) -> Sequence[str] | None:
+        """The model's own names, where there are as many as it has classes."""
+        return self.own if self.own and len(self.own) == self.classes else None
+
+
+@dataclass(frozen=True)
+class NamedLabels:
+    """The label of each name, and how that is known."""
+
+    labels: dict[str, int]
+    order: ClassOrder
 
 
 def class_labels(
     names: Collection[str], source: str, classes: int | None, synsets: Path | None = None
 ) -> dict[str, int]:
-    """The label of each name.
+    """`named_labels`, where nothing but the number of the model's classes and a label file is known."""
+    return named_labels(names, source, Known(classes, synsets=synsets)).labels
 
-    With a synset list, its position there. Without one, the position among the sorted names, which is the label order
-    of ImageNet's 1000 WordNet ids, and what torchvision's ImageFolder and PaddlePaddle's DatasetFolder do. source: what
-    InputError calls the names. InputError: their number is not the model's, a name is not in the list, or they are
-    numbers whose order as text is another one.
+
+def named_labels(names: Collection[str], source: str, known: Known) -> NamedLabels:
+    """The label of each name of a class. source: what InputError calls the names.
+
+    What is looked at, in this order: a label file; the model's own names; ImageNet's, for a model with 1000 classes;
+    numbers as names; and at last the sorted names, as torchvision and PaddlePaddle number folders. InputError: names
+    that are not in the list that the others are in, a number of classes that is not the model's, or numbers that can be
+    read in two ways.
     """
-    if synsets is not None:
-        order = {name: label for label, name in enumerate(read_synsets(synsets))}
-        if classes is not None and len(order) != classes:
-            raise InputError(f"{synsets}: {len(order)} classes, but the model has {classes}")
-        unknown = sorted(name for name in names if name not in order)
-        if unknown:
+    found = _by_file(names, source, known) or by_known_names(names, source, known)
+    numbers = [int(name) for name in names if name.isascii() and name.isdigit()]
+    if found is None and len(set(numbers)) == len(names):
+        found = _by_numbers(names, source, known)
+    return found or _by_place(names, source, known)
+
+
+def _by_file(names: Collection[str], source: str, known: Known) -> NamedLabels | None:
+    """By the label file that was given, or the one beside the images where it has as many classes as the model."""
+    file = read_label_file(known.synsets) if known.synsets else known.beside
+    if file is None:
+        return None
+    if known.classes is not None and len(file.classes) != known.classes:
+        if known.synsets is None:
+            return None
+        raise InputError(f"{file.source}: {len(file.classes)} classes, but the model has {known.classes}")
+    found = match(names, file.classes)
+    if found.unknown:
+        few = f"{len(found.unknown)} of {len(names)} classes are not in {file.source}: {listing(found.unknown)}"
+        raise InputError(f"{source}: {few}" + ("" if known.synsets else f"; {_GIVE}"))
+    contrary = _contradiction(found.labels, known)
+    if contrary and known.synsets is None:
+        raise InputError(f"{file.source}: {contrary}; give the right order with --synsets")
+    return NamedLabels(
+        found.labels, ClassOrder(f"by {file.name}" + (f", although {contrary}" if contrary else ""), True)
+    )
+
+
+def _contradiction(labels: Mapping[str, int], known: Known) -> str:
+    """What the model's own names say against labels, in words; empty where they agree or are of other classes."""
+    own = match(labels, [(name,) for name in known.own_names or ()]).labels
+    name = next((name for name, label in own.items() if labels[name] != label), None)
+    return "" if name is None else f"{name} is label {labels[name]} there and {own[name]} by the model's own names"
+
+
+def by_known_names(names: Collection[str], source: str, known: Known) -> NamedLabels | None:
+    """By names that are the model's own or ImageNet's; None where they are neither."""
+    tried: list[tuple[str, Matches]] = []
+    if known.own_names:
+        tried.append(("the model's own class names", match(names, [(name,) for name in known.own_names])))
+    if known.classes == imagenet.CLASSES:
+        words = "WordNet ids" if all(WORDNET_ID.fullmatch(name) for name in names) else "ImageNet's class names"
+        tried.append((words, match_imagenet(names)))
+    for words, found in tried:
+        if not found.unknown:
+            return NamedLabels(found.labels, ClassOrder(words, proven=True))
+    for words, found in tried:
+        if found.most:
+            few = f"{len(found.unknown)} of {len(names)} classes are none or several of {words}"
+            raise InputError(f"{source}: {few}: {listing(found.unknown)}; {_GIVE}")
+    return None
+
+
+def _by_numbers(names: Collection[str], source: str, known: Known) -> NamedLabels:
+    """Names that are numbers: labels from 0 or from 1, places in the order of text, or the devkit's numbers."""
+    values = {name: int(name) for name in names}
+    counted_from = int(min(values.values()) > 0 and max(values.values()) in (known.classes, len(names)))
+    readings = {
+        f"numbers that count from {counted_from}": {name: value - counted_from for name, value in values.items()}
+    }
+    if len(names) == known.classes:
+        readings["sorted as text, as torchvision does"] = {name: place for place, name in enumerate(sorted(names))}
+    if known.classes == imagenet.CLASSES and (proven := _proven(values, readings, source, known)):
+        return proven
+    words, labels = next(iter(readings.items()))
+    if known.classes is not None and max(labels.values()) >= known.classes:
+        count = f"{min(values.values())} to {max(values.values())}, but the model has {known.classes} classes"
+        raise InputError(f"{source}: the names of its classes are numbers, {count}; {_GIVE}")
+    for other, differing in readings.items():
+        name = next((name for name in labels if labels[name] != differing[name]), None)
+        if name is not None:
             raise InputError(
-                f"{source}: {len(unknown)} of {len(names)} classes are not in {synsets}: {listing(unknown)}"
+                f"{source}: the classes are numbers: {name} is label {labels[name]} as one of the {words}, and"
+                f" label {differing[name]} {other}; give --synsets with the names in label order, one a line"
             )
-        return {name: order[name] for name in names}
+    return NamedLabels(labels, ClassOrder(f"names of folders as {words}"))
+
+
+def _counted(first: int) -> str:
+    return f"numbers that count from {first}"
+
+
+def _proven(
+    values: Mapping[str, int], readings: Mapping[str, dict[str, int]], source: str, known: Known
+) -> NamedLabels | None:
+    """The reading of numbers that the images in the folders prove; None where they tell nothing."""
+    meanings = dict(readings)
+    for first in (0, 1):
+        if first <= min(values.values()) and max(values.values()) < imagenet.CLASSES + first:
+            meanings.setdefault(_counted(first), {name: value - first for name, value in values.items()})
+    if all(value in imagenet.by_number() for value in values.values()):
+        meanings["the ILSVRC devkit's numbers"] = {name: imagenet.by_number()[n] for name, n in values.items()}
+    refused: InputError | None = None
+    for words, labels in meanings.items():
+        pairs = [(path, labels[name]) for name, paths in known.members.items() for path in paths]
+        try:
+            order = evidence([path for path, _ in pairs], [label for _, label in pairs], source)
+        except InputError as error:
+            refused = refused or error
+            continue
+        if order is None:
+            return None
+        return NamedLabels(labels, ClassOrder(f"{words}, by {order.basis}", proven=True))
+    assert refused
+    raise refused
+
+
+def _by_place(names: Collection[str], source: str, known: Known) -> NamedLabels:
+    """The position among the sorted names, which torchvision's ImageFolder and PaddlePaddle's DatasetFolder take."""
+    classes = known.classes
     if classes is not None and len(names) != classes:
         reason = f"{source}: {len(names)} classes, but the model has {classes}"
         if len(names) > classes:
@@ -40,59 +176,7 @@ def class_labels(
                 f"{reason}; give --synsets with the model's classes in label order, and images of those only"
             )
         raise InputError(
-            f"{reason}: their position is not their label; give all {classes} in label order with --synsets"
-            f" ({SYNSET_FILES})"
+            f"{reason}: their position is not their label; give all {classes} in label order with --synsets ({KNOWN})"
         )
-    ordered = sorted(names)
-    if all(name.isascii() and name.isdigit() for name in ordered) and ordered != sorted(ordered, key=int):
-        raise InputError(
-            f"{source}: the classes are numbers, and sorted as text ({listing(ordered, 3)}) they are in another order"
-            " than by value; give --synsets with the names in label order, one a line"
-        )
-    return {name: label for label, name in enumerate(ordered)}
-
-
-def read_synsets(path: Path) -> list[str]:
-    """The names of the classes in label order, from a text, a JSON index or the devkit's meta.mat."""
-    data = read_bytes(path, "a synset list")
-    if path.suffix.lower() == ".mat":
-        if len(data) > META_BYTES:
-            raise InputError(f"{path}: too large for the devkit's meta.mat: {len(data)} bytes")
-        return sorted(parse_meta(data, str(path)).values())
-    text = decode(data, str(path), "a synset list")
-    return parse_class_index(text, str(path)) if text.lstrip()[:1] in ("{", "[") else parse_synsets(text, str(path))
-
-
-def parse_synsets(text: str, source: str) -> list[str]:
-    """The WordNet ids at the start of each line; where not every line has one, the whole lines are names."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    first = [line.split()[0] for line in lines]
-    return _checked(first if all(WORDNET_ID.fullmatch(word) for word in first) else lines, source)
-
-
-def parse_class_index(text: str, source: str) -> list[str]:
-    """Keras' `imagenet_class_index.json`: `{"0": ["n01440764", "tench"], ...}`; or a plain list of names."""
-    try:
-        index = json.loads(text)
-        if isinstance(index, dict):
-            found = {int(label): value for label, value in index.items()}
-            if sorted(found) != list(range(len(index))):
-                raise InputError(f"{source}: the labels of its classes are not 0 to {len(index) - 1}")
-            index = [found[label] for label in range(len(found))]
-        names = [value if isinstance(value, str) else value[0] for value in index]
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError
-    except (ValueError, TypeError, LookupError, RecursionError):
-        raise InputError(f'{source}: not a class index such as {{"0": ["n01440764", "tench"], ...}}') from None
-    return _checked(names, source)
-
-
-def _checked(names: list[str], source: str) -> list[str]:
-    if not names:
-        raise InputError(f"{source}: the synset list is empty")
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError(f"{source}: {name} is there twice; one line a class is expected, in label order")
-        seen.add(name)
-    return names
+    basis = "sorted WordNet ids" if all(WORDNET_ID.fullmatch(name) for name in names) else "sorted names of classes"
+    return NamedLabels({name: label for label, name in enumerate(sorted(names))}, ClassOrder(basis))

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from convert.common.errors import InputError
 from convert.datasets.files import is_file, read_bytes
 from convert.datasets.image_lists import LabelledList
 from convert.datasets.labelled_set import check_labels
+from convert.datasets.labels import imagenet
 from convert.datasets.labels.class_names import class_labels
+from convert.datasets.labels.imagenet import image_number
 from convert.datasets.labels.meta import META_BYTES, META_FILE, parse_meta
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 TRUTH_FILE = "ILSVRC2012_validation_ground_truth.txt"
 
-# The classes of validation images 1 to 10: ILSVRC2012_ID as in the devkit's ground truth, and label in synset order as
-# in PaddleClas' val_list.txt. Three of them are enough to tell the orders apart.
-_FIRST_IDS = (490, 361, 171, 822, 297, 482, 13, 704, 599, 164)
-_FIRST_LABELS = (65, 970, 230, 809, 516, 57, 334, 415, 674, 332)
-_ENOUGH = 3
-
-_NUMBER = re.compile(r"ILSVRC2012_val_([0-9]{8})[._].*", re.ASCII | re.DOTALL)
+_ENOUGH = 3  # of the known validation images tell the orders apart
 
 
 @dataclass(frozen=True)
@@ -34,12 +29,6 @@ class Meta:
     source: str
 
 
-def image_number(name: str) -> int | None:
-    """17 for `any/ILSVRC2012_val_00000017.JPEG`, None for names of another form."""
-    match = _NUMBER.fullmatch(PurePosixPath(name).name)
-    return int(match[1]) if match else None
-
-
 def numbered(names: Iterable[str], labels: Iterable[int]) -> dict[int, int]:
     """Labels by the image number in the name, of the images that have one."""
     found = ((image_number(name), label) for name, label in zip(names, labels, strict=True))
@@ -47,20 +36,21 @@ def numbered(names: Iterable[str], labels: Iterable[int]) -> dict[int, int]:
 
 
 def first_id(labels: Mapping[int, int]) -> int | None:
-    """By what validation images 1 to 10 are labelled: 1 where by the devkit's numbers, 0 where by those less one.
+    """By what the known validation images are labelled: 1 where by the devkit's numbers, 0 where by those less one.
 
     labels: by image number. None when they are in another order, or too few of these images are there.
     """
-    return next((first for first in (1, 0) if _agree(labels, _FIRST_IDS, 1 - first)), None)
+    ids = {number: imagenet.classes()[label].number for number, label in imagenet.VALIDATION.items()}
+    return next((first for first in (1, 0) if _agree(labels, ids, 1 - first)), None)
 
 
 def in_synset_order(labels: Mapping[int, int]) -> bool:
-    """True when validation images 1 to 10 have the labels that they have in synset order."""
-    return _agree(labels, _FIRST_LABELS, 0)
+    """True when the known validation images have the labels that they have in synset order."""
+    return _agree(labels, imagenet.VALIDATION, 0)
 
 
-def _agree(labels: Mapping[int, int], known: Sequence[int], less: int) -> bool:
-    seen = [labels[number] == value - less for number, value in enumerate(known, start=1) if number in labels]
+def _agree(labels: Mapping[int, int], known: Mapping[int, int], less: int) -> bool:
+    seen = [labels[number] == value - less for number, value in known.items() if number in labels]
     return len(seen) >= _ENOUGH and all(seen)
 
 

@@ -13,17 +13,19 @@ from convert.datasets.image_kinds import is_image_name
 from convert.datasets.image_lists import LIST_FILE, is_number, shortened, unquoted
 from convert.datasets.labelled_set import check_labels
 from convert.datasets.labels import words
+from convert.datasets.labels.class_order import ClassOrder
 from convert.datasets.labels.devkit import (
     DEVKIT,
     TRUTH_FILE,
     Meta,
     find_meta,
     first_id,
-    image_number,
     in_synset_order,
     refuse_synsets,
     to_labels,
 )
+from convert.datasets.labels.imagenet import image_number
+from convert.datasets.labels.label_files import find_order
 from convert.datasets.labels.meta import META_BYTES, META_FILE
 from convert.datasets.tables import entries
 from convert.datasets.trees import DiskTree
@@ -53,7 +55,7 @@ class Truth:
 class LabelledNames:
     """Names of the images that have a label, with it. listed: how many the ground truth labels.
 
-    class_names, notes: as in `LabelledSet`.
+    class_names, notes, order: as in `LabelledSet`.
     """
 
     names: list[str]
@@ -61,6 +63,7 @@ class LabelledNames:
     listed: int
     class_names: dict[int, str] | None = None
     notes: tuple[str, ...] = ()
+    order: ClassOrder | None = None
 
 
 def find_truth(images: Path, given: Path | None, synsets: Path | None) -> Truth:
@@ -128,7 +131,7 @@ def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, cl
     listed = entries(text, truth.source)
     wanted = [PurePosixPath(unquoted(path).replace("\\", "/")).name for path in listed.names]
     listed.refuse_duplicates(wanted)
-    order = words.find_order([DiskTree(truth.path.parent)])
+    order = find_order([DiskTree(truth.path.parent)])
     mapped = words.of_list(listed, classes, truth.synsets, truth.meta, order)
     plain = bool(wanted) and not is_image_name(wanted[0])  # Kaggle's table has names without a suffix
     known: dict[str, str] = {}
@@ -145,7 +148,7 @@ def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, cl
         count = f"{len(missing)} of {len(wanted)} images are not in {holder}"
         raise InputError(f"{listed.where(missing[0])}: {count}, the first is {listed.names[missing[0]]}")
     names = [known[name] for name in wanted]
-    return LabelledNames(names, mapped.labels, len(wanted), mapped.class_names, mapped.notes)
+    return LabelledNames(names, mapped.labels, len(wanted), mapped.class_names, mapped.notes, mapped.order)
 
 
 def _by_number(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:

@@ -148,3 +148,21 @@ def test_what_runs_differ_by_does_not_make_a_cell_wide(make: Any, folder: Any) -
     loaded = results.load(folder(make.parity(), cell))
     assert not only_wide(loaded.of(Latency)[0])
     assert only_wide(replace(loaded.of(Latency)[0], run_ci95_ms=(49.0, 51.0)))
+
+
+def test_a_top1_in_doubt_is_no_verdict(make: Any, folder: Any) -> None:
+    doubt = "top-1 0.0010 is at chance level (0.001): with labels minus 1 it would be 0.7761"
+    record = make.accuracy(0.08, passed=None, doubt=doubt, labels="assumed: sorted names of classes (ng -> 0)")
+    table = accuracy.accuracy(results.load(folder(record)))
+    (row,) = shown.texts(table)
+    assert row["Verdict"] == "in doubt"
+    assert doubt in table.footnotes
+    assert any(
+        "the order of the classes is assumed: sorted names of classes (ng -> 0)" in note for note in table.footnotes
+    )
+
+
+def test_the_order_of_classes_and_the_output_are_named(make: Any, folder: Any) -> None:
+    record = make.accuracy(0.7, labels="proven: WordNet ids", model_info={"head": "multi-label"})
+    (note,) = accuracy.accuracy(results.load(folder(record))).footnotes
+    assert note.endswith("whatever its threshold; the order of the classes is proven: WordNet ids")

@@ -46,5 +46,7 @@ def test_a_trained_model_on_real_photos(
         assert abs(record["top5"] * count - five) <= 1.001, record["runtime"]
         assert record["passed"] is not False
         assert record["published_top1"] is None
+        assert record["labels"].startswith("proven: 20 images of ImageNet")
+        assert record["doubt"] is None
         assert record["preprocessing_is_models"] is ("--preprocessing" not in arguments)
     assert ("the preprocessing is not the model's" in said) is ("--preprocessing" in arguments)

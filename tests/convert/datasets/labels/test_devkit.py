@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from convert.datasets import load
-from convert.datasets.labels.devkit import first_id, image_number, in_synset_order, to_labels
+from convert.datasets.labels import imagenet
+from convert.datasets.labels.devkit import first_id, in_synset_order, to_labels
+from convert.datasets.labels.imagenet import image_number
 from convert.datasets.labels.meta import parse_meta
 from tests.convert.datasets.written_sets import CLASSES, IDS, SYNSETS, write_folder, write_list, write_meta
 
@@ -30,7 +32,7 @@ def test_orders_are_told_apart() -> None:
 def test_two_images_are_not_enough_and_one_that_differs_too_many() -> None:
     assert first_id({1: 490, 2: 361}) is None
     assert first_id(FIRST_IDS | {4: 800}) is None
-    assert first_id(FIRST_IDS | {17: 3}) == 1
+    assert first_id(FIRST_IDS | {21: 3}) == 1
 
 
 @given(st.dictionaries(st.integers(1, 20), st.integers(0, 1000), min_size=1))
@@ -108,15 +110,15 @@ class TestLists:
         return write_list(folder / "val_list.txt", names, list(labels.values()))
 
     def synsets(self, folder: Path) -> Path:
-        """A meta.mat with 1000 classes whose devkit numbers run backwards."""
-        return write_meta(folder / "meta.mat", {1000 - label: f"n{label:08d}" for label in range(1000)})
+        """A meta.mat with ImageNet's 1000 classes."""
+        return write_meta(folder / "meta.mat", {one.number: one.wordnet_id for one in imagenet.classes()})
 
     @pytest.mark.parametrize("less", [0, 1])
     def test_is_refused_without_meta_and_mapped_with_it(self, tmp_path: Path, less: int) -> None:
         file = self.write(tmp_path / "set", {number: value - less for number, value in FIRST_IDS.items()})
         with pytest.raises(InputError, match=r"val_list\.txt: the labels are in the class order of the ILSVRC devkit"):
             load(file, 1000)
-        expected = tuple(1000 - value for value in FIRST_IDS.values())
+        expected = tuple(FIRST_LABELS.values())
         assert load(file, 1000, synsets=self.synsets(tmp_path)).labels == expected
         self.synsets(tmp_path / "set")
         assert load(file, 1000).labels == expected

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from convert.datasets import load
+from convert.datasets.labels import imagenet
 from convert.datasets.labels.ground_truth import parse_numbers
 from tests.convert.datasets.written_sets import CLASSES, Photos, write_devkit, write_folder, write_list, write_meta
 
@@ -58,14 +59,16 @@ def test_the_devkits_order_is_refused_without_meta(tmp_path: Path, flat: Path, p
 
 def test_the_devkits_numbers_are_known_under_another_name(tmp_path: Path, flat: Path, photos: Photos) -> None:
     """By the classes of the first images, whichever file they are in."""
-    file = numbers(tmp_path / "gt.txt", [490, 361, 171, 822, 297, 482, 13, 704, 599, 164] + [1] * 14)
+    known = [imagenet.VALIDATION.get(number, 7) for number in range(1, 25)]
+    ids = [imagenet.classes()[label].number for label in known]
+    assert ids[:10] == [490, 361, 171, 822, 297, 482, 13, 704, 599, 164]
+    file = numbers(tmp_path / "gt.txt", ids)
     with pytest.raises(InputError, match="class order of the ILSVRC devkit"):
         load(flat, 1000, ground_truth=file)
-    meta = write_meta(tmp_path / "meta.mat", {1000 - label: f"n{label:08d}" for label in range(1000)})
-    assert load(flat, 1000, ground_truth=file).labels[:2] == (1000 - 490, 1000 - 361)
+    meta = write_meta(tmp_path / "meta.mat", {one.number: one.wordnet_id for one in imagenet.classes()})
+    assert load(flat, 1000, ground_truth=file).labels == tuple(known)
     meta.unlink()
-    known = [65, 970, 230, 809, 516, 57, 334, 415, 674, 332]
-    assert load(flat, 1000, ground_truth=numbers(file, known + [1] * 14)).labels == (*known, *[1] * 14)
+    assert load(flat, 1000, ground_truth=numbers(file, known)).labels == tuple(known)
 
 
 def test_numbers_from_one_on_of_an_own_set(tmp_path: Path, flat: Path, photos: Photos) -> None:
