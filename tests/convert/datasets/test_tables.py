@@ -78,6 +78,6 @@ def test_kaggles_table_with_the_images_in_the_folder_of_its_archive(tmp_path: Pa
     assert dataset.labels == (2, 1, 0)
     assert [dataset.read(i) for i in range(3)] == [b"0", b"1", b"2"]
     assert dataset.class_names == dict(enumerate(ids))
-    assert len(dataset.notes) == 2
-    assert "CLS-LOC/val" in dataset.notes[0]
-    assert "LOC_synset_mapping.txt" in dataset.notes[1]
+    (note,) = dataset.notes
+    assert "CLS-LOC/val" in note
+    assert str(dataset.order) == "proven: by LOC_synset_mapping.txt"

@@ -96,7 +96,7 @@ class TestWords:
 
     def test_wordnet_ids_go_by_the_file_beside_or_the_one_that_was_given(self, tmp_path: Path) -> None:
         file = self.make(tmp_path, [SYNSETS[5], SYNSETS[2]])
-        with pytest.raises(InputError, match=r"2 WordNet ids, but the model has 7 classes.*--synsets"):
+        with pytest.raises(InputError, match=r"2 classes, but the model has 7.*--synsets"):
             load(file, 7)
         given = write_folder(tmp_path / "x", {"order.txt": "\n".join(reversed(SYNSETS)).encode()}) / "order.txt"
         assert load(file, 7, synsets=given).labels == (1, 4)
@@ -104,13 +104,15 @@ class TestWords:
         dataset = load(file, 7)
         assert dataset.labels == (5, 2)
         assert dataset.class_names == {5: SYNSETS[5], 2: SYNSETS[2]}
-        assert "synset_words.txt" in dataset.notes[0]
+        assert str(dataset.order) == "proven: by synset_words.txt"
         assert load(file, 7, synsets=given).labels == (1, 4)
 
     def test_all_of_them_are_in_sorted_order(self, tmp_path: Path) -> None:
         dataset = load(self.make(tmp_path, ["zebra", "ant", "my dog", "ant"]), 3)
         assert dataset.labels == (2, 0, 1, 0)
-        assert dataset.notes == ("classes in the sorted order of their 3 names (ant, my dog, zebra)",)
+        assert dataset.order
+        assert not dataset.order.proven
+        assert "sorted names" in dataset.order.basis
 
     def test_and_numbers_do_not_go_together(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"line 3: label 'cat', where line 1 has '0'"):
@@ -119,7 +121,7 @@ class TestWords:
     def test_in_the_names_of_images(self, tmp_path: Path) -> None:
         files = {f"val_{i}_{SYNSETS[label]}.JPEG": b"%d" % label for i, label in enumerate([3, 0, 3, 6])}
         folder = write_folder(tmp_path / "flat", files)
-        with pytest.raises(InputError, match="3 WordNet ids, but the model has 7"):
+        with pytest.raises(InputError, match="3 classes, but the model has 7"):
             load(folder, 7)
         (tmp_path / "order").write_text("\n".join(SYNSETS))
         assert load(folder, 7, synsets=tmp_path / "order").labels == (3, 0, 3, 6)
