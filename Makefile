@@ -17,7 +17,7 @@ BATCH ?= 1,4,8
 # Of the report: md, html, csv, json, latex.
 FORMAT ?= md,html
 IMAGES ?=
-export OUT ?=
+OUT ?=
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
 # the interval of each median is within 1 %, or a minute of measuring per cell.
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
@@ -28,53 +28,56 @@ RESUME ?=
 ONLY ?=
 QUICK ?=
 
+# Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
+export MODEL WEIGHTS PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES OUT ONLY
+
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
 DEV_READY := $(VENV)/.ready-dev
 
-weights = $(if $(WEIGHTS),--weights '$(WEIGHTS)')
-calibration = $(if $(CALIBRATION),--calibration '$(CALIBRATION)')
-runtime = $(if $(RUNTIME),--runtime '$(RUNTIME)')
-out = $(if $(OUT),--out '$(OUT)')
+weights = $(if $(WEIGHTS),--weights "$$WEIGHTS")
+calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
+runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
+out = $(if $(OUT),--out "$$OUT")
 
 .PHONY: help bench bisect verify-gpu check-claims test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' '$(MODEL)' '$(PRECISION)' '$(BATCH)'
+	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' "$$MODEL" "$$PRECISION" "$$BATCH"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
-	@$(if $(CALIBRATION),$(PY) -m convert '$(MODEL)' $(weights) --precision int8 $(calibration) &&) \
+	@$(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&) \
 	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
-	$(PY) -m runtimes.bench --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' --batch '$(BATCH)' $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
-	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format '$(FORMAT)' || exit; exit $$status
+	$(PY) -m runtimes.bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
+	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format "$$FORMAT" || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
-	@$(if $(KEEP),$(PY) -m validate.search --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(calibration) --keep '$(KEEP)' --images '$(IMAGES)' $(out) $(if $(RESUME),--resume),$(PY) -m convert '$(MODEL)' $(weights) --precision '$(PRECISION)' $(calibration) $(out))
+	@$(if $(KEEP),$(PY) -m validate.search --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(calibration) --keep "$$KEEP" --images "$$IMAGES" $(out) $(if $(RESUME),--resume),$(PY) -m convert "$$MODEL" $(weights) --precision "$$PRECISION" $(calibration) $(out))
 
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
-	@$(PY) -m validate.parity --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)
+	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
 
 bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
-	@$(PY) -m validate.bisect --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(if $(IMAGES),--inputs '$(IMAGES)') $(out)
+	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
 
 accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
-	@$(PY) -m validate.accuracy --images '$(IMAGES)' --model '$(MODEL)' $(weights) $(runtime) --precision '$(PRECISION)' $(out)
+	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
-	@$(PY) -m reports $(OUT) --format '$(FORMAT)'
+	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT"
 
 doctor: $(READY) ## each runtime: available or why not, version, devices, precisions
 	@$(PY) -m runtimes
 
 verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu-check/ to bring back (EXTRA=cuda)
 	@$(MAKE) --no-print-directory setup EXTRA=cuda
-	@$(PY) scripts/verify_gpu.py --model '$(MODEL)' $(runtime) --batch '$(BATCH)' $(out)
+	@$(PY) scripts/verify_gpu.py --model "$$MODEL" $(runtime) --batch "$$BATCH" $(out)
 
 check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a quiet machine, some hours)
-	@$(PY) -m scripts.check_claims $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
+	@$(PY) -m scripts.check_claims $(if $(ONLY),--only "$$ONLY") $(if $(QUICK),--quick)
 
 test: $(DEV_READY) ## the tests, and how much of the source they cover
 	@$(PY) -m pytest -q -n 2 --cov --cov-report=

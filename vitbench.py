@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,6 +50,28 @@ class WrongCommandError(click.ClickException):
 
 class _LazyGroup(click.Group):
     """A group that imports a command when it is called, and lists the commands by what they are for."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, prog_name, standalone_mode=False, **extra)
+        except WrongCommandError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except BaseException as error:
+            # Late: --help imports nothing, and `convert` may be a stranger's.
+            from convert.common.boundary import end
+
+            end(error)
+        sys.exit(status if isinstance(status, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_MODULES)

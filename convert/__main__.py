@@ -9,13 +9,15 @@ import click
 
 from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
+from convert.common.boundary import BoundedCommand
+from convert.common.folders import FolderToWrite
 from convert.manifest import to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.argument("model", required=False, default=DEFAULT_MODEL)
 @chosen_options
 @click.option("--precision", default="fp32", show_default=True, help="fp32, fp16, bf16 or int8.")
@@ -29,7 +31,8 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     "keep_fp32",
     metavar="OPERATORS",
     help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
-    " [default: as the artifact that is there was made, else those that int8 costs too much]",
+    " [default: as the artifact that is there was made, else those that int8 costs too much or whose numbers fp16 or"
+    " bf16 cannot hold; a list that lacks one of the latter is refused]",
 )
 @click.option(
     "--opset",
@@ -39,7 +42,7 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FolderToWrite(perhaps=True),
     default=ARTIFACTS,
     show_default=True,
     help="Folder of the artifacts: the model is written to OUT/<model>/<precision>/.",

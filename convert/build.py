@@ -283,19 +283,21 @@ def _lowered(
         base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
         recipe=options,
         **vars(lowering),
-        notes=(*base.manifest.notes, *_notes(lowering)),
+        notes=(*base.manifest.notes, *_notes(precision, lowering)),
         tools=identity.tools(precision),
         command=_command(argument, name, precision, opset, base.weights_option(), options, base.manifest.weights.key),
     )
 
 
-def _notes(lowering: Lowering) -> list[str]:
+def _notes(precision: str, lowering: Lowering) -> list[str]:
     """What the user must know of a lower precision."""
+    from convert.precision import reach  # late: it imports onnx
+
     kept = [f"{entry.operator} ({entry.reason})" for entry in lowering.kept_fp32 or ()]
     notes = [f"kept in FP32: {', '.join(kept)}"] if kept else []
     if lowering.calibration and not lowering.calibration.files_sha256:
         notes.append(f"int8 was calibrated on {lowering.calibration.source}: fine for speed, not for accuracy")
-    return notes
+    return [*notes, *reach.notes(precision, lowering)]
 
 
 def _command(

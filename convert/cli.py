@@ -15,6 +15,7 @@ from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
 from convert.common import scratch
 from convert.common.console import say
+from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.model_options import WEIGHTS_HELP, ModelOptions
 from convert.models import all_called, find, find_all
@@ -42,7 +43,7 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
         click.option(
             "--artifacts",
             "root",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=FolderToWrite(perhaps=True),
             default=ARTIFACTS,
             show_default=True,
             help="Folder of the artifacts.",

@@ -102,7 +102,7 @@ class LoweringOptions:
 
     calibration: Annotated[str | None, about("`--calibration`: a folder, list or image file")] = None
     keep_fp32: Annotated[
-        tuple[str, ...] | None, about("`--keep-fp32`: operators; null left the choice to what int8 costs each")
+        tuple[str, ...] | None, about("`--keep-fp32`: operators; null left the choice to what the precision costs each")
     ] = None
 
 
@@ -141,6 +141,13 @@ class Lowering:
     signal_to_noise_db: Annotated[
         Mapping[str, float] | None,
         about("int8: how far each operator's output stands above int8's noise, the noisiest first"),
+    ] = None
+    largest: Annotated[
+        Mapping[str, float] | None,
+        about(
+            "fp16 and bf16: the largest absolute value that each lowered operator reads or gives, weights included, on "
+            "seeded images and edge cases; the largest first"
+        ),
     ] = None
     smoothed: Annotated[tuple[str, ...] | None, about("int8: operators whose activations were smoothed")] = None
     calibration: Annotated[CalibrationSet | None, about("int8 only")] = None

@@ -104,11 +104,22 @@ def defined_in(argument: str) -> str | None:
 
 
 def find_all(models: str) -> list[str]:
-    """The MODEL arguments in a comma-separated list; `all` stands for the seven."""
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    if not names:
+    """The MODEL arguments in a comma-separated list; `all` stands for the seven. A path may have commas in it."""
+    parts, names = models.split(","), list[str]()
+    while parts:
+        count = next((n for n in range(len(parts), 1, -1) if _is_path(",".join(parts[:n]).strip())), 1)
+        names.append(",".join(parts[:count]).strip())
+        del parts[:count]
+    if not any(names):
         raise InputError("no model given: `python -m convert --list` shows the names")
-    return list(dict.fromkeys(one for name in names for one in (SEVEN if name == "all" else [name])))
+    return list(dict.fromkeys(one for name in filter(None, names) for one in (SEVEN if name == "all" else [name])))
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):  # longer than a name can be
+        return False
 
 
 def _inference_folder(path: Path) -> InferenceFolder:

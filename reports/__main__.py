@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from convert.common.boundary import BoundedCommand
 from convert.common.errors import InputError, WriteError, listing
 from convert.common.files import write_text
+from convert.common.folders import FolderToWrite
 from reports import language
 from reports.load import results
 from reports.load.results import Results
@@ -19,7 +21,7 @@ from runtimes.records import store
 FORMATS = ("md", "html", "csv", "json", "latex")
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.argument("paths", metavar="[RESULTS]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "formats", default="md", show_default=True, help=f"Comma-separated: {', '.join(FORMATS)}.")
 @click.option(
@@ -29,7 +31,7 @@ FORMATS = ("md", "html", "csv", "json", "latex")
     show_default=True,
     help="Language of the report: English, or Chinese.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: that of the results.")
+@click.option("--out", type=FolderToWrite(), help="Folder of the report; default: that of the results.")
 def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> None:
     """Write the report of RESULTS: folders, or files that `python -m reports.export` made (default: the newest folder).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from runtimes.bench.describe import LEAST_MS
 from runtimes.records.kinds import Latency
 from runtimes.records.parts import Interval
 
@@ -44,6 +45,26 @@ def spread(value: float | None, interval: Sequence[float] | None) -> str:
         return NONE
     digit = last_digit(value, interval)
     return f"{at(interval[0], digit, ROUND_FLOOR)}–{at(interval[1], digit, ROUND_CEILING)}"
+
+
+def milliseconds(value: float | None, interval: Sequence[float] | None = None, unit: str = "") -> str:
+    """`measured` for a time in ms: one that needs microseconds has them, with its unit. unit: what stands after ms."""
+    if value is not None and 0 < value < LEAST_MS:
+        return f"{_micro(value, last_digit(value, interval))} µs"
+    return measured(value, interval) + unit * (value is not None)
+
+
+def milliseconds_spread(value: float | None, interval: Sequence[float] | None) -> str:
+    """`spread` likewise, in the unit that the value has."""
+    if value is None or not interval or not 0 < value < LEAST_MS:
+        return spread(value, interval)
+    digit = last_digit(value, interval)
+    return f"{_micro(interval[0], digit, ROUND_FLOOR)}–{_micro(interval[1], digit, ROUND_CEILING)} µs"
+
+
+def _micro(value: float, digit: int, rounding: str = ROUND_HALF_EVEN) -> str:
+    """A thousand times the value, rounded to the digit that `at` takes."""
+    return f"{Decimal(at(value, digit, rounding)).scaleb(3):f}"
 
 
 def overlap(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:

@@ -9,13 +9,14 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from convert.common.boundary import BoundedCommand
 from convert.common.console import printer
 from convert.common.errors import CheckFailed
 from runtimes import registry
 from runtimes.system import conflicts
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output instead of the table.")
 def main(as_json: bool) -> None:
     """Which runtimes this machine has: version, devices and precisions of each, or the reason why not.

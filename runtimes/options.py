@@ -14,9 +14,10 @@ import click
 
 from convert.cli import Command
 from convert.common.errors import InputError, listing
+from convert.common.folders import FolderToWrite
 from convert.precision.table import NAMES
 from runtimes import registry
-from runtimes.base import Options, Runtime, UnavailableError
+from runtimes.base import Options, Runtime, UnavailableError, usable_cores
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def select(
     pairs: Iterable[str] = (),
 ) -> Selection:
     """What the values of the options come to. named: `--runtime`; pairs: each `--option`. InputError as they say."""
+    check_threads([threads])
     device = _device(device)
     settings = _settings(pairs)
     runtimes = registry.available(None if named is None else words(named), device)
@@ -99,7 +101,7 @@ def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) ->
         click.option("--streams", type=click.IntRange(min=1), help="Inferences at once, where a runtime can."),
         click.option(
             "--cache",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=FolderToWrite(perhaps=True),
             help="Folder for engines and compiled models. [default: in the artifact's folder]",
         ),
         click.option(
@@ -111,7 +113,7 @@ def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) ->
         ),
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=FolderToWrite(),
             help="Results folder. [default: where records are made, a new one under results/]",
         ),
     ]
@@ -142,10 +144,18 @@ def words(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
+def check_threads(threads: Iterable[int | None]) -> None:
+    """InputError for more threads than this process has cores: they would wait for each other, and no number hold."""
+    most, cores = max((one for one in threads if one is not None), default=0), usable_cores()
+    if most > cores:
+        usable = f"{cores} core{'s' * (cores > 1)} usable"
+        raise InputError(f"--threads {most}: this machine has {usable}; give {cores} at most, or leave --threads out")
+
+
 def numbers(option: str, text: str) -> list[int]:
     """Whole numbers above zero, each once. InputError names the option."""
     parts = words(text)
-    if not parts or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+    if not parts or not all(re.fullmatch(r"[0-9]{1,18}", part) and int(part) > 0 for part in parts):
         raise InputError(f"{option} {text!r}: whole numbers above zero are needed, as in {option} 1,4,8")
     return list(dict.fromkeys(int(part) for part in parts))
 

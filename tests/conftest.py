@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+from convert.common import boundary
 
 # A busy machine is no reason to fail: hypothesis' limit for one example is 0.2 s.
 settings.register_profile("vitbench", deadline=None)
@@ -33,6 +34,16 @@ crop = 32
 mean = [0.5, 0.5, 0.5]
 std = [0.5, 0.5, 0.5]
 """
+
+
+@pytest.fixture(autouse=True)
+def our_faults_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that a test calls ends with exit status 2 for what its input is, and never for a fault of ours."""
+
+    def raised(error: BaseException) -> str:
+        raise error
+
+    monkeypatch.setattr(boundary, "fault", raised)
 
 
 @pytest.fixture(scope="session")

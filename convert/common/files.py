@@ -101,8 +101,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, with the ends of lines that the text has."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text file whole or not at all, with the ends of lines that the text has.
+
+    Half a surrogate pair, as a path that is no UTF-8 has them, is written as `\\ud800`, which JSON knows too.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -231,7 +231,7 @@ def load_spec(path: Path) -> ModelSpec:
     """Read a `.toml` model spec. InputError when it is no TOML, or a field is missing, unknown or out of range."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number too long
         raise InputError(f"model spec {path}: cannot be read as TOML ({error})") from None
     if not isinstance(table.get("preprocessing"), dict):
         raise InputError(f"model spec {path}: a [preprocessing] table is needed (resize_short, crop, mean, std)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -12,6 +12,8 @@ from convert.common.errors import listing
 from convert.common.typed import about
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "area", "lanczos")
+
+MOST = 1_000_000  # of what is counted in a model: larger numbers are slips
 
 T = TypeVar("T")
 
@@ -64,13 +66,15 @@ def from_table(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def positive_int(name: str, value: object) -> None:
-    """ValueError, naming the field, unless its value is a whole number above zero."""
+def positive_int(name: str, value: object, most: int = MOST) -> None:
+    """ValueError, naming the field, unless its value is a whole number above zero, and not above `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number above zero, not {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be {most} at most, not {value!r}")
 
 
 def positive_number(name: str, value: object) -> None:

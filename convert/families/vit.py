@@ -13,8 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convert.families.base import GraphFacts, Layout, ModelSpec, Piece, Rewrite, mirrored, same
-from convert.families.spec import positive_int, positive_number
+from convert.families.spec import MOST, positive_int, positive_number
 from convert.weights.tensors import Array, Shape
+
+_MOST_BLOCKS = 1000
+_MOST_PARAMETERS = 10**11  # 400 GB in FP32
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class VisionTransformerSpec(ModelSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("patch_size", "embed_dim", "depth", "num_heads"):
+        for name in ("patch_size", "embed_dim", "num_heads"):
             positive_int(name, getattr(self, name))
+        positive_int("depth", self.depth, _MOST_BLOCKS)
         for name in ("mlp_ratio", "epsilon"):
             positive_number(name, getattr(self, name))
         if not isinstance(self.qkv_bias, bool):
@@ -60,6 +64,11 @@ class VisionTransformerSpec(ModelSpec):
             raise ValueError(f"img_size = {self.img_size} is no multiple of patch_size = {self.patch_size}")
         if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim = {self.embed_dim} is no multiple of num_heads = {self.num_heads}")
+        if not 1 <= self.embed_dim * self.mlp_ratio <= MOST:
+            raise ValueError(f"mlp_ratio = {self.mlp_ratio}: embed_dim * mlp_ratio must be from 1 to {MOST}")
+        count = sum(map(math.prod, self.state_shapes().values()))
+        if count > _MOST_PARAMETERS:
+            raise ValueError(f"these sizes make {count:.1e} parameters, and {_MOST_PARAMETERS:.0e} are possible")
 
     @property
     def patches(self) -> int:

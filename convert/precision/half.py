@@ -38,6 +38,36 @@ _LARGEST_FP16 = float(np.finfo(np.float16).max)
 BF16_CONV_OPSET = 22
 
 
+def float_tensors(model: onnx.ModelProto) -> set[str]:
+    """Every tensor of a graph that is FP32."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = {
+        value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info, *graph.output)
+    }
+    values |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    return {name for name, kind in values.items() if kind == TensorProto.FLOAT}
+
+
+def owners(model: onnx.ModelProto, precision: str, kept: Collection[str], floats: Collection[str]) -> dict[str, str]:
+    """The tensors that nodes of a lower type write, and the output of the multiplying operator that each follows.
+
+    kept: outputs of operators that stay FP32. floats: the graph's FP32 tensors.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    multiply = set(MULTIPLY) - ({"Conv"} if precision == BF16 and opset < BF16_CONV_OPSET else set())
+    stored = {tensor.name for tensor in model.graph.initializer}
+    found: dict[str, str] = {}
+    for node in model.graph.node:
+        owner = None
+        if node.op_type in multiply and node.output[0] not in kept:
+            owner = node.output[0]
+        elif node.op_type in _MOVE or _is_bias(node, stored):
+            owner = next((found[name] for name in node.input if name in found), None)
+        if owner is not None:
+            found |= {name: owner for name in node.output if name in floats}
+    return found
+
+
 def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list[str]:
     """Give a graph's multiplying operators a lower type, in place; kept: outputs of nodes that stay FP32.
 
@@ -45,14 +75,12 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
     precision than FP16 and bf16.
     """
     graph, wanted = model.graph, TensorProto.DataType.Value(PRECISIONS[precision].onnx_types[0])
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    multiply = set(MULTIPLY) - ({"Conv"} if precision == BF16 and opset < BF16_CONV_OPSET else set())
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    floats = _float_tensors(model)
-    types: dict[str, int] = dict.fromkeys(floats, TensorProto.FLOAT)
+    floats = float_tensors(model)
+    owned = owners(model, precision, kept, floats)
+    types = {name: wanted if name in owned else TensorProto.FLOAT for name in floats}
     nodes: list[onnx.NodeProto] = []
     casts: dict[tuple[str, int], str] = {}
-    lowered = []
 
     def typed(name: str, kind: int) -> str:
         """The name under which a float tensor has a type; a weight is stored in it, anything else cast once."""
@@ -67,20 +95,9 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
         return casts[name, kind]
 
     for node in graph.node:
-        if node.op_type in multiply and node.output[0] not in kept:
-            kind = wanted
-            lowered.append(node.output[0])
-        elif any(types.get(name) == wanted for name in node.input) and (
-            node.op_type in _MOVE or _is_bias(node, stored)
-        ):
-            kind = wanted
-        else:
-            kind = TensorProto.FLOAT
+        kind = wanted if any(name in owned for name in node.output) else TensorProto.FLOAT
         for i, name in enumerate(node.input):
             node.input[i] = typed(name, kind)
-        for name in node.output:
-            if name in floats:
-                types[name] = kind
         nodes.append(node)
     for name in (value.name for value in graph.output if types.get(value.name) == wanted):
         maker = next(node for node in nodes if name in node.output)
@@ -95,21 +112,11 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
     del graph.initializer[:]
     graph.initializer.extend(left)
     del graph.value_info[:]
-    return lowered
+    return list(dict.fromkeys(owned.values()))
 
 
 def _is_bias(node: onnx.NodeProto, stored: Collection[str]) -> bool:
     return node.op_type == "Add" and any(name in stored for name in node.input)
-
-
-def _float_tensors(model: onnx.ModelProto) -> set[str]:
-    """Every tensor of a graph that is FP32."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    values = {
-        value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info, *graph.output)
-    }
-    values |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    return {name for name, kind in values.items() if kind == TensorProto.FLOAT}
 
 
 def _as_type(tensor: onnx.TensorProto, name: str, kind: int) -> onnx.TensorProto:

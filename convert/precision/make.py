@@ -13,9 +13,9 @@ from convert.artifact import ONNX_FILE, Artifact
 from convert.common import typed
 from convert.common.errors import InputError, listing
 from convert.manifest import CalibrationSet, KeptOperator, Lowering, LoweringOptions, OperatorCounts
-from convert.precision import calibrate, calibration_images, half, int8
+from convert.precision import calibrate, calibration_images, half, int8, reach
 from convert.precision.operators import Operator, operators, weights
-from convert.precision.table import INT8
+from convert.precision.table import FP16, INT8
 
 # An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
 # tiny ViT one is at 8.9 dB (it reads a channel that is 30 times as large as all others); the next one is at 24.3.
@@ -40,13 +40,43 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
     if precision == INT8:
         lowering = _to_int8(model, found, options, base)
     else:
-        kept = options.keep_fp32 or ()
-        lowered = half.lower(model, precision, {found[name].output for name in kept})
-        lowering = Lowering(multiplying=_counts(lowered, found), kept_fp32=_kept(dict.fromkeys(kept, "asked for")))
+        lowering = _to_half(model, found, precision, options, base)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, Path(job["folder"], ONNX_FILE))
     table: dict[str, Any] = typed.table(lowering)
     return table
+
+
+def _to_half(
+    model: onnx.ModelProto, found: Mapping[str, Operator], precision: str, options: LoweringOptions, base: Artifact
+) -> Lowering:
+    inputs = reach.images(base.preprocessing)
+    reaches = reach.observe(model, precision, inputs)
+    asked = dict.fromkeys(options.keep_fp32 or (), "asked for")
+    kept: dict[str, str] = dict(asked)
+    while True:  # what an operator gives in FP32 is rounded where the next one reads it
+        outputs = {found[name].output for name in kept}
+        operators = reach.by_operator(model, precision, outputs, reaches, found.values())
+        more = {name: one.reason for name, one in operators.items() if one.reason}
+        if not more:
+            break
+        kept |= more
+    needed = {name: reason for name, reason in kept.items() if name not in asked}
+    if options.keep_fp32 is not None and needed:
+        name, reason = next(iter(needed.items()))
+        raise InputError(
+            f"--keep-fp32 {','.join(asked) or 'none'}: {precision} cannot hold {listing(needed)} ({name}: {reason}, on "
+            f"{inputs.source}): leave --keep-fp32 out, or give --keep-fp32 {','.join(kept)}"
+        )
+    lowered = half.lower(model, precision, outputs)
+    if precision == FP16:  # ONNX Runtime's processor kernels know no bf16
+        reach.verify(model, inputs, found.values())
+    largest = sorted(operators.items(), key=lambda one: -one[1].largest)
+    return Lowering(
+        multiplying=_counts(lowered, found),
+        kept_fp32=_kept(kept),
+        largest={name: float(f"{one.largest:.4g}") for name, one in largest},
+    )
 
 
 def _to_int8(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_text
@@ -15,7 +16,7 @@ from reports.compare.judge import DEFAULT, parse_all, parse_share
 from reports.load import results
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.argument("base_path", metavar="BASE", type=click.Path(path_type=Path))
 @click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
 @click.option(
@@ -57,7 +58,7 @@ def main(
         try:
             write_text(markdown, writers.markdown(found, base.name, new.name))
         except OSError as error:
-            raise InputError(f"--markdown {markdown}: cannot be written ({error})") from None
+            raise InputError(f"--markdown {markdown}: cannot be written ({in_words(error)})") from None
         say(f"written: {markdown}")
     if as_json:
         click.echo(json.dumps(writers.document(found), indent=2, ensure_ascii=False, allow_nan=False))

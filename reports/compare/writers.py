@@ -13,7 +13,7 @@ from rich.text import Text
 
 from reports.compare.compared import APART, BETTER, FASTER, SAME, SLOWER, UNKNOWN, WORSE, Compared, amount
 from reports.compare.judge import Comparison
-from reports.numbers import NONE, measured, tiny
+from reports.numbers import NONE, measured, milliseconds, tiny
 from reports.render.markdown import escape
 
 _STYLES = {FASTER: "green", BETTER: "green", SLOWER: "red", WORSE: "red", UNKNOWN: "yellow", APART: "dim", SAME: ""}
@@ -131,12 +131,7 @@ def _value(cell: Compared, value: float | None) -> str:
         return tiny(value)
     if cell.figure == "accuracy":
         return f"{100 * value:.2f} %"
-    unit = {"throughput": "images/s", "qps_max": "queries/s"}.get(cell.figure, "ms")
-    return f"{_digits(cell, value)} {unit}"
-
-
-def _digits(cell: Compared, value: float) -> str:
-    """As many as the change's interval carries."""
-    if cell.change is None:
-        return measured(value)
-    return measured(value, (value * (1 - cell.change.half_width), value * (1 + cell.change.half_width)))
+    half = cell.change.half_width if cell.change else None  # as many digits as the change's interval carries
+    interval = None if half is None else (value * (1 - half), value * (1 + half))
+    unit = {"throughput": "images/s", "qps_max": "queries/s"}.get(cell.figure)
+    return f"{measured(value, interval)} {unit}" if unit else milliseconds(value, interval, " ms")

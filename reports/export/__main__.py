@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.files import sha256_json, write_bytes
@@ -19,7 +20,7 @@ from reports.load.reading import EXPORT_FORMAT, StoredRun
 from runtimes.records.kinds import Accuracy
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.argument("paths", metavar="RESULTS...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The file to write, as run.vitbench.json.gz."
@@ -37,7 +38,7 @@ def main(paths: tuple[Path, ...], out: Path) -> None:
     try:
         write_bytes(out, pack(document))
     except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error})") from None
+        raise InputError(f"--out {out}: cannot be written ({in_words(error)})") from None
     count = sum(len(run["records"]) for run in document["runs"])
     say(f"records: {count}, runs: {len(document['runs'])}")
     click.echo(out)
@@ -74,7 +75,7 @@ def _datasets(stored: Sequence[StoredRun]) -> dict[str, str]:
 def pack(document: dict[str, Any]) -> bytes:
     """The same bytes for the same document: neither the time nor a name is in the gzip header."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return gzip.compress(text.encode("utf-8"), compresslevel=9, mtime=0)
+    return gzip.compress(text.encode("utf-8", "backslashreplace"), compresslevel=9, mtime=0)
 
 
 if __name__ == "__main__":

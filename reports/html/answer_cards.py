@@ -8,7 +8,7 @@ from convert.precision.table import FP32
 from reports.html.facets import Facets, Tags
 from reports.language import say
 from reports.load.results import Results, machine_of
-from reports.numbers import measured
+from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
 from reports.tables.standing import label, median, only_wide, ranking
@@ -73,7 +73,7 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
     bars = [
         Bar(
             label(results, cell) + (f" ({remark})" if (remark := _remark(results, cell)) else ""),
-            measured(cell.median_ms, cell.ci95_ms),
+            milliseconds(cell.median_ms, cell.ci95_ms),
             f"{100 * median(cell) / longest:.4g}",
             verdict in ("fastest", "tie") and cell in winners,
         )
@@ -85,7 +85,7 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
         card,
         verdict=verdict,
         winner=", ".join(label(results, cell) for cell in winners),
-        text=measured(first.median_ms, first.ci95_ms),
+        text=milliseconds(first.median_ms, first.ci95_ms),
         gain=gain(base[0], first).text if base else "",
         accuracy=held_accuracy(results, first).text if verdict != "tie" and first.precision != FP32 else "",
         bars=bars,

@@ -13,7 +13,7 @@ from convert.precision.table import PRECISIONS
 from reports.html.facets import machines
 from reports.load.machines import Ceilings, ceilings
 from reports.load.results import Results, configuration, grouped, machine_of
-from reports.numbers import NONE, measured, spread
+from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
 from reports.tables.standing import median, runtime_name
 from runtimes.records.kinds import Accuracy, Latency, Throughput, TimedRecord
 from runtimes.records.parts import Effective, Interval
@@ -168,7 +168,8 @@ def _point(results: Results, cell: Drawn[Latency]) -> ChartRow | None:
 
 def _interval(name: str, value: float | None, ends: Interval | None) -> ChartRow:
     """A value, the ends of its interval and both as text."""
-    text = measured(value, ends) + (f" ({spread(value, ends)})" if ends else "") if value is not None else NONE
+    told, around = (milliseconds, milliseconds_spread) if name == "ms" else (measured, spread)
+    text = told(value, ends) + (f" ({around(value, ends)})" if ends else "") if value is not None else NONE
     return {name: value, f"{name}_low": ends and ends[0], f"{name}_high": ends and ends[1], f"{name}_text": text}
 
 

@@ -11,7 +11,7 @@ from reports.html.facets import Facets, Tags
 from reports.language import say
 from reports.load.reading import without_nulls
 from reports.load.results import Results
-from reports.numbers import closeness, measured, tiny
+from reports.numbers import closeness, measured, milliseconds, tiny
 from reports.tables.columns import subject_of
 from reports.tables.table import Subject
 from runtimes.records.kinds import MEASURED, Accuracy, Latency, Parity, Record, Server, Throughput, TimedRecord
@@ -60,7 +60,7 @@ def _value(record: Record, status: str) -> str:
     if status not in MEASURED:
         return ""
     if isinstance(record, Latency):
-        return f"{measured(record.median_ms, record.ci95_ms)} ms"
+        return milliseconds(record.median_ms, record.ci95_ms, " ms")
     if isinstance(record, Throughput) and record.images_per_s is not None:
         return say("{rate} images/s", rate=measured(record.images_per_s, record.ci95_images_per_s))
     if isinstance(record, Server) and record.qps_max is not None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from reports.language import say
 from reports.load.results import Results, batch_of, machine_of
-from reports.numbers import NONE, measured, rivals, spread
+from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, rivals, spread
 from reports.tables.commands import together
 from reports.tables.standing import TONES, median, ran_as, runtime_name, shown_status, why
 from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
@@ -89,12 +89,14 @@ def number_column(name: str, value: Callable[[L], Number] | str, form: str = "",
     measured has the digits that its interval carries.
     """
     get: Callable[[L], Number] = value if callable(value) else lambda row: getattr(row.record, value)
-    return Column(Heading(name, Shows.NUMBER, once), lambda row: _number(get(row), form))
+    text = _text_of(name)
+    return Column(Heading(name, Shows.NUMBER, once), lambda row: _number(get(row), form, text))
 
 
 def range_column(name: str, value: Callable[[L], Entry | Measured | None]) -> Column[L]:
     """A column of the intervals of measured numbers, or of entries in their place."""
-    return Column(Heading(name, Shows.RANGE), lambda row: _interval(value(row)))
+    text = milliseconds_spread if _text_of(name) is milliseconds else spread
+    return Column(Heading(name, Shows.RANGE), lambda row: _interval(value(row), text))
 
 
 def entry(value: Any) -> Entry:
@@ -102,17 +104,22 @@ def entry(value: Any) -> Entry:
     return value if isinstance(value, Entry) else Entry(value, NONE if value is None else str(value))
 
 
-def _number(value: Number, form: str) -> Entry:
+def _text_of(name: str) -> Callable[[float | None, Interval | None], str]:
+    """How a column's measured numbers become text, by the unit in its name."""
+    return milliseconds if name.endswith("(ms)") else measured
+
+
+def _number(value: Number, form: str, text: Callable[[float | None, Interval | None], str]) -> Entry:
     if form and not isinstance(value, (Entry, tuple)):
         return formatted(value, form)
     if isinstance(value, (tuple, float)):
         number, interval = value if isinstance(value, tuple) else (value, None)
-        return Entry(number, measured(number, interval))
+        return Entry(number, text(number, interval))
     return entry(value)
 
 
-def _interval(value: Entry | Measured | None) -> Entry:
-    return Entry(value[1], spread(*value)) if isinstance(value, tuple) else entry(value)
+def _interval(value: Entry | Measured | None, text: Callable[[float | None, Interval | None], str] = spread) -> Entry:
+    return Entry(value[1], text(*value)) if isinstance(value, tuple) else entry(value)
 
 
 MACHINE: Column[Any] = text_column("Machine", lambda row: row.subject.machine or None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from convert.zoo import PUBLISHED
 from reports.language import mark, say
 from reports.load.results import Results, machine_of, runtime_order
-from reports.numbers import NONE, measured, own_interval
+from reports.numbers import NONE, measured, milliseconds, own_interval
 from reports.tables import columns, standing
 from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, STATUS, Column, Row, number_column, range_column
 from reports.tables.table import Entry, Heading, Shows, Subject, Table
@@ -92,13 +92,15 @@ def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
     results, remarks = row.results, row.note(*standing.why(row.results, cell))
     if not cell.measured or results.doubt(cell):
         return columns.status_entry(standing.shown_status(results, cell), remarks)
-    text = measured(cell.median_ms, cell.ci95_ms)
+    text = milliseconds(cell.median_ms, cell.ci95_ms)
     if results.accurate(cell) is False:
         return Entry(cell.median_ms, say("{text} (accuracy failed)", text=text), remarks)
     if standing.only_wide(cell):
         return Entry(cell.median_ms, say("{text} (wide)", text=text), remarks, best)
     if cell.status == "unstable":
-        return Entry(f"{text} (unstable)", say("{text} (unstable)", text=text), remarks)
+        return Entry(
+            f"{measured(cell.median_ms, cell.ci95_ms)} (unstable)", say("{text} (unstable)", text=text), remarks
+        )
     return Entry(cell.median_ms, text, remarks, best)
 
 

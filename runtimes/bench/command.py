@@ -6,7 +6,6 @@ import copy
 import functools
 import json
 import secrets
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from click.core import ParameterSource
 from convert import cli
 from convert.build import Request
 from convert.common import typed
+from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
@@ -30,12 +30,11 @@ from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, Matrix, 
 from runtimes.bench.schedule import display, run
 from runtimes.bench.schedule.parity import Prove
 from runtimes.options import resume_option, session_flags
-from runtimes.records import blank, reading, store
+from runtimes.records import reading, store
 from runtimes.records.kinds import TimedRecord
 from runtimes.system import environment
 
 PLAN = "plan.json"  # in the results folder: what the last command planned, and the seed of its order
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _GROUP_OF = {"plan": WHAT} | {key: setting.group for key, setting in {**OF_MATRIX, **OF_PLAN}.items()}
 
 
@@ -44,7 +43,7 @@ def _key(param: click.Parameter) -> str:
     return param.opts[0].lstrip("-").replace("-", "_")
 
 
-class Grouped(click.Command):
+class Grouped(BoundedCommand):
     """A command whose options are listed in groups; --help, which click adds, ends the last one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -107,22 +106,19 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     folder = out or (store.newest_run() if resume else store.new_run())
     seeds = (given["seed"], file.seed if file else None, secrets.randbelow(1 << 32))
     seed = next(seed for seed in seeds if seed is not None)
-    try:
-        matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
-        machine = environment.setting_key(environment.describe())
-        missing: list[Request] | None = [] if given["dry_run"] else None
-        plan = estimate.plan(cells(matrices, missing), effort, machine, folder, seed, resume)
-        if missing is not None:
-            _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
-            return
-        ctx.with_resource(store.alone(folder))
-        _show(plan)
-        write_json(folder / PLAN, overview.as_dict(plan))
-        environment.save(folder, ceiling=typed.table(ceiling.known()))
-        made = _measure(plan, machine, folder, resume, ctx.obj)
-    except KeyboardInterrupt:
-        say(f"interrupted; to go on: {_again(ctx, folder)}")
-        ctx.exit(INTERRUPTED)
+    results_in(folder)
+    matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
+    machine = environment.setting_key(environment.describe())
+    missing: list[Request] | None = [] if given["dry_run"] else None
+    plan = estimate.plan(cells(matrices, missing), effort, machine, folder, seed, resume)
+    if missing is not None:
+        _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
+        return
+    ctx.with_resource(store.alone(folder))
+    _show(plan)
+    write_json(folder / PLAN, overview.as_dict(plan))
+    environment.save(folder, ceiling=typed.table(ceiling.known()))
+    made = _measure(plan, machine, folder, resume, ctx.obj)
     say(f"records: {folder / store.RESULTS}")
     if as_json:
         tables = [reading.to_table(record) for record in made]
@@ -175,15 +171,3 @@ def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove)
         made = list(run.run(plan, folder, resume, watch, prove))
     say(watch.summary())
     return made
-
-
-def _again(ctx: click.Context, folder: Path) -> str:
-    """The command that goes on where this one was interrupted."""
-    options: list[str] = []
-    for key, param in _typed(ctx).items():
-        value = ctx.params[param.name or ""]
-        if isinstance(param, click.Option) and param.is_flag:
-            options += [param.opts[0]] if key != "resume" else []
-        elif key != "out":
-            options += blank.words({key: list(value) if isinstance(value, tuple) else value})
-    return shlex.join(["python", "-m", "runtimes.bench", *options, "--resume", "--out", str(folder)])

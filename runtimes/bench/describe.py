@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtimes.records.kinds import Latency, Server, Throughput, TimedRecord
 
 GIB = 1 << 30
+LEAST_MS = 0.1  # a shorter time is told in microseconds
 
 
 def name(record: TimedRecord) -> str:
@@ -23,8 +24,10 @@ def outcome(record: TimedRecord) -> str:
 
 def _figure(record: TimedRecord) -> str:
     if isinstance(record, Latency) and record.median_ms is not None:
-        interval = "[{:.1f}, {:.1f}]".format(*record.ci95_ms) if record.ci95_ms else "(too few for an interval)"
-        return f"median {record.median_ms:.1f} ms {interval}, {record.count} samples"
+        factor, unit = (1, "ms") if record.median_ms >= LEAST_MS else (1000, "µs")
+        median, *ends = (f"{factor * one:.1f}" for one in (record.median_ms, *(record.ci95_ms or ())))
+        interval = f"[{', '.join(ends)}]" if ends else "(too few for an interval)"
+        return f"median {median} {unit} {interval}, {record.count} samples"
     if isinstance(record, Throughput) and record.images_per_s is not None:
         rate = record.ci95_images_per_s
         shown = " [{:.1f}, {:.1f}]".format(*rate) if rate else ""

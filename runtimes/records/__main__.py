@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from convert.common import typed
+from convert.common.boundary import BoundedCommand
 from convert.manifest import Lowering, Manifest
 from runtimes.records.kinds import KINDS, Record, TimedRecord
 
@@ -68,7 +69,7 @@ def _first_line(kind: type) -> str:
     return (kind.__doc__ or "").splitlines()[0]
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.option("--schema", "what", flag_value="schema", help="The JSON schema of a record.")
 @click.option(
     "--write", "what", flag_value="write", help="Bring docs/formats.md and docs/records.schema.json up to date."

@@ -24,6 +24,21 @@ def test_a_list_names_each_model_once() -> None:
         find_all(" , ")
 
 
+def test_a_path_with_commas_is_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("red, green,blue", "red"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "it's, mine.toml").touch()
+    assert find_all("red, green,blue") == ["red, green,blue"]
+    assert find_all("ViT_base_patch16_224,it's, mine.toml, red,red, green,blue") == [
+        "ViT_base_patch16_224",
+        "it's, mine.toml",
+        "red",
+        "red, green,blue",
+    ]
+    assert find_all(",".join(["blue"] * 300)) == ["blue"]  # longer than a name can be
+
+
 def test_an_unknown_name_gets_a_hint() -> None:
     with pytest.raises(InputError, match="did you mean ViT_base_patch16_224"):
         find("ViT_base_patch16_244")

@@ -52,6 +52,27 @@ def test_without_a_width_three_digits(value: float | None, interval: tuple[float
     assert numbers.measured(value, interval) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "interval", "text", "spread"),
+    [
+        (0.04731, (0.0468, 0.0479), "47.3 µs", "46.8–47.9 µs"),
+        (0.00512, (0.0049, 0.0055), "5.12 µs", "4.90–5.50 µs"),
+        (0.05, (0.03, 0.09), "50 µs", "30–90 µs"),
+        (0.0998, None, "99.8 µs", "-"),
+        (0.1, (0.09, 0.11), "0.100", "0.090–0.110"),
+        (12.34, (12.3, 12.4), "12.34", "12.30–12.40"),
+        (None, None, "-", "-"),
+        (0.0, None, "0.000", "-"),
+    ],
+)
+def test_a_short_time_is_shown_in_microseconds(
+    value: float | None, interval: tuple[float, float] | None, text: str, spread: str
+) -> None:
+    assert numbers.milliseconds(value, interval) == text
+    assert numbers.milliseconds_spread(value, interval) == spread
+    assert numbers.milliseconds(value, interval, " ms") == (text if text[-1] in "s-" else f"{text} ms")
+
+
 @given(intervals())
 def test_a_text_lies_within_the_resolution_of_its_interval(case: tuple[float, tuple[float, float]]) -> None:
     value, interval = case

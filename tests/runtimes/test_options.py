@@ -45,6 +45,17 @@ def test_each_option_reaches_the_session_and_the_command_that_repeats_it() -> No
     assert selection.arguments([openvino])["option"] == []
 
 
+@pytest.mark.parametrize("threads", ["4", "99999999999"])
+def test_more_threads_than_cores_are_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.options.usable_cores", lambda: 3)
+    result, _ = given("--runtime", "openvino", "--threads", threads)
+    assert result.exit_code == 2
+    assert result.output == (
+        f"error: --threads {threads}: this machine has 3 cores usable; give 3 at most, or leave --threads out\n"
+    )
+    assert given("--runtime", "openvino", "--threads", "3")[1] is not None
+
+
 def test_without_options_each_runtime_has_its_own_device() -> None:
     gpu = registry.get("ort-cuda")
     selection = Selection([gpu, registry.get("paddle")], named=False)

@@ -9,7 +9,9 @@ import click
 
 from convert import cli
 from convert.artifact import Artifact
+from convert.common.boundary import BoundedCommand, results_in
 from convert.common.errors import CheckFailed, InputError
+from convert.common.folders import FolderToWrite
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.precision.table import INT8
@@ -34,7 +36,7 @@ runtime failed, 2 the input or the usage is wrong, or a runtime asked for by nam
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=BoundedCommand, epilog=_EPILOG)
 @set_options
 @cli.model_options
 @session_options
@@ -51,7 +53,7 @@ runtime failed, 2 the input or the usage is wrong, or a runtime asked for by nam
 @click.option(
     "--cache-images",
     "cache_images",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FolderToWrite(),
     help="Keep the decoded images in this folder: the next run on the same set need not decode them.",
 )
 @click.option(
@@ -90,6 +92,7 @@ def main(
     labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
     click.get_current_context().with_resource(store.alone(folder))
+    results_in(folder)
     evaluations = _evaluations(models, root, precision, settings, report)
     storage = run.Storage(folder, resume, cache_images, together)
     records: list[Accuracy] = []

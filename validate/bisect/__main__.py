@@ -15,6 +15,7 @@ from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.common.boundary import BoundedCommand
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
@@ -27,7 +28,7 @@ from validate.bisect.bisection import BisectionResult, JudgedTensor, bisect
 from validate.parity.inputs import InputOptions, input_options
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @cli.model_options
 @session_options
 @click.option(

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
+from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
@@ -57,7 +58,7 @@ def _or_repro(command: Callable[..., None]) -> Callable[..., None]:
     )(either)
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @cli.model_options
 @_or_repro
 @session_options
@@ -89,6 +90,7 @@ def main(
     batches = tuple(numbers("--batch", batch))
     folder = out or store.new_run()
     click.get_current_context().with_resource(store.alone(folder))
+    results_in(folder)
     made: list[Parity] = []
     advice: list[str] = []
     for name in precisions(precision):

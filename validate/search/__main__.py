@@ -16,6 +16,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request, variant
 from convert.common import typed
+from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
@@ -109,7 +110,7 @@ class Trials:
         return records
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=BoundedCommand, epilog=_EPILOG)
 @set_options
 @functools.partial(cli.model_options, precision=INT8)
 @session_options
@@ -153,6 +154,7 @@ def main(
     request = Request(names[0], precision=INT8, root=root, calibration=calibration, **vars(chosen))
     folder = out or (store.newest_run() if resume else store.new_run())
     click.get_current_context().with_resource(store.alone(folder))
+    results_in(folder)
     trials, first = _prepare(request, settings, folder)
     noise = first.manifest.signal_to_noise_db or {}
     ladder = _begin(trials, first, resume)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import click
 
 from convert.common import typed
+from convert.common.boundary import BoundedCommand
 from convert.precision.table import INT8
 from runtimes.bench.ceiling import kept
 from runtimes.bench.ceiling.measure import SECONDS
 from runtimes.bench.ceiling.reach import BANDWIDTH, Ceiling, Reach
 
 
-@click.command()
+@click.command(cls=BoundedCommand)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output instead of the table.")
 @click.option("--fresh", is_flag=True, help="Measure once more, though it is known, and keep the better.")
 @click.option("--forget", "anew", is_flag=True, help="Forget what is known of this machine first.")

@@ -66,7 +66,7 @@ def parse(text: str, path: Path, root: Path) -> PlanFile:
     """`load` for the text of a file. path: what errors call it."""
     try:
         top = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, or a number too long to read
         raise InputError(f"{path}: no TOML: {error}") from None
     tables = top.pop(MATRIX, [{}])
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):

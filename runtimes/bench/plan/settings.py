@@ -20,7 +20,7 @@ from convert.models import find, find_all
 from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
 from runtimes.bench.worker.job import MODES, PERCENTILES, Effort
-from runtimes.options import Selection, numbers, precisions, select, words
+from runtimes.options import Selection, check_threads, numbers, precisions, select, words
 
 _PERCENTILES = " or ".join(map(str, reversed(PERCENTILES)))
 _OF_MODEL = [field.name for field in dataclasses.fields(ModelOptions)]
@@ -208,7 +208,9 @@ class Matrix:
 
     def __post_init__(self) -> None:
         """InputError for what makes no sense, before runtimes are looked for, which takes seconds."""
-        object.__setattr__(self, "model", tuple(find_all(",".join(self.model))))
+        object.__setattr__(
+            self, "model", tuple(dict.fromkeys(name for text in self.model or ("",) for name in find_all(text)))
+        )
         object.__setattr__(self, "precision", tuple(precisions(",".join(self.precision))))
         for model in self.model:
             find(model)
@@ -221,6 +223,7 @@ class Matrix:
         ):
             if any(value < 1 for value in values):
                 raise InputError(f"{option} {min(values)}: whole numbers above zero are needed")
+        check_threads(self.threads)
         if "server" not in self.mode:
             for option, value in (("--latency-bound", self.latency_bound), ("--percentile", self.percentile)):
                 if value is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -78,8 +79,8 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_text_is_written_whole(tmp_path: Path) -> None:
     path = tmp_path / "a" / "text"
     files.write_text(path, "one")
-    with pytest.raises(UnicodeEncodeError):
-        files.write_text(path, "\ud800")
+    with pytest.raises(AttributeError):
+        files.write_text(path, None)  # type: ignore[arg-type]
     assert path.read_text() == "one"
     assert [file.name for file in path.parent.iterdir()] == ["text"]
 
@@ -178,3 +179,9 @@ def test_what_must_stay_is_looked_for_before_and_after_the_work(tmp_path: Path) 
     with pytest.raises(InputError, match="target stays"), files.new_folder(tmp_path / "target", refuse):
         (tmp_path / "target").mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a.json", '"a\udcffb 延迟"')
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '"a\\udcffb 延迟"'
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == "a\udcffb 延迟"

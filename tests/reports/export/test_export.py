@@ -124,6 +124,17 @@ def test_what_was_exported_is_merged_like_a_folder(secret_folder: Path, tmp_path
     assert json.loads(gzip.decompress(again.read_bytes())) == json.loads(gzip.decompress(out.read_bytes()))
 
 
+def test_half_a_surrogate_pair_in_a_record_is_exported(secret_folder: Path, tmp_path: Path) -> None:
+    """As a path that is no UTF-8 leaves them."""
+    file, out = secret_folder / "results.jsonl", tmp_path / "out.json.gz"
+    first, *rest = file.read_text(encoding="utf-8").splitlines()
+    table = {**json.loads(first), "reason": "it is \udcff"}
+    file.write_text("\n".join([json.dumps(table), *rest, ""]), encoding="utf-8")
+    result = run(secret_folder, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert json.loads(gzip.decompress(out.read_bytes()))["runs"][0]["records"][0]["reason"] == "it is \udcff"
+
+
 def test_the_same_results_give_the_same_bytes(secret_folder: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("one.json.gz", "two.json.gz")]
     for file in files:

@@ -80,7 +80,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
 
 
 def bench(*arguments: str) -> Result:
-    return CliRunner().invoke(command.command(unasked), arguments)
+    return CliRunner().invoke(command.command(unasked), arguments, prog_name="python -m runtimes.bench")
 
 
 def test_the_defaults(fake: Fake) -> None:
@@ -192,7 +192,7 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     assert result.exit_code == 130
     (folder,) = Path("results").iterdir()
     again = (
-        "python -m runtimes.bench --json --option mnn.gelu=tanh --option 'mnn.x=y z' --batch 1,2 --target 0.02"
+        "python -m runtimes.bench --batch 1,2 --target 2% --option mnn.gelu=tanh --option 'mnn.x=y z' --json"
         f" --resume --out {folder}"
     )
     assert result.stderr.splitlines()[-1] == f"interrupted; to go on: {again}"
@@ -241,6 +241,8 @@ def test_a_plan_file(fake: Fake) -> None:
         (["--mode", "fast"], "--mode fast: choose from latency, throughput, server"),
         (["--batch", "0"], "--batch '0': whole numbers above zero are needed"),
         (["--threads", "1,x"], "--threads '1,x': whole numbers above zero are needed"),
+        (["--threads", "1,4096"], "--threads 4096: this machine has "),
+        (["--threads", "9" * 5000], "--threads '999999"),
         (["--model", "ViT_basee"], "unknown model ViT_basee"),
         (["--precision", "fp31"], "--precision 'fp31': fp31 is none of"),
         (["--target", "2"], "--target: '2' is no share above 0 and below 1, as 1% or 0.01 are"),

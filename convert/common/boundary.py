@@ -1,0 +1,156 @@
+"""The outermost layer of every command: whatever happens inside becomes one line and an exit status.
+
+Bad input is an `InputError` where it is noticed. What is left comes here: a disk that is full, a folder that cannot be
+made, Ctrl-C, and our own faults, which are called so. `VITBENCH_DEBUG=1` shows the stack.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from convert.common.console import say
+from convert.common.errors import shown
+
+DEBUG = "VITBENCH_DEBUG"
+INPUT, INTERRUPTED = 2, 130  # exit statuses; 130: 128 + SIGINT, as shells have it
+_TYPED, _FOLDER = "vitbench.typed", "vitbench.folder"
+
+_ADVICE = {
+    errno.ENOSPC: "make room on that disk, or choose another folder",
+    errno.EDQUOT: "make room on that disk, or choose another folder",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "choose another folder, or change its permissions",
+    errno.EPERM: "choose another folder, or change its permissions",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed; choose another folder",
+    errno.EISDIR: "a folder stands where a file is needed; choose another name",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
+
+
+class BoundedCommand(click.Command):
+    """A command that ends as the contract says, also by Ctrl-C, also inside the group `vitbench`."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:  # whoever calls it so wants the exceptions
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, prog_name, standalone_mode=False, **extra)
+        except BaseException as error:
+            end(error)
+        sys.exit(status if isinstance(status, int) else 0)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_TYPED] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # an ASCII terminal gets \u4e2d, and JSON stays JSON
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say(f"interrupted; {_how_to_go_on(ctx)}")
+            ctx.exit(INTERRUPTED)
+
+
+def results_in(folder: Path) -> None:
+    """Tell the boundary where the running command stores what it finds, so that it can say so after Ctrl-C."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_FOLDER] = folder
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the process because of an exception: a line on standard error, and the exit status."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        say("interrupted")
+        sys.exit(INTERRUPTED)
+    known = isinstance(error, (click.ClickException, OSError, MemoryError))
+    if known and os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        sys.exit(error.exit_code)
+    say(f"error: {in_words(error) if known else fault(error)}")
+    sys.exit(INPUT)
+
+
+def in_words(error: BaseException) -> str:
+    """What the system refused, where, and what to do about it."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this: close other programs, or take a smaller model or batch"
+    if not isinstance(error, OSError) or error.errno is None:
+        return _short(error)
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+    advice = _ADVICE.get(error.errno, f"{DEBUG}=1 shows where it happened")
+    return shown(f"{where}{str(error.strerror).lower()}: {advice}")
+
+
+def fault(error: BaseException) -> str:
+    """The words for what nobody foresaw. Raises it instead under VITBENCH_DEBUG, and in the tests."""
+    if os.environ.get(DEBUG):
+        raise error
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return (
+        f"this is a fault of vitbench, not of what it was given ({type(error).__name__}: {_short(error)}{place}): "
+        f"please run the command again with {DEBUG}=1 and report what it prints"
+    )
+
+
+def _how_to_go_on(ctx: click.Context) -> str:
+    """What is stored, and the command that goes on."""
+    folder, typed = ctx.meta.get(_FOLDER), ctx.meta.get(_TYPED, [])
+    command = shlex.split(ctx.command_path)
+    if folder is None:
+        return f"nothing is left half made; the same command begins again: {shlex.join([*command, *typed])}"
+    if all(param.name != "resume" for param in ctx.command.params):
+        return f"what was found until now is in {folder}; to begin again: {shlex.join([*command, *typed])}"
+    return f"to go on: {shlex.join([*command, *_without(typed), '--resume', '--out', str(folder)])}"
+
+
+def _without(typed: Sequence[str]) -> list[str]:
+    """Arguments without `--resume` and `--out`."""
+    left, skip = [], False
+    for word in typed:
+        if not skip and word != "--out" and word != "--resume" and not word.startswith("--out="):
+            left.append(word)
+        skip = word == "--out" and not skip
+    return left
+
+
+def _short(error: BaseException) -> str:
+    return shown((str(error).strip() or "no message").splitlines()[0])
+
+
+def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """`sys.excepthook`: Ctrl-C while a command is still being imported is no traceback either."""
+    if issubclass(kind, KeyboardInterrupt):
+        say("interrupted")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _quiet_interrupt
