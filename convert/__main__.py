@@ -11,7 +11,7 @@ from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
 from convert.common.folders import FolderToWrite
-from convert.manifest import to_table
+from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
 from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
@@ -95,14 +95,20 @@ def main(
         )
         tables.append({**to_table(artifact.manifest), "path": str(artifact.path)})
         if not as_json:
-            macs, parameters = artifact.manifest.macs, artifact.manifest.parameters
+            manifest = artifact.manifest
             click.echo(
-                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {artifact.manifest.opset}, "
-                f"{macs.published / 1e9:.2f} GMACs as published ({macs.total / 1e9:.2f} in all), "
-                f"{parameters.published / 1e6:.2f} M parameters ({parameters.total / 1e6:.2f} M in all)"
+                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {manifest.opset}, "
+                f"{_counted(manifest.macs, 1e9, 'GMACs', ' as published')}, "
+                f"{_counted(manifest.parameters, 1e6, 'M parameters')}"
             )
     if as_json:
         click.echo(json.dumps(tables[0] if len(tables) == 1 else tables, indent=2, ensure_ascii=False))
+
+
+def _counted(counts: Counts, unit: float, name: str, convention: str = "") -> str:
+    if counts.published is None or counts.total is None:
+        return f"{name} not counted"
+    return f"{counts.published / unit:.2f} {name}{convention} ({counts.total / unit:.2f} in all)"
 
 
 if __name__ == "__main__":

@@ -93,6 +93,20 @@ class Artifact:
         return int(self.manifest.inputs[0].shape[-1])
 
     @property
+    def batch(self) -> int | None:
+        """The one batch size that it was exported with; None where it takes any."""
+        first = self.manifest.inputs[0].shape[0]
+        return first if isinstance(first, int) else None
+
+    def no_batch(self, *batches: int) -> str | None:
+        """Why one of some batch sizes is not possible, in a clause; None where all of them are."""
+        wrong = [batch for batch in batches if self.batch not in (None, batch)]
+        if not wrong:
+            return None
+        words = f"exported with a fixed batch of {self.batch}: batch {', '.join(map(str, wrong))} is not possible"
+        return f"{words}; export it with a free batch (None or -1 in its input's shape), or leave --batch out"
+
+    @property
     def preprocessing(self) -> Preprocessing:
         return self.manifest.preprocessing
 
@@ -111,8 +125,12 @@ class Artifact:
 
     def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
         """The command-line options that mean this model anywhere. chosen: those that a command was given."""
-        weights, key = self.weights_option(chosen.weights), self.manifest.weights.key
-        return {**chosen.arguments(), "weights": weights, "weights_key": key}
+        return {
+            **chosen.arguments(),
+            "weights": self.weights_option(chosen.weights),
+            "weights_key": self.manifest.weights.key,
+            "image_size": self.manifest.image_size,
+        }
 
     @property
     def seeded(self) -> bool:

@@ -18,7 +18,7 @@ from convert.common.files import new_folder
 from convert.common.lock import alone
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
-from convert.identity import CONVERTER, Identity
+from convert.identity import CONVERTER, READER, Identity
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
 from convert.models import InferenceFolder, Model, called, defined_in, find
 from convert.precision import calibration_images
@@ -100,6 +100,8 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
             spec=model if isinstance(model, ModelSpec) else None,
             weights=identity.weights_of(weights),
             tools=identity.foreign_tools(FP32),
+            image_size=settled.image_size,
+            reader=None if isinstance(model, ModelSpec) else READER,
         )
     kept = known if request.weights is None else None
     make = partial(_converted, settled, model, kept, say)
@@ -203,7 +205,8 @@ def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
         raise InputError(f"--weights {request.weights}: {request.model} is an inference model and brings its own")
     weights = request.weights or (known and known.weights_option()) or "auto"
     opset = request.opset or (known.manifest.opset if known else DEFAULT_OPSET)
-    return dataclasses.replace(request, weights=weights, opset=opset)
+    size = earlier.image_size(model, request.image_size, known)
+    return dataclasses.replace(request, weights=weights, opset=opset, image_size=size)
 
 
 def _settled_options(
@@ -237,7 +240,8 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         if origin.kind == "file":  # found again from wherever the next command is given
             origin = dataclasses.replace(origin, source=str(Path(origin.source).absolute()))
     else:
-        made, origin = assemble.from_folder(model, folder, opset), earlier.folder_fingerprint(model)
+        made = assemble.from_folder(model, folder, opset, settled.image_size)
+        origin = earlier.folder_fingerprint(model)
     manifest = Manifest(
         format=FORMAT,
         converter=CONVERTER,
@@ -248,11 +252,12 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         **vars(made),
         spec=model.table() if isinstance(model, ModelSpec) else None,
         defined_in=defined_in(settled.model),
+        reader=None if isinstance(model, ModelSpec) else READER,
         files={},
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option()
-    command = _command(settled.model, settled.name, FP32, opset, option, LoweringOptions(), manifest.weights.key)
+    command = _command(settled.model, settled.name, manifest, option, LoweringOptions())
     return dataclasses.replace(manifest, command=command)
 
 
@@ -274,18 +279,17 @@ def _lowered(
     job = {"base": str(base.path), "precision": precision, "folder": str(folder), **typed.table(options)}
     with bar(f"{base.model} to {precision}", None):
         lowering = typed.read(Lowering, worker.call("convert.precision.make:run_job", job))
-    opset = base.manifest.opset
+    wanted = dataclasses.replace(base.manifest, precision=precision)
     return dataclasses.replace(
-        base.manifest,
+        wanted,
         format=FORMAT,
         converter=CONVERTER,
-        precision=precision,
         base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
         recipe=options,
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(precision, lowering)),
         tools=identity.tools(precision),
-        command=_command(argument, name, precision, opset, base.weights_option(), options, base.manifest.weights.key),
+        command=_command(argument, name, wanted, base.weights_option(), options),
     )
 
 
@@ -300,20 +304,14 @@ def _notes(precision: str, lowering: Lowering) -> list[str]:
     return [*notes, *reach.notes(precision, lowering)]
 
 
-def _command(
-    argument: str,
-    name: str | None,
-    precision: str,
-    opset: int,
-    weights: str | None,
-    options: LoweringOptions,
-    key: str | None,
-) -> str:
+def _command(argument: str, name: str | None, manifest: Manifest, weights: str | None, options: LoweringOptions) -> str:
     """The command that makes the same artifact again."""
-    words = ["python", "-m", "convert", argument, "--precision", precision]
+    opset, size = manifest.opset, manifest.image_size
+    words = ["python", "-m", "convert", argument, "--precision", manifest.precision]
+    words += ["--image-size", str(size)] if size is not None else []
     words += ["--name", name] if name else []
     words += ["--weights", weights] if weights else []
-    words += ["--weights-key", key] if key is not None else []
+    words += ["--weights-key", manifest.weights.key] if manifest.weights.key is not None else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
     words += ["--calibration", options.calibration] if options.calibration else []
     words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []

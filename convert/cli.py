@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from convert import making
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
 from convert.common import scratch
 from convert.common.console import say
+from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.model_options import WEIGHTS_HELP, ModelOptions
@@ -137,6 +139,21 @@ def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     for note in artifact.manifest.notes:
         say(f"{artifact.model}: NOTE: {note}")
     return artifact, reused
+
+
+def batches(artifact: Artifact, asked: tuple[int, ...], named: bool) -> tuple[int, ...]:
+    """The batch sizes that a command works with: those asked for, or the only one that a model was exported with.
+
+    named: whether the user named them; InputError then for one that is not possible.
+    """
+    if reason := artifact.no_batch(*asked) if named else None:
+        raise InputError(f"{artifact.model}: {reason}")
+    return asked if artifact.batch is None else (artifact.batch,)
+
+
+def named(parameter: str) -> bool:
+    """Whether the running command was given one of its parameters by the user."""
+    return click.get_current_context().get_parameter_source(parameter) == ParameterSource.COMMANDLINE
 
 
 def drawn_weights_warning(artifact: Artifact) -> str:

@@ -16,6 +16,8 @@ from convert.precision.table import FP32
 # weights or the arithmetic of a lower precision; then every artifact is made again.
 # (tests/convert/test_identity.py holds the files that each number stands for.)
 CONVERTER = 1
+# The same for inference models alone: what is cut, folded and assumed when one is read.
+READER = 2
 _VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
 _TOOLS = (_VITBENCH, "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
 _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "ml-dtypes")
@@ -39,6 +41,8 @@ class Identity:
     keep_fp32: tuple[str, ...] | None = None
     calibration: tuple[str, ...] | None = None
     converter: int = CONVERTER
+    image_size: int | None = None
+    reader: int | None = None
 
 
 def of(artifact: Artifact) -> Identity:
@@ -54,6 +58,8 @@ def of(artifact: Artifact) -> Identity:
         keep_fp32=(manifest.recipe or LoweringOptions()).keep_fp32,
         calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
         converter=manifest.converter,
+        image_size=manifest.image_size,
+        reader=manifest.reader,
     )
 
 

@@ -35,13 +35,13 @@ class Counts:
     """Multiply-accumulates for one image, or parameters."""
 
     published: Annotated[
-        int,
+        int | None,
         about(
             "counted as PaddleClas' page counts: multiply-accumulates of the convolution and the linear layers only; "
-            "parameters without pos_embed and cls_token"
+            "parameters without pos_embed and cls_token; null where they could not be counted, as a note says"
         ),
     ]
-    total: Annotated[int, about("all of them")]
+    total: Annotated[int | None, about("all of them; null likewise")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +164,14 @@ class Manifest(Lowering):
     opset: int
     weights: RequestedWeights
     inputs: tuple[Port, ...]
-    outputs: Annotated[tuple[Port, ...], about("logits")]
+    outputs: Annotated[tuple[Port, ...], about("one, as `head` says")]
     preprocessing: Preprocessing
     class_names: Annotated[tuple[str, ...] | None, about("by the number of the class, where the model says them")] = (
         None
     )
+    raw_pixels: Annotated[
+        bool, about("whether the model takes pixels of 0 to 255 as they are, its normalisation being inside")
+    ] = False
     macs: MacCounts
     parameters: Counts
     notes: Annotated[
@@ -189,6 +192,12 @@ class Manifest(Lowering):
             "class index, logits before an argmax or a TopK that was cut"
         ),
     ] = LOGITS
+    image_size: Annotated[
+        int | None, about("`--image-size`, pixels: given to an inference model that leaves it open")
+    ] = None
+    reader: Annotated[
+        int | None, about("counts up when inference models are read otherwise than before; null for a spec")
+    ] = None
     base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]

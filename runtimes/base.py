@@ -297,4 +297,6 @@ class Runtime:
         for name, value in self.environment(options).items():
             if os.environ.get(name) != value:
                 raise UnavailableError(f"{self.name} needs {name}={value} in the environment when its process starts")
+        if reason := artifact.no_batch(*options.batches):
+            raise UnavailableError(reason)
         return self.open_session(artifact, options)

@@ -17,13 +17,14 @@ import onnx
 
 from convert import zoo
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
-from convert.common import worker
+from convert.common import scratch, worker
+from convert.common.errors import GraphError, InputError
 from convert.common.progress import bar
-from convert.export import counts, graph, onnx_file, pdiparams_file
+from convert.export import constants, counts, folder_files, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
-from convert.manifest import Counts, MacCounts, Port
+from convert.manifest import LOGITS, Counts, MacCounts, Port
 from convert.models import InferenceFolder
 from convert.weights.tensors import StateDict
 
@@ -41,6 +42,9 @@ class Assembled:
     macs: MacCounts
     parameters: Counts
     notes: tuple[str, ...]
+    head: str = LOGITS
+    image_size: int | None = None
+    raw_pixels: bool = False
 
 
 def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> Assembled:
@@ -65,21 +69,37 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
     return _assembled(plain, model, shapes, spec.preprocessing, notes)
 
 
-def from_folder(source: InferenceFolder, folder: Path, opset: int) -> Assembled:
-    """Export a Paddle inference model. GraphError, JobError or InputError (its files) when that fails."""
-    job = {"program": str(source.program.resolve()), **_paths(folder), "opset": opset}
-    with bar("converting", None):
+def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: int | None = None) -> Assembled:
+    """Export a Paddle inference model. GraphError, JobError or InputError (its files, what it is) when that fails.
+
+    image_size: pixels, for a model that leaves the size of its input open.
+    """
+    with bar("converting", None), scratch.folder() as work:
+        floats = folder_files.read(source, work)
+        job = {
+            "program": str(floats.program.resolve()),
+            "place": str(source.program),
+            "image_size": image_size,
+            **_paths(folder),
+            "opset": opset,
+        }
         exported = worker.call("convert.export.program:export_folder", job)
-        model = _take(folder)
-        arrays = graph.detach_weights(model, set(exported["parameters"]))
+        model, batch = _take(folder), exported["batch"]
+        try:
+            arrays = graph.detach_weights(model, set(exported["parameters"]))
+        except InputError as error:
+            raise InputError(f"{source.params}: {error.message}") from None
         shapes: Shapes = {name: array.shape for name, array in arrays.items()}
-        plain = graph.tidy(model, shapes)
-        graph.check_interface(plain)
+        graph.declare(model, shapes)
+        plain = graph.tidy(constants.evaluated(model), shapes, batch)
+        graph.check_interface(plain, batch=batch)
+        if exported["image_size"] is not None:
+            _try_size(plain, exported["image_size"])
         model, _ = apply.rewrite(plain)
         # What was folded away or never used is not written.
         shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
         _write(folder, model, shapes, lambda name: arrays[name])
-    notes: list[str] = exported["notes"]
+    notes: list[str] = [*floats.notes, *exported["notes"]]
     size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
     known = next((spec for name, spec in zoo.MODELS.items() if source.name.startswith(name)), None)
     if known and known.img_size == size:
@@ -88,7 +108,23 @@ def from_folder(source: InferenceFolder, folder: Path, opset: int) -> Assembled:
     else:
         preprocessing = Preprocessing(256 if size == 224 else size, size)
         notes.append("preprocessing assumed to be that of PaddleClas' ViTs: an inference model does not carry its own")
-    return _assembled(plain, model, shapes, preprocessing, notes)
+    if floats.bytes_in:
+        preprocessing = dataclasses.replace(preprocessing, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels as they are
+    made = _assembled(plain, model, shapes, preprocessing, notes)
+    return dataclasses.replace(
+        made, head=exported["head"], image_size=exported["image_size"], raw_pixels=floats.bytes_in
+    )
+
+
+def _try_size(plain: onnx.ModelProto, size: int) -> None:
+    """InputError where a model that leaves the size of its input open does not run at the one that was given."""
+    try:
+        constants.shapes(plain, [graph.OUTPUT])
+    except GraphError:
+        raise InputError(
+            f"--image-size {size}: the model does not run at that size, though its input is open; give the one that it "
+            "was trained for"
+        ) from None
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -125,13 +161,17 @@ def _assembled(
     plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]
 ) -> Assembled:
     """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
-    macs = counts.count_macs(plain, shapes)
-    computed = counts.count_macs(model, shapes).total
+    try:
+        counted, computed = counts.count_macs(plain, shapes), counts.count_macs(model, shapes).total
+        macs = MacCounts(published=counted.published, total=counted.total, computed=computed)
+    except GraphError as error:  # a figure for reports: no reason to refuse the model
+        macs = MacCounts(published=None, total=None)
+        notes = [*notes, f"multiply-accumulates are not counted: {error}"]
     return Assembled(
         inputs=(_port(model.graph.input[0]),),
         outputs=(_port(model.graph.output[0]),),
         preprocessing=preprocessing,
-        macs=MacCounts(published=macs.published, total=macs.total, computed=computed),
+        macs=macs,
         parameters=counts.count_parameters(shapes),
         notes=tuple(notes),
     )

@@ -6,30 +6,30 @@ leave out pos_embed and cls_token: counted that way, all seven models agree with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import onnx
 
 from convert.common.errors import GraphError
+from convert.export import constants
 from convert.export.graph import shapes_at_batch_one
 from convert.manifest import Counts
 from convert.precision.operators import MULTIPLY, is_transposed
 
 
 def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> Counts:
-    """Multiply-accumulates for one image. GraphError when a shape that is needed cannot be inferred.
+    """Multiply-accumulates for one image. GraphError when a shape that is needed is known neither way.
 
     total adds the products of two activations (query x key, attention x value) to the convolutions and linear layers.
     Additions, normalisations, Softmax and GELU count in neither, as is the custom.
     """
-    shapes = shapes_at_batch_one(model)
+    nodes = [node for node in model.graph.node if node.op_type in MULTIPLY]
+    shapes = _shapes(model, [name for node in nodes for name in (node.output[0], node.input[1])])
+    images = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
     layers = products = 0
-    for node in model.graph.node:
-        if node.op_type not in MULTIPLY:
-            continue
+    for node in nodes:
         output, second = shapes[node.output[0]], shapes[node.input[1]]
-        if -1 in output or -1 in second:
-            raise GraphError(f"{node.op_type} {node.output[0]}: its shape {output} is not fixed for one image")
         if node.op_type == "Conv":
             per_output = prod(second[1:])  # (out, in / groups, height, width)
         elif node.op_type == "MatMul":
@@ -40,7 +40,17 @@ def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> C
             layers += prod(output) * per_output
         else:
             products += prod(output) * per_output
-    return Counts(published=layers, total=layers + products)
+    return Counts(published=layers // images, total=(layers + products) // images)
+
+
+def _shapes(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of some tensors: inferred, and where that is not enough, seen in a run."""
+    try:
+        found = shapes_at_batch_one(model)
+    except GraphError:
+        found = {}
+    lacking = [name for name in dict.fromkeys(names) if -1 in found.get(name, (-1,))]
+    return found | constants.shapes(model, lacking) if lacking else found
 
 
 def count_parameters(weights: dict[str, tuple[int, ...]]) -> Counts:

@@ -10,47 +10,61 @@ import onnx
 import onnxscript.optimizer
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from convert.common.errors import GraphError, listing
+from convert.common.errors import GraphError, InputError, listing
 from convert.families.base import GraphFacts, ModelSpec
 
 INPUT, OUTPUT, BATCH = "x", "logits", "batch"
 
 
-def tidy(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
-    """Input `x`, output `logits`, batch dimension `batch`, constants folded, copies gone.
+def tidy(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]], batch: int | None = None) -> onnx.ModelProto:
+    """Input `x`, output `logits`, batch dimension `batch` unless one is fixed, constants folded, copies gone.
 
     The graph refers to float32 weights of the given names and shapes that are attached only when the file is written;
     meanwhile they are declared as inputs. GraphError when the graph does not have one input and one output.
     """
     graph = model.graph
-    if len(graph.input) != 1 or len(graph.output) != 1:
-        raise GraphError(f"one input and one output expected, found {len(graph.input)} and {len(graph.output)}")
+    declare(model, weights)
+    found = len(graph.input) - len(weights), len(graph.output)
+    if found != (1, 1):
+        raise GraphError(f"one input and one output expected, found {found[0]} and {found[1]}")
     _rename(graph, graph.input[0].name, INPUT)
     _rename(graph, graph.output[0].name, OUTPUT)
     for value in (graph.input[0], graph.output[0]):
-        batch = value.type.tensor_type.shape.dim[0]
-        batch.Clear()
-        batch.dim_param = BATCH
+        first = value.type.tensor_type.shape.dim[0]
+        first.Clear()
+        if batch is None:
+            first.dim_param = BATCH
+        else:
+            first.dim_value = batch
     del graph.value_info[:]
-    graph.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in weights.items())
     model = onnxscript.optimizer.optimize(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
+def declare(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]]) -> None:
+    """Make inputs of the weights that a graph refers to, those that are none yet."""
+    known = {value.name for value in model.graph.input}
+    model.graph.input.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in weights.items()
+        if name not in known
+    )
+
+
 def detach_weights(model: onnx.ModelProto, names: Collection[str]) -> dict[str, np.ndarray]:
     """Take the float32 weights of the given names out of a graph, to be attached again when it is written.
 
-    Paddle2ONNX puts them into Constant nodes. GraphError for weights of another type: the FP32 model is what everything
-    else is measured against.
+    Paddle2ONNX puts them into Constant nodes. What is no float (indices, masks) stays a constant of the graph.
+    InputError for a weight that holds NaN or an infinite value.
     """
     weights, nodes = {}, []
     for node in model.graph.node:
-        if node.op_type == "Constant" and node.output[0] in names:
-            tensor = node.attribute[0].t
-            if tensor.data_type != TensorProto.FLOAT:
-                raise GraphError(f"weight {node.output[0]} is {TensorProto.DataType.Name(tensor.data_type)}, not FLOAT")
-            weights[node.output[0]] = numpy_helper.to_array(tensor)
+        name = node.output[0]
+        if node.op_type == "Constant" and name in names and node.attribute[0].t.data_type == TensorProto.FLOAT:
+            weights[name] = numpy_helper.to_array(node.attribute[0].t)
+            if wrong := weights[name].size - int(np.isfinite(weights[name]).sum()):
+                raise InputError(f"the weight {name} holds {wrong} values that are NaN or infinite: get the model anew")
         else:
             nodes.append(node)
     del model.graph.node[:]
@@ -67,12 +81,11 @@ def without_declared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor for one image. GraphError when one cannot be inferred."""
+    """Shape of every tensor for one image, or for a batch that is fixed. GraphError when one cannot be inferred."""
     single = onnx.ModelProto()
     single.CopyFrom(model)
     batch = single.graph.input[0].type.tensor_type.shape.dim[0]
-    batch.Clear()
-    batch.dim_value = 1
+    batch.dim_value = batch.dim_value or 1
     del single.graph.value_info[:]
     try:
         inferred = shape_inference.infer_shapes(single, check_type=True, strict_mode=True, data_prop=True).graph
@@ -159,12 +172,17 @@ def _check_scales(model: onnx.ModelProto, name: str, facts: GraphFacts) -> None:
             raise GraphError(f"{name}: {softmax.output[0]} is scaled by {scale} instead of {wanted:.8g}")
 
 
-def check_interface(model: onnx.ModelProto, image_size: int | None = None, classes: int | None = None) -> None:
-    """Assert `x` (batch, 3, size, size) -> `logits` (batch, classes), float32; any square size where none is given."""
-    x, logits = model.graph.input[0], model.graph.output[0]
-    for value, name, wanted in ((x, INPUT, [BATCH, 3, image_size, image_size]), (logits, OUTPUT, [BATCH, classes])):
+def check_interface(
+    model: onnx.ModelProto, image_size: int | None = None, classes: int | None = None, batch: int | None = None
+) -> None:
+    """Assert `x` (batch, 3, size, size) -> `logits` (batch, classes), float32; any square size where none is given.
+
+    batch: where it is fixed.
+    """
+    x, logits, first = model.graph.input[0], model.graph.output[0], batch or BATCH
+    for value, name, wanted in ((x, INPUT, [first, 3, image_size, image_size]), (logits, OUTPUT, [first, classes])):
         found = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        fits = len(found) == len(wanted) and all(w in (None, f) for f, w in zip(found, wanted, strict=True))
+        fits = len(found) == len(wanted) and all(f if w is None else w == f for f, w in zip(found, wanted, strict=True))
         if not fits or value.name != name or value.type.tensor_type.elem_type != TensorProto.FLOAT:
             raise GraphError(f"{value.name} is {found} instead of float32 {name} {wanted}")
     height, width = (dim.dim_value for dim in x.type.tensor_type.shape.dim[2:])

@@ -12,11 +12,10 @@ import paddle
 import paddle2onnx
 
 from convert.common.errors import InputError
+from convert.export import head, image_input
 from convert.families.base import from_spec_table
 
 PROGRAM, PARAMS = "inference.json", "inference.pdiparams"
-# Operators that pass their input on: old programs end in one (`save_infer_model/scale_0`).
-_PASS_ON = ("pd_op.scale", "pd_op.assign", "pd_op.share_data_")
 
 
 def export_spec(job: dict[str, Any]) -> dict[str, Any]:
@@ -40,34 +39,55 @@ def export_spec(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def export_folder(job: dict[str, Any]) -> dict[str, Any]:
-    """Write a Paddle inference model, without a trailing Softmax, as a Paddle 3 program and as ONNX with weights.
+    """Write a Paddle inference model as a Paddle 3 program and as ONNX with weights, from image to logits.
 
-    job: {program, folder, onnx, opset}; program is an `inference.json`, or the `inference.pdmodel` of Paddle
-    before 3. Returns {notes, parameters (their names)}. InputError when the files cannot be read, or when there is not
-    one input and one output.
+    job: {program, place, folder, onnx, opset, image_size}; program is an `inference.json`, or the `inference.pdmodel`
+    of Paddle before 3; place is what messages call it; image_size may be null. Returns {notes, parameters (their
+    names), head, batch (null for any), image_size (null where the model fixes it)}. InputError when the files cannot
+    be read, or when what goes in or comes out is nothing that an artifact has.
     """
     source = Path(job["program"])
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
-    program = _read_program(source, executor)
+    place = job["place"]
+    program = _read_program(source, executor, place)
     operators = program.global_block().ops
     feeds = [op.results()[0] for op in operators if op.name() in ("pd_op.feed", "pd_op.data")]
     fetches = [op.operands_source()[0] for op in operators if op.name() in ("pd_op.fetch", "builtin.shadow_output")]
-    if len(feeds) != 1 or len(fetches) != 1:
+    if len(feeds) != 1 or (len(fetches) != 1 and not head.same_choice(fetches)) or not fetches:
         raise InputError(
-            f"{source}: {len(feeds)} inputs and {len(fetches)} outputs; a classifier with one of each is needed"
+            f"{place}: {len(feeds)} inputs and {len(fetches)} outputs; a classifier with one of each is needed"
         )
-    logits, cut = _before_softmax(fetches[0])
+    parameters = [op.attrs()["parameter_name"] for op in operators if op.name() == "builtin.parameter"]
+    found = head.find(fetches[0])
+    _check_output(found.value, place)
+    image = image_input.fix(program, feeds[0], job["image_size"], place)
     _join_shape_lists(program)
     folder = Path(job["folder"])
-    paddle.static.save_inference_model(str(folder / Path(PROGRAM).stem), feeds, [logits], executor, program=program)
+    prefix = str(folder / Path(PROGRAM).stem)
+    paddle.static.save_inference_model(prefix, [image.value], [found.value], executor, program=program)
     _to_onnx(folder / PROGRAM, folder / PARAMS, Path(job["onnx"]), job["opset"])
-    parameters = [op.attrs()["parameter_name"] for op in operators if op.name() == "builtin.parameter"]
-    notes = ["a trailing Softmax was cut: the outputs are logits"] if cut else []
-    return {"notes": notes, "parameters": parameters}
+    return {
+        "notes": [*image.notes, *found.notes],
+        "parameters": parameters,
+        "head": found.kind,
+        "batch": image.batch,
+        "image_size": image.size,
+    }
 
 
-def _read_program(source: Path, executor: Any) -> Any:
+def _check_output(value: Any, place: str) -> None:
+    kind, rank = str(value.dtype).removeprefix("paddle."), len(value.shape)
+    if kind != "float32":
+        raise InputError(f"{place}: its output is {kind}: float32 scores of classes, or features, are needed")
+    if rank != 2:
+        raise InputError(
+            f"{place}: its output has {rank} dimension{'s' * (rank != 1)} instead of two, (batch, classes): "
+            "export it with its head (class_num), without what comes behind the scores"
+        )
+
+
+def _read_program(source: Path, executor: Any, place: str) -> Any:
     prefix = str(source.with_suffix(""))
     try:
         if source.suffix == ".json":
@@ -79,18 +99,10 @@ def _read_program(source: Path, executor: Any) -> Any:
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else repr(error))
-        raise InputError(f"Paddle cannot read {source} with its .pdiparams: {reason}") from error
+        raise InputError(
+            f"Paddle cannot read {place} with its .pdiparams: damaged, or of another version of Paddle ({reason})"
+        ) from error
     return program
-
-
-def _before_softmax(value: Any) -> tuple[Any, bool]:
-    """The logits behind a trailing Softmax and whether there was one."""
-    operator = value.get_defining_op()
-    while operator.name() in _PASS_ON:
-        operator = operator.operands_source()[0].get_defining_op()
-    if operator.name() != "pd_op.softmax":
-        return value, False
-    return operator.operands_source()[0], True
 
 
 def _join_shape_lists(program: Any) -> None:

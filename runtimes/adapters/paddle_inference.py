@@ -59,13 +59,14 @@ class _PaddleSession(Session):
             config.enable_mkldnn()
             if options.precision == BF16:
                 config.enable_mkldnn_bfloat16()
-        self._config, self._size = config, artifact.image_size
+        self._config, batch, size = config, artifact.batch or 1, artifact.image_size
+        self._example = (batch, 3, size, size)
         self._predictor = paddle.create_predictor(config)
         (input_name,), (output_name,) = self._predictor.get_input_names(), self._predictor.get_output_names()
         self._input = self._predictor.get_input_handle(input_name)
         self._output = self._predictor.get_output_handle(output_name)
-        self.inputs = (TensorInfo(input_name, self._input.type().name, (-1, 3, self._size, self._size)),)
-        self.outputs = (TensorInfo(output_name, self._output.type().name, (-1, artifact.classes)),)
+        self.inputs = (TensorInfo(input_name, self._input.type().name, (artifact.batch or -1, 3, size, size)),)
+        self.outputs = (TensorInfo(output_name, self._output.type().name, (artifact.batch or -1, artifact.classes)),)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         self._input.copy_from_cpu(images)
@@ -103,7 +104,7 @@ class _PaddleSession(Session):
 
         clone = self._predictor.clone()
         clone.register_output_hook(hear)
-        clone.get_input_handle(self.inputs[0].name).copy_from_cpu(np.zeros((1, 3, self._size, self._size), np.float32))
+        clone.get_input_handle(self.inputs[0].name).copy_from_cpu(np.zeros(self._example, np.float32))
         clone.run()
         return operators, types, places
 

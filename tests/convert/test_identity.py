@@ -58,6 +58,8 @@ def test_converter_stands_for_a_lower_precision(toy_toml: Path, toy_root: Path, 
         {"keep_fp32": ()},
         {"calibration": ()},
         {"converter": 0},
+        {"image_size": 64},
+        {"reader": 1},
     ],
 )
 def test_each_field_makes_another_artifact(toy_artifact: Artifact, change: dict[str, Any]) -> None:

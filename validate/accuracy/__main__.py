@@ -121,6 +121,7 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
         if not settings.selection.having(name):
             raise InputError(f"--precision {name}: no runtime here has it; `python -m runtimes` shows which do")
         for argument, artifact in cli.artifacts(models, settings.chosen, name, root).items():
+            cli.batches(artifact, (settings.batch,), cli.named("batch"))
             artifacts.setdefault((artifact.model, name), (argument, artifact))
     datasets = {}
     for _, artifact in artifacts.values():

@@ -128,7 +128,7 @@ def make(
 ) -> Evaluation:
     """The evaluation of these. InputError when the preprocessing is not the model's, see `preprocessing.choose`."""
     chosen = preprocessings.choose(artifact, settings.preprocessing)
-    batch = min(settings.batch, len(dataset.labels))
+    batch = artifact.batch or min(settings.batch, len(dataset.labels))
     options = settings.selection.options(runtime, precision, [batch])
     return Evaluation(artifact, argument, runtime, precision, dataset, chosen, options)
 
@@ -152,7 +152,7 @@ def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
         unreadable=0,
         nonfinite=0,
         keep=float(settings.bar),
-        batch=settings.batch,
+        batch=evaluation.artifact.batch or settings.batch,
         threads=evaluation.options.thread_count(),
         preprocessing=typed.read(ImagePreprocessing, typed.table(chosen.used)),
         preprocessing_is_models=chosen.is_models,

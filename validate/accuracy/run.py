@@ -73,14 +73,16 @@ def measure(
 
 
 def together(measurements: Sequence[Measurement], limit: int | None) -> Iterator[list[Measurement]]:
-    """Cut the evaluations into passes, in their order: as many in one as `limit` says, or as fit into memory."""
+    """Cut the evaluations into passes of one batch size, in their order: as many in one as `limit` says, or as fit into
+    memory."""
     memory = 0.8 * psutil.virtual_memory().available
     group: list[Measurement] = []
     taken = 0.0
     for one in measurements:
         size = sum(entry.bytes for entry in one.evaluation.artifact.manifest.files.values())
         needed = MEMORY_PER_BYTE * size + MEMORY_PER_PROCESS
-        if group and (len(group) >= limit if limit else taken + needed > memory):
+        full = len(group) >= limit if limit else taken + needed > memory
+        if group and (full or one.evaluation.batch != group[0].evaluation.batch):
             yield group
             group, taken = [], 0.0
         group.append(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def main(
     for name in precisions(precision):
         for artifact in cli.artifacts(models, chosen, name, root).values():
             say(cli.drawn_weights_warning(artifact))
-            inputs = images.load(artifact)
+            inputs = replace(images, limit=artifact.batch or images.limit).load(artifact)
             for runtime in _of_onnx(selection, name):
                 options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):

@@ -96,7 +96,8 @@ def main(
     for name in precisions(precision):
         for argument, artifact in cli.artifacts(models, chosen, name, root).items():
             say(cli.drawn_weights_warning(artifact))
-            request = ParityRequest(argument, chosen, artifact, name, selection, batches, images)
+            sizes = cli.batches(artifact, batches, cli.named("batch"))
+            request = ParityRequest(argument, chosen, artifact, name, selection, sizes, images)
             for record in run(request, folder):
                 made.append(record)
                 if not record.passed:

@@ -10,13 +10,14 @@ import numpy as np
 from convert.artifact import Artifact
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
+from convert.manifest import FEATURES, MULTI_LABEL
 from runtimes.base import Options, Runtime, discrepancy
 from runtimes.infer import Pass, infer
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import InputsInfo
 from validate.parity import reference as references
-from validate.parity.metrics import Difference, compare, worst
+from validate.parity.metrics import Difference, compare, without_classes, worst
 from validate.parity.reference import Reference
 from validate.parity.tolerances import Tolerance, tolerance
 
@@ -42,22 +43,24 @@ class Checked:
     outputs: tuple[np.ndarray, ...]
 
 
-def passes(count: int, batches: Sequence[int]) -> tuple[Pass, ...]:
+def passes(count: int, batches: Sequence[int], fixed: int | None = None) -> tuple[Pass, ...]:
     """Every image alone; at each batch size; in reverse order at the largest; and one image in all rows of a batch.
 
-    The last one because identical rows have come out differently (TensorRT#4813).
+    The last one because identical rows have come out differently (TensorRT#4813). fixed: the only batch size that the
+    model takes; no image is alone then where that is more than one.
     """
     order, largest = range(count), max(batches)
     together = [Pass(batch, order) for batch in batches if batch > 1]
     identical = [Pass(largest, [0] * largest)] if largest > 1 else []
-    return (Pass(1, order), *together, Pass(largest, order[::-1]), *identical)
+    alone = [] if fixed and fixed > 1 else [Pass(1, order)]
+    return (*alone, *together, Pass(largest, order[::-1]), *identical)
 
 
 def check(case: Case) -> Checked:
     """Run a case and judge it."""
     inputs, runtime, options = case.inputs, case.runtime, case.options
     bounds = tolerance(options.precision, case.reference)
-    ways = passes(len(inputs.images), case.batches)
+    ways = passes(len(inputs.images), case.batches, case.artifact.batch)
     record = blanks.start(
         Parity,
         case.artifact,
@@ -74,6 +77,8 @@ def check(case: Case) -> Checked:
         died = f"{runtime.name} did not run it: {failure}"
         return Checked(replace(record, status="failed", reason=died, passed=False), ways, ())
     difference = _difference(outputs, ways, case, bounds)
+    if case.artifact.manifest.head in (FEATURES, MULTI_LABEL):
+        difference = without_classes(difference)
     mixing, spread = (None, None) if difference.nonfinite else _mixing(outputs, ways, bounds, inputs.names)
     violation = bounds.violation(difference)
     reasons = [
@@ -126,7 +131,8 @@ def _mixing(
             apart = np.abs(alone[like] - alone[image]).max() > bounds.resolution
             taken = apart and 2 * distances[like] < own
             if own > largest and (own > bounds.max_abs or taken):
-                reason = f"{names[image]} at batch {way.batch} differs from itself alone by {bounds.measure(own)}"
+                itself = "alone" if ways[0].batch == 1 else "in another place"
+                reason = f"{names[image]} at batch {way.batch} differs from itself {itself} by {bounds.measure(own)}"
                 reason += f" (it has the logits of {names[like]})" if taken else ""
             largest = max(largest, own)
     return (f"an image's logits depend on what it shares a batch with: {reason}" if reason else None), largest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,13 @@ def worst(differences: Sequence[Difference]) -> Difference:
         top1_flips=flipped.top1_flips,
         top1_ties=flipped.top1_ties,
         flips=flipped.flips,
+    )
+
+
+def without_classes(difference: Difference) -> Difference:
+    """The same of outputs that are no scores of classes of which one is right: features, or those of several labels."""
+    return replace(
+        difference, kl=None, top1_agreement=None, top5_agreement=None, top1_flips=None, top1_ties=None, flips=()
     )
 
 

@@ -101,12 +101,14 @@ def run_job(payload: dict[str, Any]) -> None:
     job = typed.read(ReferenceJob, payload)
     artifact, folder = artifacts.load(Path(job.artifact)), Path(job.folder)
     images = np.load(folder / "images.npy", mmap_mode="r")
-    _forward(artifact.paddle_program, artifact.paddle_params, images, "float32", folder)
+    rows = artifact.batch or 1
+    _forward(artifact.paddle_program, artifact.paddle_params, images, "float32", folder, rows)
     program, params = float64.write(artifact, folder)
-    _forward(program, params, images, "float64", folder)
+    _forward(program, params, images, "float64", folder, rows)
 
 
-def _forward(program: Path, params: Path, images: np.ndarray, precision: str, folder: Path) -> None:
+def _forward(program: Path, params: Path, images: np.ndarray, precision: str, folder: Path, rows: int = 1) -> None:
+    """rows: of the batch that the program takes; the image stands in all of them, and the first one counts."""
     predictor = plain_predictor(program, params, usable_cores())
     if params.parent == folder:
         params.unlink()  # they are in memory now, and large
@@ -114,12 +116,12 @@ def _forward(program: Path, params: Path, images: np.ndarray, precision: str, fo
     source, output = predictor.get_input_handle(input_name), predictor.get_output_handle(output_name)
     with (folder / precision).open("wb") as stream:
         for i in range(len(images)):
-            source.copy_from_cpu(np.ascontiguousarray(images[i : i + 1], dtype=precision))
+            source.copy_from_cpu(np.ascontiguousarray(images[[i] * rows], dtype=precision))
             predictor.run()
             logits = output.copy_to_cpu()
             if logits.dtype != precision:
                 raise TypeError(f"Paddle computed in {logits.dtype} instead of {precision}")
-            stream.write(logits.data)
+            stream.write(np.ascontiguousarray(logits[:1]).data)
 
 
 def plain_predictor(program: Path, params: Path, threads: int) -> Any:

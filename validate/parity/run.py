@@ -54,7 +54,8 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
     artifact, batches, selection = request.artifact, request.batches, request.selection
     inputs = images(request)
     for runtime in selection.having(request.precision):
-        options = selection.options(runtime, request.precision, sorted({1, *batches}))
+        sizes = {artifact.batch} if artifact.batch else {1, *batches}
+        options = selection.options(runtime, request.precision, sorted(sizes))
         case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
         with bar(f"parity of {artifact.model} on {runtime.name}", None):
             checked = check(case)

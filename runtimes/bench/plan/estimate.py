@@ -39,6 +39,8 @@ _ACTIVATIONS_PER_IMAGE_BYTE = 24
 # Mode server halves the gap around the highest rate that meets the bound: about here, as a share of what it answers
 # back to back, where the bound is three medians.
 _NEAR_THE_BOUND = 0.7
+# Of ViT_base_patch16_224: 17.5 G and 86 M.
+_MACS_PER_PARAMETER = 200
 # Results folders in which earlier records are looked for, the newest first.
 _FOLDERS = 20
 
@@ -70,7 +72,7 @@ def plan(
         disk = 0 if target in written else found.disk_bytes
         # A search does without the points that turn out to be too large.
         least = _at(cell, 1, 1) if cell.mode == "throughput" else found.memory_bytes
-        reason = _too_large(least, disk, sum(written.values()), target, free)
+        reason = cell.impossible or _too_large(least, disk, sum(written.values()), target, free)
         if reason:
             refused.append((cell, reason))
             continue
@@ -167,7 +169,14 @@ def _activations(artifact: Artifact) -> int:
 def _latency_s(cell: Cell) -> float:
     cores = min(cell.options.thread_count(), usable_cores())
     rate = cell.runtime.footprint.rate * cores if cell.options.device == "CPU" else _DEVICE_RATE
-    return float(cell.artifact.manifest.macs.total) * cell.batch / rate
+    return _macs(cell.artifact) * cell.batch / rate
+
+
+def _macs(artifact: Artifact) -> float:
+    """Multiply-accumulates for one image; where they were not counted, as many as a ViT of its parameters has."""
+    manifest = artifact.manifest
+    counted = manifest.macs.total
+    return float((manifest.parameters.total or 0) * _MACS_PER_PARAMETER if counted is None else counted)
 
 
 def _written_bytes(cell: Cell) -> int:
@@ -217,7 +226,7 @@ def _parity_s(cells: Iterable[Cell], stored: Sequence[Record], machine: str) -> 
     for artifact in {cell.artifact.sha256: cell.artifact for cell in lacking.values()}.values():
         seconds += _PARITY_START_S
         if not (artifact.path / "reference").is_dir():
-            seconds += _REFERENCE_IMAGES * float(artifact.manifest.macs.total) / (_REFERENCE_RATE * usable_cores())
+            seconds += _REFERENCE_IMAGES * _macs(artifact) / (_REFERENCE_RATE * usable_cores())
     return seconds
 
 

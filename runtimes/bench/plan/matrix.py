@@ -51,6 +51,11 @@ class Cell:
         return ", ".join(parts)
 
     @property
+    def impossible(self) -> str | None:
+        """Why its model cannot do its batch, in a sentence; None where it can."""
+        return self.artifact.no_batch(self.batch)
+
+    @property
     def selection(self) -> Selection:
         """What a command has to be given to ask for this cell's session."""
         options = self.options
@@ -103,7 +108,9 @@ def cells(matrices: Iterable[Matrix], missing: list[Request] | None = None) -> t
                 f"{cell.artifact.path}: asked for with --weights {one} and with {two}, and has"
                 " room for one of them: use --artifacts or another plan for the other"
             )
-        batches.setdefault(cell.artifact.sha256, {1}).update({cell.batch, *cell.mode_options.get("batches", ())})
+        fixed = cell.artifact.batch
+        seen = {fixed} if fixed else {cell.batch, *cell.mode_options.get("batches", ())}
+        batches.setdefault(cell.artifact.sha256, {fixed or 1}).update(seen)
     once: dict[str, Cell] = {}
     for cell in found:
         together = tuple(sorted(batches[cell.artifact.sha256]))
@@ -125,6 +132,13 @@ def _combinations(matrix: Matrix, missing: list[Request] | None) -> Iterator[Cel
         axes = itertools.product(found.items(), selection.having(precision), matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)
-            given = matrix.mode_options(mode)
-            for batch in matrix.batch if mode == "latency" else [1]:
+            given, fixed = matrix.mode_options(mode), artifact.batch
+            wanted: tuple[int, ...] = matrix.batch if mode == "latency" else (1,)
+            if fixed and mode != "server" and (not matrix.batches_given or fixed in matrix.batch):
+                # A batch that is named and not possible is refused in a cell of its own.
+                wanted = matrix.batch if mode == "latency" and matrix.batches_given else (fixed,)
+                given = {**given, "batches": [fixed]} if "batches" in given else given
+            elif fixed and mode == "throughput":
+                wanted = (max(matrix.batch),)
+            for batch in wanted:
                 yield Cell(argument, artifact, runtime, precision, options, batch, mode, matrix.chosen, given)

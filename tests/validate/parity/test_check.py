@@ -73,6 +73,29 @@ def test_images_go_alone_in_each_batch_in_another_order_and_as_identical_rows() 
     assert [(way.batch, list(way.order)) for way in passes(2, (1,))] == [(1, [0, 1]), (1, [1, 0])]
 
 
+def test_a_model_of_one_batch_size_sees_that_alone() -> None:
+    assert [(way.batch, list(way.order)) for way in passes(4, (3,), 3)] == [
+        (3, [0, 1, 2, 3]),
+        (3, [3, 2, 1, 0]),
+        (3, [0, 0, 0]),
+    ]
+    assert [way.batch for way in passes(4, (1,), 1)] == [1, 1]
+
+
+@pytest.mark.parametrize("head", ["features", "multi-label"])
+def test_outputs_that_are_no_choice_of_a_class_have_no_first_class(
+    case: Case, faked: Callable[..., Parity], head: str
+) -> None:
+    other = Artifact(case.artifact.path, replace(case.artifact.manifest, head=head))
+    record = faked(replace(case, artifact=other), lambda logits, way: logits)
+    assert record.passed
+    assert record.max_abs is not None
+    assert (record.top1_agreement, record.top5_agreement, record.top1_flips, record.kl, record.flips) == (
+        *(None, None, None, None),
+        (),
+    )
+
+
 def nan(logits: np.ndarray, way: Pass) -> np.ndarray:
     logits[1, 0] = np.nan
     logits[1, 1] = -np.inf

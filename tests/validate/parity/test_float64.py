@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.errors import InputError
 from convert.export import pdiparams_file as params
-from convert.export.protobuf import VARINT, key, varint
+from convert.export import retype
 from convert.families.vit import VisionTransformerSpec
 from convert.weights import seeded
 from tests.vit_numpy import forward
@@ -75,7 +73,7 @@ def tensors(path: Path) -> list[np.ndarray]:
     found, data = [], path.read_bytes()
     while data:
         length = struct.unpack_from("<i", data, 16)[0]
-        data_type, sizes = float64._describe(data[20 : 20 + length])
+        data_type, sizes = retype._describe(data[20 : 20 + length])
         dtype = {6: "<f8", 3: "<i8"}[data_type]
         size = int(np.prod(sizes, dtype=np.int64)) * 8
         data = data[20 + length :]
@@ -102,7 +100,7 @@ def parameters_only(tmp_path: Path) -> Artifact:
 def test_parameters_are_copied_in_pieces(
     parameters_only: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(float64, "_CHUNK", 7)
+    monkeypatch.setattr(retype, "_CHUNK", 7)
     found = tensors(float64.write(parameters_only, tmp_path)[1])
     expected = (np.arange(300, dtype=np.float32) / 7).reshape(3, 100)
     for array, other in zip(found, [expected, np.empty(0), np.array(2.5)], strict=True):
@@ -149,18 +147,3 @@ class TestDamage:
         copied.paddle_program.unlink()
         with pytest.raises(InputError, match="is damaged"):
             float64.write(copied, tmp_path)
-
-
-@given(st.sampled_from(sorted(float64._ITEM_BYTES)), st.lists(st.integers(0, 2**40), max_size=6))
-def test_a_description_is_read_back(data_type: int, sizes: list[int]) -> None:
-    data = key(1, VARINT) + varint(data_type) + b"".join(key(2, VARINT) + varint(size) for size in sizes)
-    assert float64._describe(data) == (data_type, tuple(sizes))
-
-
-@given(st.binary(max_size=30))
-def test_any_bytes_are_a_description_or_an_error(data: bytes) -> None:
-    try:
-        data_type, _ = float64._describe(data)
-    except ValueError:
-        return
-    assert data_type in float64._ITEM_BYTES

@@ -81,6 +81,10 @@ def test_what_is_computed_and_what_the_model_has(plain: onnx.ModelProto, spec: V
     rewritten, _ = apply.rewrite(plain)
     shapes = spec.state_shapes()
     model, computed = flops.count_macs(plain, shapes), flops.count_macs(rewritten, shapes)
+    assert model.published
+    assert computed.published
+    assert model.total
+    assert computed.total
     dim, mlp, others = spec.embed_dim, spec.mlp_dim, spec.tokens - 1
     assert model.published - computed.published == others * (dim * dim + 2 * dim * mlp)
     assert model.total - computed.total == others * (dim * dim + 2 * dim * mlp) + 2 * others * spec.tokens * dim

@@ -268,3 +268,12 @@ def test_every_estimate_is_a_number_above_zero(macs: int, megabytes: int, runtim
 def test_kept_parity_is_asked_for_with_the_cells_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "recall", RECALL)
     assert planned(tmp_path, on_paper.cell(on_paper.artifact(folder=tmp_path))).estimate.parity_s > 0
+
+
+def test_a_model_whose_multiply_accumulates_are_not_counted_has_an_estimate() -> None:
+    counted = on_paper.artifact(macs={"published": 200 * 10**7, "total": 200 * 10**7})
+    unknown = on_paper.artifact(
+        macs={"published": None, "total": None}, parameters={"published": 10**7, "total": 10**7}
+    )
+    costs = [estimate.cost(on_paper.cell(model), Policy()).fixed_s for model in (counted, unknown)]
+    assert costs[0] == costs[1] > 0

@@ -176,3 +176,39 @@ def test_two_weights_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cli, "artifacts", artifacts)
     with pytest.raises(InputError, match="asked for with --weights seeded:1 and with seeded:2"):
         cells([matrix(weights="seeded:1"), matrix(weights="seeded:2")])
+
+
+class TestFixedBatch:
+    """A model that was exported with a batch of 3."""
+
+    @pytest.fixture(autouse=True)
+    def exported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ports = [{"name": "x", "dtype": "float32", "shape": [3, 3, 32, 32]}]
+        found = {"fixed": on_paper.artifact("fixed", inputs=ports), "free": on_paper.artifact("free")}
+        monkeypatch.setattr(cli, "artifacts", lambda models, *_: {name: found[name] for name in models.split(",")})
+
+    def test_defaults_narrow_to_it(self) -> None:
+        found = cells([matrix(model=("fixed", "free"), batch=(1, 4))])
+        assert [(c.argument, c.batch, c.options.batches) for c in found] == [
+            ("fixed", 3, (3,)),
+            ("free", 1, (1, 4)),
+            ("free", 4, (1, 4)),
+        ]
+        assert not any(cell.impossible for cell in found)
+
+    def test_a_batch_that_is_named_and_not_possible_is_a_cell_with_a_reason(self) -> None:
+        found = cells([matrix(model=("fixed",), batch=(3, 5), batches_given=True)])
+        assert [(c.batch, c.options.batches, bool(c.impossible)) for c in found] == [(3, (3,), False), (5, (3,), True)]
+        assert str(found[1].impossible).startswith("exported with a fixed batch of 3: batch 5 is not possible")
+        (alone,) = cells([matrix(model=("fixed",), batch=(5,), batches_given=True)])
+        assert alone.impossible
+
+    def test_a_search_has_that_batch_alone(self) -> None:
+        (found,) = cells([matrix(model=("fixed",), mode=("throughput",), batch=(1, 4))])
+        assert (found.batch, found.mode_options["batches"], found.impossible) == (3, [3], None)
+        (found,) = cells([matrix(model=("fixed",), mode=("throughput",), batch=(2, 4), batches_given=True)])
+        assert found.impossible
+
+    def test_one_image_at_a_time_is_not_possible(self) -> None:
+        (found,) = cells([matrix(model=("fixed",), mode=("server",))])
+        assert found.impossible
