@@ -40,7 +40,7 @@ calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect verify-gpu check-claims test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect verify-gpu check-claims mutate test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -81,6 +81,9 @@ check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a 
 
 test: $(DEV_READY) ## the tests, and how much of the source they cover
 	@$(PY) -m pytest -q -n 2 --cov --cov-report=
+
+mutate: $(DEV_READY) ## faults planted into what decides about numbers: do the tests notice? (before a release; half an hour)
+	@$(PY) -m scripts.mutation
 
 lint: $(DEV_READY) ## ruff (lint and format), mypy, deptry (dependencies)
 	@$(VENV)/bin/ruff check .
