@@ -12,12 +12,14 @@ from convert.common.errors import InputError
 from convert.common.files import sha256_files, sha256_json, write_json
 from convert.families.base import ModelSpec, from_spec_table
 from convert.families.spec import Preprocessing
+from convert.images.option import OPTION
 from convert.manifest import FileEntry, Manifest
 from convert.model_options import ModelOptions
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
 PADDLE_PROGRAM = "paddle/inference.json"
+ASSUMED = "assumed"  # the source of a preprocessing that nothing says
 PADDLE_PARAMS = "paddle/inference.pdiparams"
 # What stands in an artifact's folder beside the files of its manifest: all of it can be made again.
 _KNOWN = (MANIFEST, ONNX_FILE, f"{ONNX_FILE}.data", PADDLE_PROGRAM, PADDLE_PARAMS, "parity.jsonl")
@@ -110,6 +112,16 @@ class Artifact:
     def preprocessing(self) -> Preprocessing:
         return self.manifest.preprocessing
 
+    @property
+    def preprocessing_is_models(self) -> bool | None:
+        """Whether the images go through the model's own; None where nothing says what that is."""
+        source = self.manifest.preprocessing_source
+        if source is None and self.spec:  # of an older vitbench, which had no other
+            return self.preprocessing.agrees(self.spec.preprocessing)
+        if self.manifest.own_preprocessing:
+            return False
+        return None if source is None or source == ASSUMED or source.startswith(OPTION) else True
+
     def weights_option(self, asked: str | None = None) -> str | None:
         """The `--weights` that mean these weights anywhere: what `auto` came to, or the file.
 
@@ -125,11 +137,13 @@ class Artifact:
 
     def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
         """The command-line options that mean this model anywhere. chosen: those that a command was given."""
+        said, _, text = (self.manifest.preprocessing_source or "").partition(" ")
         return {
             **chosen.arguments(),
             "weights": self.weights_option(chosen.weights),
             "weights_key": self.manifest.weights.key,
             "image_size": self.manifest.image_size,
+            "preprocessing": chosen.preprocessing or (text if said == OPTION else None),
         }
 
     @property

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from convert import artifact as artifacts
-from convert import earlier, identity, making
+from convert import earlier, identity, making, preprocessing
 from convert.artifact import Artifact
 from convert.common import typed, worker
-from convert.common.errors import CheckFailed, GraphError, InputError
-from convert.common.files import new_folder
-from convert.common.lock import alone
+from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
+from convert.families.spec import Preprocessing
 from convert.identity import CONVERTER, READER, Identity
+from convert.images import option
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
 from convert.models import InferenceFolder, Model, called, defined_in, find
 from convert.precision import calibration_images
@@ -35,7 +34,8 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What an artifact is asked to be. weights, weights_key, name, image_size: as in `ModelOptions`.
+    """What an artifact is asked to be. weights, weights_key, name, image_size, preprocessing: as in
+    `ModelOptions`.
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
     Only weights that are given here take the place of others.
@@ -55,6 +55,7 @@ class Request:
     weights_key: str | None = None
     name: str | None = None
     image_size: int | None = None
+    preprocessing: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in (FP32, *CONVERTED):
@@ -63,6 +64,8 @@ class Request:
             raise InputError(f"--calibration: {self.precision} needs no images, only {INT8} does")
         if self.keep_fp32 and self.precision == FP32:
             raise InputError("--keep-fp32: all of an fp32 artifact is FP32")
+        if self.preprocessing:
+            option.changes(self.preprocessing)
         if self.opset is not None and self.opset not in OPSETS:
             why = ", the last that Paddle2ONNX writes" if self.opset > OPSETS[-1] else ""
             raise InputError(f"opset {self.opset}: choose one from {OPSETS[0]} to {OPSETS[-1]}{why}")
@@ -85,7 +88,7 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     known = earlier.find(target.parent, model, request.weights is not None)
     if known and request.weights is None and request.weights_key is not None:  # another state dict of the same file
         request = dataclasses.replace(request, weights=known.weights_option())
-    present = _present(target, say)
+    present = making.present_in(target, say)
     settled = _settled(request, model, known)
     weights = earlier.fingerprint_of(model, request.weights, settled.weights or "auto", known, request.weights_key)
     if known:
@@ -97,15 +100,18 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
         wanted = Identity(
             precision=FP32,
             opset=settled.opset or DEFAULT_OPSET,
-            spec=model if isinstance(model, ModelSpec) else None,
+            spec=identity.architecture(model) if isinstance(model, ModelSpec) else None,
             weights=identity.weights_of(weights),
             tools=identity.foreign_tools(FP32),
             image_size=settled.image_size,
             reader=None if isinstance(model, ModelSpec) else READER,
         )
     kept = known if request.weights is None else None
+    said = preprocessing.said_by(model, request.model)
+    describe = partial(preprocessing.settled, said=said, option=request.preprocessing, earlier=present)
     make = partial(_converted, settled, model, kept, say)
-    artifact, reused = _find_or_make(target, present, wanted, make, f"{model.name}: the conversion", say)
+    what = f"{model.name}: the conversion"
+    artifact, reused = making.find_or_make(target, present, wanted, make, describe, what, say)
     if reused and kept and (changed := earlier.changed_since(kept)):
         say(f"{target}: {changed}")
     return artifact, reused
@@ -132,7 +138,7 @@ def lower(
 
     What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
     """
-    present = _present(target, say)
+    present = making.present_in(target, say)
     settled, hashes = _settled_options(precision, options, present, say)
     wanted = dataclasses.replace(
         identity.of(base),
@@ -141,62 +147,12 @@ def lower(
         base=base.sha256,
         keep_fp32=settled.keep_fp32,
         calibration=hashes,
+        preprocessing=None if hashes is None else base.preprocessing,
         converter=CONVERTER,
     )
     make = partial(_lowered, base, precision, settled, target, argument, name)
-    return _find_or_make(target, present, wanted, make, f"{base.model}: {precision}", say)
-
-
-def _find_or_make(
-    target: Path,
-    present: Artifact | None,
-    wanted: Identity | None,
-    make: Callable[[Path], Manifest],
-    what: str,
-    say: Say,
-) -> tuple[Artifact, bool]:
-    """The artifact in `target` when it is the one that is wanted and whole, else a new one in its place.
-
-    present: what is in `target` now. wanted: None when only making it can tell. make: fills a folder. what: is named
-    where that fails.
-    """
-    if present and identity.of(present) == wanted:
-        damage = present.damage()
-        if not damage:
-            return present, True
-        say(f"{target}: {damage}; converting again")
-    elif present and (
-        changes := identity.changes(present, wanted)
-        if wanted
-        else [f"its weights were {present.manifest.weights.source}"]
-    ):
-        say(f"{target}: {'; '.join(changes)}; converting again")
-    making.refuse(target)
-    with alone(target.with_name(f".{target.name}.lock"), str(target), wait=True) as waited:
-        if waited:
-            return _find_or_make(target, _present(target, say), wanted, make, what, say)
-        _make(target, make, what, say)
-    return artifacts.load(target), False
-
-
-def _make(target: Path, make: Callable[[Path], Manifest], what: str, say: Say) -> None:
-    with new_folder(target, artifacts.refuse_others_files) as folder:
-        try:
-            manifest = make(folder)
-        except (worker.JobError, GraphError) as error:
-            say(getattr(error, "log", "").strip())
-            raise CheckFailed(f"{what} failed: {error}") from None
-        artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
-
-
-def _present(target: Path, say: Say) -> Artifact | None:
-    if not target.exists():
-        return None
-    try:
-        return artifacts.load(target)
-    except artifacts.UnreadableError as error:
-        say(f"{error.what}; converting again")
-        return None
+    describe = partial(preprocessing.like_base, base=base.manifest)
+    return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
 
 
 def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
@@ -242,6 +198,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
     else:
         made = assemble.from_folder(model, folder, opset, settled.image_size)
         origin = earlier.folder_fingerprint(model)
+    size = int(made.inputs[0].shape[-1])
     manifest = Manifest(
         format=FORMAT,
         converter=CONVERTER,
@@ -250,6 +207,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         opset=opset,
         weights=RequestedWeights(**vars(origin), requested=kept.manifest.weights.requested if kept else weights),
         **vars(made),
+        preprocessing=Preprocessing(size, size),  # until it is settled
         spec=model.table() if isinstance(model, ModelSpec) else None,
         defined_in=defined_in(settled.model),
         reader=None if isinstance(model, ModelSpec) else READER,

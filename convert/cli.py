@@ -19,6 +19,7 @@ from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
+from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
 from convert.models import all_called, find, find_all
 from convert.precision.table import FP32, INT8, PRECISIONS
@@ -64,9 +65,15 @@ def chosen_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def collected(
-        *args: Any, weights: str | None, weights_key: str | None, name: str | None, image_size: int | None, **rest: Any
+        *args: Any,
+        weights: str | None,
+        weights_key: str | None,
+        name: str | None,
+        image_size: int | None,
+        preprocessing: str | None,
+        **rest: Any,
     ) -> Any:
-        return command(*args, chosen=ModelOptions(weights, weights_key, name, image_size), **rest)
+        return command(*args, chosen=ModelOptions(weights, weights_key, name, image_size, preprocessing), **rest)
 
     options = [
         click.option(
@@ -79,6 +86,13 @@ def chosen_options(command: Command) -> Command:
             type=click.IntRange(min=1),
             metavar="PIXELS",
             help="Of a model that leaves the size of its input open.",
+        ),
+        click.option(
+            "--preprocessing",
+            metavar="NAME|TABLE.toml|KEY=VALUE",
+            multiple=True,
+            callback=lambda _context, _option, given: ";".join(given) if given else None,
+            help=PREPROCESSING_HELP,
         ),
     ]
     found: Any = collected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.families.base import ModelSpec
+from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
 from convert.precision.table import FP32
 
@@ -27,9 +29,11 @@ _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy",
 class Identity:
     """Everything that can change an artifact.
 
-    spec: None for an inference model. weights: kind and sha256, and `--weights-key` where there is one. tools: versions
-    by name. base, keep_fp32, calibration: of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the
-    sha256 of each calibration image: none for drawn ones, None where a precision needs no images.
+    spec: None for an inference model; its preprocessing says nothing here, since the files are the same with any.
+    weights: kind and sha256, and `--weights-key` where there is one. tools: versions by name. base, keep_fp32,
+    calibration: of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the sha256 of each
+    calibration image: none for drawn ones, None where a precision needs no images. preprocessing: what those images
+    went through.
     """
 
     precision: str
@@ -40,6 +44,7 @@ class Identity:
     base: str | None = None
     keep_fp32: tuple[str, ...] | None = None
     calibration: tuple[str, ...] | None = None
+    preprocessing: Preprocessing | None = None
     converter: int = CONVERTER
     image_size: int | None = None
     reader: int | None = None
@@ -51,12 +56,13 @@ def of(artifact: Artifact) -> Identity:
     return Identity(
         precision=manifest.precision,
         opset=manifest.opset,
-        spec=artifact.spec,
+        spec=architecture(artifact.spec),
         weights=weights_of(manifest.weights),
         tools=_foreign(manifest.tools),
         base=manifest.base.sha256 if manifest.base else None,
         keep_fp32=(manifest.recipe or LoweringOptions()).keep_fp32,
         calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
+        preprocessing=manifest.preprocessing if manifest.calibration else None,
         converter=manifest.converter,
         image_size=manifest.image_size,
         reader=manifest.reader,
@@ -71,9 +77,10 @@ def changes(artifact: Artifact, wanted: Identity) -> list[str]:
     words = {
         "weights": f"the files of {source} have changed" if before.spec is None else f"its weights were {source}",
         "base": "it was made of another FP32 artifact",
+        "preprocessing": "it was calibrated through another preprocessing",
     }
     found: list[str] = []
-    for name in ("spec", "weights", "tools", "base", "converter"):
+    for name in ("spec", "weights", "tools", "base", "preprocessing", "converter"):
         old, new = getattr(before, name), getattr(wanted, name)
         if old != new:
             old, new = (one.table() if isinstance(one, ModelSpec) else one for one in (old, new))
@@ -98,6 +105,11 @@ def _shown(value: Any) -> str:
 def weights_of(origin: WeightsOrigin) -> tuple[str, ...]:
     """What tells weights from others."""
     return (origin.kind, origin.sha256, *filter(None, [origin.key]))
+
+
+def architecture(spec: ModelSpec | None) -> ModelSpec | None:
+    """A spec without what it says of images."""
+    return spec and dataclasses.replace(spec, preprocessing=Preprocessing(spec.img_size, spec.img_size))
 
 
 def tools(precision: str) -> dict[str, str]:

@@ -1,13 +1,24 @@
-"""Whether artifacts may be made: a plan is shown without making any."""
+"""An artifact is found in its folder or made there; and whether it may be: a plan is shown without making any."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from convert.common.errors import InputError
+from convert import artifact as artifacts
+from convert import identity, preprocessing
+from convert.artifact import Artifact
+from convert.common import worker
+from convert.common.errors import CheckFailed, GraphError, InputError
+from convert.common.files import new_folder
+from convert.common.lock import alone
+from convert.identity import Identity
+from convert.manifest import Manifest
+
+Say = Callable[[str], None]
 
 _MAY = ContextVar("may", default=True)
 
@@ -30,3 +41,81 @@ def refuse(target: Path) -> None:
     """NotConvertedError inside a block of `nothing`."""
     if not _MAY.get():
         raise NotConvertedError(f"{target}: not converted yet")
+
+
+def find_or_make(
+    target: Path,
+    present: Artifact | None,
+    wanted: Identity | None,
+    make: Callable[[Path], Manifest],
+    describe: Callable[[Manifest], Manifest],
+    what: str,
+    say: Say,
+) -> tuple[Artifact, bool]:
+    """The artifact in `target` when it is the one that is wanted and whole, else a new one in its place.
+
+    present: what is in `target` now. wanted: None when only making it can tell. make: fills a folder. describe: puts
+    into a manifest what can change while the files stay the same, its preprocessing. what: is named where making fails.
+    """
+    if present and identity.of(present) == wanted:
+        damage = present.damage()
+        if not damage:
+            return _redescribed(present, describe(present.manifest), say), True
+        say(f"{target}: {damage}; converting again")
+    elif present and (
+        changes := identity.changes(present, wanted)
+        if wanted
+        else [f"its weights were {present.manifest.weights.source}"]
+    ):
+        say(f"{target}: {'; '.join(changes)}; converting again")
+    refuse(target)
+    with alone(target.with_name(f".{target.name}.lock"), str(target), wait=True) as waited:
+        if waited:
+            return find_or_make(target, present_in(target, say), wanted, make, describe, what, say)
+        _make(target, make, describe, what, say)
+    return artifacts.load(target), False
+
+
+def _make(
+    target: Path,
+    make: Callable[[Path], Manifest],
+    describe: Callable[[Manifest], Manifest],
+    what: str,
+    say: Say,
+) -> None:
+    with new_folder(target, artifacts.refuse_others_files) as folder:
+        try:
+            manifest = describe(make(folder))
+        except (worker.JobError, GraphError) as error:
+            say(getattr(error, "log", "").strip())
+            raise CheckFailed(f"{what} failed: {error}") from None
+        artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
+
+
+def present_in(target: Path, say: Say) -> Artifact | None:
+    """The artifact in a folder; None where there is none, or one that cannot be read, which is said."""
+    if not target.exists():
+        return None
+    try:
+        return artifacts.load(target)
+    except artifacts.UnreadableError as error:
+        say(f"{error.what}; converting again")
+        return None
+
+
+def _redescribed(present: Artifact, manifest: Manifest, say: Say) -> Artifact:
+    """An artifact with another manifest: written where it differs, and said where images become something else."""
+    if manifest == present.manifest:
+        return present
+    alike = manifest.preprocessing.agrees(present.preprocessing)
+    if not alike:
+        what = preprocessing.differences(manifest.preprocessing, present.preprocessing)
+        say(f"{present.path}: the preprocessing is now that of {manifest.preprocessing_source}: {what}")
+    if not _MAY.get():
+        return Artifact(present.path, manifest)
+    try:
+        return artifacts.save(present.path, manifest)
+    except OSError as error:
+        if alike:
+            return Artifact(present.path, manifest)  # nothing that others read there is wrong
+        raise InputError(f"{present.path}: its manifest cannot be written ({error.strerror})") from None

@@ -166,12 +166,20 @@ class Manifest(Lowering):
     inputs: tuple[Port, ...]
     outputs: Annotated[tuple[Port, ...], about("one, as `head` says")]
     preprocessing: Preprocessing
-    class_names: Annotated[tuple[str, ...] | None, about("by the number of the class, where the model says them")] = (
-        None
-    )
+    preprocessing_source: Annotated[
+        str | None,
+        about(
+            "where it comes from: PaddleClas' zoo, spec FILE, inference.yml, --preprocessing TEXT, or assumed, where "
+            "nothing says it; absent from older manifests"
+        ),
+    ] = None
+    own_preprocessing: Annotated[Preprocessing | None, about("the model's own, where another one was asked for")] = None
     raw_pixels: Annotated[
         bool, about("whether the model takes pixels of 0 to 255 as they are, its normalisation being inside")
     ] = False
+    class_names: Annotated[tuple[str, ...] | None, about("by the number of the class, where the model says them")] = (
+        None
+    )
     macs: MacCounts
     parameters: Counts
     notes: Annotated[

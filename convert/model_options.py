@@ -18,12 +18,14 @@ class ModelOptions:
 
     weights: `--weights`. weights_key: `--weights-key`, which of several state dicts in the file. name: `--name`, what
     the model is called. image_size: `--image-size`, pixels, of a model that leaves its input's size open.
+    preprocessing: `--preprocessing`, another than the model's own, or the one that it does not say.
     """
 
     weights: str | None = None
     weights_key: str | None = None
     name: str | None = None
     image_size: int | None = None
+    preprocessing: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """By the names of the command-line options, with `_` for `-`."""

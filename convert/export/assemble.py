@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from convert import zoo
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
 from convert.common import scratch, worker
 from convert.common.errors import GraphError, InputError
@@ -23,7 +22,6 @@ from convert.common.progress import bar
 from convert.export import constants, counts, folder_files, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
 from convert.families.base import ModelSpec
-from convert.families.spec import Preprocessing
 from convert.manifest import LOGITS, Counts, MacCounts, Port
 from convert.models import InferenceFolder
 from convert.weights.tensors import StateDict
@@ -38,7 +36,6 @@ class Assembled:
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    preprocessing: Preprocessing
     macs: MacCounts
     parameters: Counts
     notes: tuple[str, ...]
@@ -66,7 +63,7 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
         graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
     notes = [*filter(None, [state.origin.note]), *state.notes]
-    return _assembled(plain, model, shapes, spec.preprocessing, notes)
+    return _assembled(plain, model, shapes, notes)
 
 
 def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: int | None = None) -> Assembled:
@@ -99,18 +96,7 @@ def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: i
         # What was folded away or never used is not written.
         shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
         _write(folder, model, shapes, lambda name: arrays[name])
-    notes: list[str] = [*floats.notes, *exported["notes"]]
-    size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
-    known = next((spec for name, spec in zoo.MODELS.items() if source.name.startswith(name)), None)
-    if known and known.img_size == size:
-        preprocessing = known.preprocessing
-        notes.append(f"preprocessing taken from {known.name}, which the folder is named after")
-    else:
-        preprocessing = Preprocessing(256 if size == 224 else size, size)
-        notes.append("preprocessing assumed to be that of PaddleClas' ViTs: an inference model does not carry its own")
-    if floats.bytes_in:
-        preprocessing = dataclasses.replace(preprocessing, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels as they are
-    made = _assembled(plain, model, shapes, preprocessing, notes)
+    made = _assembled(plain, model, shapes, [*floats.notes, *exported["notes"]])
     return dataclasses.replace(
         made, head=exported["head"], image_size=exported["image_size"], raw_pixels=floats.bytes_in
     )
@@ -157,9 +143,7 @@ def _bytes(shapes: Shapes) -> int:
     return sum(4 * int(np.prod(shape)) for shape in shapes.values())
 
 
-def _assembled(
-    plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, preprocessing: Preprocessing, notes: list[str]
-) -> Assembled:
+def _assembled(plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, notes: list[str]) -> Assembled:
     """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
     try:
         counted, computed = counts.count_macs(plain, shapes), counts.count_macs(model, shapes).total
@@ -170,7 +154,6 @@ def _assembled(
     return Assembled(
         inputs=(_port(model.graph.input[0]),),
         outputs=(_port(model.graph.output[0]),),
-        preprocessing=preprocessing,
         macs=macs,
         parameters=counts.count_parameters(shapes),
         notes=tuple(notes),

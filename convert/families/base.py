@@ -23,6 +23,7 @@ from convert import families
 from convert.common import names
 from convert.common.errors import InputError
 from convert.families.spec import Preprocessing, from_table, positive_int
+from convert.images import stated
 from convert.weights.tensors import Array, Shape
 
 if sys.version_info >= (3, 11):
@@ -236,6 +237,6 @@ def load_spec(path: Path) -> ModelSpec:
     if not isinstance(table.get("preprocessing"), dict):
         raise InputError(f"model spec {path}: a [preprocessing] table is needed (resize_short, crop, mean, std)")
     try:
-        return from_spec_table(table)
+        return from_spec_table({**table, "preprocessing": stated.read(table["preprocessing"], "preprocessing.")})
     except ValueError as error:
         raise InputError(f"model spec {path}: {error}") from None

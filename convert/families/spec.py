@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,12 @@ from typing import Annotated, Any, TypeVar
 from convert.common.errors import listing
 from convert.common.typed import about
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "area", "lanczos")
+# What resizes, and how: the names of PaddleClas' UnifiedResize. `cv2` does not antialias, `pil` does.
+INTERPOLATIONS = {
+    "cv2": ("nearest", "bilinear", "bicubic", "area", "lanczos"),
+    "pil": ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"),
+}
+PER_LEVEL = 1 / 255  # the scale that makes pixels of 0 to 255 values of 0 to 1
 
 MOST = 1_000_000  # of what is counted in a model: larger numbers are slips
 
@@ -24,21 +30,36 @@ class Preprocessing:
 
     resize_short: Annotated[int, about("pixels of the short side after resizing")]
     crop: Annotated[int, about("pixels of the centre crop's sides")]
-    interpolation: Annotated[str, about(f"of the resizing: {', '.join(INTERPOLATIONS)}")] = "bilinear"
+    interpolation: Annotated[str, about(f"of the resizing: {', '.join(INTERPOLATIONS['cv2'])}")] = "bilinear"
     mean: Annotated[tuple[float, float, float], about("of each channel in RGB order, of values in [0, 1]")] = (
         0.5,
         0.5,
         0.5,
     )
     std: Annotated[tuple[float, float, float], about("likewise")] = (0.5, 0.5, 0.5)
+    keep_ratio: Annotated[bool, about("false: both sides become resize_short, whatever the image's shape")] = True
+    backend: Annotated[str, about("what resizes: cv2, or pil, which has box and hamming and no area")] = "cv2"
+    pixel_scale: Annotated[
+        float,
+        about(
+            "what pixels of 0 to 255 are multiplied with before mean and std, times 255 as much, are applied; only the "
+            "last bits depend on it"
+        ),
+    ] = PER_LEVEL
 
     def __post_init__(self) -> None:
         for name in ("resize_short", "crop"):
             positive_int(name, getattr(self, name))
         if self.crop > self.resize_short:
             raise ValueError(f"crop = {self.crop} does not fit into resize_short = {self.resize_short}")
-        if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(f"interpolation = {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
+        if not isinstance(self.backend, str) or self.backend not in INTERPOLATIONS:
+            raise ValueError(f"backend = {self.backend!r} is none of {', '.join(INTERPOLATIONS)}")
+        if self.interpolation not in INTERPOLATIONS[self.backend]:
+            known = ", ".join(INTERPOLATIONS[self.backend])
+            raise ValueError(f"interpolation = {self.interpolation!r} is none of {known} (backend {self.backend})")
+        if not isinstance(self.keep_ratio, bool):
+            raise ValueError(f"keep_ratio must be true or false, not {self.keep_ratio!r}")
+        positive_number("pixel_scale", self.pixel_scale)
         for name in ("mean", "std"):
             values = getattr(self, name)
             if not isinstance(values, (tuple, list)) or len(values) != 3 or not all(map(is_number, values)):
@@ -46,6 +67,12 @@ class Preprocessing:
             object.__setattr__(self, name, tuple(float(value) for value in values))
         if any(value <= 0 for value in self.std):
             raise ValueError(f"std must be above zero, not {list(self.std)}")
+
+    def agrees(self, other: Preprocessing) -> bool:
+        """Whether both make the same of an image but for rounding."""
+        alike = dataclasses.replace(self, mean=other.mean, std=other.std, pixel_scale=other.pixel_scale) == other
+        values = zip((*self.mean, *self.std), (*other.mean, *other.std), strict=True)
+        return alike and all(math.isclose(mine, theirs, rel_tol=1e-5, abs_tol=1e-7) for mine, theirs in values)
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:

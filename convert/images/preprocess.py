@@ -2,7 +2,7 @@
 
 Source of the operations, their order and their dtypes: PaddleClas (snapshot of 2024-10-18),
 `ppcls/data/preprocess/ops/operators.py` (DecodeImage, ResizeImage, CropImage, NormalizeImage, ToCHWImage) in the order
-of `Eval.transform_ops` in `ppcls/configs/ImageNet/VisionTransformer/*.yaml`.
+of `Eval.transform_ops` in `ppcls/configs/ImageNet/VisionTransformer/*.yaml`; UnifiedResize, there, has the backends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from convert.families.spec import Preprocessing
 from convert.images import jpeg
 
-_INTERPOLATION = {
+_CV2_INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,
     "bicubic": cv2.INTER_CUBIC,
@@ -69,13 +69,13 @@ def decode(data: bytes, path: Path | str | None = None) -> np.ndarray:
 
 
 def crop(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None = None) -> np.ndarray:
-    """The centre of an image whose short side is resized: (3, crop, crop) uint8, RGB, contiguous.
+    """The centre of a resized image: (3, crop, crop) uint8, RGB, contiguous.
 
     pixels: as `decode` gives them. This is all of the preprocessing that depends on the image's size: what is left is
     one table. UnreadableImage when the resized image would not fit into memory.
     """
     # PaddleClas turns BGR to RGB before it resizes. Channels are resized apart, so doing it last gives the same bits.
-    pixels = _centre_crop(_resize_short(pixels, preprocessing, path), preprocessing.crop)
+    pixels = _centre_crop(_resize(pixels, preprocessing, path), preprocessing.crop)
     planes = np.empty((3, *pixels.shape[:2]), dtype=np.uint8)
     for plane, channel in zip(planes, (2, 1, 0), strict=True):
         cv2.extractChannel(pixels, channel, plane)
@@ -83,33 +83,46 @@ def crop(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | No
 
 
 def normalise(planes: np.ndarray, preprocessing: Preprocessing, out: np.ndarray | None = None) -> np.ndarray:
-    """(3, height, width) uint8, RGB, to float32 of the same shape: (value / 255 - mean) / std.
+    """(3, height, width) uint8, RGB, to float32 of the same shape: (value / 255 - mean) / std but for rounding.
 
     out: where the result goes, contiguous; None takes new memory.
     """
     out = np.empty(planes.shape, dtype=np.float32) if out is None else out
-    for plane, table, values in zip(planes, _tables(preprocessing.mean, preprocessing.std), out, strict=True):
+    tables = _tables(preprocessing.mean, preprocessing.std, preprocessing.pixel_scale)
+    for plane, table, values in zip(planes, tables, out, strict=True):
         cv2.LUT(plane, table, dst=values)
     return out
 
 
 @functools.cache
-def _tables(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+def _tables(mean: tuple[float, ...], std: tuple[float, ...], scale: float) -> np.ndarray:
     """What each of the 256 levels becomes, by channel: (3, 256) float32, in the operations and dtypes of PaddleClas."""
     levels = np.arange(256, dtype=np.float32)
     # The factor is rounded to float32 first: multiplying by it and dividing by 255 differ in the last bit.
-    scaled = levels * np.float32(1.0 / 255.0)
-    return (scaled - np.array(mean, np.float32)[:, None]) / np.array(std, np.float32)[:, None]
+    scaled = levels * np.float32(scale)
+    # What was stated of pixels from 0 to 255 is used so again: 123.675 with the factor 1, not 0.485 with 1/255.
+    shift, spread = (np.array([255 * scale * one for one in values], np.float32)[:, None] for values in (mean, std))
+    return np.asarray((scaled - shift) / spread)
 
 
-def _resize_short(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None) -> np.ndarray:
+def _resize(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None) -> np.ndarray:
     height, width = pixels.shape[:2]
-    ratio = float(preprocessing.resize_short) / min(width, height)
-    # round() takes halves to the even number, here as there; the short side goes through it too and comes out exact.
-    size = round(width * ratio), round(height * ratio)
+    size = preprocessing.resize_short, preprocessing.resize_short
+    if preprocessing.keep_ratio:
+        ratio = float(preprocessing.resize_short) / min(width, height)
+        # round() takes halves to the even number, here as there; the short side goes through it too, exact.
+        size = round(width * ratio), round(height * ratio)
     if size[0] * size[1] > _MAX_RESIZED_PIXELS:
         raise UnreadableImage(path, f"is too long a strip: {width}x{height} would be resized to {size[0]}x{size[1]}")
-    return np.asarray(cv2.resize(pixels, size, interpolation=_INTERPOLATION[preprocessing.interpolation]))
+    if preprocessing.backend == "pil":
+        return _pil_resize(pixels, size, preprocessing.interpolation)
+    return np.asarray(cv2.resize(pixels, size, interpolation=_CV2_INTERPOLATION[preprocessing.interpolation]))
+
+
+def _pil_resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling[interpolation.upper()]))
 
 
 def _centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:

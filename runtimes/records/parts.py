@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from convert.common.typed import about
+from convert.families.spec import PER_LEVEL
 
 Interval = tuple[float, float]  # low, high
 
@@ -51,6 +52,11 @@ class ImagePreprocessing:
     interpolation: str | None = None
     mean: Annotated[tuple[float, ...] | None, about("of each channel in RGB order, of values in [0, 1]")] = None
     std: Annotated[tuple[float, ...] | None, about("likewise")] = None
+    keep_ratio: Annotated[bool, about("false: both sides were resized to resize_short")] = True
+    backend: Annotated[str, about("what resized: cv2 or pil")] = "cv2"
+    pixel_scale: Annotated[
+        float, about("what pixels of 0 to 255 were multiplied with first; only the last bits depend on it")
+    ] = PER_LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)

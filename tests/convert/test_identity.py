@@ -12,6 +12,7 @@ import pytest
 from convert import identity
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+from convert.families.spec import Preprocessing
 
 # The files of the toy's artifact with the tools of `TOOLS`, by CONVERTER.
 WRITTEN = {
@@ -57,6 +58,7 @@ def test_converter_stands_for_a_lower_precision(toy_toml: Path, toy_root: Path, 
         {"base": "0"},
         {"keep_fp32": ()},
         {"calibration": ()},
+        {"preprocessing": Preprocessing(32, 32)},
         {"converter": 0},
         {"image_size": 64},
         {"reader": 1},
@@ -77,17 +79,21 @@ def test_another_architecture_is_another_artifact(toy_artifact: Artifact) -> Non
 def test_what_changed_is_said_in_words(toy_artifact: Artifact) -> None:
     found = identity.of(toy_artifact)
     assert found.spec
-    spec = dataclasses.replace(
-        found.spec, class_num=3, preprocessing=dataclasses.replace(found.spec.preprocessing, resize_short=40)
-    )
+    spec = dataclasses.replace(found.spec, class_num=3)
     wanted = dataclasses.replace(
-        found, spec=spec, weights=("file", "0"), tools={**found.tools, "onnx": "9"}, opset=18, converter=2
+        found,
+        spec=spec,
+        weights=("file", "0"),
+        tools={**found.tools, "onnx": "9"},
+        opset=18,
+        preprocessing=Preprocessing(40, 32),
+        converter=2,
     )
     assert identity.changes(toy_artifact, wanted) == [
         "class_num was 7, is 3",
-        "resize_short was 36, is 40",
         "its weights were seeded:1",
         f"onnx was {found.tools['onnx']}, is 9",
+        "it was calibrated through another preprocessing",
         f"converter was {found.converter}, is 2",
     ]
     assert identity.changes(toy_artifact, found) == []

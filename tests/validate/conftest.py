@@ -23,7 +23,9 @@ from convert.datasets import load
 from convert.datasets.options import SetOptions
 from convert.images import inputs
 from convert.manifest import from_table
+from convert.model_options import ModelOptions
 from convert.models import find_all
+from convert.preprocessing import SaidByModel, settled
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.options import Selection
@@ -132,7 +134,12 @@ def make_runtime() -> Callable[..., Runtime]:
 
 @pytest.fixture
 def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
-    def make(model: str = "fake", precision: str = "fp32", weights: dict[str, str] | None = None) -> Artifact:
+    def make(
+        model: str = "fake",
+        precision: str = "fp32",
+        weights: dict[str, str] | None = None,
+        preprocessing_option: str | None = None,
+    ) -> Artifact:
         preprocessing = {
             "resize_short": SIDE,
             "crop": SIDE,
@@ -157,7 +164,11 @@ def make_artifact(tmp_path: Path) -> Callable[..., Artifact]:
         }
         path = tmp_path / "artifacts" / model / precision
         path.mkdir(parents=True, exist_ok=True)
-        return artifacts.save(path, from_table(table))
+        manifest = from_table(table)
+        if preprocessing_option:
+            said = SaidByModel(manifest.preprocessing, "spec fake.toml")
+            manifest = settled(manifest, said, preprocessing_option, None)
+        return artifacts.save(path, manifest)
 
     return make
 
@@ -201,8 +212,9 @@ def run(
                 raise InputError(f"no runtime {name}")
             return by_name[name]
 
-        def artifacts(models: str, selection: str | None, precision: str, root: Path) -> dict[str, Artifact]:
-            return {model: make_artifact(Path(model).stem, precision, weights) for model in find_all(models)}
+        def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path) -> dict[str, Artifact]:
+            names = {model: Path(model).stem for model in find_all(models)}
+            return {m: make_artifact(name, precision, weights, chosen.preprocessing) for m, name in names.items()}
 
         monkeypatch.setattr(registry, "names", lambda: list(by_name))
         monkeypatch.setattr(registry, "get", get)
@@ -221,10 +233,13 @@ def make_run(
     runtimes: dict[str, Runtime] = {}
     monkeypatch.setattr(registry, "get", runtimes.__getitem__)
 
-    def made(folder: Path, runtime: Runtime, batch: int, **changes: Any) -> Measurement:
+    def made(
+        folder: Path, runtime: Runtime, batch: int, preprocessing: str | None = None, **changes: Any
+    ) -> Measurement:
         runtimes[runtime.name] = runtime
         settings = Settings(Selection([runtime], True), SetOptions(folder), batch=batch, **changes)
-        evaluation: Evaluation = make(make_artifact(), "fake", runtime, "fp32", load(folder), settings)
+        artifact = make_artifact(preprocessing_option=preprocessing)
+        evaluation: Evaluation = make(artifact, "fake", runtime, "fp32", load(folder), settings)
         return Measurement(evaluation, tmp_path / f"{runtime.name}.top5", evaluation.key(settings), resume=True)
 
     return made

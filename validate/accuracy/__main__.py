@@ -19,7 +19,7 @@ from runtimes.options import Selection, precisions, resume_option, session_optio
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from runtimes.records.reading import to_table
-from validate.accuracy import calibration_overlap, preprocessing, run, tables
+from validate.accuracy import calibration_overlap, run, tables
 from validate.accuracy.console import Reporter
 from validate.accuracy.dataset import classes_of, load_for
 from validate.accuracy.evaluation import KEEP, REFERENCE, REFERENCE_PRECISION, Evaluation, Settings, make
@@ -49,7 +49,6 @@ runtime failed, 2 the input or the usage is wrong, or a runtime asked for by nam
     help="Go on without up to so many images that cannot be decoded; they leave the denominator.",
 )
 @click.option("--keep", default=KEEP, show_default=True, help="The part of FP32's top-1 that must be reached.")
-@click.option("--preprocessing", "override", metavar="NAME|KEY=VALUE", multiple=True, help=preprocessing.HELP)
 @click.option(
     "--cache-images",
     "cache_images",
@@ -73,7 +72,6 @@ def main(
     batch: int,
     max_unreadable: int,
     keep: str,
-    override: tuple[str, ...],
     cache_images: Path | None,
     together: int | None,
     out: Path | None,
@@ -87,7 +85,7 @@ def main(
     results folder; the classes, their confusion and the images on which runtimes disagree are CSV files beside it.
     """
     report = Reporter()
-    settings = Settings(selection, labelled, chosen, batch, max_unreadable, keep, override)
+    settings = Settings(selection, labelled, chosen, batch, max_unreadable, keep)
     _ = settings.bar  # what is wrong is found before a long conversion, the list of images with it
     labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
@@ -136,9 +134,6 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
         for runtime in sorted(settings.selection.having(name), key=lambda selected: selected.name != REFERENCE)
     ]
     warnings = [cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()]
-    for one in evaluations:
-        if text := one.preprocessing.warning():
-            warnings.append(f"{one.artifact.model}: WARNING: {text}")
     for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
         report.say(f"--images {settings.labelled.images}: {note}")
     for warning in dict.fromkeys(filter(None, warnings)):

@@ -22,8 +22,6 @@ from runtimes.options import Selection
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import ImagePreprocessing
-from validate.accuracy import preprocessing as preprocessings
-from validate.accuracy.preprocessing import Chosen
 
 REFERENCE = registry.reference().name
 REFERENCE_PRECISION = FP32
@@ -42,7 +40,7 @@ class Settings:
     """What holds for all evaluations of a command, as the user gave it.
 
     selection: the runtimes and their options. labelled: which images. chosen: what was said of the models. keep: the
-    part of the reference's top-1 that must be reached. preprocessing: the `--preprocessing` arguments.
+    part of the reference's top-1 that must be reached.
     """
 
     selection: Selection
@@ -51,7 +49,6 @@ class Settings:
     batch: int = 8
     max_unreadable: int = 0
     keep: str = KEEP
-    preprocessing: tuple[str, ...] = ()
 
     @property
     def bar(self) -> Fraction:
@@ -79,7 +76,6 @@ class Evaluation:
     runtime: Runtime
     precision: str
     dataset: LabelledSet
-    preprocessing: Chosen
     options: Options = field(default_factory=Options)
 
     @property
@@ -105,7 +101,7 @@ class Evaluation:
             "batch": self.batch,
             "images": images_key(self.dataset),
             "root": settings.root,
-            "preprocessing": typed.table(self.preprocessing.used),
+            "preprocessing": typed.table(self.artifact.preprocessing),
         }
 
 
@@ -126,16 +122,15 @@ def order_of(dataset: LabelledSet, artifact: Artifact) -> str | None:
 def make(
     artifact: Artifact, argument: str, runtime: Runtime, precision: str, dataset: LabelledSet, settings: Settings
 ) -> Evaluation:
-    """The evaluation of these. InputError when the preprocessing is not the model's, see `preprocessing.choose`."""
-    chosen = preprocessings.choose(artifact, settings.preprocessing)
+    """The evaluation of these."""
     batch = artifact.batch or min(settings.batch, len(dataset.labels))
     options = settings.selection.options(runtime, precision, [batch])
-    return Evaluation(artifact, argument, runtime, precision, dataset, chosen, options)
+    return Evaluation(artifact, argument, runtime, precision, dataset, options)
 
 
 def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
     """The record of an evaluation before anything is known of it."""
-    dataset, chosen = evaluation.dataset, evaluation.preprocessing
+    dataset, artifact = evaluation.dataset, evaluation.artifact
     return blanks.start(
         Accuracy,
         evaluation.artifact,
@@ -154,8 +149,8 @@ def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
         keep=float(settings.bar),
         batch=evaluation.artifact.batch or settings.batch,
         threads=evaluation.options.thread_count(),
-        preprocessing=typed.read(ImagePreprocessing, typed.table(chosen.used)),
-        preprocessing_is_models=chosen.is_models,
+        preprocessing=typed.read(ImagePreprocessing, typed.table(artifact.preprocessing)),
+        preprocessing_is_models=artifact.preprocessing_is_models,
     )
 
 
@@ -205,5 +200,4 @@ def command(
         batch=batch or settings.batch,
         max_unreadable=settings.max_unreadable or None,
         keep=settings.keep if settings.keep != KEEP else None,
-        preprocessing=list(settings.preprocessing),
     )

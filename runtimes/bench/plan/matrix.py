@@ -108,6 +108,12 @@ def cells(matrices: Iterable[Matrix], missing: list[Request] | None = None) -> t
                 f"{cell.artifact.path}: asked for with --weights {one} and with {two}, and has"
                 " room for one of them: use --artifacts or another plan for the other"
             )
+        if other.artifact.preprocessing != cell.artifact.preprocessing:
+            one, two = other.chosen.preprocessing, cell.chosen.preprocessing
+            raise InputError(
+                f"{cell.artifact.path}: asked for with --preprocessing {one} and with {two}, and has one of them: use"
+                " another plan for the other"
+            )
         fixed = cell.artifact.batch
         seen = {fixed} if fixed else {cell.batch, *cell.mode_options.get("batches", ())}
         batches.setdefault(cell.artifact.sha256, {fixed or 1}).update(seen)

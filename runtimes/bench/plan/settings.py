@@ -189,6 +189,7 @@ class Matrix:
     weights_key: str | None = _setting("weights_key", TEXT, WHAT)
     name: str | None = _setting("name", TEXT, WHAT)
     image_size: int | None = _setting("image_size", WHOLE, WHAT)
+    preprocessing: str | None = _setting("preprocessing", TEXT, WHAT)
     artifacts: str | None = _setting("artifacts", TEXT, WHERE)
     cache: str | None = _setting("cache", TEXT, WHERE)
     latency_bound: float | None = _setting(

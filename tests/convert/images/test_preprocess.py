@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.families.spec import Preprocessing
+from convert.families.spec import INTERPOLATIONS, Preprocessing
 from convert.images.preprocess import UnreadableImage, crop, decode, normalise, preprocess
 
 # With this mean and std the output is the pixel's value in [0, 1]: value/255 * 1.0.
@@ -108,6 +108,25 @@ def test_interpolations_differ() -> None:
     names = ("nearest", "bilinear", "bicubic", "area", "lanczos")
     images = [preprocess(data, Preprocessing(12, 12, name)) for name in names]
     assert all(not np.array_equal(images[i], images[j]) for i in range(5) for j in range(i))
+
+
+def test_without_the_ratio_both_sides_become_the_short_one() -> None:
+    # Two columns, 0 and 80, and one row become 4 x 4: columns at -0.25, 0.25, 0.75, 1.25 of the source, all rows alike.
+    data = png(cv2.merge([np.array([[0, 80]], dtype=np.uint8)] * 3))
+    image = preprocess(data, Preprocessing(4, 4, keep_ratio=False, **PLAIN))
+    assert (levels(image) == np.array([0, 20, 60, 80])).all()
+
+
+def test_pillow_widens_its_filter_where_it_shrinks() -> None:
+    # Eight columns to two: a triangle of half width 4 around 2 and 6. Column j at j + 0.5 has the weight 1 - |d| / 4:
+    # d = 1.5, .5, .5, 1.5, 2.5, 3.5 of columns 0 to 5 for the first, so weights 5, 7, 7, 5, 3, 1 of 28.
+    row = np.array([0, 0, 56, 0, 0, 0, 0, 0], dtype=np.uint8)
+    image = preprocess(png(cv2.merge([np.tile(row, (8, 1))] * 3)), Preprocessing(2, 2, backend="pil", **PLAIN))
+    assert levels(image)[0, 0].tolist() == [14, 2]  # 56 * 7 / 28; 56 * 1 / 28
+    channels = png(np.full((9, 9, 3), (10, 20, 30), dtype=np.uint8))
+    for name in INTERPOLATIONS["pil"]:
+        image = preprocess(channels, Preprocessing(5, 4, name, backend="pil", **PLAIN))
+        assert levels(image)[:, 0, 0].tolist() == [30, 20, 10]
 
 
 def test_one_pixel() -> None:

@@ -30,5 +30,6 @@ def test_the_seven_come_first_and_are_what_all_stands_for() -> None:
 def test_a_deit_has_the_preprocessing_of_its_configuration() -> None:
     preprocessing = MODELS["DeiT_base_distilled_patch16_384"].preprocessing
     assert (preprocessing.resize_short, preprocessing.crop, preprocessing.interpolation) == (438, 384, "bicubic")
+    assert preprocessing.backend == "pil"
     assert preprocessing.mean == (0.485, 0.456, 0.406)
     assert PUBLISHED["DeiT_base_distilled_patch16_384"].v100_ms == {1: 13.76, 4: 45.61, 8: 89.15}

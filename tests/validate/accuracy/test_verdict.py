@@ -37,8 +37,15 @@ def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatc
     runtime = make_runtime("paddle", lambda shown: np.zeros(10))
     monkeypatch.setattr(registry, "get", lambda name: runtime)
 
-    def made(right: int, images: int = 50_000, kind: str = "pretrained", unreadable: int = 0, **changes: Any) -> Any:
-        artifact = make_artifact(MODEL, weights={"kind": kind})
+    def made(
+        right: int,
+        images: int = 50_000,
+        kind: str = "pretrained",
+        unreadable: int = 0,
+        option: str | None = None,
+        **changes: Any,
+    ) -> Any:
+        artifact = make_artifact(MODEL, weights={"kind": kind}, preprocessing_option=option)
         names = tuple(map(str, range(images)))
         dataset = LabelledSet("s", (0,) * images, names, lambda index: b"", images, "5", "list")
         settings = Settings(Selection([runtime], True), SetOptions(Path("s")), **changes)
@@ -72,7 +79,7 @@ class TestPublished:
             {"kind": "file"},
             {"kind": "seeded"},
             {"unreadable": 1},
-            {"preprocessing": ("imagenet",)},
+            {"option": "imagenet"},
         ],
     )
     def test_anything_less_is_not_held_against_it(self, judged: Any, changes: dict[str, Any]) -> None:
@@ -110,9 +117,9 @@ class TestCommand:
         record = json.loads(result.stdout)["records"][0]
         assert record["preprocessing_is_models"] is False
         assert record["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
-        assert record["model_info"]["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+        (note,) = record["model_info"]["notes"]
+        assert note.startswith("the preprocessing is not the model's: mean [0.485, 0.456, 0.406] instead of [0.5")
         assert "--preprocessing imagenet" in record["command"]
-        assert "WARNING: the preprocessing is not the model's: mean [0.485, 0.456, 0.406] instead of" in result.stderr
         assert "not the model's preprocessing" in result.stderr.split("verdict")[1]  # in the table, too
 
     def test_unreadable_images_are_named_in_the_record(

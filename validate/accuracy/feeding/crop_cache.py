@@ -8,6 +8,7 @@ is decoded anew, and a crop that was damaged is found by its checksum.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import zlib
 from pathlib import Path
 
@@ -38,6 +39,9 @@ class CropCache:
             "resize_short": preprocessing.resize_short,
             "crop": side,
             "interpolation": preprocessing.interpolation,
+            # Named where they are not what the folders that are there were made with.
+            **({} if preprocessing.keep_ratio else {"keep_ratio": False}),
+            **({"pillow": importlib.metadata.version("pillow")} if preprocessing.backend == "pil" else {}),
             "opencv": cv2.__version__,  # another version may decode a JPEG to other bytes
             "layout": "3 x crop x crop bytes, RGB; then their CRC-32",
         }

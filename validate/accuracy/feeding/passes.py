@@ -57,7 +57,7 @@ class Measurement:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return self.evaluation.preprocessing.used
+        return self.evaluation.artifact.preprocessing
 
     @property
     def takes_every_core(self) -> bool:

@@ -12,6 +12,8 @@ import pytest
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
+from convert.model_options import ModelOptions
 from runtimes.base import Options
 from runtimes.bench.plan import settings
 from runtimes.bench.plan.matrix import Cell, cells, key
@@ -167,6 +169,21 @@ def test_a_cell_says_what_it_is_and_what_a_command_needs_to_ask_for_it() -> None
         "option": ["ort-cpu.gelu=tanh"],
     }
     assert cell.selection.options(cell.runtime, "fp32", options.batches) == options
+
+
+def test_two_preprocessings_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path) -> dict[str, Artifact]:
+        made = on_paper.artifact(models)
+        side = 32 if chosen.preprocessing is None else 40
+        return {
+            models: dataclasses.replace(
+                made, manifest=dataclasses.replace(made.manifest, preprocessing=Preprocessing(side, 32))
+            )
+        }
+
+    monkeypatch.setattr(cli, "artifacts", artifacts)
+    with pytest.raises(InputError, match="asked for with --preprocessing None and with resize_short=40"):
+        cells([matrix(), matrix(preprocessing="resize_short=40")])
 
 
 def test_two_weights_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def test_tables_take_what_the_top_says_and_have_the_last_word(selection: list[tu
         seed = 7
         batch = 4
         weights = "seeded:1"
+        preprocessing = "imagenet; resize_short=240"
         artifacts = "there"
         option = "mnn.gelu=tanh"
         cache = "kept"
@@ -76,6 +77,7 @@ def test_tables_take_what_the_top_says_and_have_the_last_word(selection: list[tu
     )
     first, second = plan.matrices
     assert (first.batch, first.batches_given, first.weights, first.artifacts) == ((4,), True, "seeded:1", "there")
+    assert [matrix.chosen.preprocessing for matrix in plan.matrices] == ["imagenet; resize_short=240"] * 2
     assert (second.batch, second.mode, second.latency_bound, second.percentile) == ((1,), ("server",), 12.5, 90)
     assert selection == [(None, None, None, None, Path("kept"), ("mnn.gelu=tanh",))] * 2
 

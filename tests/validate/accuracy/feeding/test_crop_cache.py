@@ -49,9 +49,16 @@ def test_damage_is_found(tmp_path: Path, damage: Callable[[bytes], bytes]) -> No
 
 
 def test_what_it_depends_on(tmp_path: Path) -> None:
-    changed = (PLAIN, Preprocessing(13, 8), Preprocessing(12, 7), Preprocessing(12, 8, "bicubic"))
+    changed = (
+        PLAIN,
+        Preprocessing(13, 8),
+        Preprocessing(12, 7),
+        Preprocessing(12, 8, "bicubic"),
+        Preprocessing(12, 8, keep_ratio=False),
+        Preprocessing(12, 8, backend="pil"),
+    )
     folders = {CropCache(tmp_path, used).folder for used in changed}
-    assert len(folders) == 4
+    assert len(folders) == 6
     # Normalisation comes after it.
     assert CropCache(tmp_path, Preprocessing(12, 8, mean=(0.1, 0.2, 0.3))).folder in folders
 

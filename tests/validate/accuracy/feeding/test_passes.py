@@ -148,7 +148,7 @@ class TestSeveralCells:
         monkeypatch.setattr(pipeline, "decode", counted)
         folder = make_set(range(10), range(10))
         runs = [make_run(folder, make_runtime(name, identity), 4) for name in "abc"]
-        runs.append(make_run(folder, make_runtime("d", identity), 4, preprocessing=("imagenet",)))
+        runs.append(make_run(folder, make_runtime("d", identity), 4, preprocessing="imagenet"))
         assert go(*runs)[:3] == ["1" * 10] * 3
         assert set(decoded.values()) == {1}
         assert len(decoded) == 10
@@ -158,7 +158,7 @@ class TestSeveralCells:
     ) -> None:
         folder = make_set([200, 200], [9, 9])
         (one, seen), (other, shifted) = watched("a", identity), watched("b", identity)
-        go(make_run(folder, one, 2), make_run(folder, other, 2, preprocessing=("mean=0.2,0.2,0.2;std=1,1,1",)))
+        go(make_run(folder, one, 2), make_run(folder, other, 2, preprocessing="mean=0.2,0.2,0.2;std=1,1,1"))
         assert seen[1:] == [[200, 200]]
         assert shifted[1:] == [[202, 202]]  # (200/255 - 0.2 + 1) * 127.5
 
