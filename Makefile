@@ -46,7 +46,7 @@ out = $(if $(OUT),--out "$$OUT")
 help: ## this list
 	@printf 'usage: make TARGET [MODEL=%s] [WEIGHTS=] [RUNTIME=] [PRECISION=%s] [BATCH=%s] [OUT=]\n\n' "$$MODEL" "$$PRECISION" "$$BATCH"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
-	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a .pdparams, .safetensors, .pth or .npz file.\nPREPROCESSING: where a folder does not say it: imagenet, inception, a TABLE.toml or mean=0.5,0.5,0.5;std=... .\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
+	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a file (.pdparams, .safetensors, .pth, .npz, ...); without it those of the artifact that is there.\nPREPROCESSING: where a folder does not say it: imagenet, inception, a TABLE.toml or mean=0.5,0.5,0.5;std=... .\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@$(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&) \
