@@ -21,6 +21,7 @@ class ClassOrder:
         return f"{'proven' if self.proven else 'assumed'}: {self.basis}"
 
 
+_ENOUGH = 3  # known images that agree: one alone may by chance, and says little of the other classes
 _DEVKIT = "they are the ILSVRC devkit's numbers{}: give its meta.mat with --synsets"
 # What labels may be in place of labels in synset order: the words for it, and the label that such a number means.
 _MISTAKES: tuple[tuple[str, Callable[[int], int | None]], ...] = (
@@ -46,8 +47,12 @@ def evidence(names: Sequence[str], labels: Sequence[int], source: str) -> ClassO
         return None
     wrong = [entry for entry in known if entry[1] != entry[2]]
     if 2 * len(wrong) < len(known):
-        agree = f"{len(known) - len(wrong)} of " if wrong else ""
-        return ClassOrder(f"{agree}{len(known)} images of ImageNet whose paths tell their class", proven=True)
+        right = len(known) - len(wrong)
+        agree = f"{right} of " if wrong else ""
+        known_ones = (
+            "image of ImageNet whose path tells its" if len(known) == 1 else "images of ImageNet whose paths tell their"
+        )
+        return ClassOrder(f"{agree}{len(known)} {known_ones} class", proven=right >= _ENOUGH)
     name, label, truth = wrong[0]
     others = f" and {len(wrong) - 1} other{'s' * (len(wrong) > 2)}" if len(wrong) > 1 else ""
     said = next(

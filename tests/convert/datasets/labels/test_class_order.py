@@ -19,6 +19,13 @@ def test_labels_that_agree_are_proven() -> None:
     assert str(ClassOrder("sorted names")) == "assumed: sorted names"
 
 
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "assumed: 1 image of"), (2, "assumed: 2 images of"), (3, "proven: 3 images of")]
+)
+def test_a_few_that_agree_prove_nothing(count: int, said: str) -> None:
+    assert str(evidence(NAMES[:count], LABELS[:count], "set")).startswith(said)
+
+
 def test_paths_that_tell_nothing() -> None:
     assert evidence(["a.png", "ILSVRC2012_val_00000021.JPEG"], [0, 1], "set") is None
     assert evidence([], [], "set") is None
