@@ -161,7 +161,7 @@ def _proven(
             continue
         if order is None:
             return None
-        return NamedLabels(labels, ClassOrder(f"{words}, by {order.basis}", proven=True))
+        return NamedLabels(labels, replace(order, basis=f"{words}, by {order.basis}"))
     assert refused
     raise refused
 
