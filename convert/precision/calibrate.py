@@ -60,10 +60,11 @@ def observe(model: onnx.ModelProto, tensors: Iterable[str], images: np.ndarray) 
     settings.log_severity_level = 3
     session = ort.InferenceSession(watched.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     ranges = {name: Range() for name in (source, *wanted)}
-    size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or _BATCH  # fixed, or free
+    fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    size = fixed or _BATCH
     for start in range(0, len(images), size):
         batch = images[start : start + size]
-        if len(batch) < size and size != _BATCH:
+        if len(batch) < fixed:
             batch = images.take(range(start, start + size), axis=0, mode="wrap")
         ranges[source].add(batch)
         for name, values in zip(wanted, session.run(wanted, {source: batch}), strict=True):
