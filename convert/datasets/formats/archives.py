@@ -14,7 +14,7 @@ from convert.datasets.formats.zip_file import open_zip
 from convert.datasets.image_kinds import is_image_name
 from convert.datasets.labelled_set import LabelledSet
 from convert.datasets.request import SetRequest
-from convert.datasets.trees import ArchiveTree, walk
+from convert.datasets.trees import ArchiveTree, Entries, walk
 
 TAR, ZIP = "tar", "zip"
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
@@ -84,12 +84,24 @@ def _numbered(tree: ArchiveTree) -> bool:
 
 
 def _inner(tree: ArchiveTree) -> ArchiveTree:
-    """Where the set begins: below folders that are alone, as when a folder was packed, and in the validation split."""
-    while True:
-        found = tree.entries()
+    """Where the set begins: at a list, else in the validation split, and below folders that are alone, as when a folder
+    was packed."""
+    while not _has_list(found := tree.entries()):
         split = next((name for name in _SPLITS if name in found.folders and "train" in found.folders), None)
-        alone = found.folders[0] if len(found.folders) == 1 and not found.files else None
-        below = split or (alone if alone and tree.below(alone).entries().folders else None)
+        below = split or _packed(tree, found)
         if below is None:
-            return tree
+            break
         tree = tree.below(below)
+    return tree
+
+
+def _packed(tree: ArchiveTree, found: Entries) -> str | None:
+    """The folder that is alone, notes beside it apart, and has more in it than images."""
+    if len(found.folders) != 1 or any(map(is_image_name, found.files)):
+        return None
+    inner = tree.below(found.folders[0]).entries()
+    return found.folders[0] if inner.folders or _has_list(inner) else None
+
+
+def _has_list(found: Entries) -> bool:
+    return any(name in lists.FILES for name in found.files)

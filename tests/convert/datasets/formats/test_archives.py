@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,17 +11,9 @@ import pytest
 
 from convert.common.errors import InputError
 from convert.datasets import load
-from convert.datasets.formats import zip_file
+from convert.datasets.formats import archives
 from convert.datasets.unlabelled import ImageSet, load_images
-from convert.images.preprocess import UnreadableImage
-from tests.convert.datasets.written_sets import CLASSES, SYNSETS, Photos, write_tar
-
-
-def write_zip(file: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file
+from tests.convert.datasets.written_sets import CLASSES, SYNSETS, Photos, write_list, write_tar, write_zip
 
 
 def everything(path: Path) -> ImageSet:
@@ -36,6 +27,16 @@ def forms(photos: Photos) -> dict[str, dict[str, bytes]]:
     listed = {f"images/{name}": data for name, data in files.items()}
     return {
         "list": {**listed, "val_list.txt": lines.encode()},
+        "PaddleClas": {
+            **{f"ILSVRC2012/val/{name}": files[name] for name in files},
+            "ILSVRC2012/train/x.txt": b"",
+            "ILSVRC2012/val_list.txt": lines.replace("images/", "val/").encode(),
+        },
+        "packed list": {
+            "set/val.txt": lines.replace("images/", "").encode(),
+            **{f"set/{n}": d for n, d in files.items()},
+        },
+        "notes beside": {"README.md": b"x", **{f"set/{name}": data for name, data in tree.items()}},
         "packed folder": {f"my set/{name}": data for name, data in {**listed, "val.txt": lines.encode()}.items()},
         "tree": tree,
         "splits": {f"set/val/{n}": d for n, d in tree.items()} | {f"set/train/{n}": b"x" for n in tree},
@@ -48,7 +49,9 @@ def forms(photos: Photos) -> dict[str, dict[str, bytes]]:
     }
 
 
-@pytest.mark.parametrize("form", ["list", "packed folder", "tree", "splits", "from a Mac"])
+@pytest.mark.parametrize(
+    "form", ["list", "packed folder", "packed list", "PaddleClas", "notes beside", "tree", "splits", "from a Mac"]
+)
 @pytest.mark.parametrize("packed", ["zip", "tar"])
 def test_the_forms_of_folders(tmp_path: Path, photos: Photos, form: str, packed: str) -> None:
     files = forms(photos)[form]
@@ -83,115 +86,65 @@ def test_an_image_is_the_same_wherever_it_lies(tmp_path: Path, photos: Photos) -
         assert [hashlib.sha256(found.read(i)).hexdigest() for i in range(24)] == expected
 
 
-class TestWebDataset:
-    def samples(self, photos: Photos, how: str) -> dict[str, bytes]:
-        files: dict[str, bytes] = {}
-        for i, (label, data) in enumerate(zip(photos.labels, photos.data, strict=True)):
-            files[f"{i:04d}.jpg"] = data
-            if how == "json":
-                files[f"{i:04d}.json"] = json.dumps({"label": label, "key": i}).encode()
-            else:
-                files[f"{i:04d}.cls"] = f"{label}\n".encode() if how == "cls" else SYNSETS[label].encode()
-        return files
-
-    @pytest.mark.parametrize("how", ["cls", "json", "names"])
-    def test_one_archive(self, tmp_path: Path, photos: Photos, how: str) -> None:
-        dataset = load(write_tar(tmp_path / "val-000.tar", self.samples(photos, how)), CLASSES)
-        assert dataset.format == "webdataset"
-        assert dataset.labels == tuple(photos.labels)
-        assert [dataset.read(i) for i in range(24)] == photos.data
-        assert (dataset.class_names == dict(enumerate(SYNSETS))) is (how == "names")
-
-    def test_shards(self, tmp_path: Path, photos: Photos) -> None:
-        files = list(self.samples(photos, "cls").items())
-        for shard in range(2):
-            write_tar(tmp_path / f"val-{shard}.tar", dict(files[24 * shard : 24 * (shard + 1)]))
-        dataset = load(tmp_path, CLASSES)
-        assert dataset.labels == tuple(photos.labels)
-        assert [dataset.read(i) for i in (0, 23)] == [photos.data[0], photos.data[23]]
-        assert dataset.name == f"{tmp_path.name}/*.tar (2 shards)" or dataset.name.endswith("/*.tar (2 shards)")
-        assert len(everything(tmp_path).names) == 24
-
-    @pytest.mark.parametrize(
-        ("name", "data", "message"),
-        [
-            ("a.cls", b"", "a.cls: no label"),
-            ("a.cls", b"99", "label 99 is out of range"),
-            ("a.json", b"{", "a.json: no JSON"),
-            ("a.json", b'{"label": 1, "target": 2}', "which entry is the label, label or target"),
-            ("a.json", b'{"fine": 2}', "none of fine"),
-            ("a.json", b'{"label": [1]}', "label is no label"),
-        ],
-    )
-    def test_labels_that_are_none(self, tmp_path: Path, name: str, data: bytes, message: str) -> None:
-        with pytest.raises(InputError, match=message):
-            load(write_tar(tmp_path / "a.tar", {"a.jpg": b"x", name: data}), CLASSES)
-
-    def test_an_entry_that_is_named(self, tmp_path: Path) -> None:
-        path = write_tar(tmp_path / "a.tar", {"a.jpg": b"x", "a.json": b'{"label": 1, "fine": 2}'})
-        assert load(path, CLASSES, columns="label=fine").labels == (2,)
-
-    def test_an_image_without_a_label(self, tmp_path: Path) -> None:
-        path = write_tar(tmp_path / "a.tar", {"a.jpg": b"x", "a.cls": b"1", "b.jpg": b"x"})
-        with pytest.raises(InputError, match=r"1 images have no \.cls or \.json beside them: b\.jpg"):
-            load(path, CLASSES)
-
-
-class TestHostileZips:
-    def test_a_bomb(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(zip_file, "_BOMB_BYTES", 1 << 16)
-        path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(1 << 20)})
-        with pytest.raises(InputError, match=r"b\.bmp announces 1048576 bytes, packed into \d+: too much for an image"):
-            load(path, 1)
-
-    def test_a_size_that_no_image_has(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(zip_file, "MOST_BYTES", 100)
-        path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(range(256))}, zipfile.ZIP_STORED)
-        with pytest.raises(InputError, match="too much for an image"):
-            everything(path)
-
-    def test_paths_lead_nowhere(self, tmp_path: Path) -> None:
-        (tmp_path / "secret.png").write_bytes(b"outside")
-        path = write_zip(tmp_path / "a.zip", {"../secret.png": b"inside", "val_list.txt": b"../secret.png 0\n"})
-        assert load(path, 1).read(0) == b"inside"
-        path = write_zip(tmp_path / "b.zip", {"c.png": b"", "val_list.txt": b"../secret.png 0\n/etc/passwd 0\n"})
-        with pytest.raises(InputError, match="2 of 2 images are not in the archive"):
-            load(path, 1)
-
-    @pytest.mark.parametrize("cut", [10, 200])
-    def test_damage(self, tmp_path: Path, cut: int) -> None:
-        path = write_zip(tmp_path / "a.zip", {"a/b.png": bytes(range(256)) * 4, "c/d.png": b"x"}, zipfile.ZIP_STORED)
-        data = bytearray(path.read_bytes())
-        path.write_bytes(data[:cut])
-        with pytest.raises(InputError, match=r"a\.zip: the archive is damaged or cut off"):
-            load(path, 2)
-        data[100] ^= 1
-        path.write_bytes(data)
-        dataset = load(path, 2)
-        with pytest.raises(UnreadableImage, match=r"b\.png cannot be read \(Bad CRC"):
-            dataset.read(0)
-
-    def test_a_password(self, tmp_path: Path) -> None:
-        path = write_zip(tmp_path / "a.zip", {"a/b.png": b"x"})
-        data = bytearray(path.read_bytes())
-        data[6] |= 1
-        data[data.index(b"PK\x01\x02") + 8] |= 1
-        path.write_bytes(data)
-        with pytest.raises(InputError, match="locked with a password"):
-            load(path, 1)
-
-    def test_names_in_gbk(self, tmp_path: Path) -> None:
-        name = "照片/狗.png"
-        path = write_zip(tmp_path / "a.zip", {name: b"x"})
-        plain = bytearray(path.read_bytes().replace(name.encode(), name.encode("gbk").ljust(len(name.encode()), b"_")))
-        plain[7] &= ~8 & 0xFF
-        plain[plain.index(b"PK\x01\x02") + 9] &= ~8 & 0xFF
-        path.write_bytes(plain)
-        assert next(iter(zip_file.open_zip(path).sizes)).startswith(name)
-
-
 def test_several_archives_that_are_no_shards(tmp_path: Path) -> None:
     for name in ("a.tar", "b.tar"):
         write_tar(tmp_path / name, {"x.png": b"x"})
     with pytest.raises(InputError, match=r"2 archives \(a\.tar, b\.tar\), no WebDataset; give one of them"):
         load(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "kind"),
+    [
+        ("a.ZIP", b"", "zip"),
+        ("a", b"PK\x03\x04", "zip"),
+        ("a", b"PK\x05\x06", "zip"),  # an empty one
+        ("a", b"PK\x01\x02", None),
+        ("a.tar", b"", "tar"),
+        ("a.Tar.Gz", b"", "tar"),
+        ("a", b"\0" * 257 + b"ustar\x0000", "tar"),
+        ("a", b"\0" * 257 + b"ustar", "tar"),
+        ("a", b"\0" * 256 + b"ustar\x0000", None),
+        ("a", b"\0" * 258 + b"ustar\x0000", None),
+        ("a.gz", b"\x1f\x8b", None),
+    ],
+)
+def test_what_an_archive_is(name: str, start: bytes, kind: str | None) -> None:
+    assert archives.kind_of(Path("x", name), start) == kind
+
+
+def test_an_archive_without_images(tmp_path: Path) -> None:
+    for path in (write_zip(tmp_path / "a.zip", {"a/b.txt": b"x"}), write_tar(tmp_path / "a.tar", {"b.txt": b"x"})):
+        with pytest.raises(InputError, match=r"a\.(zip|tar): no images in the archive"):
+            everything(path)
+
+
+def test_where_the_set_in_an_archive_begins(tmp_path: Path) -> None:
+    def classes(files: list[str]) -> object:
+        found = load(write_zip(tmp_path / "a.zip", dict.fromkeys(files, b"x")))
+        return found.class_names
+
+    assert classes(["val/a.png", "other/b.png"]) == {0: "other", 1: "val"}  # without train/ val is a class as others
+    assert classes(["train/a/1.png", "train/b/1.png", "validation/b/1.png", "validation/c/1.png"]) == {0: "b", 1: "c"}
+    assert classes(["x/y/z/a/1.png", "x/y/z/b/1.png"]) == {0: "a", 1: "b"}
+    with pytest.raises(InputError, match="images without labels"):
+        classes(["set/1.png", "set/2.png"])  # a folder that is alone is no class
+    with pytest.raises(InputError, match="images without labels"):
+        classes(["top.png", "set/a/1.png", "set/b/1.png"])
+    assert classes(["top.png", "a/1.png", "b/2.png"]) == {0: "a", 1: "b"}
+
+
+def test_shards_are_the_tars_by_name(tmp_path: Path) -> None:
+    for name in ("b.tar", "a.tar", "c.zip", "d.tar.gz"):
+        write_tar(tmp_path / name, {"x.png": b"x"})
+    (tmp_path / "e.tar").mkdir()
+    assert [path.name for path in archives.shards(tmp_path)] == ["a.tar", "b.tar"]
+    tree = archives.open_shards(tmp_path, archives.shards(tmp_path))
+    assert tree.sizes == {"a.tar/x.png": 1, "b.tar/x.png": 1}
+    assert tree.source == str(tmp_path)
+
+
+def test_a_ground_truth_that_is_given_goes_before_what_is_in_the_archive(tmp_path: Path, photos: Photos) -> None:
+    path = write_zip(tmp_path / "a.zip", forms(photos)["tree"])
+    file = write_list(tmp_path / "truth.txt", photos.names[:3], [6, 6, 6])
+    assert load(path, CLASSES, ground_truth=file).labels == (6, 6, 6)

@@ -226,6 +226,11 @@ class TestNumbers:
         assert found.labels == {"0517": 516, "0066": 65}
         assert str(found.order).startswith("proven: numbers that count from 1")
 
+    def test_a_folder_of_number_zero_counts_from_zero(self) -> None:
+        members = {"0000": ["x.png"], "0517": ["ILSVRC2012_val_00000005.JPEG"]}
+        with pytest.raises(InputError, match=r"contradict .*\(516, here 517\)"):
+            named_labels(members, "tree", Known(1000, members=members))
+
     def test_without_them_two_readings_are_refused(self) -> None:
         with pytest.raises(InputError, match=r"2 is label 2 as one of .* count from 0, and label 112 sorted as text"):
             named_labels([str(n) for n in range(1000)], "tree", Known(1000))

@@ -51,6 +51,15 @@ def test_one_that_was_corrected_is_no_contradiction() -> None:
     assert str(found) == "proven: 3 of 4 images of ImageNet whose paths tell their class"
 
 
+def test_half_of_them_are_too_many() -> None:
+    labels = [1, 2, *LABELS[2:]]
+    assert str(evidence([*NAMES, "n01443537_1.JPEG"], [*labels, 1], "set")).startswith("proven: 3 of 5 images")
+    with pytest.raises(InputError, match=r"\(516, here 1\) and 1 other; it is 516"):
+        evidence(NAMES, labels, "set")
+    with pytest.raises(InputError, match=r"\(1, here 7\); it is 1, goldfish"):
+        evidence(["n01443537_1.JPEG", "x.png"], [7, 3], "set")
+
+
 def test_wordnet_ids_in_paths_count() -> None:
     assert evidence(["train/n01443537/a.jpg"], [1], "set")
     with pytest.raises(InputError, match="count from 1"):

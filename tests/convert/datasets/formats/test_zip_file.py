@@ -1,0 +1,72 @@
+"""Zips: damaged ones, and those that mean harm."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from convert.common.errors import InputError
+from convert.datasets import load
+from convert.datasets.formats import zip_file
+from convert.datasets.unlabelled import load_images
+from convert.images.preprocess import UnreadableImage
+from tests.convert.datasets.written_sets import write_zip
+
+
+def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_file, "_BOMB_BYTES", 1 << 16)
+    path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(1 << 20)})
+    with pytest.raises(InputError, match=r"b\.bmp announces 1048576 bytes, packed into \d+: too much for an image"):
+        load(path, 1)
+
+
+def test_a_size_that_no_image_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_file, "MOST_BYTES", 100)
+    path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(range(256))}, zipfile.ZIP_STORED)
+    with pytest.raises(InputError, match="too much for an image"):
+        load_images(path, "--inputs", lambda total, words: range(total))
+
+
+def test_paths_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"outside")
+    path = write_zip(tmp_path / "a.zip", {"../secret.png": b"inside", "val_list.txt": b"../secret.png 0\n"})
+    assert load(path, 1).read(0) == b"inside"
+    path = write_zip(tmp_path / "b.zip", {"c.png": b"", "val_list.txt": b"../secret.png 0\n/etc/passwd 0\n"})
+    with pytest.raises(InputError, match="2 of 2 images are not in the archive"):
+        load(path, 1)
+
+
+@pytest.mark.parametrize("cut", [10, 200])
+def test_damage(tmp_path: Path, cut: int) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a/b.png": bytes(range(256)) * 4, "c/d.png": b"x"}, zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    path.write_bytes(data[:cut])
+    with pytest.raises(InputError, match=r"a\.zip: the archive is damaged or cut off"):
+        load(path, 2)
+    data[100] ^= 1
+    path.write_bytes(data)
+    dataset = load(path, 2)
+    with pytest.raises(UnreadableImage, match=r"b\.png cannot be read \(Bad CRC"):
+        dataset.read(0)
+
+
+def test_a_password(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a/b.png": b"x"})
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="locked with a password"):
+        load(path, 1)
+
+
+def test_names_in_gbk(tmp_path: Path) -> None:
+    name = "照片/狗.png"
+    path = write_zip(tmp_path / "a.zip", {name: b"x"})
+    plain = bytearray(path.read_bytes().replace(name.encode(), name.encode("gbk").ljust(len(name.encode()), b"_")))
+    plain[7] &= ~8 & 0xFF
+    plain[plain.index(b"PK\x01\x02") + 9] &= ~8 & 0xFF
+    path.write_bytes(plain)
+    assert next(iter(zip_file.open_zip(path).sizes)).startswith(name)
