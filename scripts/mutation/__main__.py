@@ -118,7 +118,7 @@ def _plant(drawn: Sequence[tuple[Path, Mutant]], jobs: int) -> list[Planted]:
 
             def judged(one: tuple[Path, Mutant]) -> Planted:
                 module, mutant = one
-                if (str(module), mutant.what) in known:
+                if known & {(str(module), mutant.what, ""), (str(module), mutant.what, mutant.code)}:
                     verdict = "equivalent"
                 else:
                     copy = copies.get()
@@ -188,9 +188,10 @@ def _mirrors(copy: Path, module: Path) -> list[str]:
     return [str(own if (copy / own).exists() else folder)]
 
 
-def _equivalent() -> set[tuple[str, str]]:
+def _equivalent() -> set[tuple[str, str, str]]:
+    """Module, fault and line of code of each; without a line it is every such fault of the module."""
     table = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))
-    return {(one["module"], one["what"]) for one in table.get("mutant", [])}
+    return {(one["module"], one["what"], one.get("code", "")) for one in table.get("mutant", [])}
 
 
 def _show(made: Sequence[Planted]) -> None:

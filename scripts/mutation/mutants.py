@@ -36,13 +36,15 @@ _WORDS = {"InputError", "CheckFailed", "GraphError", "ValueError", "TypeError", 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault. start, end: the bytes of the source that it replaces, by `text`. line: from 1. what: in words."""
+    """A fault. start, end: the bytes of the source that it replaces, by `text`. line: from 1. what: in words. code: the
+    line that it stands in."""
 
     start: int
     end: int
     text: str
     line: int
     what: str
+    code: str
 
     def source(self, original: bytes) -> bytes:
         """The module's source with the fault in it."""
@@ -133,7 +135,8 @@ class _Planter:
     def _mutant(self, start: int, end: int, text: str, line: int) -> Mutant:
         before = " ".join(self._source[start:end].decode().split())
         after = " ".join(text.split()) or "nothing"
-        return Mutant(start, end, text, line, f"`{before}` became `{after}`")
+        code = self._source[self._lines[line - 1] : self._lines[line]].decode().strip()
+        return Mutant(start, end, text, line, f"`{before}` became `{after}`", code)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         place = node  # every node that is asked for has a place: ast's types do not say so
