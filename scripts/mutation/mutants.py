@@ -30,6 +30,8 @@ _SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _DROPPED = {"sorted": "list", "abs": "", "round": "", "set": "list", "reversed": "list"}
 # Methods without which a text is left as it came.
 _CLEANING = {"strip", "lstrip", "rstrip", "lower", "casefold", "normalize", "removesuffix", "removeprefix"}
+# Checks of our own code, and what a dataclass shows: nothing that is decided goes by them.
+_GUARDS = {"strict", "encoding", "repr", "compare"}
 # What stands in a call of these is words for people.
 _WORDS = {"InputError", "CheckFailed", "GraphError", "ValueError", "TypeError", "say", "about", "Annotated", "option"}
 
@@ -110,7 +112,7 @@ class _Planter:
                 yield self._replaced(node, "pass")
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
-                if keyword.arg and len(node.keywords) + len(node.args) > 1:
+                if keyword.arg and not _words(keyword) and len(node.keywords) + len(node.args) > 1:
                     yield from self._without(node, keyword)
 
     def _without(self, call: ast.Call, keyword: ast.keyword) -> Iterator[Mutant]:
@@ -158,6 +160,8 @@ def _words(node: ast.AST) -> bool:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in _WORDS:
             return True
         case ast.Subscript(value=ast.Name(id="Annotated")):
+            return True
+        case ast.keyword(arg=name) if name in _GUARDS:
             return True
     return False
 
