@@ -27,7 +27,8 @@ def load_image_folder(tree: Tree, request: SetRequest, format: str = "image fold
 
     Images in folders within a class are of that class. Which label a folder has, `class_names.named_labels` says, by
     request.synsets or a label file in the tree where there is one. An empty folder is a class without images, which is
-    said as what is left out is. name: of the set. InputError as of `named_labels`.
+    said as what is left out is. tree: one that `is_image_folder` is true of. name: of the set. InputError as of
+    `named_labels`.
     """
     folders = tree.entries().folders
     inside = {folder: images_and_others(tree, "", list(walk(tree, folder))) for folder in folders}
@@ -44,8 +45,6 @@ def load_image_folder(tree: Tree, request: SetRequest, format: str = "image fold
         others += rest
         labels += [by_class[folder]] * len(found)
         empty += [] if found else [folder]
-    if not names:
-        raise InputError(f"{tree.source}: no images in its {len(folders)} folders")
     notes = left_out(others) + without_images(empty)
     if beside:
         count = f"{len(beside)} image{'s' * (len(beside) > 1)}"

@@ -39,13 +39,13 @@ class OpenList:
     rooted: bool
 
     def place(self, used: Sequence[int]) -> tuple[OpenList, list[str]]:
-        """With the folder of the images in use and what their names lack, and the paths of all."""
+        """With what the names of the images in use lack, and the paths of all."""
         names = [self.listed.names[i] for i in used]
         where = list_places.find(names, self.folder, self.files, self.rooted, self.listed.source)
         listed = replace(self.listed, names=[name + where.suffix for name in self.listed.names])
         notes = [*self.notes, *([where.note] if where.note else [])]
         paths = [self.files.join(where.folder, name) for name in listed.names]
-        return replace(self, listed=listed, folder=where.folder, notes=notes), paths
+        return replace(self, listed=listed, notes=notes), paths
 
 
 def open_list(file: Path, request: SetRequest, labelled: bool = True) -> OpenList:
@@ -57,11 +57,11 @@ def open_list(file: Path, request: SetRequest, labelled: bool = True) -> OpenLis
     return _opened(data, str(file), str(folder), list_places.on_disk(file.parent), request, labelled)
 
 
-def open_member(tree: ArchiveTree, name: str, request: SetRequest, labelled: bool = True) -> OpenList:
+def open_member(tree: ArchiveTree, name: str, request: SetRequest) -> OpenList:
     """A file of an archive; paths may be relative to any folder of it."""
     folder = joined(tree.top, posixpath.dirname(name))
     source = f"{tree.source}/{name}"
-    return _opened(tree.text(name, _WHAT), source, folder, list_places.in_archive(tree), request, labelled)
+    return _opened(tree.text(name, _WHAT), source, folder, list_places.in_archive(tree), request, labelled=True)
 
 
 def _opened(data: bytes, source: str, folder: str, files: Files, request: SetRequest, labelled: bool) -> OpenList:

@@ -65,7 +65,7 @@ def index(path: Path) -> dict[str, Member]:
             end = archive.offset
     except tarfile.ReadError as error:
         raise InputError(f"{path}: the archive is damaged or cut off ({error})") from None
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, ValueError) as error:  # ValueError: a header's numbers that are none
         raise InputError(f"{path}: the archive cannot be read ({error})") from None
     _check_end(path, end, size, len(members))
     return members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from convert.common.errors import InputError
 from convert.datasets import load
 from convert.datasets.unlabelled import ImageSet, load_images
-from tests.convert.datasets.written_sets import SYNSETS, write_folder
+from tests.convert.datasets.written_sets import SYNSETS, write_folder, write_zip
 
 
 def everything(path: Path) -> ImageSet:
@@ -63,6 +64,49 @@ def test_names_that_have_such_characters_themselves(tmp_path: Path) -> None:
     assert load(tmp_path / "list.txt", 1).names == tuple(names)
     (tmp_path / "plain.txt").write_text("".join(f"{name}\n" for name in names))
     assert everything(tmp_path / "plain.txt").names == tuple(names)
+
+
+def test_what_is_missing_may_be_so_by_the_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_bytes("狗的照片.png 0\n".encode("gbk"))
+    with pytest.raises(InputError, match=r"is named with --root; read as GB18030$"):
+        load(file, 1)
+    with pytest.raises(InputError, match=r"paths are relative to --root .*; read as GB18030$"):
+        load(file, 1, root=tmp_path)
+
+
+def test_a_list_in_an_archive(tmp_path: Path) -> None:
+    files = {f"images/{i}.png": b"%d" % i for i in range(3)}
+    lines = b"2.png 0\n0.png 1\n1.png 1\n"
+    path = write_zip(tmp_path / "a.zip", {**files, "val.txt": lines, "labels.txt": b"ok\nbad\n"})
+    dataset = load(path, 2)
+    assert (dataset.names, dataset.labels) == (("2.png", "0.png", "1.png"), (0, 1, 1))
+    assert dataset.description == f"{tmp_path.name}/a.zip with val.txt, 3 images"
+    assert dataset.sha256 == hashlib.sha256(lines).hexdigest()
+    assert dataset.class_names == {0: "ok", 1: "bad"}
+    assert dataset.notes[0] == "its images are in images, not beside the list"
+    assert [dataset.read(i) for i in range(3)] == [b"2", b"0", b"1"]
+    assert load(path, 2, 2).names == ("2.png", "0.png")
+    write_zip(path, {**files, "val.txt": b"# list\n1.png 0\n4.png 1\n5.png 0\n"})
+    with pytest.raises(InputError, match=r"line 2: 3 of 3 images are not in the archive, the first is 1\.png"):
+        load(path, 2)  # there is no folder that has all
+    write_zip(path, {**files, "val.txt": b"images/1.png 0\nimages/4.png 1\nimages/5.png 0\n"})
+    with pytest.raises(InputError, match=r"line 2: 2 of 3 images are not in the archive, the first is images/4"):
+        load(path, 2)
+    assert load(path, 2, 1).labels == (0,)
+
+
+@pytest.mark.parametrize("there", ["图片.png", "鍥剧墖.png"])
+def test_a_text_that_is_utf_8_and_gbk_is_told_by_the_files(tmp_path: Path, there: str) -> None:
+    """The bytes of a name in UTF-8 are often those of another in GBK."""
+    data = "图片.png".encode()
+    assert data.decode("gb18030") == "鍥剧墖.png"
+    write_folder(tmp_path, {there: b"1", "b.png": b"2"})
+    file = tmp_path / "list.txt"
+    file.write_bytes(b"b.png 1\n" + data + b" 0\n")
+    dataset = load(file, 2)
+    assert dataset.names == ("b.png", there)
+    assert dataset.notes == (() if there == "图片.png" else ("read as GB18030",))
 
 
 class TestImagesElsewhere:

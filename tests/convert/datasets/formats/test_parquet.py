@@ -62,6 +62,15 @@ def test_the_validation_split_is_taken(tmp_path: Path) -> None:
         load(tmp_path / "data" / "test-00000-of-00001.parquet", 2)
 
 
+def test_what_lies_beside_the_shards_is_none(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "data" / "val.parquet", rows(2), [0, 1])
+    (tmp_path / "data" / "notes.txt").write_text("x")
+    (tmp_path / "data" / "val-2.parquet").mkdir()
+    (tmp_path / "x.parquet").mkdir()
+    for folder in (tmp_path, tmp_path / "data"):
+        assert load(folder, 2).names == ("0.JPEG", "1.JPEG")
+
+
 def test_shards_that_are_numbers_are_one_set(tmp_path: Path) -> None:
     for shard in range(2):
         write_parquet(tmp_path / f"{shard:04d}.parquet", rows(2, 2 * shard), [0, 1])

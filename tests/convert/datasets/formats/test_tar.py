@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from convert.datasets import load
-from convert.datasets.formats.tar import index
+from convert.datasets.formats.tar import index, open_tar
 from convert.datasets.unlabelled import load_images
 from convert.images.preprocess import UnreadableImage
 from tests.convert.datasets.written_sets import CLASSES, Photos, make_photos, write_list, write_tar
@@ -59,6 +60,42 @@ def test_an_archive_without_images(tmp_path: Path) -> None:
     for name, files in (("a.tar", {"README.txt": b"x"}), ("b.tar", {})):
         with pytest.raises(InputError, match="no images in the archive"):
             load(write_tar(tmp_path / name, files))
+
+
+def test_paths_in_it_are_relative_however_they_are_written(tmp_path: Path) -> None:
+    tree = open_tar(write_tar(tmp_path / "a.tar", {"/a.JPEG": b"abcdef", "./b/c.JPEG": b"gh", "d/./e/": b""}))
+    assert sorted(tree.sizes) == ["a.JPEG", "b/c.JPEG", "d/./e"]
+    assert (tree.image("a.JPEG"), tree.image("b/c.JPEG")) == (b"abcdef", b"gh")
+    assert (tree.fetch("a.JPEG", 4), tree.fetch("b/c.JPEG", 4), tree.fetch("a.JPEG", 6)) == (b"abcd", b"gh", b"abcdef")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"GNU.sparse.map": "a,b", "GNU.sparse.size": "1"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"size": "99999999999999999999"},
+        {"size": "-5"},
+    ],
+)
+def test_headers_whose_numbers_are_none(tmp_path: Path, header: dict[str, str]) -> None:
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as packed:
+        entry = tarfile.TarInfo("a.JPEG")
+        entry.size, entry.pax_headers = 3, header
+        packed.addfile(entry, io.BytesIO(b"abc"))
+    with pytest.raises(InputError, match=r"a\.tar: the archive (cannot be read|is damaged)"):
+        index(archive)
+
+
+def test_a_list_twice_and_a_link_to_one_are_not_minded(tmp_path: Path) -> None:
+    archive = write_tar(tmp_path / "a.tar", {"l.txt": b"1", "./l.txt": b"22"})
+    with tarfile.open(archive, "a") as packed:
+        entry = tarfile.TarInfo("m.txt")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "l.txt"
+        packed.addfile(entry)
+        packed.addfile(tarfile.TarInfo("a.JPEG"))
+    assert [(name, member.size) for name, member in index(archive).items()] == [("l.txt", 2), ("a.JPEG", 0)]
 
 
 def test_a_link_where_an_image_should_be(tmp_path: Path) -> None:

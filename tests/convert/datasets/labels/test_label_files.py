@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from convert.common.errors import InputError
-from convert.datasets.labels.label_files import find_names, read_label_file
+from convert.datasets.labels import label_files
+from convert.datasets.labels.label_files import find_names, find_order, read_label_file
 from convert.datasets.trees import DiskTree
+from tests.convert.datasets.written_sets import write_meta
 
 CLASSES = [("wolf",), ("red fox",), ("ant",)]
 
@@ -39,6 +41,82 @@ def test_numbers_may_be_the_names_themselves(tmp_path: Path) -> None:
     assert read_label_file(tmp_path / "labels.txt").classes == [("0",), ("90",), ("180",)]
     (tmp_path / "labels.txt").write_text("90\n0\n180\n")
     assert read_label_file(tmp_path / "labels.txt").classes == [("90",), ("0",), ("180",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2 wolf\n3 fox\n4 ant\n",  # numbers that begin at neither 0 nor 1
+        "0 wolf\n2 fox\n3 ant\n",
+        "0 wolf\nfox\n1 ant\n",  # one line without
+        "0 wolf\n1 fox\n1 ant\n",
+        "\u0660 wolf\n\u0661 fox\n\u0662 ant\n",  # digits of another script
+    ],
+)
+def test_other_numbers_are_parts_of_names(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.txt").write_text(text)
+    assert read_label_file(tmp_path / "labels.txt").names == text.strip().split("\n")
+
+
+def test_ids_with_and_without_words(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("n00000002 b, c\n\nn00000001\n  n00000003  d\te\n")
+    found = read_label_file(tmp_path / "a.txt")
+    assert found.classes == [("n00000002", "b, c"), ("n00000001",), ("n00000003", "d e")]
+    assert (found.name, found.source) == ("a.txt", str(tmp_path / "a.txt"))
+    (tmp_path / "a.txt").write_text("n00000002 b\ntench\n")
+    assert read_label_file(tmp_path / "a.txt").classes == [("n00000002 b",), ("tench",)]
+
+
+def test_the_devkits_file_is_in_the_order_of_the_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_meta(tmp_path / "x.MAT", {1: "n00000009", 2: "n00000004", 3: "n00000007"})
+    assert read_label_file(file).classes == [("n00000004",), ("n00000007",), ("n00000009",)]
+    size = file.stat().st_size
+    monkeypatch.setattr(label_files, "META_BYTES", size)
+    assert read_label_file(file).names
+    monkeypatch.setattr(label_files, "META_BYTES", size - 1)
+    with pytest.raises(InputError, match=f"too large for the devkit's meta.mat: {size} bytes"):
+        read_label_file(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "the synset list is empty"),
+        ("{}", "the synset list is empty"),
+        ('["a", ["b", 3]]', "not a class index"),
+        ('["a", []]', "not a class index"),
+        ('{"a": true, "b": false}', "not a class index"),
+        ('{"0": "a", "x": "b"}', "not a class index"),
+        ('{"a": 0, "b": "1"}', "not a class index"),
+    ],
+)
+def test_json_that_is_no_list_of_classes(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_label_file(tmp_path / "a.json")
+
+
+def test_json_is_told_by_its_begin(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text(' \n["b", "a"]')
+    assert read_label_file(tmp_path / "labels.txt").names == ["b", "a"]
+    (tmp_path / "labels.txt").write_text("b [x]\na\n")
+    assert read_label_file(tmp_path / "labels.txt").names == ["b [x]", "a"]
+
+
+def test_the_file_of_ids_is_the_first_of_those_that_are_known(tmp_path: Path) -> None:
+    trees = [DiskTree(tmp_path / "a"), DiskTree(tmp_path / "b")]
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    assert find_order(trees) is None
+    for place, name, text in (
+        ("b", "LOC_synset_mapping.txt", "n00000005 x\n"),
+        ("a", "imagenet_class_index.json", '{"0": ["n00000004", "y"]}'),
+        ("a", "synset_words.txt", "n00000003 z\n"),
+    ):
+        (tmp_path / place / name).write_text(text)
+        found = find_order(trees)
+        assert found is not None
+        assert found.source == f"{tmp_path}/{place}/{name}"
 
 
 def test_numbered_lists_may_have_a_name_twice(tmp_path: Path) -> None:

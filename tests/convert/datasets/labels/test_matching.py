@@ -43,6 +43,22 @@ def test_most(names: list[str], most: bool) -> None:
     assert match_imagenet(names).most is most
 
 
+def test_each_of_several_names_is_one() -> None:
+    known = [("tench ,  Tinca tinca",), ("n2", "goldfish", "Carassius auratus")]
+    for name, label in (("Tinca tinca", 0), ("tinca_tinca", 0), ("tench", 0), ("n2", 1), ("carassius auratus", 1)):
+        assert match([name, "x"], known).labels == {name: label}
+    assert match(["tench, Tinca tinca"], [("tench, tinca tinca",), ("tench, Tinca tinca",)]).labels == {
+        "tench, Tinca tinca": 1
+    }
+
+
+def test_what_is_unknown_is_sorted_and_none_is_lost() -> None:
+    found = match_imagenet(["zz", "tench", "aa", "n01443537 x", "n01443537"])
+    assert found.labels == {"tench": 0, "n01443537 x": 1, "n01443537": 1}
+    assert found.unknown == ["aa", "zz"]
+    assert match(["zz", "b", "aa"], [("b",)]).unknown == ["aa", "zz"]
+
+
 def test_names_of_signs_alone_are_names() -> None:
     assert match(["+", "-"], [("-",), ("+",)]).labels == {"-": 0, "+": 1}
 
