@@ -94,7 +94,7 @@ def test_utf_16_by_its_mark_alone(mark: bytes) -> None:
     "data", [b"\x89PNG\r\n\x1a\n\xff", b"\xff" * 9, b"a\0b\0\xff", "a\u8f38".encode("utf-16") + b"x"]
 )
 def test_what_is_no_text(data: bytes) -> None:
-    with pytest.raises(InputError, match="^s: not a list: it is no UTF-8 text, nor one in UTF-16 or GBK"):
+    with pytest.raises(InputError, match=r"^s: not a list: it is no UTF-8 text, nor one in UTF-16 or GBK"):
         decoded(data, "s", "a list")
 
 

@@ -70,3 +70,75 @@ def test_names_in_gbk(tmp_path: Path) -> None:
     plain[plain.index(b"PK\x01\x02") + 9] &= ~8 & 0xFF
     path.write_bytes(plain)
     assert next(iter(zip_file.open_zip(path).sizes)).startswith(name)
+
+
+@pytest.mark.parametrize(("most", "refused"), [(1024, False), (1023, True)])
+def test_the_largest_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, refused: bool) -> None:
+    monkeypatch.setattr(zip_file, "MOST_BYTES", most)
+    path = write_zip(tmp_path / "a.zip", {"b.bmp": bytes(1024)})
+    if refused:
+        with pytest.raises(InputError, match=r"b\.bmp announces 1024 bytes, packed into \d+: too much for an image"):
+            zip_file.open_zip(path)
+    else:
+        assert zip_file.open_zip(path).image("b.bmp") == bytes(1024)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size", "refused"),
+    [(199, 1 << 16, True), (200, 1 << 16, False), (199, 1 << 20, False), (199, (1 << 20) - 1, True)],
+)
+def test_a_bomb_is_large_and_packed_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratio: int, size: int, refused: bool
+) -> None:
+    path = write_zip(tmp_path / "a.zip", {"b.bmp": bytes(1 << 20)})
+    packed = zipfile.ZipFile(path).infolist()[0].compress_size
+    monkeypatch.setattr(zip_file, "_BOMB_BYTES", size)
+    monkeypatch.setattr(zip_file, "_BOMB_RATIO", (1 << 20) / packed * ratio / 200)
+    if refused:
+        with pytest.raises(InputError, match="too much for an image"):
+            zip_file.open_zip(path)
+    else:
+        assert zip_file.open_zip(path).sizes == {"b.bmp": 1 << 20}
+
+
+def test_bounds_that_photos_keep() -> None:
+    assert zip_file.MOST_BYTES >= 200 << 20
+    assert zip_file._BOMB_BYTES >= 16 << 20
+    assert 100 <= zip_file._BOMB_RATIO < 1000
+
+
+def test_an_empty_file_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_file, "_BOMB_BYTES", -1)
+    assert zip_file.open_zip(write_zip(tmp_path / "a.zip", {"b.bmp": b""}, zipfile.ZIP_STORED)).sizes == {"b.bmp": 0}
+
+
+def test_paths_in_it_are_relative_however_they_are_written(tmp_path: Path) -> None:
+    files = {"/a.png": b"abcdef", "./b/c.png": b"gh", "d/": b"", "e/.DS_Store": b"x", "a.txt": b"1"}
+    tree = zip_file.open_zip(write_zip(tmp_path / "a.zip", files))
+    assert tree.sizes == {"a.png": 6, "b/c.png": 2, "a.txt": 1}
+    assert (tree.image("a.png"), tree.fetch("a.png", 4), tree.fetch("b/c.png", 4)) == (b"abcdef", b"abcd", b"gh")
+
+
+@pytest.mark.parametrize(("name", "refused"), [("b.png", True), ("b.txt", False)])
+def test_the_same_image_twice(tmp_path: Path, name: str, refused: bool) -> None:
+    path = write_zip(tmp_path / "a.zip", {name: b"1", f"./{name}": b"22"})
+    if refused:
+        with pytest.raises(InputError, match=r"b\.png is in the archive twice"):
+            zip_file.open_zip(path)
+    else:
+        assert zip_file.open_zip(path).sizes == {name: 2}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "cp437"])
+def test_names_whose_encoding_is_not_said(encoding: str) -> None:
+    name = "é" if encoding == "cp437" else "狗.png"
+    info = zipfile.ZipInfo(name.encode(encoding).decode("cp437"))
+    assert zip_file._name(info) == name
+    info.flag_bits = 0x800
+    assert zip_file._name(info) == info.filename
+
+
+def test_a_pointer_instead_of_the_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(InputError, match="Git LFS pointer"):
+        zip_file.open_zip(tmp_path / "a.zip")
