@@ -107,9 +107,9 @@ def choose(labels: Sequence[int | str], limit: int | None) -> list[int]:
 
 def limited(dataset: LabelledSet, limit: int | None) -> LabelledSet:
     """`limit` images, as `choose` takes them."""
-    if limit is None or limit >= len(dataset.labels):
-        return dataset
     chosen = choose(dataset.labels, limit)
+    if len(chosen) == len(dataset.labels):
+        return dataset
     return replace(
         dataset,
         labels=tuple(dataset.labels[i] for i in chosen),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convert.datasets import load
-from convert.datasets.image_kinds import is_image_data, is_image_name, is_junk_path
+from convert.datasets.image_kinds import is_image, is_image_data, is_image_name, is_junk_path, left_out, without_images
 from convert.datasets.unlabelled import load_images
 from tests.convert.datasets.written_sets import write_folder
 
@@ -42,6 +42,41 @@ def test_other_bytes_are_none(start: bytes) -> None:
 @pytest.mark.parametrize("path", ["a/.DS_Store", "__MACOSX/a/b.png", "a/._b.png", "a/Thumbs.db", "@eaDir/b.png"])
 def test_what_operating_systems_leave_behind(path: str) -> None:
     assert is_junk_path(path)
+
+
+def test_what_is_said_of_files_and_classes() -> None:
+    assert left_out([]) == without_images([]) == []
+    assert left_out(["a"]) == ["left out: 1 file that is no image: a"]
+    assert left_out(list("abcd")) == ["left out: 4 files that are no images: a, b, c and 1 more"]
+    assert without_images(iter("ab")) == ["no images of 2 classes: a, b"]
+    assert without_images(iter("a")) == ["no images of 1 class: a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "found"),
+    [
+        ("a.png", b"", True),
+        ("x/a.PNG", b"", True),
+        ("a.dat", b"GIF89a", True),
+        ("a", b"GIF89a", True),
+        ("a.dat", b"GIF88a", False),
+        ("a.txt", b"GIF89a", False),
+        ("x/a.Txt", b"GIF89a", False),
+        (".a.png", b"GIF89a", False),
+        ("x/.a", b"GIF89a", False),
+        ("Thumbs.db", b"GIF89a", False),
+        (".x/a", b"GIF89a", True),
+    ],
+)
+def test_the_name_goes_before_the_first_bytes(name: str, start: bytes, found: bool) -> None:
+    assert is_image(name, lambda: start) is found
+
+
+@pytest.mark.parametrize(
+    ("path", "junk"), [("./a/../b.png", False), ("a/.b/c", True), (".", False), ("a/b.png", False)]
+)
+def test_hidden_parts_of_a_path(path: str, junk: bool) -> None:
+    assert is_junk_path(path) is junk
 
 
 def test_a_class_of_any_suffix_or_none(tmp_path: Path) -> None:

@@ -138,8 +138,8 @@ def test_images_that_git_lfs_has_not_fetched(tmp_path: Path) -> None:
 
 
 def test_a_folder_where_an_image_should_be(tmp_path: Path) -> None:
-    (tmp_path / "b.png").mkdir()
-    file = write(tmp_path, "a.png 0\nb.png 0\n", "a.png")
+    (tmp_path / "set" / "b.png").mkdir(parents=True)
+    file = write(tmp_path / "set", "a.png 0\nb.png 0\n", "a.png")
     with pytest.raises(InputError, match=r"line 2: .*b\.png is a folder"):
         load(file, 1)
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from convert.datasets.labelled_set import LabelledSet, check_labels, choose, limited
+from convert.datasets.labelled_set import LabelledSet, check_labels, choose, limited, whole
+from convert.datasets.labels.class_order import ClassOrder
 
 
 def numbers(labels: list[int], listed: int | None = None) -> LabelledSet:
@@ -27,6 +28,43 @@ def test_description_says_what_part_is_in_use() -> None:
     assert numbers([0, 1, 2], listed=9).description == "x, 3 of 9 images"
     assert limited(numbers([0, 1, 2]), 2).description == "x, 2 of 3 images, evenly over its classes"
     assert limited(numbers([0, 1, 2]), 3).description == "x, 3 images"
+
+
+def test_a_whole_set() -> None:
+    order = ClassOrder("a test")
+    found = whole("list", "n", ["a", "b"], [1, 0], lambda i: b"%d" % i, class_names={0: "x"}, notes=["y"], order=order)
+    assert (found.names, found.labels, found.listed, found.format) == (("a", "b"), (1, 0), 2, "list")
+    assert (found.class_names, found.notes, found.order, found.selection) == ({0: "x"}, ("y",), order, "")
+    assert found.read(1) == b"1"
+    assert whole("list", "n", ["a", "b"], [1, 0], found.read, 9).listed == 9
+    hashes = {
+        whole("list", "n", names, labels, found.read).sha256
+        for names, labels in ((["a", "b"], [1, 0]), (["a", "b"], [0, 1]), (["a", "c"], [1, 0]), (["b", "a"], [0, 1]))
+    }
+    assert len(hashes) == 4
+    assert found.sha256 in hashes
+    assert whole("list", "n", ["a"], [0], found.read, sha256="1").sha256 == "1"
+
+
+@pytest.mark.parametrize("limit", [None, 3, 4])
+def test_a_limit_that_all_are_within_changes_nothing(limit: int | None) -> None:
+    found = numbers([0, 1, 1])
+    assert limited(found, limit) is found
+    assert choose([0, 1, 1], limit) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "limit", "chosen"),
+    [
+        ([5, 3, 5, 3, 5, 3], 3, [0, 1, 3]),  # the one that is left goes to the first by label
+        ([0, 1, 2, 3, 4], 2, [0, 2]),
+        ([0, 0, 0, 1], 3, [0, 1, 3]),
+        ([0, 0, 0, 1], 2, [0, 3]),
+        ([10, 9, "b", "a"], 2, [1, 3]),  # numbers before words, 9 before 10
+    ],
+)
+def test_which_are_chosen(labels: list[int | str], limit: int, chosen: list[int]) -> None:
+    assert choose(labels, limit) == chosen
 
 
 def test_a_limit_is_spread_over_the_classes_whatever_the_order() -> None:
@@ -73,6 +111,31 @@ def test_labels_out_of_range(labels: list[int], classes: int | None, message: st
         check_labels(labels, classes, lambda index: f"place {index}")
     assert message in caught.value.message
     assert ("subtract" in caught.value.message) is ("subtract" in message)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "hint"),
+    [
+        ([2, 3], 3, "run from 2 to 3 and seem"),
+        ([1, 4], 3, ""),
+        ([0, 3], 3, ""),
+        ([-1, 2], 3, ""),
+        ([-2, -1], 3, ""),
+        ([-1, -1, -1], None, "all are -1"),
+        ([-2, -2], None, ""),
+    ],
+)
+def test_the_mistake_that_it_looks_like(labels: list[int], classes: int | None, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_labels(labels, classes, str)
+    assert hint in caught.value.message
+    assert (";" in caught.value.message) is bool(hint)
+
+
+def test_the_last_label_and_the_first() -> None:
+    check_labels([0, 9], 10, str)
+    with pytest.raises(InputError, match=r"^0: label 10"):
+        check_labels([10, 11], 10, str)
 
 
 def test_labels_of_any_size_without_classes() -> None:

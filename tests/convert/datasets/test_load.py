@@ -9,7 +9,7 @@ import pytest
 
 from convert.common.errors import InputError
 from convert.datasets import load
-from convert.datasets.load import recognise
+from convert.datasets.load import kind_of_file, recognise
 from tests.convert.datasets.written_sets import CLASSES, Photos, write_folder, write_list, write_set
 
 FORMATS = ["list", "image folder", "flat", "tar", "parquet"]
@@ -83,6 +83,106 @@ def test_images_of_any_name_with_a_ground_truth(tmp_path: Path) -> None:
         load(tmp_path / "photos", 2)
     truth = write_list(tmp_path / "truth.txt", ["dog.png", "cat.png"], [0, 1])
     assert load(tmp_path / "photos", 2, ground_truth=truth).names == ("dog.png", "cat.png")
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "place"),
+    [
+        (["val.csv", "a.png"], "list", "val.csv"),
+        (["val.txt", "val_list.txt", "data/x.parquet"], "list", "val_list.txt"),
+        (["x.parquet", "ant/1.png"], "parquet", ""),
+        (["data/x.parquet"], "parquet", ""),
+        (["ILSVRC2012_val_00000001.JPEG", "x.png", "ant/1.png"], "flat", ""),
+        (["1_n01440764.JPEG", "2_n01440764.JPEG"], "flat", ""),
+        (["1_n01440764.JPEG", "2.JPEG"], None, ""),
+        (["1_n01440764.JPEG", "2.JPEG", "ant/1.png"], "image folder", ""),
+        (["ILSVRC2012_img_val.tar", "ant/1.png", "b.tar"], "tar", "ILSVRC2012_img_val.tar"),
+        (["ant/1.png", "b.tar", "c.zip"], "image folder", ""),
+        (["x.CSV", "b.tar"], "list", "x.CSV"),
+        (["x.tsv"], "list", "x.tsv"),
+        (["x.Zip", "b.tar"], "zip", "x.Zip"),
+        (["b.tar"], "tar", "b.tar"),
+        (["b.tar", "c.tar"], "shards", ""),
+        (["x.csv", "y.tsv"], None, ""),
+        (["x.csv", "y.zip"], None, ""),
+        (["y.zip", "z.zip"], None, ""),
+        (["y.zip/a.md", "x.csv/a.md", "b.tar/a.md"], None, ""),
+        (["train/ant/1.png"], None, ""),
+        (["x.md"], None, ""),
+    ],
+)
+def test_what_a_folder_is(tmp_path: Path, files: list[str], kind: str | None, place: str) -> None:
+    write_folder(tmp_path, dict.fromkeys(files, b""))
+    if kind is None:
+        with pytest.raises(InputError):
+            recognise(tmp_path, False)
+    else:
+        assert recognise(tmp_path, False) == (kind, tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"), [(["val.csv", "a.png"], "flat"), (["ant/1.png"], "image folder"), (["val.txt", "b.tar"], "tar")]
+)
+def test_what_a_folder_is_when_labels_are_given(tmp_path: Path, files: list[str], kind: str) -> None:
+    write_folder(tmp_path, dict.fromkeys(files, b""))
+    assert recognise(tmp_path, True)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a", b"PAR1...", "parquet"),
+        ("a.Parquet", b"", "parquet"),
+        ("a", b"PK\x03\x04", "zip"),
+        ("a.tar", b"", "tar"),
+        ("a.png", b"", "image"),
+        ("a", b"GIF89a", "image"),
+        (".a.png", b"", "image"),
+        ("a.txt", b"GIF89a", "list"),
+        ("a", b"a.png 0", "list"),
+    ],
+)
+def test_what_a_file_is(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert kind_of_file(tmp_path / name) == kind
+
+
+def test_what_a_folder_without_a_set_has_is_said(tmp_path: Path) -> None:
+    write_folder(tmp_path, dict.fromkeys(["train/ant/1.png", "my_val/ant/1.png", "notes.md"], b""))
+    with pytest.raises(InputError, match=r"left out: 1 file that is no image: notes\.md; did you mean .*/my_val\?$"):
+        load(tmp_path, 1)
+    write_folder(tmp_path / "b", dict.fromkeys(["train/ant/1.png", "empty/x.md"], b""))
+    with pytest.raises(InputError, match=r"known layout; did you mean .*/b/train\?$"):
+        load(tmp_path / "b", 1)
+    for name in ("x.csv", "y.csv"):
+        (tmp_path / "b" / "empty" / name).touch()
+    with pytest.raises(InputError, match=r"holds x\.csv, y\.csv; give the one that is meant"):
+        load(tmp_path / "b" / "empty", 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [(["ILSVRC2012_val_00000001.JPEG"], "a flat folder"), (["ant/1.png"], "a tree of class folders")],
+)
+def test_columns_are_for_what_has_some(tmp_path: Path, files: list[str], kind: str) -> None:
+    write_folder(tmp_path, dict.fromkeys(files, b""))
+    with pytest.raises(InputError, match=rf"--columns is for csv, parquet and json; .* is {kind}"):
+        load(tmp_path, 1, columns="label=x")
+    with pytest.raises(InputError, match=rf"--root is for lists of .* is {kind}"):
+        load(tmp_path, 1, root=tmp_path)
+
+
+def test_columns_of_what_has_some(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"x.csv": b"path,a,label\nant/1.png,1,0\n", "ant/1.png": b""})
+    assert load(tmp_path / "x.csv", 2, columns="label=a").labels == (1,)
+    assert load(tmp_path / "x.csv", 2).labels == (0,)
+
+
+def test_a_limit_must_be_one_at_least(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"ant/1.png": b"", "ant/2.png": b""})
+    assert len(load(tmp_path, 1, 1).labels) == 1
+    with pytest.raises(ValueError, match="limit 0: at least one image is needed"):
+        load(tmp_path, 1, 0)
 
 
 def test_what_it_is_shows_where_the_name_does_not(tmp_path: Path, photos: Photos) -> None:

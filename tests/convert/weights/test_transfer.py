@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from convert.common.errors import InputError
 from convert.weights import download, transfer
@@ -200,6 +201,71 @@ def test_a_redirection_to_what_is_no_address_is_unavailable(site: Site, tmp_path
     site.redirect = to
     with pytest.raises(download.NotFetchedError):
         fetch(site, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests.ConnectTimeout(), "no answer within 5 s"),
+        (requests.ReadTimeout(), "silent for 30 s"),
+        (requests.exceptions.SSLError(), "no trusted TLS connection"),
+        (requests.ConnectionError(), "no connection"),
+        (requests.TooManyRedirects(), r"it cannot be asked \(TooManyRedirects\)"),
+    ],
+)
+def test_why_nothing_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+    asked: dict[str, object] = {}
+
+    def refuse(url: str, **options: object) -> None:
+        asked.update(options)
+        raise error
+
+    monkeypatch.setattr(requests, "get", refuse)
+    with pytest.raises(download.NotFetchedError, match=f"^http://x/f.bin: {words}$"):
+        download.fetch("http://me:secret@x/f.bin?key=1", tmp_path, progress=False)
+    assert (asked["timeout"], asked["stream"]) == ((5, 30), True)
+
+
+@pytest.mark.parametrize(
+    ("announced", "taken"), [(5119, False), (5120, True), (10240, True), (1069056, True), (1069057, False)]
+)
+def test_from_half_of_what_is_expected_to_twice_as_much(
+    site: Site, tmp_path: Path, announced: int, taken: bool
+) -> None:
+    """A mebibyte is left for names and the like."""
+    site.content = bytes(announced)
+    if taken:
+        found = download.fetch(site.url, tmp_path, expected=10240, progress=False)
+        assert found.bytes == announced
+    else:
+        with pytest.raises(download.NotFetchedError, match=f"{announced} bytes, where about 10240 are expected"):
+            download.fetch(site.url, tmp_path, expected=10240, progress=False)
+
+
+@pytest.mark.parametrize(("most", "taken"), [(10240, True), (10239, False)])
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_of_unknown_size_has_a_bound_too(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, taken: bool, length: bool
+) -> None:
+    monkeypatch.setattr(transfer, "_MOST", most)
+    site.length = length
+    if taken:
+        assert fetch(site, tmp_path).sha256 == SHA256
+        return
+    with pytest.raises(download.NotFetchedError, match=f"{10240 if length else 'more than 10239'} bytes"):
+        fetch(site, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://me:pass@host:8/a/b.bin?key=1#x", "https://host:8/a/b.bin"),
+        ("http://[::1]:80/b.bin", "http://[::1]:80/b.bin"),
+        ("http://[broken/b.bin", "(no URL)"),
+    ],
+)
+def test_a_url_is_shown_without_what_is_secret(url: str, words: str) -> None:
+    assert transfer.shown(url) == words
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

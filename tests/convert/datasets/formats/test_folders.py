@@ -8,7 +8,9 @@ import pytest
 
 from convert.common.errors import InputError
 from convert.datasets import load
-from convert.datasets.formats.folders import wordnet_id
+from convert.datasets.formats.folders import load_flat, wordnet_id
+from convert.datasets.request import SetRequest
+from convert.datasets.trees import DiskTree
 from tests.convert.datasets.written_sets import CLASSES, SYNSETS, make_photos, write_folder, write_list, write_set
 
 
@@ -108,6 +110,18 @@ class TestFlat:
         folder = self.folder(tmp_path, [SYNSETS[3], "x"])
         with pytest.raises(InputError, match="nothing that says their labels"):
             load(folder, CLASSES)
+        write_list(tmp_path / "val.txt", ["1_x.JPEG", f"0_{SYNSETS[3]}.JPEG"], [5, 2])  # beside the folder
+        names = [path.name for path in folder.iterdir()]
+        assert load_flat(DiskTree(folder), names, SetRequest(CLASSES)).labels == (5, 2)
+
+    def test_labels_that_are_words(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "flat", {"1.png": b"", "2.png": b""})
+        (tmp_path / "truth.txt").write_text("1.png\tred fox\n2.png\telk\n")
+        (tmp_path / "synset_words.txt").write_text("red fox\nelk\n")
+        dataset = load(folder, 2, ground_truth=tmp_path / "truth.txt")
+        assert dataset.labels == (0, 1)
+        assert dataset.class_names == {0: "red fox", 1: "elk"}
+        assert str(dataset.order) == "proven: by synset_words.txt"
 
     def test_images_that_git_lfs_has_not_fetched(self, tmp_path: Path) -> None:
         write_folder(tmp_path / "flat", {"a.png": b"version https://git-lfs.github.com/spec/v1\noid"})

@@ -75,6 +75,23 @@ def test_what_is_missing_may_be_so_by_the_encoding(tmp_path: Path) -> None:
         load(file, 1, root=tmp_path)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_and_labels_that_are_not_ascii(tmp_path: Path, packed: bool) -> None:
+    files = {"p/1.png": b"1", "p/2.png": b"2", "val.csv": "path,label\np/1.png,狗\np/2.png,猫\n".encode()}
+    place = write_zip(tmp_path / "a.zip", files) if packed else write_folder(tmp_path / "set", files) / "val.csv"
+    dataset = load(place, 2)
+    assert dataset.names == ("p/1.png", "p/2.png")
+    assert dataset.class_names == {0: "狗", 1: "猫"}
+    assert dataset.notes == ()
+
+
+def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.png": b"", "l.txt": b"a.png 0\n"})
+    for root in ("absent", "a.png"):
+        with pytest.raises(InputError, match=rf"--root .*{root}: no such folder"):
+            load(tmp_path / "l.txt", 1, root=tmp_path / root)
+
+
 def test_a_list_in_an_archive(tmp_path: Path) -> None:
     files = {f"images/{i}.png": b"%d" % i for i in range(3)}
     lines = b"2.png 0\n0.png 1\n1.png 1\n"

@@ -100,6 +100,17 @@ def test_images_find_their_line_by_their_number(tmp_path: Path, flat: Path, phot
     assert dataset.description == "set/images with gt.txt, 22 of 24 images"
 
 
+def test_names_without_a_suffix_are_those_of_images_with_one(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", {"a.png": b"1", "b.c.jpg": b"2"})
+    truth = write_list(tmp_path / "truth.txt", ["b.c", "a"], [0, 1])
+    assert load(folder, 2, ground_truth=truth).names == ("b.c.jpg", "a.png")
+    (folder / "a.jpg").touch()
+    with pytest.raises(InputError, match=r"a\.(png|jpg) and a\.(png|jpg) have the same name"):
+        load(folder, 2, ground_truth=truth)
+    truth = write_list(tmp_path / "truth.txt", ["a.png", "a.jpg", "b.c.jpg"], [0, 1, 1])
+    assert load(folder, 2, ground_truth=truth).names == ("a.png", "a.jpg", "b.c.jpg")
+
+
 def test_images_without_a_line(tmp_path: Path, flat: Path, photos: Photos) -> None:
     file = numbers(tmp_path / "gt.txt", photos.labels[:20])
     with pytest.raises(InputError, match=r"20 labels, and 4 of 24 images of .* have no line, .*_00000021\.JPEG"):
