@@ -107,7 +107,6 @@ def load_flat(tree: Tree, available: Sequence[str], request: SetRequest, format:
         lambda index: tree.image(names[index]),
         found.listed,
         class_names=found.class_names,
-        notes=found.notes,
         order=found.order,
     )
     return limited(dataset, request.limit)
@@ -131,7 +130,7 @@ def _by_name(tree: Tree, available: Sequence[str], ids: Sequence[str], request: 
         mapped.labels,
         lambda index: tree.image(available[index]),
         class_names=mapped.class_names,
-        notes=["labels of the WordNet ids in the names", *mapped.notes],
+        notes=["labels of the WordNet ids in the names"],
         order=mapped.order,
     )
     return limited(dataset, request.limit)

@@ -61,7 +61,6 @@ def load_parquet(path: Path, request: SetRequest) -> LabelledSet:
         mapped.labels,
         rows.read,
         class_names=mapped.class_names,
-        notes=mapped.notes,
         order=mapped.order,
     )
     return limited(found, request.limit)

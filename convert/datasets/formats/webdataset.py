@@ -10,7 +10,7 @@ from typing import Any
 from convert.common.errors import InputError, listing
 from convert.datasets.files import decode
 from convert.datasets.image_kinds import is_image_name
-from convert.datasets.image_lists import LabelledList, is_number
+from convert.datasets.image_lists import LabelledList
 from convert.datasets.labelled_set import LabelledSet, limited, whole
 from convert.datasets.labels import words
 from convert.datasets.request import SetRequest
@@ -62,7 +62,6 @@ def load_webdataset(tree: ArchiveTree, name: str, request: SetRequest, format: s
         mapped.labels,
         lambda index: tree.image(names[index]),
         class_names=mapped.class_names,
-        notes=mapped.notes,
         order=mapped.order,
     )
     return limited(dataset, request.limit)
@@ -92,6 +91,6 @@ def _of_table(text: str, source: str, column: str | None) -> str:
         which = " or ".join(keys) if keys else f"none of {listing(map(str, table), 8)}"
         raise InputError(f"{source}: which entry is the label, {which}? say it with --columns label=NAME")
     value = table[keys[0]]
-    if isinstance(value, bool) or not isinstance(value, int | str) or not (is_number(str(value)) or str(value).strip()):
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
         raise InputError(f"{source}: {keys[0]} is no label")
     return str(value).strip()

@@ -55,14 +55,13 @@ class Truth:
 class LabelledNames:
     """Names of the images that have a label, with it. listed: how many the ground truth labels.
 
-    class_names, notes, order: as in `LabelledSet`.
+    class_names, order: as in `LabelledSet`.
     """
 
     names: list[str]
     labels: list[int]
     listed: int
     class_names: dict[int, str] | None = None
-    notes: tuple[str, ...] = ()
     order: ClassOrder | None = None
 
 
@@ -148,7 +147,7 @@ def _by_name(available: Sequence[str], holder: Path, truth: Truth, text: str, cl
         count = f"{len(missing)} of {len(wanted)} images are not in {holder}"
         raise InputError(f"{listed.where(missing[0])}: {count}, the first is {listed.names[missing[0]]}")
     names = [known[name] for name in wanted]
-    return LabelledNames(names, mapped.labels, len(wanted), mapped.class_names, mapped.notes, mapped.order)
+    return LabelledNames(names, mapped.labels, len(wanted), mapped.class_names, mapped.order)
 
 
 def _by_number(available: Sequence[str], holder: Path, truth: Truth, text: str, classes: int | None) -> LabelledNames:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from convert.datasets import LabelledSet, load
-from convert.datasets.image_lists import parse
+from convert.datasets.image_lists import is_number, parse, parse_lines, shortened, unquoted
 from convert.images.preprocess import UnreadableImage
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123\n"
@@ -149,6 +149,68 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     file.write_bytes(b"\x89PNG\r\n\x1a\n\xff")
     with pytest.raises(InputError, match="no UTF-8 text"):
         load(file, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "word"),
+    [
+        ("a b.png 3", "a b.png", "3"),
+        ("a.png,3", "a.png", "3"),
+        ("a.png ,n01440764 ", "a.png", "n01440764"),
+        ("a.png\tpolar bear \t", "a.png", "polar bear"),
+        ("a.png, polar bear", "a.png", "polar bear"),
+        ("'a.png', dog", "'a.png'", "dog"),
+        ("a, dog", "a, dog", None),  # no image by its name
+        ("a.png dog", "a.png dog", None),
+        ("a.png\tx\ty", "a.png\tx\ty", None),
+        ("  a.png  ", "a.png", None),
+        ("7", "7", None),
+        ("a.png 1234567890123456789", "a.png 1234567890123456789", None),
+        ("a.png 123456789012345678", "a.png", "123456789012345678"),
+        ("a.png n014407641", "a.png n014407641", None),
+        ("a.png -1", "a.png", "-1"),
+    ],
+)
+def test_where_a_path_ends(line: str, name: str, word: str | None) -> None:
+    found = parse_lines(f"{line}\r\n", "list")
+    assert (found.names, found.words, found.lines) == ([name], [word], [1])
+    assert found.numbered is (word is not None and word.lstrip("-").isdigit())
+
+
+def test_comments_are_those_at_the_begin() -> None:
+    found = parse_lines("\n# path label\n#\n#1.png 0\n# no comment 1\n \nb.png 2\n\x1a", "list")
+    assert found.names == ["#1.png", "# no comment", "b.png"]
+    assert found.lines == [4, 5, 7]
+    assert found.labels == [0, 1, 2]
+    assert not parse_lines("# a\n# b\n", "list").names
+
+
+def test_lines_end_at_line_feeds_alone() -> None:
+    assert parse_lines("a\u2028b.png 1\n", "list").names == ["a\u2028b.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"), [('"a"', "a"), ("'a b'", "a b"), ("''", "''"), ("'a\"", "'a\""), ("xax", "xax"), ("'", "'")]
+)
+def test_quotes(name: str, plain: str) -> None:
+    assert unquoted(name) == plain
+
+
+@pytest.mark.parametrize(("text", "number"), [(" 5\r", True), ("-5", True), ("", False), ("5.0", False)])
+def test_numbers(text: str, number: bool) -> None:
+    assert is_number(text) is number
+
+
+@pytest.mark.parametrize(("count", "shown"), [(80, "x" * 80), (81, "x" * 77 + "...")])
+def test_long_lines_are_cut(count: int, shown: str) -> None:
+    assert shortened("x" * count) == repr(shown)
+
+
+def test_each_duplicate_is_named_with_the_first_of_its_kind() -> None:
+    found = parse_lines("\na 1\nb 1\n\nc 1\nd 1\n", "list")
+    found.refuse_duplicates(found.names)
+    with pytest.raises(InputError, match="list, line 6: 'B' is in line 3 already"):
+        found.refuse_duplicates(["A", "B", "C", "B"])
 
 
 # Anything but a line end, and no blank at the end, which would belong to the gap before the label.

@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from convert.datasets import options
 from convert.datasets.options import SetOptions, set_options
 
 
@@ -22,6 +23,26 @@ def test_all_of_them() -> None:
     result = CliRunner().invoke(command, arguments.split())
     expected = SetOptions(Path("a"), Path("b"), Path("c"), Path("d"), 3, "image=x")
     assert result.output.strip() == repr(expected)
+
+
+def test_they_mean_the_set_that_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(options, "load", lambda *given, **named: asked.extend([given, named]))
+    given = SetOptions(tmp_path, Path("b"), Path("c"), Path("d"), 3, "image=x")
+    given.load(7, ["x"])
+    named = {"ground_truth": Path("b"), "synsets": Path("c"), "root": Path("d"), "columns": "image=x", "own": ["x"]}
+    assert asked == [(tmp_path, 7, 3), named]
+    arguments = given.arguments()
+    assert SetOptions(**arguments) == given
+    assert list(arguments) == ["images", "ground_truth", "synsets", "root", "limit", "columns"]
+
+
+def test_the_help_begins_with_what_is_needed() -> None:
+    text = CliRunner().invoke(command, ["--help"]).output
+    places = [text.index(f"  {name} ") for name in ("--images", "--ground-truth", "--synsets", "--limit", "--columns")]
+    assert places == sorted(places)
+    assert CliRunner().invoke(command, ["--images", " "]).output.count("known are") == 1
+    assert "known are" not in CliRunner().invoke(command, ["--images", "a", "--root", " "]).output
 
 
 def test_images_alone_are_needed() -> None:

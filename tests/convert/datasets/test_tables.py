@@ -23,6 +23,24 @@ from tests.convert.datasets.written_sets import write_folder
         ("image_id,path,label\n9,a.png,1\n", ["a.png"], ["1"]),  # the column whose value is the name of an image
         ("ImageId,PredictionString\nval_9,n01440764 1 2 3 4 n01440764 5 6 7 8 \n", ["val_9"], ["n01440764"]),
         ("path label\na b.png 5\n", ["a b.png"], ["5"]),
+        ("path label\na.png\tb c\n\nd.png\te\n", ["a.png", "d.png"], ["b c", "e"]),
+        ("path labels of it\na.png 5\n", ["path labels of it", "a.png"], [None, "5"]),
+        ("label path\na.png 5\n", ["label path", "a.png"], [None, "5"]),
+        ("filename,category\n a.png , dog \n", ["a.png"], ["dog"]),
+        (
+            "path,label\na.png,\nb.png,0.0\nc.png,1.5\nd.png,-1.00\n",
+            ["a.png", "b.png", "c.png", "d.png"],
+            [None, "0", "1.5", "-1"],
+        ),
+        ("path,label\n\n,\na.png,1\n", ["a.png"], ["1"]),
+        ("path,label\na.png,1\n , \nb.png,2\n", ["a.png", "b.png"], ["1", "2"]),
+        ("ImageId,PredictionString\nval_9,\nval_8,n01440764\n", ["val_9", "val_8"], [None, "n01440764"]),
+        ("wnid;path\nn01440764;x,y.png\n", ["x,y.png"], ["n01440764"]),
+        ("path,label\n", [], []),
+        ("", [], []),
+        ("1.png,label\n2.png,3\n", ["1.png", "2.png"], ["label", "3"]),  # no header: there is an image in it
+        ("path,5\n", ["path"], ["5"]),
+        ("n01440764,label\n", ["n01440764,label"], [None]),
         ("a.png,5\nb, c.png,6\n", ["a.png", "b, c.png"], ["5", "6"]),  # a list, with commas
         ("a.png\ttabby cat\n", ["a.png"], ["tabby cat"]),
     ],
@@ -55,6 +73,54 @@ def test_columns_that_cannot_be_told(text: str, columns: str | None, message: st
 def test_columns_of_another_form(text: str) -> None:
     with pytest.raises(InputError, match="image=NAME,label=NAME is expected"):
         Columns.parse(text)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "T.TSV", "t.txt"])
+def test_one_column_alone_is_a_header_in_a_table(name: str) -> None:
+    found = entries("path\na.png\nb.png\n", name, labelled=False)
+    assert found.names == (["path", "a.png", "b.png"] if name == "t.txt" else ["a.png", "b.png"])
+    assert entries("things\na.png\n", name, labelled=False).names == ["things", "a.png"]
+
+
+@pytest.mark.parametrize(("name", "header"), [("t.csv", True), ("t.txt", False)])
+def test_a_header_of_unknown_words(name: str, header: bool) -> None:
+    text = "a,b\n1.png,2\n"
+    if header:
+        with pytest.raises(InputError, match="which of the columns a, b is the image"):
+            entries(text, name)
+    else:
+        assert entries(text, name).words == [None, "2"]
+    assert entries(text, name, Columns("a", "b")).words == ["2"]
+    assert entries("a,label\n1.png,2\n", name, Columns(image="a")).words == ["2"]
+
+
+def test_labels_that_nobody_needs_may_be_in_any_column() -> None:
+    found = entries("path,label,target\n1.png,2,3\n", "t.csv", labelled=False)
+    assert (found.names, found.words, found.lines) == (["1.png"], [None], [2])
+    with pytest.raises(InputError, match="which column is the image, path or file"):
+        entries("path,file,label\nx,y,3\n", "t.csv")
+    with pytest.raises(InputError, match="line 2: 1 columns where the first line names 3"):
+        entries("label,path,file\nx\n", "t.csv", labelled=False, columns=Columns(image="file"))
+    with pytest.raises(InputError, match="which column is the image, path or file"):
+        entries("label,path,file\nx\n", "t.csv", labelled=False)
+
+
+def test_lines_are_those_of_the_file() -> None:
+    found = entries('\n\npath,label\n\n"a\nb.png",1\nc.png,2\n', "t.csv")
+    assert found.lines == [6, 7]
+    assert found.where(1) == "t.csv, line 7"
+
+
+def test_a_field_without_an_end() -> None:
+    with pytest.raises(InputError, match=r"t\.csv, line 2: no table with columns \(field larger"):
+        entries('path,label\n"' + "x" * 200_000, "t.csv")
+
+
+@pytest.mark.parametrize("text", ["image=a,label=b", " image = a , label= b "])
+def test_columns_as_they_are_given(text: str) -> None:
+    assert Columns.parse(text) == Columns("a", "b")
+    assert Columns.parse(None) == Columns()
+    assert [bool(Columns.parse(text)) for text in (None, "image=a", "label=b")] == [False, True, True]
 
 
 def test_columns_that_are_named(tmp_path: Path) -> None:
