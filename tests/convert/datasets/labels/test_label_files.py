@@ -59,9 +59,9 @@ def test_other_numbers_are_parts_of_names(tmp_path: Path, text: str) -> None:
 
 
 def test_ids_with_and_without_words(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("n00000002 b, c\n\nn00000001\n  n00000003  d\te\n")
+    (tmp_path / "a.txt").write_text("n00000002 b, c\n\nn00000001\n  n00000003  d\te\nn00000004 f\n")
     found = read_label_file(tmp_path / "a.txt")
-    assert found.classes == [("n00000002", "b, c"), ("n00000001",), ("n00000003", "d e")]
+    assert found.classes == [("n00000002", "b, c"), ("n00000001",), ("n00000003", "d e"), ("n00000004", "f")]
     assert (found.name, found.source) == ("a.txt", str(tmp_path / "a.txt"))
     (tmp_path / "a.txt").write_text("n00000002 b\ntench\n")
     assert read_label_file(tmp_path / "a.txt").classes == [("n00000002 b",), ("tench",)]
@@ -81,6 +81,9 @@ def test_the_devkits_file_is_in_the_order_of_the_ids(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (" \n\n", "the synset list is empty"),
+        ("n00000002 b\nn00000002 c\n", "n00000002 is there twice"),
+        ("b\nc\nb\n", "b is there twice"),
         ("[]", "the synset list is empty"),
         ("{}", "the synset list is empty"),
         ('["a", ["b", 3]]', "not a class index"),
@@ -90,7 +93,7 @@ def test_the_devkits_file_is_in_the_order_of_the_ids(tmp_path: Path, monkeypatch
         ('{"a": 0, "b": "1"}', "not a class index"),
     ],
 )
-def test_json_that_is_no_list_of_classes(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_no_list_of_classes(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match=message):
         read_label_file(tmp_path / "a.json")

@@ -47,6 +47,7 @@ def test_each_of_several_names_is_one() -> None:
     known = [("tench ,  Tinca tinca",), ("n2", "goldfish", "Carassius auratus")]
     for name, label in (("Tinca tinca", 0), ("tinca_tinca", 0), ("tench", 0), ("n2", 1), ("carassius auratus", 1)):
         assert match([name, "x"], known).labels == {name: label}
+    assert match(["+", "x"], [("plus, + ",)]).labels == {"+": 0}
     assert match(["tench, Tinca tinca"], [("tench, tinca tinca",), ("tench, Tinca tinca",)]).labels == {
         "tench, Tinca tinca": 1
     }

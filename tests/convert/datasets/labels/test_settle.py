@@ -98,6 +98,7 @@ def test_five_classes_are_shown() -> None:
     assert shown(made([9, 7, 7, 1, 3, 5, 0]), 1000) == (
         "tench -> 0, goldfish -> 1, tiger shark -> 3, electric ray -> 5, cock -> 7"
     )
+    assert shown(made([999, 64, 3]), 1000).endswith("-> 3, green mamba -> 64, toilet tissue -> 999")
     assert shown(made([2, 0], {0: "a", 2: "c"}), 3, ["x", "y", "z"]) == "a -> 0, c -> 2"
     assert shown(made([2, 0], {2: "c"}), 3) == "c -> 2"
     assert shown(made([1]), 2, ["x", "y, z"]) == "y -> 1"

@@ -91,6 +91,11 @@ def test_names_go_by_the_file_that_was_given_then_by_the_one_beside(tmp_path: Pa
     assert mapped(words, 3, own=["a", "c", "b"]).labels == [2, 1, 2]
 
 
+def test_classes_are_told_in_the_order_of_their_labels() -> None:
+    found = of_words(["owl", "elk", "ant", "fox", "cat", "bee", "elk", "dog"], "set", None, None)
+    assert list((found.class_names or {}).items()) == list(enumerate(["ant", "bee", "cat", "dog", "elk", "fox", "owl"]))
+
+
 def test_words_alone() -> None:
     found = of_words(["b", "a", "b"], "set", 2, None)
     assert (found.labels, found.class_names, found.notes) == ([1, 0, 1], {0: "a", 1: "b"}, ())
