@@ -63,9 +63,8 @@ def observe(model: onnx.ModelProto, tensors: Iterable[str], images: np.ndarray) 
     fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     size = fixed or _BATCH
     for start in range(0, len(images), size):
-        batch = images[start : start + size]
-        if len(batch) < fixed:
-            batch = images.take(range(start, start + size), axis=0, mode="wrap")
+        # A graph of a fixed batch takes no less: the first images fill the last one.
+        batch = images.take(range(start, start + size), axis=0, mode="wrap") if fixed else images[start : start + size]
         ranges[source].add(batch)
         for name, values in zip(wanted, session.run(wanted, {source: batch}), strict=True):
             ranges[name].add(values)

@@ -14,7 +14,15 @@ from convert.common.errors import InputError
 from convert.datasets import load
 from convert.datasets.labels import imagenet
 from convert.datasets.labels.ground_truth import parse_numbers
-from tests.convert.datasets.written_sets import CLASSES, Photos, write_devkit, write_folder, write_list, write_meta
+from tests.convert.datasets.written_sets import (
+    CLASSES,
+    Photos,
+    write_devkit,
+    write_folder,
+    write_list,
+    write_meta,
+    write_tar,
+)
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
@@ -117,6 +125,14 @@ def test_images_without_a_line(tmp_path: Path, flat: Path, photos: Photos) -> No
         load(flat, CLASSES, ground_truth=file)
 
 
+def test_the_first_image_without_a_line_is_that_of_the_lowest_number(tmp_path: Path) -> None:
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in (9, 3, 1, 7, 0)]
+    archive = write_tar(tmp_path / "a.tar", dict.fromkeys(names, b"x"))
+    file = numbers(tmp_path / "gt.txt", [0, 1, 0])
+    with pytest.raises(InputError, match=r"gt\.txt: 3 labels, and 3 of 5 images of .* first is .*_00000000\.JPEG"):
+        load(archive, 2, ground_truth=file)
+
+
 def test_images_without_a_number(tmp_path: Path, flat: Path, photos: Photos) -> None:
     file = numbers(tmp_path / "gt.txt", photos.labels)
     (flat / "cat.jpg").touch()
@@ -147,6 +163,8 @@ def test_lines_whose_images_are_missing(tmp_path: Path, flat: Path, photos: Phot
     [
         ("", "the list is empty"),
         ("0\n\n1\n", "line 2: a blank line is no label"),
+        ("0\n \t\n1\n", "line 2: a blank line is no label"),
+        ("\n0\n1\n", "line 1: a blank line is no label"),
         ("0\none\n", "line 2: 'one' is no label"),
         ("a.JPEG 0\n1\n", "line 2: '1' is not `path label`"),
         ("ILSVRC2012_val_00000001.JPEG 7\n", "line 1: label 7 is out of range"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from convert.common.files import sha256_json
 from convert.datasets import load
 from convert.datasets.labels import imagenet
 from convert.datasets.labels.imagenet import image_number, known_label
@@ -23,6 +24,20 @@ def test_the_classes_are_in_the_order_of_their_wordnet_ids() -> None:
         "golden retriever",
         "toilet tissue",
     ]
+
+
+def test_the_table_of_validation_images_is_as_it_was_compared_with_the_list() -> None:
+    assert len(imagenet.VALIDATION) == 43
+    digest = "4d55020bbf5ef8d3d19122b98af27367d07e9f1768779bd0bba1d2191a391d81"
+    assert sha256_json([[number, label] for number, label in imagenet.VALIDATION.items()]) == digest
+
+
+def test_aliases_and_tables_by_id_and_number() -> None:
+    tench = imagenet.classes()[0]
+    assert tench.aliases == ("n01440764", "tench, Tinca tinca")
+    assert imagenet.classes()[134].aliases[2:] == ("crane bird",)
+    for label, one in enumerate(imagenet.classes()):
+        assert imagenet.by_wordnet_id()[one.wordnet_id] == imagenet.by_number()[one.number] == label
 
 
 @pytest.mark.parametrize(
