@@ -29,8 +29,8 @@ def choose(path: Path) -> ImageSet:
                 f"{path}: {total} image{'s' * (total > 1)} cannot show what activations reach: "
                 f"give {FEWEST} or more, better {MOST}"
             )
-        # Spread, since folders go class by class.
-        return [i * total // MOST for i in range(MOST)] if total > MOST else range(total)
+        count = min(total, MOST)
+        return [i * total // count for i in range(count)]  # spread, since folders go class by class
 
     found = load_images(path, _OPTION, pick)
     if len(found.names) < FEWEST:
