@@ -82,7 +82,7 @@ def test_one_column_alone_is_a_header_in_a_table(name: str) -> None:
     assert entries("things\na.png\n", name, labelled=False).names == ["things", "a.png"]
 
 
-@pytest.mark.parametrize(("name", "header"), [("t.csv", True), ("t.txt", False)])
+@pytest.mark.parametrize(("name", "header"), [("t.csv", True), ("T.CSV", True), ("t.txt", False)])
 def test_a_header_of_unknown_words(name: str, header: bool) -> None:
     text = "a,b\n1.png,2\n"
     if header:

@@ -86,6 +86,8 @@ def test_images_of_a_folder_that_git_lfs_has_not_fetched(tmp_path: Path) -> None
     with pytest.raises(InputError, match="1 of 2 images are Git LFS pointers"):
         everything(tmp_path)
     assert load_images(tmp_path, "--inputs", lambda total, words: [1]).names == ("b.png",)
+    with pytest.raises(InputError, match=r"^--inputs .*: no images in it$"):
+        load_images(tmp_path, "--inputs", lambda total, words: [])
 
 
 def test_one_image_is_itself_by_its_name_or_its_bytes(tmp_path: Path, photos: Photos) -> None:

@@ -306,6 +306,12 @@ class TestColumns:
         with pytest.raises(InputError, match=r"no column x \(--columns\) among picture, thumb"):
             load(file, 7, columns="image=x")
 
+    def test_of_words_in_some_shards_and_numbers_in_others(self, tmp_path: Path) -> None:
+        for number, label in enumerate((["owl"], [1])):
+            self.write(tmp_path / f"val-{number}.parquet", image=[b"0"], label=label)
+        with pytest.raises(InputError, match=r"val-0\.parquet: the labels of its shards are numbers in some and names"):
+            load(tmp_path, 2)
+
     def test_of_words(self, tmp_path: Path) -> None:
         file = self.write(tmp_path / "a.parquet", image=[b"0", b"1", b"2"], label=["owl", "elk", "owl"])
         dataset = load(file, 2)

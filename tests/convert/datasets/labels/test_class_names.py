@@ -177,6 +177,8 @@ def test_imagenets_ids_and_names() -> None:
         InputError, match=r"1 of 4 classes are none or several of ImageNet's class names: unicorn; give"
     ):
         named_labels([*names, "unicorn"], "tree", Known(1000))
+    found = named_labels(["goldfish", "n01440764"], "tree", Known(1000))
+    assert (found.labels, str(found.order)) == ({"goldfish": 1, "n01440764": 0}, "proven: ImageNet's class names")
     with pytest.raises(InputError, match="2 classes, but the model has 1000"):
         named_labels(["ok", "ng"], "tree", Known(1000))
 
@@ -221,15 +223,29 @@ class TestNumbers:
         assert str(found.order).startswith(f"proven: {words}, by 43 images of ImageNet")
 
     def test_a_part_that_counts_from_one(self) -> None:
-        members = {"0517": ["ILSVRC2012_val_00000005.JPEG"], "0066": ["ILSVRC2012_val_00000001.JPEG"]}
+        numbers = {"0517": 5, "0066": 1, "0231": 3}
+        members = {name: [f"ILSVRC2012_val_{number:08d}.JPEG"] for name, number in numbers.items()}
         found = named_labels(members, "tree", Known(1000, members=members))
-        assert found.labels == {"0517": 516, "0066": 65}
+        assert found.labels == {"0517": 516, "0066": 65, "0231": 230}
         assert str(found.order).startswith("proven: numbers that count from 1")
 
     def test_a_folder_of_number_zero_counts_from_zero(self) -> None:
         members = {"0000": ["x.png"], "0517": ["ILSVRC2012_val_00000005.JPEG"]}
         with pytest.raises(InputError, match=r"contradict .*\(516, here 517\)"):
             named_labels(members, "tree", Known(1000, members=members))
+
+    def test_a_number_that_is_no_label_of_either_reading(self) -> None:
+        members = {"1500": ["x.png"], "0517": ["ILSVRC2012_val_00000005.JPEG"]}
+        with pytest.raises(InputError, match=r"contradict .*\(516, here 517\)"):
+            named_labels(members, "tree", Known(1000, members=members))
+
+    def test_zero_among_them_and_the_number_of_classes(self) -> None:
+        assert named_labels(["0", "2"], "tree", Known(5)).labels == {"0": 0, "2": 2}
+        assert named_labels(["1", "2"], "tree", Known(5)).labels == {"1": 0, "2": 1}
+        assert named_labels(["3", "5"], "tree", Known(5)).labels == {"3": 2, "5": 4}
+        with pytest.raises(InputError, match="numbers, 0 to 5, but the model has 5 classes"):
+            named_labels(["0", "5"], "tree", Known(5))
+        assert named_labels(["0", "5"], "tree", Known()).labels == {"0": 0, "5": 5}
 
     def test_without_them_two_readings_are_refused(self) -> None:
         with pytest.raises(InputError, match=r"2 is label 2 as one of .* count from 0, and label 112 sorted as text"):
