@@ -91,11 +91,9 @@ def tiny(value: float | None) -> str:
     """A difference, two digits of it: `4.1e-6`, `0.031`, `12`."""
     if not value:
         return NONE if value is None else "0"
-    exponent = Decimal(repr(value)).adjusted()
-    if exponent >= -3:
-        return at(value, min(exponent - 1, 0))
-    digits, _ = f"{value:.1e}".split("e")
-    return f"{digits}e{exponent}"
+    digits, power = f"{value:.1e}".split("e")  # rounded first: 9.96e-6 is 1.0e-5
+    exponent = int(power)
+    return at(value, min(exponent - 1, 0)) if exponent >= -3 else f"{digits}e{exponent}"
 
 
 def closeness(value: float | None, places: int) -> str:

@@ -28,7 +28,7 @@ def gate(cell: TimedRecord, parities: Iterable[Parity]) -> Gate:
     not make up for a failure on photos. A record that does not say at which batches it checked speaks for all.
     """
     newest = {
-        json.dumps([typed.table(record.inputs), record.batches], sort_keys=True): record
+        json.dumps([typed.table(record.inputs), record.batches]): record
         for record in parities
         if record.artifact and all((getattr(record, n) or None) == (getattr(cell, n) or None) for n in _SUBJECT)
     }

@@ -101,10 +101,15 @@ def test_the_values_are_the_same_in_any_language(example: Path) -> None:
     english = plain.document(tables.build(found))["tables"]
     with language.speaking("zh"):
         chinese = plain.document(tables.build(found))["tables"]
+    assert len(english["latency-detail"]["rows"]) == sum(one.kind == "latency" for one in found.records)
+    assert list(english) == list(chinese)
+    numbers = 0
     for name, table in english.items():
         for one, other in zip(table["rows"], chinese[name]["rows"], strict=True):
             for value, said in zip(one.values(), other.values(), strict=True):
                 assert value == said or isinstance(value, str), (name, value, said)
+                numbers += isinstance(value, float)
+    assert numbers > 3 * len(found.records)
 
 
 def stored(example: Path, report: tables.Report) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import numbers
+from runtimes.records.kinds import Latency
 
 VALUES = st.floats(1e-3, 1e6)
 SHARES = st.floats(0, 1)
@@ -36,6 +39,15 @@ def intervals(draw: st.DrawFn) -> tuple[float, tuple[float, float]]:
 )
 def test_the_interval_sets_the_digits(value: float, half: float, text: str) -> None:
     assert numbers.measured(value, (value - half, value + half)) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(7.08, "3.1"), (7.1, "3"), (2.0, "3.1"), (1.98, "3.1"), (1.99, "3.1"), (0.71, "3.1"), (0.7098, "3.13")],
+)
+def test_two_digits_of_a_half_width_from_100_to_354(width: float, text: str) -> None:
+    """At the borders themselves, where half of a width has no rounding of its own."""
+    assert numbers.measured(3.126, (0.0, width)) == text
 
 
 @pytest.mark.parametrize(
@@ -110,11 +122,45 @@ def test_intervals_overlap_when_they_touch_or_are_not_known() -> None:
     assert not numbers.overlap((1, 2), (2.001, 3))
     assert not numbers.overlap((2.001, 3), (1, 2))
     assert numbers.overlap(None, (1, 2))
+    assert numbers.overlap((1, 2), None)
+    assert numbers.overlap(None, None)
+
+
+def latency(**fields: Any) -> Latency:
+    common = {"model": "m", "precision": "fp32", "runtime": "ort-cpu", "device": "CPU", "artifact": "a"}
+    numbers = {"status": "ok", "reason": None, "effective": None, "command": "", "median_ms": 5.0}
+    return Latency(**{**common, **numbers, **fields})
+
+
+def test_within_a_run_the_runs_own_intervals_count() -> None:
+    wide, own = (4.0, 6.0), (4.9, 5.1)
+    record = latency(ci95_ms=wide, run_ci95_ms=own, machine="a", run="1")
+    old = latency(ci95_ms=wide, machine="a", run="1")  # made before they were told apart
+    assert (numbers.own_interval(record), numbers.own_interval(old)) == (own, wide)
+    assert numbers.own_interval(latency()) is None
+    assert numbers.rivals(record, old) == (own, wide)
+    for other in (replace(record, run="2"), replace(record, machine="b")):
+        assert numbers.rivals(record, other) == numbers.rivals(other, record) == (wide, wide)
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(4.14e-6, "4.1e-6"), (3.2e-4, "3.2e-4"), (0.0314, "0.031"), (0.1, "0.10"), (12.34, "12"), (0.0, "0"), (None, "-")],
+    [
+        (4.14e-6, "4.1e-6"),
+        (3.2e-4, "3.2e-4"),
+        (0.0031, "0.0031"),
+        (0.0314, "0.031"),
+        (0.1, "0.10"),
+        (1.0, "1.0"),
+        (12.34, "12"),
+        (123.4, "123"),
+        (0.0, "0"),
+        (None, "-"),
+        (9.96e-6, "1.0e-5"),  # rounding carries
+        (9.96e-4, "0.0010"),
+        (0.0996, "0.10"),
+        (9.96, "10"),
+    ],
 )
 def test_a_difference_has_two_digits(value: float | None, text: str) -> None:
     assert numbers.tiny(value) == text
@@ -125,3 +171,11 @@ def test_only_one_reads_one(value: float) -> None:
     assert numbers.closeness(1.0, 7) == "1"
     assert float(numbers.closeness(value, 7)) <= value
     assert numbers.closeness(value, 7) != "1"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (1.0, "1"), (0.99999, "0.999"), (0.5, "0.5"), (0.25, "0.25"), (0.0, "0"), (10.0, "10")],
+)
+def test_zeros_that_say_nothing_are_left_out(value: float | None, text: str) -> None:
+    assert numbers.closeness(value, 3) == text

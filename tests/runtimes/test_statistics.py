@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtimes.records.parts import IntervalMethod
 from runtimes.statistics import (
     BEYOND_PROBE_CV,
     Noise,
@@ -50,8 +51,15 @@ def test_by_hand() -> None:
     assert sure(found.run_ci95_ms)[1] == pytest.approx(5.5 * math.exp(12.706 * math.log(8 / 3) / 2), rel=1e-3)
     # Mean 3, standard deviation the root of 2; mean 8, the same: the median of both.
     assert found.cv == pytest.approx((math.sqrt(2) / 3 + math.sqrt(2) / 8) / 2)
+    assert found.interval == IntervalMethod(
+        method="Student's t over processes, log scale", between_cv=pytest.approx(between), dof=1, processes=2
+    )
+    assert found.samples_ms == (5, 1, 4, 2, 3, 9, 8, 7, 6, 10)
     found = summarize([[1] * 63 + [2] * 7])
     assert (found.p90_ms, found.p95_ms) == (1, None)
+    assert found.interval == IntervalMethod(method="bootstrap of the samples of one process", dof=0, processes=1)
+    many = summarize([list(range(1, 501)), list(range(501, 1001))])
+    assert (many.p90_ms, many.p95_ms, many.p99_ms) == (900, 950, 990)
 
 
 def test_outliers_are_counted_within_their_process() -> None:
@@ -61,13 +69,41 @@ def test_outliers_are_counted_within_their_process() -> None:
     assert summarize([[5.0] * 9 + [6.0]]).outliers == 0, "without any spread nothing can be said"
 
 
+@pytest.mark.parametrize(("mads", "outliers"), [(2.9, 0), (3.1, 1), (-2.9, 0), (-3.1, 1)])
+def test_an_outlier_is_further_than_three_scaled_deviations(mads: float, outliers: int) -> None:
+    """Of nine samples around 10 the median of their distances is 1, which is 0.6745 standard deviations."""
+    samples = [7.0, 8, 9, 9.5, 10, 10.5, 11, 12, 13]
+    assert summarize([[*samples, *samples, 10 + mads / 0.6745]]).outliers == outliers
+
+
 def test_too_few_samples_carry_no_interval() -> None:
     assert summarize([[1, 2, 3, 4, 5]]).ci95_ms is None
     with pytest.raises(ValueError, match="no samples"):
         summarize([])
-    assert bootstrap_median([1, 2, 3]) is None
+    assert bootstrap_median([1, 2, 3, 4, 5]) is None
+    assert bootstrap_median([1, 2, 3, 4, 5, 6]) is not None
     assert relative_half_width(5.0, None) == math.inf
     assert relative_half_width(10.0, [9.0, 12.0]) == pytest.approx(0.15)
+
+
+def test_the_bootstrap_is_that_of_percentiles_and_the_same_each_time() -> None:
+    assert bootstrap_median([5.0] * 9) == (5.0, 5.0), "other kinds divide by the spread"
+    samples = np.random.default_rng(2).normal(100, 5, 40).tolist()
+    found = sure(bootstrap_median(samples))
+    assert found == bootstrap_median(samples)
+    # Of 40 samples the 14th and the 27th enclose the median with 96 %.
+    low, high = sorted(samples)[13], sorted(samples)[26]
+    assert found == pytest.approx((low, high), rel=0.01)
+
+
+def test_the_wider_of_two_intervals_is_the_runs_own() -> None:
+    alike = [[9.0, 10, 11, 9.5, 10.5, 10.2]] * 2
+    inside = sure(bootstrap_median([*alike[0], *alike[1]]))
+    assert sure(summarize(alike).run_ci95_ms) == inside, "processes that agree to the last digit have none"
+    apart = [[10.0] * 6, [11.0] * 6]
+    low, high = sure(interval(10.5, [10.0, 11.0], Noise())[0])
+    assert summarize(apart).run_ci95_ms == (low, high)
+    assert low < 10 < 11 < high
 
 
 @given(st.lists(st.lists(TIMES, min_size=6, max_size=30), min_size=1, max_size=4))
@@ -95,8 +131,31 @@ def test_a_cell_borrows_from_its_neighbours_but_is_not_outvoted() -> None:
     both = moderated(loud, quiet)
     assert both.dof == 8
     assert both.between_cv == pytest.approx(math.sqrt((0.1**2 + 0.01**2) / 2))
-    assert moderated(Noise(), Noise()) == Noise()
+    assert moderated(Noise(), Noise()) == Noise() == noise([]) == noise([[5.0], []]) == Noise(0.0, 0)
+    assert moderated(Noise(0.03, 2), Noise(0.01, 1)) == Noise(pytest.approx(math.sqrt((2 * 0.03**2 + 0.01**2) / 3)), 3)
     assert interval(5.0, [5.0], Noise())[0] is None, "one process alone says nothing of others"
+
+
+def test_half_a_width_by_hand() -> None:
+    """Student's quantile with four degrees of freedom is 2.7764."""
+    assert Noise(0.02, 4).half_width(1) == pytest.approx(2.7764 * 0.02, rel=1e-4)
+    assert Noise(0.02, 4).half_width(9) == pytest.approx(2.7764 * 0.02 / 3, rel=1e-4)
+    assert Noise(0.02, 4).half_width(0) == Noise(0.02, 0).half_width(5) == math.inf
+    found, how = interval(5.0, [4.0, 4.0, 7.0], Noise(0.02, 4))
+    assert how.dof == 6
+    half = Noise(sure(how.between_cv), 6).half_width(3)
+    assert found == pytest.approx((5 * math.exp(-half), 5 * math.exp(half)))
+
+
+def test_what_is_assumed_of_runs_where_no_earlier_one_tells() -> None:
+    """2 % between runs with four degrees of freedom, and 0.7 % beyond the probe (docs/measuring.md); in quadrature."""
+    assumed, beyond = 2.7764 * 0.02, 1.96 * 0.007
+    for own in (0.0, 0.1):
+        half = math.sqrt(own**2 + assumed**2 + beyond**2)
+        found = across_runs(5.0, (5 * math.exp(-own), 5 * math.exp(own)), Noise())
+        assert found == pytest.approx((5 * math.exp(-half), 5 * math.exp(half)), rel=1e-4)
+    lopsided = sure(across_runs(5.0, (4.0, 5.0), Noise()))
+    assert 5.0 / lopsided[0] > lopsided[1] / 5.0
 
 
 @pytest.mark.parametrize("processes", [2, 3, 6])

@@ -69,7 +69,7 @@ _HIGHEST_IS_WORST = (
 _LOWEST_IS_WORST = ("cosine", "snr_db", "top1_agreement", "top5_agreement")
 
 
-def compare(logits: np.ndarray, reference: np.ndarray, names: Sequence[str], allowed: float = 0.0) -> Difference:
+def compare(logits: np.ndarray, reference: np.ndarray, names: Sequence[str], allowed: float) -> Difference:
     """Compare logits (images, classes) with a finite reference of the same shape. ValueError when shapes differ.
 
     names: of the images. allowed: the largest absolute error that is no fault, which decides what is a tie. The error
@@ -109,7 +109,7 @@ def worst(differences: Sequence[Difference]) -> Difference:
         image = max(differences, key=lambda d: d.nonfinite).worst_image
         nan, inf = sum(d.nan for d in differences), sum(d.inf for d in differences)
         return Difference(nan + inf, nan, inf, image)
-    flipped = max(differences, key=lambda d: ((d.top1_flips or 0) - (d.top1_ties or 0), d.top1_flips or 0))
+    flipped = max(differences, key=lambda d: (sum(not flip.tie for flip in d.flips), len(d.flips)))
     return Difference(
         nonfinite=0,
         worst_image=max(differences, key=lambda d: d.max_abs or 0.0).worst_image,
@@ -157,7 +157,7 @@ def _kl(p: Values, q: Values) -> Values:
 
 
 def _agreement(a: Values, b: Values, k: int) -> float:
-    first, second = (np.argsort(-x, axis=1, kind="stable")[:, :k] for x in (a, b))
+    first, second = (np.argsort(-x, kind="stable")[:, :k] for x in (a, b))
     return float(np.mean([len(set(row) & set(other)) / k for row, other in zip(first, second, strict=True)]))
 
 

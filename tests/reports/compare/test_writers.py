@@ -67,19 +67,3 @@ def test_the_terminal_has_every_cell_and_the_notes(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "slower" in result.stdout
     assert "failed: a regression: " in result.stderr
-
-
-def test_bad_input_is_one_line(tmp_path: Path) -> None:
-    here = stored(tmp_path / "a", one(100.0))
-    other = stored(tmp_path / "b", [runs.common("parity", model="another", passed=True)])
-    for arguments in (
-        (here, tmp_path / "nowhere"),
-        (here, other),
-        (here, here, "--fail", "5%"),
-        (here, here, "--smallest", "x"),
-    ):
-        result = run(*arguments)
-        assert result.exit_code == 2
-        assert result.stderr.startswith("error: ")
-        assert result.stderr.count("\n") == 1
-        assert not result.stdout

@@ -19,10 +19,6 @@ def report_of(folder: Path) -> str:
     return markdown.render(tables.build(results.load(folder)))
 
 
-def test_the_same_results_give_the_same_report(example: Path) -> None:
-    assert report_of(example) == report_of(example)
-
-
 def test_the_warning_about_seeded_weights_comes_first(make: Any, folder: Any) -> None:
     facts = make.weights("seeded", source="seeded:3", note=None)
     text = report_of(folder(make.latency(model_info=facts)))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from convert.artifact import Artifact
@@ -25,6 +28,31 @@ def test_the_documents_are_up_to_date() -> None:
     assert published.SCHEMA.read_text(encoding="utf-8") == published.schema()
 
 
+def test_documents_that_lag_behind_are_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = published.FORMATS.read_text(encoding="utf-8")
+    stale = re.sub(r"\| `(median_ms|files)` \|.*\n", "", today)
+    assert stale != today
+    for name, text in (("FORMATS", stale), ("SCHEMA", "{}")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        monkeypatch.setattr(published, name, tmp_path / name)
+    result = CliRunner().invoke(published.main, ["--write"])
+    assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / "FORMATS").read_text(encoding="utf-8") == today
+    assert (tmp_path / "SCHEMA").read_text(encoding="utf-8") == published.schema()
+
+
+def test_a_field_stands_with_what_declares_it() -> None:
+    """What all records have is not told again of each kind, nor what all speeds have of each speed."""
+    common, timed, rest = re.split(r"\nWhat is measured .*|\nand each by its kind", published.markdown())
+    assert "| `model` |" in common
+    assert "| `threads` |" in timed
+    assert "| `threads` |" not in common
+    latency, parity = (re.split(rf"\*\*{name}\*\*: ", rest)[1].split("**")[0] for name in ("latency", "parity"))
+    assert latency.startswith("One request at a time, from images in memory to logits in memory;")
+    assert not any(f"| `{name}` |" in latency for name in ("model", "threads"))
+    assert "| `max_abs` |" in parity
+
+
 def test_every_field_of_every_kind_is_documented() -> None:
     text = published.FORMATS.read_text(encoding="utf-8")
     for kind in KINDS.values():
@@ -33,7 +61,9 @@ def test_every_field_of_every_kind_is_documented() -> None:
 
 
 def test_the_schema_tells_kinds_apart_by_a_constant() -> None:
-    schema = json.loads(CliRunner().invoke(published.main, ["--schema"]).output)
+    printed = CliRunner().invoke(published.main, ["--schema"]).output
+    assert printed == published.schema()
+    schema = json.loads(printed)
     for name, kind in KINDS.items():
         definition = schema["$defs"][kind.__name__]
         assert definition["properties"]["kind"]["const"] == name

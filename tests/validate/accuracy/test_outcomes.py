@@ -14,6 +14,7 @@ from validate.accuracy.outcomes import Predictions, holds, mcnemar, wilson
 def test_counts() -> None:
     predictions = Predictions("1150x-")
     assert (predictions.images, predictions.unreadable, predictions.nonfinite, predictions.right) == (5, 1, 1, 2)
+    assert predictions.among_five == 3
     assert predictions.top1 == 0.4
     assert predictions.top5 == 0.6
     assert Predictions("--").top1 is None

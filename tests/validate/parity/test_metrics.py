@@ -40,6 +40,31 @@ def test_by_hand() -> None:
     assert difference.kl == pytest.approx(rel_entr(p, q).sum())
     assert (difference.top1_agreement, difference.top5_agreement) == (0.5, 1)
     assert (difference.top1_flips, difference.top1_ties, difference.worst_image) == (1, 0, "0")
+    assert difference.nonfinite == 0
+
+
+def test_by_hand_with_errors_of_several_sizes() -> None:
+    """Squares of 1 and of 0 are themselves, and of three classes all are among the first five."""
+    expected = np.array([[8.0, 7, 6, 5, 4, 3, 2], [-2, 1, 0, 0, 0, 0, 0]])
+    found = expected + np.array([[0, 0, -3.5, 0, 0, 0, 3], [0, 0.5, 0, 0, 0, 0, 0]])
+    difference = compare(found, expected)
+    signals, errors = [64 + 49 + 36 + 25 + 16 + 9 + 4, 5], [3.5**2 + 9, 0.25]
+    assert difference.snr_db == pytest.approx(min(10 * math.log10(s / e) for s, e in zip(signals, errors, strict=True)))
+    assert difference.top5_agreement == pytest.approx((4 / 5 + 1) / 2)  # 2.5 for 6 falls out, 5 for 2 comes in
+    assert (difference.max_abs, difference.max_rel) == (3.5, pytest.approx(1.5))
+    assert difference.cosine == pytest.approx(
+        min((a @ b) / math.sqrt((a @ a) * (b @ b)) for a, b in zip(found, expected, strict=True))
+    )
+
+
+def test_a_cosine_is_never_above_one() -> None:
+    same = np.array([[0.1, 0.7]])  # their product is 1.0000000000000002 times that of their norms
+    assert compare(same, same).cosine == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_cosine_does_not_depend_on_the_scale(scale: float) -> None:
+    assert compare(scale * np.array([[3.0, 4]]), scale * np.array([[4.0, 3]])).cosine == pytest.approx(24 / 25)
 
 
 def test_quantiles_tell_one_wild_value_from_an_error_everywhere() -> None:
@@ -63,7 +88,7 @@ def test_a_logit_of_zero_does_not_make_an_error_infinite() -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "ties"),
-    [(0.0, 0), (0.04, 0), (0.05, 1), (0.4, 2)],
+    [(0.0, 0), (0.04, 0), (0.046875, 1), (0.05, 1), (0.3749, 1), (0.375, 2), (0.4, 2)],
 )
 def test_a_flip_within_the_allowed_error_of_both_classes_is_a_tie(allowed: float, ties: int) -> None:
     expected = np.array([[1.0, 0.90625, 0], [1, 0.25, 0], [3, 2, 1]])  # margins 0.09375 and 0.75
@@ -90,6 +115,8 @@ class TestNotFinite:
         difference = compare(found, np.ones((3, 3)))
         assert difference == Difference(3, nan=1, inf=2, worst_image="1")
         assert difference.mean_abs is None
+        either = [compare(np.array([[1, value]]), np.ones((1, 2))) for value in (np.nan, np.inf)]
+        assert [(one.nonfinite, one.nan, one.inf) for one in either] == [(1, 1, 0), (1, 0, 1)]
 
     def test_it_is_the_worst(self) -> None:
         good = compare(np.ones((1, 3)), np.ones((1, 3)))
@@ -102,6 +129,44 @@ class TestNotFinite:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2, 3\)"):
         compare(np.zeros((2, 3)), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="zip"):
+        metrics.compare(np.zeros((2, 3)), np.zeros((2, 3)), ["a name for one"], 0.0)
+
+
+def test_what_is_no_score_of_classes_has_nothing_said_of_classes() -> None:
+    flipped = compare(np.array([[2.0, 1]]), np.array([[1.0, 2]]), allowed=1.0)
+    found = vars(metrics.without_classes(flipped))
+    assert {name for name, value in found.items() if value != vars(flipped)[name]} == {
+        *("kl", "top1_agreement", "top5_agreement", "top1_flips", "top1_ties", "flips")
+    }
+    assert not any(found[name] for name in ("kl", "top1_agreement", "top5_agreement", "top1_flips", "top1_ties"))
+    assert (found["top1_ties"], found["flips"]) == (None, ())
+
+
+def test_the_worst_flips_are_the_most_that_are_no_ties() -> None:
+    expected = np.array([[1.0, 0.5], [1, 0.5], [1, 0.5]])
+
+    def flipped(allowed: float, *images: int) -> Difference:
+        found = expected.copy()
+        found[list(images)] = [1, 1.25]
+        return compare(found, expected, allowed)
+
+    one, fault = flipped(1.0, 0), flipped(0.0, 1)
+    ties, faults = flipped(1.0, 0, 1, 2), flipped(0.0, 1, 2)
+    for several, bad in (([one, ties], ties), ([ties, fault], fault), ([fault, ties, faults, one], faults)):
+        for order in (several, several[::-1]):
+            found = worst(order)
+            assert (found.top1_flips, found.top1_ties, found.flips) == (bad.top1_flips, bad.top1_ties, bad.flips)
+            assert (found.nonfinite, found.max_abs) == (0, 0.75)
+
+
+def test_the_worst_image_is_that_of_the_largest_error() -> None:
+    expected = np.ones((3, 2))
+    for size in (0.25, 3.0):
+        errors = [np.zeros((3, 2)), np.array([[0, 0], [0, size / 2], [0, 0]]), np.array([[0, 0], [0, 0], [size, 0]])]
+        for order in (errors, errors[::-1]):
+            found = worst([compare(expected + error, expected) for error in order])
+            assert (found.worst_image, found.max_abs) == ("2", size)
 
 
 @given(LOGITS)

@@ -22,7 +22,7 @@ def reference(paddle_error: float, largest: float = 16.0) -> Reference:
 
 
 def off(by: float, cosine: float = 1.0) -> Difference:
-    zero = compare(np.ones((1, 3)), np.ones((1, 3)), ["one"])
+    zero = compare(np.ones((1, 3)), np.ones((1, 3)), ["one"], 0.0)
     return Difference(**{**vars(zero), "max_abs": by, "cosine": cosine})
 
 
@@ -48,6 +48,46 @@ def test_paddle_itself_may_be_lucky() -> None:
     assert bounds.violation(off(np.spacing(np.float32(16.0)))) is None
     assert bounds.violation(off(16 * 1e-4)) is not None
     assert bounds.info(1e-5).paddle_max_abs == 0
+
+
+def test_the_least_error_is_twice_the_spacing_of_float32() -> None:
+    least = 2 * float(np.finfo(np.float32).eps)
+    for paddle, unit in ((0.0, LEAST_ERROR), (16 * least, PADDLE_ERROR), (17 * least, PADDLE_ERROR)):
+        bounds = tolerance("fp32", reference(paddle))
+        assert (bounds.unit, bounds.unit_value) == (unit, max(paddle, 16 * least))
+        assert bounds.info(None).floor == 16 * least
+
+
+@pytest.mark.parametrize("precision", NAMES)
+def test_a_bound_itself_is_within_it(precision: str) -> None:
+    bounds = tolerance(precision, reference(1.3e-5))
+    assert bounds.violation(off(bounds.max_abs, bounds.rule.cosine)) is None
+    assert "differ" in str(bounds.violation(off(np.nextafter(bounds.max_abs, 1e9), bounds.rule.cosine)))
+    assert "cosine" in str(bounds.violation(off(bounds.max_abs, np.nextafter(bounds.rule.cosine, 0))))
+
+
+@pytest.mark.parametrize("precision", NAMES)
+@pytest.mark.parametrize("paddle", [1e-7, 1.3e-5])
+def test_images_are_told_apart_by_what_fp32_resolves(precision: str, paddle: float) -> None:
+    """Whatever the precision."""
+    assert tolerance(precision, reference(paddle)).resolution == tolerance("fp32", reference(paddle)).max_abs
+
+
+def test_a_record_carries_the_bounds() -> None:
+    bounds = tolerance("fp16", reference(1.3e-5))
+    rule = PRECISIONS["fp16"].tolerance
+    found = bounds.info(0.5)
+    assert (found.max_abs, found.factor, found.unit) == (16 * rule.factor, rule.factor, "the largest logit")
+    assert (found.cosine, found.reason) == (rule.cosine, rule.reason)
+    assert (found.needed, found.largest_logit) == (0.5 / 16, 16)
+    assert found.paddle_max_abs == pytest.approx(1.3e-5)
+    assert bounds.measure(0.5) == f"0.5, 0.031 of the largest logit; {rule.factor:g} of it is allowed"
+
+
+def test_of_logits_that_are_all_zero_nothing_is_told() -> None:
+    bounds = tolerance("fp32", Reference(np.zeros((1, 3)), np.zeros((1, 3))))
+    assert (bounds.needed(0.5), bounds.needed(None)) == (None, None)
+    assert bounds.violation(off(0.5)) == "logits differ by up to 0.5; 8 times is allowed"
 
 
 @pytest.mark.parametrize("precision", NAMES)

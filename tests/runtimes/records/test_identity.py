@@ -1,0 +1,73 @@
+"""Which records are of one cell, and which are held against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from runtimes.records.identity import cell, compared, differing
+from runtimes.records.kinds import Latency, Parity, Throughput
+from runtimes.records.parts import InputsInfo, SearchPoint
+from tests.runtimes.records.made import record
+
+LATENCY = record(Latency, median_ms=5.0, batch=1, threads=2, settings={"a": "1", "b": "2"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"batch": 4}, {"threads": 4}, {"streams": 2}, {"settings": {"a": "1"}}, {"runtime": "mnn"}, {"device": None}],
+)
+def test_an_option_makes_another_cell(other: dict[str, Any]) -> None:
+    changed = replace(LATENCY, **other)
+    assert cell(LATENCY) != cell(changed)
+    assert compared(LATENCY) != compared(changed)
+    assert differing(LATENCY, changed) == list(other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"median_ms": 6.0}, {"artifact": "b"}, {"runtime_version": "2"}, {"settings": {"b": "2", "a": "1"}}, {"run": "x"}],
+)
+def test_a_result_or_an_order_makes_none(other: dict[str, Any]) -> None:
+    changed = replace(LATENCY, **other)
+    assert cell(LATENCY) == cell(changed)
+    assert compared(LATENCY) == compared(changed)
+    assert differing(LATENCY, changed) == []
+
+
+def test_machines_replace_nothing_of_each_other_and_are_held_against_each_other() -> None:
+    other = replace(LATENCY, machine="b")
+    assert cell(LATENCY) != cell(other)
+    assert compared(LATENCY) == compared(other)
+
+
+def test_kinds_are_told_apart() -> None:
+    parity = record(Parity, inputs=InputsInfo(source="photos", count=3), batches=(1,))
+    assert cell(LATENCY) != cell(parity)
+    assert compared(record(Parity)) != compared(record(Throughput))
+    assert cell(parity) != cell(replace(parity, inputs=InputsInfo(source="photos", count=4)))
+
+
+def test_what_is_empty_counts_as_absent() -> None:
+    assert cell(replace(LATENCY, settings={}, streams=0)) == cell(replace(LATENCY, settings={}, streams=None))
+
+
+def test_usual_threads_count_where_none_are_known() -> None:
+    unknown = replace(LATENCY, threads=None)
+    assert cell(unknown, usual_threads=2) == cell(LATENCY) == cell(LATENCY, usual_threads=4)
+    assert cell(unknown, usual_threads=4) != cell(LATENCY)
+    assert cell(unknown) != cell(LATENCY)
+    assert "threads" not in cell(record(Parity), usual_threads=2)
+
+
+def test_what_a_search_chose_is_a_result_and_what_was_asked_for_is_not() -> None:
+    asked = record(Throughput, batch=4, streams=2, threads=2)
+    searched = replace(asked, searched=(SearchPoint(batch=4, streams=2),))
+    for other in ({"batch": 8}, {"streams": 4}):
+        assert cell(searched) == cell(replace(searched, **other))
+        assert cell(asked) != cell(replace(asked, **other))
+        assert compared(asked) == compared(replace(asked, **other))
+    assert cell(searched) != cell(replace(searched, threads=4))
+    assert cell(searched) != cell(asked)
