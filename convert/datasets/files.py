@@ -97,7 +97,8 @@ def decoded(data: bytes, source: str, what: str) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         if encoding == UTF_8 or not _CONTROL.search(text):
-            return text, encoding
+            # Excel can still end lines as the old Macintosh did.
+            return (text if "\n" in text else text.replace("\r", "\n")), encoding
     raise InputError(f"{source}: not {what}: it is no UTF-8 text, nor one in UTF-16 or GBK")
 
 

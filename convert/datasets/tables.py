@@ -16,7 +16,8 @@ from convert.datasets.labels.meta import WORDNET_ID
 SUFFIXES = (".csv", ".tsv")
 # As files are published with; in lower case, blanks and dashes as underscores.
 _IMAGE = re.compile(r"(image|img)_?(path|file|id|name)?|path|file_?(name|path)?")
-_LABEL = re.compile(r"labels?|class(_id|_idx|_index)?|target|category(_id)?|synset|wnid|predictionstring")
+_LABEL = re.compile(r"labels?|(class|label|target)(_id|_idx|_index)?|category(_id)?|synset|wnid|predictionstring")
+_SPLIT = re.compile(r"split|subset|partition|is_(train|val|valid|test)")
 _BOXES = "predictionstring"  # Kaggle's: a WordNet id and the corners of a box, for each object
 _WHOLE = re.compile(r"(-?[0-9]{1,18})\.0+", re.ASCII)  # a whole number as pandas writes it beside a missing one
 
@@ -52,7 +53,10 @@ def entries(text: str, source: str, columns: Columns | None = None, labelled: bo
     columns = columns or Columns()
     first = next((line.strip("\r") for line in text.split("\n") if line.strip()), "")
     delimiter = _delimiter(first)
-    header = next(csv.reader([first], delimiter=delimiter), []) if first else []
+    try:
+        header = next(csv.reader([first], delimiter=delimiter), []) if first else []
+    except csv.Error as error:
+        raise InputError(f"{source}: its first line cannot be read ({error})") from None
     if _is_header(header, columns, source):
         return _read(text, source, delimiter, columns, labelled)
     if columns:
@@ -93,6 +97,7 @@ def _is_header(cells: Sequence[str], columns: Columns, source: str) -> bool:
 
 def _read(text: str, source: str, delimiter: str, columns: Columns, labelled: bool) -> LabelledList:
     found = LabelledList(source, [], [], [])
+    splits: set[str] = set()
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header: list[str] = []
@@ -110,6 +115,8 @@ def _read(text: str, source: str, delimiter: str, columns: Columns, labelled: bo
                 raise InputError(
                     f"{source}, line {rows.line_num}: {len(row)} columns where the first line names {len(header)}"
                 )
+            if labelled:
+                splits.update(cell.strip() for name, cell in zip(header, row, strict=True) if _is_split(name))
             found.lines.append(rows.line_num)
             found.names.append(row[image].strip())
             where = f"{source}, line {rows.line_num}"
@@ -119,7 +126,15 @@ def _read(text: str, source: str, delimiter: str, columns: Columns, labelled: bo
                 raise InputError(f"{source}, line {rows.line_num}: no image in column {header[image]}")
     except csv.Error as error:
         raise InputError(f"{source}, line {rows.line_num}: no table with columns ({error})") from None
+    if len(splits) > 1:
+        column = listing(name for name in header if _is_split(name))
+        few = listing(sorted(splits), 4)
+        raise InputError(f"{source}: column {column} has {few}: give a table with the rows of one of them alone")
     return found
+
+
+def _is_split(column: str) -> bool:
+    return _SPLIT.fullmatch(_plain(column)) is not None
 
 
 def choose(

@@ -21,6 +21,8 @@ _THROUGH = (
     "scale", "assign", "share_data", "cast", "dropout", "flatten", "reshape", "squeeze", "unsqueeze", "slice",
     "strided_slice", "transpose", "mean", "pool2d", "relu", "add", "multiply", "divide", "maximum", "clip",
 )  # fmt: skip
+# Of these, what has one input that counts.
+_THROUGH_ONE = (*_THROUGH[: _THROUGH.index("mean")], "clip")
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,21 @@ def find(value: Any) -> Head:
         chosen = f"the model ends in {_CHOICE[name]}, which was cut: the outputs are what it chose the class from"
         value = _passed(value.get_defining_op().operands_source()[0])
     notes = [chosen] if chosen else []
-    name = value.get_defining_op().name()
-    if name in _SOFTMAX:
+    while (name := _name(value)) in _SOFTMAX:  # a model with a Softmax of its own gets a second one at its export
         notes.append(f"a trailing {_SOFTMAX[name]} was cut: the outputs are logits")
+        value = _passed(value.get_defining_op().operands_source()[0])
+    if name == "pd_op.sigmoid":
+        multi = "" if notes else ", the head is multi-label"
+        notes.append(f"a trailing Sigmoid was cut{multi}: the outputs are the logits before it")
         value = value.get_defining_op().operands_source()[0]
-    elif name == "pd_op.sigmoid":
-        notes.append("a trailing Sigmoid was cut, the head is multi-label: the outputs are the logits before it")
-        value = value.get_defining_op().operands_source()[0]
-        return Head(value, CLASS_INDEX if chosen else MULTI_LABEL, tuple(notes))
+        return Head(value, CLASS_INDEX if chosen else MULTI_LABEL if multi else LOGITS, tuple(notes))
+    if hidden := _steps_before(value):
+        words, behind = hidden
+        notes.append(
+            f"the outputs are of a {words} that was not cut, as {behind} stands behind it: parity is judged on what it"
+            " gives, which hides how far logits are apart"
+        )
+        return Head(value, CLASS_INDEX if chosen else MULTI_LABEL if words == "Sigmoid" else LOGITS, tuple(notes))
     if chosen:
         return Head(value, CLASS_INDEX, tuple(notes))
     if notes or not (norm := _norm_before(value)):
@@ -80,6 +89,15 @@ def _name(value: Any) -> str:
 def _is_identity(scale: Any) -> bool:
     factor = scale.operands_source()[1].get_defining_op()
     return bool(factor.name() == "pd_op.full" and factor.attrs()["value"] == 1 and scale.attrs()["bias"] == 0)
+
+
+def _steps_before(value: Any) -> tuple[str, str] | None:
+    """The Softmax or Sigmoid that the output comes from, and the first step behind it; None where there is none."""
+    behind = ""
+    while (name := _name(value).removeprefix("pd_op.").rstrip("_")) in _THROUGH_ONE:
+        behind, value = name, value.get_defining_op().operands_source()[0]
+    steps = {**_SOFTMAX, "pd_op.sigmoid": "Sigmoid"}.get(_name(value))
+    return (steps, behind) if steps and behind else None
 
 
 def _norm_before(value: Any) -> str | None:

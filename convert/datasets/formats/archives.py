@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from convert.common.errors import InputError, listing
@@ -55,12 +57,33 @@ def open_shards(folder: Path, files: Sequence[Path]) -> ArchiveTree:
 
 
 def load_shards(folder: Path, files: Sequence[Path], request: SetRequest) -> LabelledSet:
-    """InputError: they are no shards of a WebDataset."""
-    tree = open_shards(folder, files)
+    """Of several splits, the validation set. InputError: there is none, or they are no shards of a WebDataset."""
+    used = [file for file in files if _words(file).intersection(_SPLITS)]
+    others = [file.name for file in files if file not in used]
+    if not used:
+        training = [file for file in files if "train" in _words(file)]
+        if training and len(training) < len(files):
+            names = listing((file.name for file in files), 3)
+            raise InputError(
+                f"{folder}: shards of training and of others ({names}); put those that are meant in a folder"
+            )
+        used, others = list(files), []
+    tree = open_shards(folder, used)
     if not webdataset.samples(tree):
-        names = listing([one.name for one in files], 3)
-        raise InputError(f"{folder}: {len(files)} archives ({names}), no WebDataset; give one of them")
-    return webdataset.load_webdataset(tree, f"{short_name(folder)}/*.tar ({len(files)} shards)", request)
+        names = listing([one.name for one in used], 3)
+        raise InputError(f"{folder}: {len(used)} archives ({names}), no WebDataset; give one of them")
+    found = webdataset.load_webdataset(tree, f"{short_name(folder)}/*.tar ({len(used)} shards)", request)
+    left = (
+        [f"left out: {len(others)} archive{'s' * (len(others) > 1)} of other splits: {listing(others, 3)}"]
+        if others
+        else []
+    )
+    return replace(found, notes=(*left, *found.notes))
+
+
+def _words(file: Path) -> set[str]:
+    """What the name of a shard consists of: imagenet, val and 000 of `imagenet-val-000.tar`."""
+    return set(re.split(r"[\W_]+", file.stem.lower()))
 
 
 def load_archive(path: Path, kind: str, request: SetRequest) -> LabelledSet:

@@ -10,7 +10,7 @@ from convert.common.errors import InputError, listing
 from convert.datasets.labels import imagenet
 from convert.datasets.labels.class_order import ClassOrder, evidence
 from convert.datasets.labels.label_files import KNOWN, LabelFile, read_label_file
-from convert.datasets.labels.matching import Matches, match, match_imagenet
+from convert.datasets.labels.matching import Matches, imagenet_places, is_imagenet, match, match_imagenet
 from convert.datasets.labels.meta import WORDNET_ID
 
 _GIVE = "give --synsets with the model's classes in label order"
@@ -63,7 +63,12 @@ def named_labels(names: Collection[str], source: str, known: Known) -> NamedLabe
     numbers = [int(name) for name in names if name.isascii() and name.isdigit()]
     if found is None and len(set(numbers)) == len(names):
         found = _by_numbers(names, source, known)
-    return found or _by_place(names, source, known)
+    found = found or _by_place(names, source, known)
+    file = known.beside
+    if found.order.proven or file is None or known.synsets:
+        return found
+    unused = f"{file.name} is not used: it has {len(file.classes)} classes, and the model {known.classes}"
+    return NamedLabels(found.labels, ClassOrder(f"{found.order.basis}; {unused}"))
 
 
 def _by_file(names: Collection[str], source: str, known: Known) -> NamedLabels | None:
@@ -99,9 +104,12 @@ def by_known_names(names: Collection[str], source: str, known: Known) -> NamedLa
     tried: list[tuple[str, Matches]] = []
     if known.own_names:
         tried.append(("the model's own class names", match(names, [(name,) for name in known.own_names])))
-    if known.classes == imagenet.CLASSES:
+    if known.classes == imagenet.CLASSES and (places := imagenet_places(known.own_names)):
         words = "WordNet ids" if all(WORDNET_ID.fullmatch(name) for name in names) else "ImageNet's class names"
-        tried.append((words, match_imagenet(names)))
+        words += "" if is_imagenet(known.own_names) else ", in the order of the model's own class names"
+        theirs = match_imagenet(names).labels
+        labels = {name: places[label] for name, label in theirs.items() if label in places}
+        tried.append((words, Matches(labels, sorted(name for name in names if name not in labels))))
     for words, found in tried:
         if not found.unknown:
             return NamedLabels(found.labels, ClassOrder(words, proven=True))
@@ -121,7 +129,11 @@ def _by_numbers(names: Collection[str], source: str, known: Known) -> NamedLabel
     }
     if len(names) == known.classes:
         readings["sorted as text, as torchvision does"] = {name: place for place, name in enumerate(sorted(names))}
-    if known.classes == imagenet.CLASSES and (proven := _proven(values, readings, source, known)):
+    if (
+        known.classes == imagenet.CLASSES
+        and is_imagenet(known.own_names)
+        and (proven := _proven(values, readings, source, known))
+    ):
         return proven
     words, labels = next(iter(readings.items()))
     if known.classes is not None and max(labels.values()) >= known.classes:

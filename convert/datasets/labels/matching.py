@@ -66,6 +66,25 @@ def _split(alias: str) -> list[str]:
     return [part.strip() for part in alias.split(",")]
 
 
+def is_imagenet(own: Sequence[str] | None) -> bool:
+    """False where a model's own class names say that its classes are not ImageNet's, or are in another order."""
+    if own is None:
+        return True
+    same = match(own, [one.aliases for one in imagenet.classes()]).labels
+    return 2 * sum(own[label] == name for name, label in same.items()) > len(own)
+
+
+def imagenet_places(own: Sequence[str] | None) -> dict[int, int]:
+    """The model's label of each of ImageNet's: the same one, unless the model's own class names have another order.
+
+    Empty where these are names of other classes.
+    """
+    if own is None or is_imagenet(own):
+        return {label: label for label in range(imagenet.CLASSES)}
+    found = match(own, [one.aliases for one in imagenet.classes()])
+    return {label: own.index(name) for name, label in found.labels.items()} if found.most else {}
+
+
 def match_imagenet(names: Collection[str]) -> Matches:
     """The same for ImageNet's classes; `n01440764 tench` and `n01440764_tench` are what their WordNet id says."""
     first = {name: begun[1] for name in names if (begun := _ID_FIRST.fullmatch(name))}

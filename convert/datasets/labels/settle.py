@@ -9,7 +9,7 @@ from convert.common.errors import InputError, listing
 from convert.datasets.labelled_set import LabelledSet, check_labels
 from convert.datasets.labels import imagenet
 from convert.datasets.labels.class_order import ClassOrder, evidence
-from convert.datasets.labels.matching import Aliases, match
+from convert.datasets.labels.matching import Aliases, is_imagenet, match
 
 SHOWN = 5  # classes that are shown with their labels
 
@@ -28,7 +28,7 @@ def settled(found: LabelledSet, classes: int | None, own: Sequence[str] | None =
             found = _by_names(found, words, known)
             if found.order and found.order.proven:
                 break
-    if (found.order is None or not found.order.proven) and classes == imagenet.CLASSES and _is_imagenet(own):
+    if (found.order is None or not found.order.proven) and classes == imagenet.CLASSES and is_imagenet(own):
         found = replace(found, order=evidence(found.names, found.labels, found.name) or found.order)
     check_labels(found.labels, classes, lambda index: f"{found.name}, {found.names[index]}")
     return replace(found, order=found.order or ClassOrder("its labels are the model's, counted from 0"))
@@ -50,17 +50,9 @@ def _lists(classes: int, own: Sequence[str] | None) -> list[tuple[str, Aliases]]
     lists: list[tuple[str, Aliases]] = []
     if own:
         lists.append(("the model's own class names", [(name,) for name in own]))
-    if classes == imagenet.CLASSES and _is_imagenet(own):
+    if classes == imagenet.CLASSES and is_imagenet(own):
         lists.append(("ImageNet's class names", [one.aliases for one in imagenet.classes()]))
     return lists
-
-
-def _is_imagenet(own: Sequence[str] | None) -> bool:
-    """False where the model's own names say that its classes are others, or in another order."""
-    if own is None:
-        return True
-    same = match(own, [one.aliases for one in imagenet.classes()]).labels
-    return 2 * sum(own[label] == name for name, label in same.items()) > len(own)
 
 
 def _by_names(found: LabelledSet, words: str, known: Aliases) -> LabelledSet:

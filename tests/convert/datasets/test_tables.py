@@ -57,6 +57,8 @@ def test_columns_are_found_by_their_names(text: str, names: list[str], words: li
         ("a,b\n1.png,2\n", None, r"which of the columns a, b is the image\? say it with --columns image=NAME"),
         ("img,b\n1.png,2\n", None, r"which of the columns img, b is the label\?"),
         ("path,label,target\n1.png,2,3\n", None, "which column is the label, label or target"),
+        ("path,label,Split\n1.png,2,train\n2.png,2,test\n", None, "column Split has test, train: give a table with"),
+        ("path,label,label_id\n1.png,cat,2\n", None, "which column is the label, label or label_id"),
         ("path,label\n1.png,2\n", "image=pic", "no column pic .* among path, label"),
         ("path,label\n1.png,2,3\n", None, "line 2: 3 columns where the first line names 2"),
         ("path,label\n,2\n", None, "line 2: no image in column path"),
@@ -147,3 +149,8 @@ def test_kaggles_table_with_the_images_in_the_folder_of_its_archive(tmp_path: Pa
     (note,) = dataset.notes
     assert "CLS-LOC/val" in note
     assert str(dataset.order) == "proven: by LOC_synset_mapping.txt"
+
+
+def test_a_stray_carriage_return_is_no_fault_of_vitbench() -> None:
+    with pytest.raises(InputError, match=r"t\.csv: its first line cannot be read"):
+        entries("path,la\rbel\n1.png,2\n", "t.csv")

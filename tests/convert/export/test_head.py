@@ -16,6 +16,10 @@ Answers = dict[str, dict[str, Any]]
     [
         ("logits", LOGITS, []),
         ("scaled softmax", LOGITS, ["Softmax was cut"]),
+        ("two softmaxes", LOGITS, ["Softmax was cut", "Softmax was cut"]),
+        ("softmax of sigmoid", LOGITS, ["Softmax was cut", "a trailing Sigmoid was cut: "]),
+        ("clipped sigmoid", MULTI_LABEL, ["are of a Sigmoid that was not cut, as clip stands behind it"]),
+        ("flat softmax", LOGITS, ["are of a Softmax that was not cut, as flatten stands behind it"]),
         ("sigmoid", MULTI_LABEL, ["Sigmoid was cut, the head is multi-label"]),
         ("argmax", CLASS_INDEX, ["ends in argmax, which was cut", "Softmax was cut"]),
         ("topk", CLASS_INDEX, ["ends in TopK, which was cut"]),

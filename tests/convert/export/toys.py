@@ -48,6 +48,10 @@ Model = Callable[[Toy, Any], Any]
 KINDS: dict[str, tuple[Model, list[int], str]] = {
     "logits": (lambda m, x: m(x), [-1, 3, SIZE, SIZE], "float32"),
     "scaled softmax": (lambda m, x: functional.softmax(m(x) * 3), [-1, 3, SIZE, SIZE], "float32"),
+    "two softmaxes": (lambda m, x: functional.softmax(functional.softmax(m(x))), [-1, 3, SIZE, SIZE], "float32"),
+    "softmax of sigmoid": (lambda m, x: functional.softmax(functional.sigmoid(m(x))), [-1, 3, SIZE, SIZE], "float32"),
+    "clipped sigmoid": (lambda m, x: functional.sigmoid(m(x)).clip(0.01, 0.99), [-1, 3, SIZE, SIZE], "float32"),
+    "flat softmax": (lambda m, x: functional.softmax(m(x)[:, :, None], 1).flatten(1), [-1, 3, SIZE, SIZE], "float32"),
     "sigmoid": (lambda m, x: functional.sigmoid(m(x)), [-1, 3, SIZE, SIZE], "float32"),
     "argmax": (lambda m, x: functional.softmax(m(x)).argmax(-1, dtype="int32"), [-1, 3, SIZE, SIZE], "float32"),
     "topk": (lambda m, x: m(x).topk(2), [-1, 3, SIZE, SIZE], "float32"),

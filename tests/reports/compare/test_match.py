@@ -141,7 +141,7 @@ def test_the_name_of_a_cell(one: Record, text: str) -> None:
 def test_environments() -> None:
     now = copy.deepcopy(HERE)
     assert match.environments(results(), results(n=now)) == []
-    now["packages"] = {name: "1" for name in ("zeta", "beta", "omega", "alpha", "gamma")}
+    now["packages"] = dict.fromkeys(("zeta", "beta", "omega", "alpha", "gamma"), "1")
     now["variables"] = {"OMP_NUM_THREADS": "4"}
     now["os"] = {"system": "Other", "kernel": "6.2.0"}
     added = [f"{name} none, now 1" for name in ("alpha", "beta", "gamma", "omega", "zeta")]

@@ -46,6 +46,8 @@ def test_encodings(tmp_path: Path, encoding: str, note: tuple[str, ...]) -> None
         "p/q/a b.png,1\np/c.png,0\n",
         "p/q/a b.png, 1\np/c.png, 0\n",
         "# path label\n\n'p\\q\\a b.png' 1\n'p\\c.png' 0\n\x1a",
+        "p/q/a b.png,1\rp/c.png,0\r",  # as Excel for the Macintosh ends lines
+        "path,label\rp/q/a b.png,1\rp/c.png,0\r",
     ],
 )
 def test_separators_quotes_and_backslashes(tmp_path: Path, text: str) -> None:

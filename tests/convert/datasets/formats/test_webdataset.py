@@ -46,6 +46,18 @@ def test_shards(tmp_path: Path, photos: Photos) -> None:
     assert len(load_images(tmp_path, "--inputs", lambda total, words: range(total)).names) == 24
 
 
+def test_training_images_are_not_mixed_with_those_of_validation(tmp_path: Path, photos: Photos) -> None:
+    files = list(samples(photos, "cls").items())
+    for name, first in (("set-train-000001.tar", 0), ("set-train-000002.tar", 16), ("set-val-000000.tar", 32)):
+        write_tar(tmp_path / name, dict(files[first : first + 16]))
+    dataset = load(tmp_path, CLASSES)
+    assert dataset.labels == tuple(photos.labels[16:])
+    assert dataset.notes[0] == "left out: 2 archives of other splits: set-train-000001.tar, set-train-000002.tar"
+    (tmp_path / "set-val-000000.tar").rename(tmp_path / "set-other-000000.tar")
+    with pytest.raises(InputError, match=r"shards of training and of others .* put those that are meant in a folder"):
+        load(tmp_path, CLASSES)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [

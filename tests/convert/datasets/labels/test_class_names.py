@@ -250,3 +250,32 @@ class TestNumbers:
     def test_without_them_two_readings_are_refused(self) -> None:
         with pytest.raises(InputError, match=r"2 is label 2 as one of .* count from 0, and label 112 sorted as text"):
             named_labels([str(n) for n in range(1000)], "tree", Known(1000))
+
+
+def test_wordnet_ids_follow_the_order_of_the_models_own_names() -> None:
+    """Of a model that was trained on ImageNet's classes in another order."""
+    own = [one.names for one in reversed(imagenet.classes())]
+    ids = [imagenet.classes()[label].wordnet_id for label in (4, 700)]
+    found = named_labels(ids, "tree", Known(1000, own))
+    assert list(found.labels.values()) == [995, 299]
+    assert str(found.order) == "proven: WordNet ids, in the order of the model's own class names"
+    others = [f"thing {number}" for number in range(1000)]
+    with pytest.raises(InputError, match="2 classes, but the model has 1000"):
+        named_labels(ids, "tree", Known(1000, others))
+
+
+def test_numbers_are_not_held_against_imagenet_where_the_model_has_another_order() -> None:
+    own = [one.names for one in reversed(imagenet.classes())]
+    truth = {1: 65, 2: 970, 3: 230, 4: 809}
+    members = {str(999 - label): [f"{999 - label}/ILSVRC2012_val_{n:08d}.JPEG"] for n, label in truth.items()}
+    found = named_labels(list(members), "tree", Known(1000, own, members=members))
+    assert found.labels == {name: int(name) for name in members}
+    with pytest.raises(InputError, match="contradict"):
+        named_labels(list(members), "tree", Known(1000, members=members))
+
+
+def test_a_label_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("# the classes\nwolf\nbear\n")
+    found = named_labels(["bear", "wolf"], "tree", Known(2, beside=read_label_file(tmp_path / "labels.txt")))
+    unused = "labels.txt is not used: it has 3 classes, and the model 2"
+    assert str(found.order) == f"assumed: sorted names of classes; {unused}"
