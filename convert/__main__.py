@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
+from convert.common.console import say_json
 from convert.common.folders import FolderToWrite
 from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
@@ -102,7 +102,7 @@ def main(
                 f"{_counted(manifest.parameters, 1e6, 'M parameters')}"
             )
     if as_json:
-        click.echo(json.dumps(tables[0] if len(tables) == 1 else tables, indent=2, ensure_ascii=False))
+        say_json(tables[0] if len(tables) == 1 else tables)
 
 
 def _counted(counts: Counts, unit: float, name: str, convention: str = "") -> str:

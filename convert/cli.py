@@ -42,7 +42,12 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
             help="Comma-separated: a name, all (the seven), a .toml spec, a folder with a Paddle inference model.",
         ),
         chosen_options,
-        click.option("--precision", default=precision, show_default=True, help="Precision of the artifact."),
+        click.option(
+            "--precision",
+            default=precision,
+            show_default=True,
+            help="Of the artifact: fp32, fp16, bf16 or int8; tf32 is fp32 as a GPU multiplies it.",
+        ),
         click.option(
             "--artifacts",
             "root",
@@ -79,13 +84,15 @@ def chosen_options(command: Command) -> Command:
         click.option(
             "--weights", default=None, help=f"{WEIGHTS_HELP}  [default: those of the artifact that is there, else auto]"
         ),
-        click.option("--weights-key", metavar="KEY", help="Which of several state dicts in the file of --weights."),
+        click.option(
+            "--weights-key", metavar="KEY", help="Which of several state dicts in the file of --weights, as model_ema."
+        ),
         click.option("--name", help="What the model is called.  [default: its own name]"),
         click.option(
             "--image-size",
             type=click.IntRange(min=1),
             metavar="PIXELS",
-            help="Of a model that leaves the size of its input open.",
+            help="Height and width of the input, for a model that leaves them open.",
         ),
         click.option(
             "--preprocessing",

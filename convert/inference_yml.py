@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common.errors import InputError
+from convert.common.errors import InputError, shown
 from convert.families.spec import Preprocessing, is_number
 from convert.images import transforms
 from convert.images.transforms import Table, known_keys, short, table
@@ -163,7 +163,8 @@ def _post(section: Any, folder: Path) -> tuple[tuple[str, ...] | None, tuple[str
         elif file is not None:
             names = _mapped(folder, file, values.get("delimiter") or " ")
             if names is None:
-                notes.append(f"the class names are not known: {file}, which inference.yml names, is not in the folder")
+                where = f"{shown(file, 200)}, which inference.yml names"
+                notes.append(f"the class names are not known: {where}, is not in the folder")
     return names, tuple(notes), operators
 
 

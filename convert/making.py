@@ -12,6 +12,7 @@ from convert import artifact as artifacts
 from convert import identity, preprocessing
 from convert.artifact import Artifact
 from convert.common import worker
+from convert.common.console import say_log
 from convert.common.errors import CheckFailed, GraphError, InputError
 from convert.common.files import new_folder
 from convert.common.lock import alone
@@ -87,7 +88,7 @@ def _make(
         try:
             manifest = describe(make(folder))
         except (worker.JobError, GraphError) as error:
-            say(getattr(error, "log", "").strip())
+            say_log(getattr(error, "log", ""))
             raise CheckFailed(f"{what} failed: {error}") from None
         artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from convert.common.boundary import BoundedCommand
+from convert.common.console import say
 from convert.common.errors import InputError, WriteError, listing
 from convert.common.files import write_text
 from convert.common.folders import FolderToWrite
@@ -39,13 +40,18 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
     report.md, report.html, report.json, report.tex, report-TABLE.csv.
 
     What cannot be read is named and left out: the report is then of the rest, and the exit status is 2.
+
+    \b
+    python -m reports
+    python -m reports results/<run> --format md,html
+    python -m reports results/a b.vitbench.json.gz --format html --out both
     """
     wanted, written = _formats(formats), list[Path]()
     sources = paths or (store.newest_run(),)
     folder = out or _only_folder(sources)
     found = results.load(sources)
     for source, problem in found.damaged.items():
-        click.echo(f"left out: {problem if source in problem else f'{source}: {problem}'}", err=True)
+        say(f"left out: {problem if source in problem else f'{source}: {problem}'}")
     with language.speaking(lang):
         report = tables.build(found)
         try:

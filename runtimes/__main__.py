@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from convert.common.boundary import BoundedCommand
-from convert.common.console import printer
-from convert.common.errors import CheckFailed
+from convert.common.console import plain, printer, say_json
+from convert.common.errors import CheckFailed, shown
 from runtimes import registry
 from runtimes.system import conflicts
 
@@ -22,11 +20,15 @@ def main(as_json: bool) -> None:
     """Which runtimes this machine has: version, devices and precisions of each, or the reason why not.
 
     Exit status 1 when packages are installed that break each other.
+
+    \b
+    python -m runtimes
+    python -m runtimes --json
     """
     states = list(registry.examine(registry.names()).values())
     problems = [problem.sentence for problem in conflicts.problems()]
     if as_json:
-        click.echo(json.dumps({"runtimes": states, "problems": problems}, indent=2))
+        say_json({"runtimes": states, "problems": problems})
     else:
         _show(states)
     if problems:
@@ -37,18 +39,15 @@ def _show(states: list[dict[str, Any]]) -> None:
     console = printer(stderr=False)
     table = Table("runtime", "available", "version", "devices", "precisions", "reason")
     for state in states:
-        table.add_row(
-            state["name"],
-            "yes" if state["available"] else "no",
-            state["version"] or "-",
-            ", ".join(state["devices"]),
-            ", ".join(state["precisions"]),
-            escape(state["reason"] or ""),
-        )
+        devices, precisions = ", ".join(state["devices"]), ", ".join(state["precisions"])
+        row = (state["name"], "yes" if state["available"] else "no", state["version"] or "-", devices, precisions)
+        table.add_row(*map(plain, (*row, state["reason"] or "")))
     console.print(table)
     for state in states:
         for key, text in state["options"].items():
-            console.print(f"--option {state['name']}.{key}={text}", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                shown(f"--option {state['name']}.{key}={text}"), markup=False, highlight=False, soft_wrap=True
+            )
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ def select(
     return Selection(runtimes, named is not None, device, threads, streams, cache, settings)
 
 
-_THREADS = click.option("--threads", type=click.IntRange(min=1), help="Inside one operator. [default: every core]")
+_THREADS = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads inside one operator. [default: every core]"
+)
 
 
 def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) -> Command:
@@ -95,10 +97,16 @@ def session_flags(command: Command, threads: Callable[[Any], Any] = _THREADS) ->
     The command gets `select`'s arguments, and `out`. threads: the option, for a command that takes several values.
     """
     options = [
-        click.option("--runtime", "named", help="Comma-separated. [default: every one available here]"),
+        click.option(
+            "--runtime",
+            "named",
+            help="Runtimes, comma-separated; `python -m runtimes` lists them. [default: every one available here]",
+        ),
         click.option("--device", help="CPU, GPU (the first), GPU.1, NPU. [default: each runtime's own]"),
         threads,
-        click.option("--streams", type=click.IntRange(min=1), help="Inferences at once, where a runtime can."),
+        click.option(
+            "--streams", type=click.IntRange(min=1), help="Inferences at once, on a runtime that can run several."
+        ),
         click.option(
             "--cache",
             type=FolderToWrite(perhaps=True),

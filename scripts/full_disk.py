@@ -1,8 +1,8 @@
 """Each command on a disk that is full after so many bytes: never exit 0 with less than all, never a damaged file.
 
-`python -m scripts.full_disk [--step KB] [--most KB]` runs convert, parity, bench, accuracy, report and export of a toy
-on a small file system in memory, with 0, step, 2 step, ... kilobytes of room. It must be allowed to mount one (as root,
-or after `unshare --user --map-root-user --mount`). Exit status 1 when a promise is broken.
+`python -m scripts.full_disk [--step KB] [--most KB]` runs each command on a toy, on a small file system in memory with
+0, step, 2 step, ... kilobytes of room, and once on one that is read-only. It must be allowed to mount one (as root, or
+after `unshare --user --map-root-user --mount`). Exit status 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,8 @@ from scripts.common import vit_toml
 _PAGE = 4096
 _SIZE = 64 << 20
 _IMAGES = 12
+_READ_ONLY = -1  # in place of a room
+_WORDS = {False: ("no space left",), True: ("read-only file system", "cannot be written")}  # by whether it is read-only
 
 
 @contextmanager
@@ -42,6 +43,16 @@ def small_disk(parent: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
+def read_only(place: Path) -> Iterator[None]:
+    """Nothing can be written there while the block lasts."""
+    subprocess.run(["/bin/mount", "-o", "remount,ro", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["/bin/mount", "-o", "remount,rw", str(place)], check=True)
 
 
 def leave(place: Path, room: int) -> None:
@@ -60,7 +71,7 @@ def leave(place: Path, room: int) -> None:
                 break
 
 
-def commands(spec: Path, images: Path, ready: Path, disk: Path) -> dict[str, list[str]]:
+def commands(spec: Path, images: Path, photos: Path, ready: Path, disk: Path) -> dict[str, list[str]]:
     """The commands by name. ready: artifacts and results on a disk with room. disk: the full one."""
     model, out = ["--model", str(spec), "--weights", "seeded:1"], ["--out", str(disk / "results")]
     on_ready = [*model, "--artifacts", str(ready / "artifacts"), "--runtime", "ort-cpu", *out]
@@ -91,6 +102,12 @@ def commands(spec: Path, images: Path, ready: Path, disk: Path) -> dict[str, lis
             "--out",
             str(disk / "results"),
         ],
+        "bisect": ["validate.bisect", *on_ready, "--limit", "1"],
+        "search": [
+            *("validate.search", *on_ready, "--images", str(images), "--calibration", str(photos)),
+            *("--keep", "0.01", "--evaluations", "1"),
+        ],
+        "compare": ["reports.compare", *[str(ready / "results")] * 2, "--markdown", str(disk / "results" / "c.md")],
         "export": ["reports.export", str(ready / "results"), "--out", str(disk / "results" / "run.vitbench.json.gz")],
     }
 
@@ -107,15 +124,20 @@ def hashes(place: Path) -> dict[str, str]:
     return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def faults(place: Path, before: Sequence[bytes], done: subprocess.CompletedProcess[str], whole: set[str]) -> list[str]:
-    """What was promised and is not so. before: the records' lines that were there. whole: files of a run with room."""
+def faults(
+    place: Path, before: Sequence[bytes], done: subprocess.CompletedProcess[str], whole: set[str], words: Sequence[str]
+) -> list[str]:
+    """What was promised and is not so.
+
+    before: the records' lines that were there. whole: files of a run with room. words: one of them is in a refusal.
+    """
     found = []
     if "Traceback" in done.stderr + done.stdout:
         found.append("a traceback")
     lacking = whole - set(hashes(place))
     if done.returncode == 0 and lacking:
         found.append(f"exit 0 without {sorted(lacking)[0]}")
-    if done.returncode != 0 and "no space left" not in done.stderr.lower():
+    if done.returncode != 0 and not any(one in done.stderr.lower() for one in words):
         found.append(f"exit {done.returncode}: {(done.stderr.strip().splitlines() or ['nothing'])[-1]}")
     elif done.returncode not in (0, 2):
         found.append(f"exit {done.returncode}")
@@ -148,48 +170,71 @@ def _lines(file: Path) -> list[str]:
     return text.split("\n")[:-1] if text.endswith("\n") or not text else text.split("\n")
 
 
+def toy(here: Path) -> tuple[Path, Path, Path]:
+    """A spec, a list of images with labels, and a folder of others to calibrate on."""
+    spec, pictures, photos = here / "toy.toml", here / "images", here / "photos"
+    spec.write_text(vit_toml("toy", size=32, width=16, blocks=1, heads=2), encoding="utf-8")
+    for place, folder in enumerate((pictures, photos)):
+        folder.mkdir()
+        for i, image in enumerate(np.random.default_rng(place).integers(0, 255, (_IMAGES, 40, 40, 3), np.uint8)):
+            cv2.imwrite(str(folder / f"{i}.png"), image)
+    images = pictures / "val_list.txt"
+    images.write_text("".join(f"{i}.png {i}\n" for i in range(_IMAGES)), encoding="utf-8")
+    return spec, images, photos
+
+
+def attempt(words: Sequence[str], disk: Path, room: int | None) -> subprocess.CompletedProcess[str]:
+    """Run a command with so many kilobytes of room on the disk; None: enough."""
+    if room is None:
+        return run(words)
+    if room == _READ_ONLY:
+        with read_only(disk):
+            return run(words)
+    leave(disk, room * 1000)
+    done = run(words, disk / "tmp")
+    (disk / "ballast").unlink()
+    return done
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step", type=int, default=20, help="kilobytes between two tries")
     parser.add_argument("--most", type=int, default=200, help="kilobytes of room at the last try")
     parser.add_argument("--only", default="", help="comma-separated commands")
+    parser.add_argument("--read-only", action="store_true", help="only on a disk that is read-only")
     options = parser.parse_args(arguments)
-    counts: Counter[str] = Counter()
+    rooms = [_READ_ONLY] if options.read_only else [_READ_ONLY, *range(0, options.most + 1, options.step)]
+    statuses: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="vitbench-") as name, small_disk(Path(name)) as disk:
-        here = Path(name)
-        spec, images, ready = here / "toy.toml", here / "images", here / "ready"
-        spec.write_text(vit_toml("toy", size=32, width=16, blocks=1, heads=2), encoding="utf-8")
-        images.mkdir()
-        pixels = np.random.default_rng(0).integers(0, 255, (_IMAGES, 40, 40, 3), np.uint8)
-        for i, image in enumerate(pixels):
-            cv2.imwrite(str(images / f"{i}.png"), image)
-        (images / "val_list.txt").write_text("".join(f"{i}.png {i}\n" for i in range(_IMAGES)), encoding="utf-8")
-        for words in list(commands(spec, images / "val_list.txt", ready, ready).values())[:4]:
+        ready = Path(name) / "ready"
+        files = toy(Path(name))
+        for words in list(commands(*files, ready, ready).values())[:4]:
             done = run(words)
             assert done.returncode in (0, 1), done.stderr
         stored = (ready / "results" / "results.jsonl").read_bytes().splitlines()
-        for command, words in commands(spec, images / "val_list.txt", ready, disk).items():
+        for command, words in commands(*files, ready, disk).items():
             if options.only and command not in options.only.split(","):
                 continue
             whole: set[str] = set()
-            for room in (None, *range(0, options.most + 1, options.step)):
+            for room in (None, *rooms):
                 for path in disk.iterdir():
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
                 (disk / "tmp").mkdir()
                 (disk / "results").mkdir()
                 (disk / "results" / "results.jsonl").write_bytes(b"".join(line + b"\n" for line in stored))
+                done = attempt(words, disk, room)
                 if room is None:
-                    run(words)
                     whole = {path for path in hashes(disk) if "failures" not in path}
+                    assert done.returncode in (0, 1), done.stderr
                     continue
-                leave(disk, room * 1000)
-                done = run(words, disk / "tmp")
-                (disk / "ballast").unlink()
-                broken = faults(disk, stored, done, whole)
-                counts["broken" if broken else f"exit {done.returncode}"] += 1
-                print(f"{command:9} {room:4} kB  exit {done.returncode}  {'; '.join(broken) or 'ok'}", flush=True)
-    print(dict(counts))
-    return 1 if counts["broken"] else 0
+                broken = faults(disk, stored, done, whole, _WORDS[room == _READ_ONLY])
+                statuses.setdefault(command, []).append("broken" if broken else str(done.returncode))
+                where = "read-only" if room == _READ_ONLY else f"{room:6} kB"
+                print(f"{command:9} {where}  exit {done.returncode}  {'; '.join(broken) or 'ok'}", flush=True)
+    print("\nexit status", *("read-only" if room == _READ_ONLY else room for room in rooms))
+    for command, found in statuses.items():
+        print(f"{command:11}", *found)
+    return 1 if any("broken" in found for found in statuses.values()) else 0
 
 
 if __name__ == "__main__":

@@ -48,6 +48,15 @@ def test_help_names_every_command_in_one_line() -> None:
             assert any(line.startswith(f"{name} ") and line.endswith(text) for line in lines), name
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_help_fits_a_terminal_and_has_an_example(name: str) -> None:
+    result = called(name, "--help")
+    assert result.exit_code == 0
+    module = MODULES[name]
+    assert f"\n  python -m {module}" in result.stdout.replace("\n    python", "\n  python")
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
+
+
 def test_help_imports_none_of_the_packages() -> None:
     code = (
         "import sys, vitbench\n"

@@ -1,4 +1,8 @@
-"""What the user is told, on standard error: standard output is for results."""
+"""What the user is told, on standard error: standard output is for results.
+
+Whatever comes from a file, a server or a runtime is data here too. What these functions make of it steers
+no terminal and is taken for no line of ours.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,41 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
+
+from convert.common.errors import shown
+from convert.common.files import json_text
+
+_CELL = 600  # characters of an entry in a table
+_LOG_LINES, _LOG_WIDTH = 60, 1000
 
 
 def say(text: str) -> None:
     """A line for the user; nothing where there is nothing to say."""
     if text:
-        click.echo(text, err=True)
+        click.echo(shown(text), err=True)
+
+
+def say_log(text: str) -> None:
+    """What a process printed, or the end of it: each line behind a bar, which no line of ours has."""
+    for line in log_lines(text):
+        click.echo(line, err=True)
+
+
+def log_lines(text: str) -> list[str]:
+    lines = text.strip().splitlines()
+    left_out = ["| ..."] if len(lines) > _LOG_LINES else []
+    return [*left_out, *(f"| {shown(line, _LOG_WIDTH)}" for line in lines[-_LOG_LINES:])]
+
+
+def plain(text: object, style: str = "") -> Text:
+    """An entry of a table of rich: brackets in it are no markup."""
+    return Text(shown(text, _CELL), style=style)
+
+
+def say_json(value: Any) -> None:
+    """The JSON document that a command was asked for, on standard output."""
+    click.echo(json_text(value))
 
 
 def cell(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -19,7 +20,9 @@ class InputError(click.ClickException):
         click.echo(f"error: {shown(self.format_message())}", err=True)
 
 
-_LONGEST = 4000  # characters of a message
+_LONGEST, _NAME = 4000, 400  # characters of a message, and of one of many names in it
+# A password may have characters that it may not have in a URL; digits and a slash are a port and a path.
+_LOGIN = re.compile(r"""(?<=://)(?:[^\s/?#"'<>]*|[^\s/:@"'<>]+:(?!\d+/)[^\s"'<>]*)@""")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,18 +62,24 @@ class GraphError(Exception):
     """The converted graph is not what it must be; the message says what was expected and what was found."""
 
 
-def shown(text: str) -> str:
-    """A message on one line, cut in its middle where it is endless: names that files and servers give are in it, and
-    may hold what steers a terminal, or looks like a line of ours."""
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+def shown(text: object, most: int = _LONGEST) -> str:
+    """A text from elsewhere on one line: names that files and servers give may be endless, hold what steers a terminal,
+    look like a line of ours, or be a URL with a password. most: characters; beyond them its middle is left out."""
+    line = without_passwords(str(text))
+    if len(line) > most:
+        line = f"{line[: most // 2]} ... {line[-most // 2 :]}"
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in line
     )
+
+
+def without_passwords(text: str) -> str:
+    """A text whose URLs have lost the user and the password before their host."""
+    return _LOGIN.sub("", text)
 
 
 def listing(names: Iterable[str], limit: int = 5) -> str:
     """`a, b, c and 4 more`: enough of a long list for one line of an error."""
     names = list(names)
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    first = ", ".join(shown(name, _NAME) for name in names[:limit])
+    return first if len(names) <= limit else f"{first} and {len(names) - limit} more"

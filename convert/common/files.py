@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from convert.common import scratch
 from convert.common.errors import InputError, WriteError, is_full
 
 _CHUNK = 1 << 20
+# What is no text though JSON lets it stand: C1 controls, and what turns the direction of a line or is not seen.
+_UNSEEN = re.compile("[\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _TRIED = 1 << 16  # bytes: what failed may have left some room as it ended
 
 
@@ -108,9 +111,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
+def json_text(value: Any, allow_nan: bool = True) -> str:
+    """A JSON document indented for people, in which text that is not seen is written as `\\u202e`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=allow_nan)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON document whole or not at all, indented for people."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value) + "\n")
 
 
 def _sound(descriptor: int) -> bytes:

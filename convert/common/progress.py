@@ -19,6 +19,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from convert.common.errors import shown as words
+
 
 @contextmanager
 def bar(text: str, total: int | None, unit: str = "", shown: bool = True) -> Iterator[Callable[[int], None]]:
@@ -26,7 +28,7 @@ def bar(text: str, total: int | None, unit: str = "", shown: bool = True) -> Ite
 
     total: None when the end is not known. unit: `bytes` shows sizes, anything else counts. shown: False keeps quiet.
     """
-    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if unit == "bytes":
         columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
     elif total is None:
@@ -35,5 +37,5 @@ def bar(text: str, total: int | None, unit: str = "", shown: bool = True) -> Ite
         columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
-        task = progress.add_task(text, total=total)
+        task = progress.add_task(words(text), total=total)
         yield lambda amount: progress.advance(task, amount)

@@ -30,9 +30,10 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-from convert.common.errors import InputError, WriteError, is_full
+from convert.common.errors import InputError, WriteError, is_full, shown
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_LOG = 1 << 20  # bytes kept of what a process printed: its end
 _GRACE_S = 10.0  # for a process to end by itself once nobody listens
 
 
@@ -44,7 +45,7 @@ class JobError(Exception):
     """
 
     def __init__(self, reason: str, log: str = "", kind: str = "", said: str = "") -> None:
-        super().__init__(reason)
+        super().__init__(shown(reason))
         self.log, self.kind, self.said = log, kind, said
 
 
@@ -120,7 +121,7 @@ class Worker:
             self._end()
             if found["kind"] == WriteError.__name__:
                 raise WriteError("", OSError(errno.ENOSPC, ""), found["said"])
-            first_line = (found["said"].strip() or "no message").splitlines()[0]
+            first_line = (found["said"].strip() or "no message").split("\n", 1)[0]
             raise JobError(f"{found['kind']}: {first_line}", self._printed(), **found)
         return found["answer"]
 
@@ -160,9 +161,9 @@ class Worker:
             timer.cancel()
 
     def _printed(self) -> str:
-        """What the process printed. Its place in the file is that of ours too: nobody may seek."""
+        """What the process printed, the end of it. Its place in the file is that of ours too: nobody may seek."""
         size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+        return os.pread(self._log.fileno(), _LOG, max(0, size - _LOG)).decode(errors="replace")
 
 
 def call(

@@ -17,7 +17,7 @@ import onnx
 
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
 from convert.common import scratch, worker
-from convert.common.errors import GraphError, InputError
+from convert.common.errors import GraphError, InputError, shown
 from convert.common.progress import bar
 from convert.export import constants, counts, folder_files, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
@@ -28,6 +28,7 @@ from convert.weights.tensors import StateDict
 
 Shapes = dict[str, tuple[int, ...]]
 _GRAPH = "graph.onnx"
+_NOTE = 20_000  # characters; names out of a file may be in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +157,7 @@ def _assembled(plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, n
         outputs=(_port(model.graph.output[0]),),
         macs=macs,
         parameters=counts.count_parameters(shapes),
-        notes=tuple(notes),
+        notes=tuple(shown(note, _NOTE) for note in notes),
     )
 
 

@@ -193,12 +193,23 @@ def _broke_off(source: Source, size: int, total: int | None) -> InputError:
 
 
 def shown(url: str) -> str:
-    """A URL without what may be secret: the user and the password, and what follows a question mark."""
+    """A URL without what may be secret: the user and the password, and what follows a question mark.
+
+    A password with characters that it may not have in a URL (`/`, `#`, `?`) makes of the rest what it is not: then only
+    what follows the last `@` is shown.
+    """
     try:
         parts = urlsplit(url)
+        port = parts.port  # ValueError where a password is taken for it
     except ValueError:
-        return "(no URL)"
+        return _behind_login(url)
+    if not parts.netloc or (port is not None and "@" not in parts.netloc and "@" in url):
+        return _behind_login(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _behind_login(url: str) -> str:
+    return re.split("[?#]", url.rpartition("@")[2], maxsplit=1)[0] or "(no URL)"
 
 
 def _reason(error: Exception) -> str:

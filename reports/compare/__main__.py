@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import click
 from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import write_text
+from convert.common.files import json_text, write_text
 from reports.compare import judge, writers
 from reports.compare.judge import DEFAULT, parse_all, parse_share
 from reports.load import results
@@ -32,7 +31,7 @@ from reports.load import results
     default="1%",
     show_default=True,
     metavar="NUMBER%",
-    help="A change of speed is one where it is certain to be larger.",
+    help="Changes of speed count only where they are certain to be larger than this.",
 )
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write it as Markdown too, for a pull request.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
@@ -47,7 +46,8 @@ def main(
     measured below 5 % every other time. What does not run any more, or fails parity now, fails always.
 
     \b
-    python -m reports.compare results/main results/branch --fail median:5% --markdown comment.md
+    python -m reports.compare results/main results/branch --fail median:5% \\
+        --markdown comment.md
     """
     thresholds, least = parse_all(fails or DEFAULT), parse_share("--smallest", smallest)
     base, new = results.load(base_path), results.load(new_path)
@@ -61,7 +61,7 @@ def main(
             raise InputError(f"--markdown {markdown}: cannot be written ({in_words(error)})") from None
         say(f"written: {markdown}")
     if as_json:
-        click.echo(json.dumps(writers.document(found), indent=2, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(writers.document(found), allow_nan=False))
     else:
         writers.terminal(found, printer(stderr=False))
     say(writers.summary(found))

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from convert.common.console import plain
 from reports.compare.compared import APART, BETTER, FASTER, SAME, SLOWER, UNKNOWN, WORSE, Compared, amount
 from reports.compare.judge import Comparison
 from reports.numbers import NONE, measured, milliseconds, tiny
@@ -47,11 +47,11 @@ def terminal(comparison: Comparison, console: Console) -> None:
     for cells in ordered(comparison):
         for cell in cells:
             style = "bold red" if cell.regression else _STYLES[cell.verdict]
-            table.add_row(*(Text(text, style=style if place == 5 else "") for place, text in enumerate(_row(cell))))
+            table.add_row(*(plain(text, style if place == 5 else "") for place, text in enumerate(_row(cell))))
         table.add_section()
     console.print(table)
     for note in [*comparison.notes, *_alone(comparison)]:
-        console.print(Text(note))
+        console.print(plain(note))
 
 
 def markdown(comparison: Comparison, base: str, new: str) -> str:

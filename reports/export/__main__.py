@@ -31,6 +31,9 @@ def main(paths: tuple[Path, ...], out: Path) -> None:
     RESULTS are folders, or files that were exported before. Records, samples and the machine are in it; names of users
     and hosts, paths, the names of data sets and images, and the environment's variables are not. Read it before you
     publish it: `zcat FILE`.
+
+    \b
+    python -m reports.export results/<run> --out run.vitbench.json.gz
     """
     document = export([run for path in dict.fromkeys(paths) for run in reading.read(path)])
     if out.is_dir():

@@ -48,13 +48,32 @@ _FLAGS = re.compile(r"--[a-z][a-z0-9-]*")
 _PUBLIC = re.compile(r"https://paddle-imagenet-models-name\.bj\.bcebos\.com/[\w./-]+")
 _UNITS = re.compile(r"\d*(?:images|[GM]i?B|queries|G?FLOP|MAC|B)/(?:s|byte)|[Ii]/[Oo]|and/or|n/a", re.ASCII)
 # A path ends at a blank or a quotation mark; inside quotation marks it may have blanks.
-_QUOTED = re.compile(r"""(["'`])(?=[^"'`\n]*[/\\])([^"'`\n]+)\1""")
-_WORD = re.compile(r"""[^\s"'`,;()\[\]{}<>=|]*[/\\][^\s"'`,;()\[\]{}<>=|]*|~\w*""")
+# Separators are also what a URL makes of them: %2F, and %252F where it was done twice.
+_PART = r"(?:[/\\]|%(?:25)*(?:2[Ff]|5[Cc]))"
+_QUOTED = re.compile(rf"""(["'`])(?=[^"'`\n]*{_PART})([^"'`\n]+)\1""")
+_WORD = re.compile(rf"""[^\s"'`,;()\[\]{{}}<>=|]*{_PART}[^\s"'`,;()\[\]{{}}<>=|]*|~\w*""")
+# A file without its folder: what a user names. In quotation marks it may have blanks.
+_SUFFIX = (
+    r"\.(?:jpe?g|png|bmp|webp|tiff?|gif|heic|pd(?:params|iparams|model|opt|ema|\w{3,})|np[yz]|pth?|ckpt|bin|h5|pkl|pickle"
+    r"|safetensors|onnx|mnn|engine|plan|toml|ya?ml|jsonl?|txt|csv|tsv|lst|parquet|arrow|mat|zip|tar|t?gz|log|top5)(?:\.\w{1,4})?"
+)
+_FILE = re.compile(
+    rf"""(["'`])(?P<quoted>[^"'`\n]+{_SUFFIX})\1|[^\s"'`,;:()\[\]{{}}<>=|]+{_SUFFIX}(?![\w-])""", re.IGNORECASE
+)
+# Files of vitbench's and Paddle's own: everybody has them.
+_OWN_FILES = re.compile(
+    r"model\.onnx(?:\.data)?|inference\.(?:json|pdmodel|pdiparams|yml)|manifest\.json|environment\.json|results\.jsonl"
+    r"|visits\.jsonl|parity\.jsonl|val_list\.txt|train_list\.txt|labels\.txt"
+)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\d.])")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])")
+_IPV6 = re.compile(
+    r"(?<![\w:])(?:(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}"  # also what is none: the address of a card
+    r"|(?:[0-9a-fA-F]{1,4}:){1,2}:[0-9a-fA-F]{0,4}|::[0-9a-fA-F]{1,4})"
+    r"(?:(?:\.\d{1,3}){3})?(?:%\w+)?(?![\w:])"
+)
 # Names inside paths: whoever has a home folder has a name that may stand elsewhere too.
-_HOME = re.compile(r"(?:[/\\](?:home|Users)[/\\]+|(?<![\w/])~)([^\s/\\\"'`:,;]+)")
+_HOME = re.compile(rf"""(?:{_PART}(?:home|Users){_PART}+|(?<![\w/])~)([^\s/\\"'`:,;%]+)""")
 _PROGRAM = re.compile(r"python|-m|(?:validate|runtimes|convert|reports)(?:\.\w+)*")
 # As user or host names these say nothing, and as words they mean something else.
 _COMMON = (
@@ -127,8 +146,9 @@ class Cleaner:
         text = _QUOTED.sub(lambda found: found[0] if _is_unit(found[2]) else f"{found[1]}{PATH}{found[1]}", text)
         text = _MAIL.sub(ADDRESS, text)
         text = _WORD.sub(lambda found: found[0] if _is_unit(found[0]) else PATH, text)
+        text = _FILE.sub(_without_file, text)
         if not versions:
-            text = _IPV6.sub(lambda found: found[0] if _is_time(found[0]) else ADDRESS, _IPV4.sub(ADDRESS, text))
+            text = _IPV4.sub(ADDRESS, _IPV6.sub(lambda found: found[0] if _is_time(found[0]) else ADDRESS, text))
         for name in sorted(self.names, key=lambda name: (-len(name), name)):
             text = re.sub(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", NAME, text, flags=re.IGNORECASE)
         return text
@@ -142,11 +162,16 @@ class Cleaner:
             elif _FLAGS.fullmatch(word):
                 option = word
                 cleaned.append(self.text(word))
-            elif option in _OPTIONS and not re.search(r"[/\\~'\"@]|\.(toml|pd\w+|npz|pth|safetensors)$", word):
+            elif option in _OPTIONS and not re.search(rf"[~'\"@]|{_PART}|{_SUFFIX}$", word, re.IGNORECASE):
                 cleaned.append(self.text(word))
             elif cleaned[-1:] != [PATH]:  # a quoted path with blanks is several words
                 cleaned.append(PATH)
         return " ".join(cleaned)
+
+
+def _without_file(found: re.Match[str]) -> str:
+    name = found["quoted"] or found[0]
+    return found[0] if _OWN_FILES.fullmatch(name) else f"{found[1]}{PATH}{found[1]}" if found["quoted"] else PATH
 
 
 def _is_unit(text: str) -> bool:

@@ -14,6 +14,7 @@ from reports.load.results import Results
 from reports.numbers import closeness, measured, milliseconds, tiny
 from reports.tables.columns import subject_of
 from reports.tables.table import Subject
+from reports.text import one_line
 from runtimes.records.kinds import MEASURED, Accuracy, Latency, Parity, Record, Server, Throughput, TimedRecord
 
 # Shown by other means (the line, the command, the charts, the tables), or one entry per image.
@@ -90,7 +91,7 @@ def _text(name: str, value: Any) -> str:
         return "\n".join(", ".join(f"{key} {_text(key, part[key])}" for key in part) for part in value)
     if isinstance(value, list):
         return ", ".join(_text(name, part) for part in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _is_speed(name: str) -> bool:

@@ -15,6 +15,7 @@ from convert.precision.table import FP32, NAMES
 from convert.zoo import MODELS
 from reports.load import machines, reading
 from reports.load.reading import StoredRun
+from reports.text import command_line, one_line
 from runtimes import registry
 from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
@@ -165,8 +166,17 @@ def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]
         latest = ""
         for record in one.records:
             latest = max(latest, record.time_utc or "")
-            timed.append((latest, replace(record, machine=record.machine or label, run=one.name)))
+            timed.append((latest, _bounded(replace(record, machine=record.machine or label, run=one.name))))
     return [record for _, record in sorted(timed, key=lambda pair: pair[0])]
+
+
+def _bounded(record: Record) -> Record:
+    """A record whose names and sentences are each one line of text that can be shown."""
+    texts = {name: value for name, value in vars(record).items() if isinstance(value, str) and name != "outcomes"}
+    lines: dict[str, Any] = {
+        name: command_line(value) if name == "command" else one_line(value) for name, value in texts.items()
+    }
+    return replace(record, **lines)
 
 
 def grouped(records: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, list[Kind]]:

@@ -14,6 +14,7 @@ from reports.language import current, say
 from reports.render.paging import pages
 from reports.tables.report import Report
 from reports.tables.table import Entry, Table, TablePart
+from reports.text import one_line
 
 PACKAGES = "array,booktabs,longtable"
 LINE = 96  # characters of the scriptsize font on a line of LaTeX's article, with some room: 345 pt at 3.4 pt each
@@ -52,8 +53,7 @@ def render(report: Report) -> str:
 
 def escape(text: object) -> str:
     """Text that stays text: one line, and nothing in it is a command of LaTeX."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
-    return "".join(_SPECIAL.get(char, char) for char in line)
+    return "".join(_SPECIAL.get(char, char) for char in one_line(text))
 
 
 def _table(table: Table) -> str:

@@ -12,6 +12,7 @@ from reports.language import say
 from reports.render.paging import pages
 from reports.tables.report import Report
 from reports.tables.table import Entry, Heading
+from reports.text import one_line
 
 TEMPLATE = "report.md.jinja"
 
@@ -34,7 +35,7 @@ def render(report: Report) -> str:
 
 def escape(text: object) -> str:
     """Text that stays text in a table cell or a sentence: one line, and nothing in it is Markdown or HTML."""
-    line = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*\[\]|~$])", r"\\\1", line)
     # Inside a word an underscore is just that: model names stay legible in the source.
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
@@ -44,11 +45,7 @@ def fence(lines: tuple[str, ...]) -> str:
     """A code block around lines; its fence is longer than any row of backticks in them."""
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     ticks = "`" * max(3, longest + 1)
-    return "\n".join([f"{ticks}sh", *map(_one_line, lines), ticks])
-
-
-def _one_line(text: object) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    return "\n".join([f"{ticks}sh", *map(one_line, lines), ticks])
 
 
 def _entry(entry: Entry) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from convert.common import files
 from convert.common.console import cell
 from reports.language import say
 from reports.tables.report import Report
@@ -47,7 +48,7 @@ def _text(entry: Entry) -> str:
 
 def json_text(report: Report) -> str:
     """The report as JSON, indented for people."""
-    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
+    return files.json_text(document(report)) + "\n"
 
 
 def csv(report: Report, table: Table) -> str:

@@ -6,6 +6,7 @@ from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from convert.common.console import plain
 from reports.language import say
 from reports.tables.report import SEEDED_NOTE, Report
 from reports.tables.table import Entry
@@ -16,9 +17,9 @@ def latencies(report: Report) -> Group:
     table = next(table for table in report.tables if table.name == "latency")
     parts: list[RichTable | Text] = []
     for block in table.blocks():
-        rich = RichTable(title=block.heading, title_justify="left")
+        rich = RichTable(title=plain(block.heading), title_justify="left")
         for position, column in enumerate(block.columns):
-            rich.add_column(Text(column.name), justify="left" if position == 0 else "right", overflow="fold")
+            rich.add_column(plain(column.name), justify="left" if position == 0 else "right", overflow="fold")
         for row in block.rows:
             rich.add_row(*map(_text, row.entries))
         parts.append(rich)
@@ -33,4 +34,4 @@ def console(tty: bool) -> Console:
 
 
 def _text(entry: Entry) -> Text:
-    return Text(entry.text, style="bold green" if entry.best else "")
+    return plain(entry.text, "bold green" if entry.best else "")

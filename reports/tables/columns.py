@@ -12,6 +12,7 @@ from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, r
 from reports.tables.commands import together
 from reports.tables.standing import TONES, median, ran_as, runtime_name, shown_status, why
 from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
+from reports.text import command_line, one_line
 from runtimes.records.kinds import MEASURED, Accuracy, Latency, Record
 from runtimes.records.parts import Interval
 
@@ -152,11 +153,16 @@ def build(
     if results.several_machines and by_machine:
         columns = [MACHINE, *columns]
     headings = tuple(replace(column.heading, name=say(column.heading.name)) for column in columns)
-    filled = tuple(TableRow(row.subject, tuple(column.entry(row) for column in columns)) for row in rows)
+    filled = tuple(TableRow(row.subject, tuple(_bounded(column.entry(row)) for column in columns)) for row in rows)
     again = [row.record for row in rows] if records is None else records
     commands = together(record.command for record in again if isinstance(record, Record) and record.command)
-    footnotes = tuple(rows[0].footnotes) if rows else ()
-    return Table(name, say(title), headings, filled, tuple(map(say, notes)), footnotes, commands)
+    footnotes = tuple(map(one_line, rows[0].footnotes)) if rows else ()
+    about = tuple(one_line(say(note)) for note in notes)
+    return Table(name, say(title), headings, filled, about, footnotes, tuple(map(command_line, commands)))
+
+
+def _bounded(found: Entry) -> Entry:
+    return replace(found, text=one_line(found.text))
 
 
 def formatted(value: float | None, form: str) -> Entry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,8 @@ from convert import cli
 from convert.build import Request
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import printer, say
-from convert.common.errors import CheckFailed, InputError
+from convert.common.console import printer, say, say_json
+from convert.common.errors import CheckFailed, InputError, shown
 from convert.common.files import write_json
 from runtimes.bench import describe
 from runtimes.bench.ceiling import kept as ceiling
@@ -75,8 +74,13 @@ def _declared_options(command: Any) -> Any:
 @cli.model_options
 @functools.partial(session_flags, threads=declared(Matrix)["threads"].option())
 @_declared_options
-@click.option("--plan", metavar="FILE.toml", type=click.Path(path_type=Path), help="Several matrices.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the random order of visits. [default: drawn]")
+@click.option(
+    "--plan",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path),
+    help="What to measure, as tables of a TOML file: several matrices.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random order of visits. [default: drawn]")
 @resume_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be measured and what it would take.")
 @click.pass_context
@@ -91,12 +95,13 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     \b
     latency     one request at a time, from images in memory to logits in memory
     throughput  back to back; batch (among --batch) and streams are searched
-    server      requests at random moments: the highest rate that keeps a bound on latency
+    server      at random moments: the highest rate that keeps a latency bound
 
     Exit status 1 when a cell was refused or failed, 2 when the usage is wrong, 130 after Ctrl-C.
 
     \b
-    python -m runtimes.bench --model ViT_base_patch32_384 --runtime ort-cpu,openvino --batch 1,8
+    python -m runtimes.bench --model ViT_base_patch32_384 \\
+        --runtime ort-cpu,openvino --batch 1,8
     python -m runtimes.bench --threads 1,2 --target 0.5% --dry-run
     python -m runtimes.bench --plan night.toml --out results/night
     """
@@ -122,7 +127,7 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     say(f"records: {folder / store.RESULTS}")
     if as_json:
         tables = [reading.to_table(record) for record in made]
-        click.echo(json.dumps({"records": tables}, indent=2, ensure_ascii=False))
+        say_json({"records": tables})
     bad = [f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured]
     if bad:
         raise CheckFailed(f"{len(bad)} of {len(made)} cells have no numbers: {bad[0]}")
@@ -157,13 +162,13 @@ def _file(ctx: click.Context, path: Path | None, root: Path) -> PlanFile | None:
 def _show(plan: Plan, as_json: bool | None = None) -> None:
     """The plan: on standard error before it is carried out; as_json given, it is the result itself."""
     if as_json:
-        click.echo(json.dumps({"plan": overview.as_dict(plan)}, indent=2, ensure_ascii=False))
+        say_json({"plan": overview.as_dict(plan)})
         return
     console = printer(stderr=as_json is None)
     if plan.cells or not plan.unconverted:
         console.print(overview.table(plan))
     for line in overview.totals(plan):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(shown(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.common.errors import without_passwords
 from convert.manifest import to_table
 from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
@@ -46,7 +47,8 @@ def command(module: str, argument: str, artifact: Artifact, chosen: ModelOptions
     argument: how the user named the model; chosen: what the command was given beside it. options: `batch=4` becomes
     `--batch 4` (see `words`).
     """
-    return shlex.join(["python", "-m", module, *words({"model": argument, **artifact.arguments(chosen), **options})])
+    found = ["python", "-m", module, *words({"model": argument, **artifact.arguments(chosen), **options})]
+    return without_passwords(shlex.join(found))
 
 
 def words(options: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.boundary import BoundedCommand, results_in
+from convert.common.console import say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.folders import FolderToWrite
 from convert.datasets.options import SetOptions, set_options
@@ -27,8 +27,8 @@ from validate.accuracy.verdict import below
 
 _EPILOG = """\b
 Examples:
-  python -m validate.accuracy --images ilsvrc2012/val_list.txt --model ViT_base_patch16_224 \\
-      --runtime paddle,ort-cpu --limit 1000
+  python -m validate.accuracy --images ilsvrc2012/val_list.txt \\
+      --model ViT_base_patch16_224 --runtime paddle,ort-cpu --limit 1000
   python -m validate.accuracy --images photos/ --preprocessing imagenet
 
 Exit status: 0 every top-1 reaches 99 % of Paddle's (where Paddle ran, and above chance level), 1 one does not or a
@@ -104,7 +104,7 @@ def main(
             for line in tables.write_all(evaluations[: len(records)], records, folder):
                 report.say(line)
     if as_json:
-        click.echo(json.dumps({"records": [to_table(record) for record in records]}, indent=2, ensure_ascii=False))
+        say_json({"records": [to_table(record) for record in records]})
     _finish(records, named=selection.named)
 
 

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from convert.common.console import printer
+from convert.common.console import plain, printer
+from convert.common.errors import shown
 from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import Interval
 
@@ -35,8 +36,8 @@ class Reporter:
         self.console = printer()
 
     def say(self, text: str, style: str = "") -> None:
-        """One line of text as it is: brackets in file names are no markup."""
-        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        """One line of text: brackets in file names are no markup."""
+        self.console.print(shown(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, titles: list[str], total: int) -> Iterator[Progressing]:
@@ -61,7 +62,7 @@ class Reporter:
         for name in ("model", "runtime", "top-1 [95 %]", "top-5 [95 %]", "images", "Paddle's", "p", "verdict"):
             table.add_column(name, overflow="fold")
         for record in records:
-            table.add_row(*map(Text, _row(record)))
+            table.add_row(*map(plain, _row(record)))
         self.console.print(table)
         for record in records:
             if record.doubt:

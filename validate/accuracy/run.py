@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from convert.common.console import say_log
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from runtimes.system import environment
@@ -107,8 +108,7 @@ def _go(measurements: list[Measurement], settings: Settings, storage: Storage, r
 
     def ended(one: Measurement, log: str) -> None:
         report.say(f"{one.evaluation.title}: {one.status}: {one.reason}", style="bold red")
-        if log:
-            report.say(log)
+        say_log(log)
 
     used = {one.preprocessing for one in measurements}
     caches = {one: CropCache(storage.cache, one) for one in used} if storage.cache else {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from convert import artifact as artifacts
@@ -17,7 +15,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
-from convert.common.console import printer, say
+from convert.common.console import plain, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.progress import bar
@@ -63,7 +61,8 @@ def main(
 
     \b
     python -m validate.bisect --model ViT_base_patch16_224 --runtime openvino
-    python -m validate.bisect --model my_vit.toml --runtime ort-cpu --onnx optimised.onnx --inputs photos/
+    python -m validate.bisect --model my_vit.toml --runtime ort-cpu \\
+        --onnx optimised.onnx --inputs photos/
     """
     model = artifacts.load(onnx).onnx if onnx and onnx.is_dir() else onnx
     made: list[dict[str, Any]] = []
@@ -85,7 +84,7 @@ def main(
     if out:
         write_json(out / "bisect.json", document)
     if as_json:
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        say_json(document)
     if faults:
         raise CheckFailed(f"bisect: out of bounds: {'; '.join(faults)}")
 
@@ -139,13 +138,13 @@ def _show(where: str, found: BisectionResult) -> None:
     _table(f"{where}: blocks", "block", found.blocks)
     if found.operators:
         _table(f"{where}: operators of {found.opened}", "operator", found.operators)
-    text = f"[red]{escape(found.fault.sentence())}" if found.fault else "[green]nothing is out of bounds"
-    printer().print(f"{escape(where)}: {text}", soft_wrap=True)
+    text = plain(found.fault.sentence(), "red") if found.fault else plain("nothing is out of bounds", "green")
+    printer().print(plain(f"{where}: ").append_text(text), soft_wrap=True)
 
 
 def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
     heads = ("max abs error", "allowed", "rms error", "allowed", "worst channel", "allowed", "of the bound")
-    table = Table(title=title, title_justify="left")
+    table = Table(title=plain(title), title_justify="left")
     table.add_column(what)
     for head in heads:
         table.add_column(head, justify="right")
@@ -163,7 +162,7 @@ def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
             share, verdict = "-", f"[red]{judged.nonfinite} NaN or infinite"
         else:
             share, verdict = f"{judged.excess:.2g}", "[red]out" if judged.bad else "ok"
-        table.add_row(escape(row.name), *cells, share, verdict)
+        table.add_row(plain(row.name), *cells, share, verdict)
     printer().print(table)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from rich.markup import escape
 from rich.table import Table
 
 from convert import cli
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import printer, say
+from convert.common.console import plain, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
@@ -86,6 +84,7 @@ def main(
 
     \b
     python -m validate.parity --model ViT_base_patch32_384 --inputs photos/
+    python -m validate.parity --repro results/<run>/failures/<name>
     """
     batches = tuple(numbers("--batch", batch))
     folder = out or store.new_run()
@@ -121,7 +120,7 @@ def _end(made: list[Parity], as_json: bool) -> None:
     """Print the records where they are wanted. CheckFailed when one of them failed."""
     if as_json:
         document = {"records": [to_table(record) for record in made]}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        say_json(document)
     failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if not r.passed]
     if failed:
         raise CheckFailed("parity: " + "; ".join(failed))
@@ -132,7 +131,7 @@ def _show(made: list[Parity]) -> None:
     table.add_column("verdict")
     for record in made:
         bounds = record.tolerance or ToleranceInfo()
-        of = _UNITS[bounds.unit or ""]
+        of = _UNITS.get(bounds.unit or "", "")
         columns = [
             ("{:.2g}", record.max_abs),
             ("{:.2g}", bounds.paddle_max_abs),
@@ -141,8 +140,9 @@ def _show(made: list[Parity]) -> None:
             ("{:.9f}", record.cosine),
         ]
         shown = ["-" if value is None else form.format(value) for form, value in columns]
-        verdict = "[green]passed" if record.passed else f"[red]failed[/]: {escape(str(record.reason))}"
-        table.add_row(record.model, record.runtime, record.precision, *shown, _top1(record), verdict)
+        reason = plain(f": {record.reason}")
+        verdict = plain("passed", "green") if record.passed else plain("failed", "red").append_text(reason)
+        table.add_row(*map(plain, (record.model, record.runtime, record.precision)), *shown, _top1(record), verdict)
     printer().print(table)
 
 

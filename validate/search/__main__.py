@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from convert.artifact import Artifact
 from convert.build import Request, variant
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import printer, say
+from convert.common.console import printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
@@ -41,7 +40,8 @@ from validate.search.strategy import Judge, Kept, search
 
 _EPILOG = """\b
 Examples:
-  python -m validate.search --images ilsvrc2012/val_list.txt --limit 5000 --model ViT_base_patch16_224 \\
+  python -m validate.search --model ViT_base_patch16_224 --limit 5000 \\
+      --images ilsvrc2012/val_list.txt \\
       --calibration ilsvrc2012/train_list.txt
   python -m validate.search --images photos/ --keep 0.995 --runtime openvino
 
@@ -175,7 +175,7 @@ def main(
     printer().print(ladder.table(noise))
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     if as_json:
-        click.echo(json.dumps(ladder.document(), indent=2, ensure_ascii=False))
+        say_json(ladder.document())
     found = ladder.rung(ladder.chosen)
     if found is None:
         raise CheckFailed(ladder.failure(len(noise), evaluations))

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from convert.common import typed
+from convert.common.console import plain
 from convert.common.errors import InputError, listing
 from convert.common.files import write_json
 
@@ -65,12 +65,12 @@ class Ladder:
         runtimes = list(dict.fromkeys(name for rung in self.rungs for name in rung.top1))
         shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("in FP32", "in int8", "operators in FP32 (dB above int8's noise)", *runtimes, "verdict"):
-            shown.add_column(name, overflow="fold")
+            shown.add_column(plain(name), overflow="fold")
         for rung in self.rungs:
             names = listing((f"{name} ({noise[name]:.1f})" for name in rung.kept_fp32), 3) or "-"
             verdict = "chosen" if rung.kept_fp32 == self.chosen else rung.verdict
             values = (f"{rung.top1[name]:.4f}" for name in runtimes)
-            shown.add_row(*map(Text, (str(len(rung.kept_fp32)), str(rung.lowered), names, *values, verdict)))
+            shown.add_row(*map(plain, (str(len(rung.kept_fp32)), str(rung.lowered), names, *values, verdict)))
         return shown
 
     def failure(self, operators: int, evaluations: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from convert.common import errors
 from convert.common.errors import InputError, listing
 from convert.datasets.labelled_set import LabelledSet, check_labels
 from convert.datasets.labels import imagenet
@@ -12,6 +13,7 @@ from convert.datasets.labels.class_order import ClassOrder, evidence
 from convert.datasets.labels.matching import Aliases, is_imagenet, match
 
 SHOWN = 5  # classes that are shown with their labels
+_NAME = 100  # characters of a class's name
 
 
 def settled(found: LabelledSet, classes: int | None, own: Sequence[str] | None = None) -> LabelledSet:
@@ -42,7 +44,7 @@ def shown(found: LabelledSet, classes: int, own: Sequence[str] | None = None) ->
     elif not names and classes == imagenet.CLASSES:
         names = {label: one.names.split(",")[0] for label, one in enumerate(imagenet.classes())}
     first = sorted(set(found.labels))[:SHOWN]
-    return ", ".join(f"{names[label]} -> {label}" for label in first if label in names)
+    return ", ".join(f"{errors.shown(names[label], _NAME)} -> {label}" for label in first if label in names)
 
 
 def _lists(classes: int, own: Sequence[str] | None) -> list[tuple[str, Aliases]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import click
 
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
+from convert.common.console import say_json
 from convert.precision.table import INT8
 from runtimes.bench.ceiling import kept
 from runtimes.bench.ceiling.measure import SECONDS
@@ -24,18 +24,22 @@ from runtimes.bench.ceiling.reach import BANDWIDTH, Ceiling, Reach
     default=SECONDS,
     show_default=True,
     type=click.FloatRange(min=0, max=60),
-    help="For each precision.",
+    help="Seconds of measuring for each precision.",
 )
 def main(as_json: bool, fresh: bool, anew: bool, seconds: float) -> None:
     """The machine's ceiling: GFLOP/s of a large matrix product in each precision, and memory bandwidth.
 
-    Measured on the first three occasions, and then remembered: the best of them.
+    It is measured on the first three occasions; the best of them is kept and used from then on.
+
+    \b
+    python -m runtimes.bench.ceiling
+    python -m runtimes.bench.ceiling --fresh --json
     """
     if anew:
         kept.forget()
     found = kept.known(fresh, seconds)
     if as_json:
-        click.echo(json.dumps({"ceiling": typed.table(found)}, indent=2, ensure_ascii=False))
+        say_json({"ceiling": typed.table(found)})
     else:
         click.echo("\n".join(summary(found)))
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from convert.cli import estimated_bytes
+from convert.common.console import plain
 from runtimes.bench.describe import duration, size
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
@@ -23,10 +24,11 @@ def table(plan: Plan) -> Table:
         seconds = sum(cost.visit_s(plan.effort.processes) * plan.effort.processes for _, cost in found)
         batches = ", ".join(_batches(cell) for cell, _ in found)
         memory = max(cost.memory_bytes for _, cost in found)
+        named = map(plain, row)
         if all(cost.source == "stored" for _, cost in found):
-            shown.add_row(*row, batches, "stored", "-")
+            shown.add_row(*named, batches, "stored", "-")
         else:
-            shown.add_row(*row, batches, duration(seconds), size(memory))
+            shown.add_row(*named, batches, duration(seconds), size(memory))
     return shown
 
 

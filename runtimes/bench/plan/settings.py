@@ -119,7 +119,7 @@ class Policy:
     """
 
     processes: int = _effort("processes", WHOLE, 2, "Fresh processes for each cell, at least.", least=1)
-    min_s: float = _effort("min_seconds", NUMBER, 5.0, "Measured time of a cell, at least.")
+    min_s: float = _effort("min_seconds", NUMBER, 5.0, "Seconds that are measured of a cell, at least.")
     min_count: int = _effort("min_count", WHOLE, 10, "... and inferences, at least.", least=1)
     target: float = _effort(
         "target", SHARE, 0.01, "... until half of the median's 95 % interval is this share of it.", None, "1%"
@@ -129,7 +129,9 @@ class Policy:
         "patience", NUMBER, 30.0, "Seconds of the run to wait while the machine is slowed down."
     )
     repeats: int = _effort("repeats", WHOLE, 1, "How often a disturbed visit is repeated.")
-    minutes: float = _effort("minutes", NUMBER, 0.0, "Of the run: then only what each cell needs at least; 0: no end.")
+    minutes: float = _effort(
+        "minutes", NUMBER, 0.0, "Minutes of the run, after which cells get only what they need at least; 0: no end."
+    )
 
     def __post_init__(self) -> None:
         """InputError for what makes no sense."""
@@ -182,7 +184,7 @@ class Matrix:
     option: tuple[str, ...] = _axis("option", TEXT, ())
     batch: tuple[int, ...] = _axis("batch", WHOLE, (1, 4, 8), "Batch sizes, comma-separated.")
     threads: tuple[int | None, ...] = _axis(
-        "threads", WHOLE, (None,), "Inside one operator, comma-separated. [default: every core]"
+        "threads", WHOLE, (None,), "Threads inside one operator, comma-separated. [default: every core]"
     )
     streams: tuple[int | None, ...] = _axis("streams", WHOLE, (None,))
     weights: str | None = _setting("weights", TEXT, WHAT)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from convert.common.errors import shown as words
 from runtimes.bench.describe import duration, name, outcome
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
@@ -112,14 +113,14 @@ class Display:
         return "; ".join(parts)
 
     def _line(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(words(text), highlight=False, markup=False, soft_wrap=True)
 
     def _show(self, text: str) -> None:
         if self.progress and self._task is not None:
             elapsed, left = self.elapsed_s, self.left_s
             self.progress.update(
                 self._task,
-                description=text,
+                description=words(text),
                 completed=elapsed,
                 total=elapsed + left,
                 done=f"{self._finished}/{self._cells}",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convert.common.console import cell
-from convert.common.errors import CheckFailed, InputError
+from convert.common.errors import CheckFailed, InputError, listing, without_passwords
 
 
 @pytest.mark.parametrize("kind", [InputError, CheckFailed])
@@ -27,3 +27,22 @@ def test_no_cell_is_a_formula(text: str) -> None:
 @pytest.mark.parametrize("value", ["a=1", "1-2", "", -1, -1.5, None, True])
 def test_other_cells_are_as_they_are(value: object) -> None:
     assert cell(value) == value
+
+
+@pytest.mark.parametrize("login", ["me:hush", "hush", "me:hu/sh", "me:h?#sh", "me:hush@x", ":hush"])
+def test_a_password_of_a_url_is_in_no_message(login: str, capsys: pytest.CaptureFixture[str]) -> None:
+    InputError(f"--weights 'https://{login}@host:80/net.pdparams': no such file (http://host/a@b, x@y.z)").show()
+    said = capsys.readouterr().err
+    assert said == "error: --weights 'https://host:80/net.pdparams': no such file (http://host/a@b, x@y.z)\n"
+
+
+@pytest.mark.parametrize("text", ["http://host:80/a@2x.png", "https://[::1]:80/a", "me@corp.example: // x@y"])
+def test_what_has_no_password_stays(text: str) -> None:
+    assert without_passwords(text) == text
+
+
+def test_names_in_a_list_are_cut_and_escaped_each() -> None:
+    said = listing(["a\nb", "c" * 1_000_000, "last"])
+    assert said.startswith(r"a\nb, ccc")
+    assert said.endswith("c, last")
+    assert len(said) < 1000

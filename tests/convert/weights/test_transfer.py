@@ -19,6 +19,27 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield running
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://me:hush@host/x/y.pdparams", "https://host/x/y.pdparams"),
+        ("https://hush@host/x", "https://host/x"),
+        ("https://me:hu@sh@host/x", "https://host/x"),
+        ("https://me:hu/sh@host/x", "host/x"),
+        ("https://me:80/hush@host/x", "host/x"),
+        ("https://me:hu#sh@host/x", "host/x"),
+        ("https://me:hu?sh@host/x?token=hush#hush", "host/x"),
+        ("me:hush@host/x?key=hush", "host/x"),
+        ("https://host:8080/@scope/x", "scope/x"),
+        ("https://host/x@2/y", "https://host/x@2/y"),
+        ("https://[host/x", "https://[host/x"),
+    ],
+)
+def test_of_a_url_what_may_be_secret_is_not_shown(url: str, said: str) -> None:
+    """Also of one whose password has characters that it may not have there."""
+    assert transfer.shown(url) == said
+
+
 def test_resumes_what_broke_off(site: Site, tmp_path: Path) -> None:
     site.cut = 1000
     with pytest.raises(InputError, match="broke off after 1000 of 10240 bytes; run it again to resume") as caught:
