@@ -40,7 +40,7 @@ calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect verify-gpu check-claims mutate test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect verify-gpu check-claims kills mutate test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -84,6 +84,9 @@ test: $(DEV_READY) ## the tests, and how much of the source they cover
 
 mutate: $(DEV_READY) ## faults planted into what decides about numbers: do the tests notice? (before a release; half an hour)
 	@$(PY) -m scripts.mutation
+
+kills: $(DEV_READY) ## each command killed at random moments: is anything lost or left behind? (an hour)
+	@$(PY) -m scripts.kills
 
 lint: $(DEV_READY) ## ruff (lint and format), mypy, deptry (dependencies)
 	@$(VENV)/bin/ruff check .

@@ -6,9 +6,14 @@ statuses. A command is imported when it is called, so `vitbench --help` starts a
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if sys.argv[0].endswith(("vitbench", "vitbench.py")):  # Ctrl-C is quiet from the first import on
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import importlib
 import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +116,7 @@ def load(module: str) -> click.Command:
             f"{found} is found before vitbench's own {ours}: remove one of the two packages, or install vitbench into"
             " an environment of its own"
         )
+    importlib.import_module("convert.common").end_at_once()
     if module == "runtimes.bench":  # here stands what is above both: parity is checked without another process
         from runtimes.bench.command import command as bench
         from validate.parity.run import prove
@@ -132,7 +138,7 @@ def main() -> None:
     vitbench report results/<run> --format md,html
 
     Each command is also there as `python -m ...`, and `vitbench COMMAND --help` says more of it. Exit status: 0 it
-    holds, 1 a check failed, 2 the input or the usage is wrong.
+    holds, 1 a check failed, 2 the input or the usage is wrong, 130 after Ctrl-C, 143 after SIGTERM.
     """
 
 

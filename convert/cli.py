@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from convert import making
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
-from convert.common import scratch
+from convert.common import lock, scratch
 from convert.common.console import say
 from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
@@ -154,6 +154,7 @@ def estimated_bytes(request: Request) -> int:
 def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     """`build.obtain`, saying what was made and, each time, what the user must know of the weights."""
     scratch.sweep_below(request.root)
+    lock.sweep(request.root)
     artifact, reused = obtain(request, say)
     if not reused:
         say(f"{artifact.model}: converted, in {artifact.path}")

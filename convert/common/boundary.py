@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,11 +18,12 @@ from typing import Any, NoReturn
 
 import click
 
+from convert.common import interruptible, said, scratch
 from convert.common.console import say
 from convert.common.errors import shown
 
 DEBUG = "VITBENCH_DEBUG"
-INPUT, INTERRUPTED = 2, 130  # exit statuses; 130: 128 + SIGINT, as shells have it
+INPUT, SIGNALLED = 2, 128  # exit statuses; a signal's number is added to the latter, as shells have it: 130 is Ctrl-C
 _TYPED, _FOLDER = "vitbench.typed", "vitbench.folder"
 
 _ADVICE = {
@@ -66,11 +68,16 @@ class BoundedCommand(click.Command):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # an ASCII terminal gets \u4e2d, and JSON stays JSON
                 stream.reconfigure(errors="backslashreplace")
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say(f"interrupted; {_how_to_go_on(ctx)}")
-            ctx.exit(INTERRUPTED)
+        with interruptible() as signalled:
+            scratch.sweep()
+            try:
+                return super().invoke(ctx)
+            except (Exception, KeyboardInterrupt) as error:
+                number = signalled() or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
+                if not number:
+                    raise
+                say(f"{said(number)}; {_how_to_go_on(ctx)}")
+                ctx.exit(SIGNALLED + number)
 
 
 def results_in(folder: Path) -> None:
@@ -86,7 +93,7 @@ def end(error: BaseException) -> NoReturn:
         raise error
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         say("interrupted")
-        sys.exit(INTERRUPTED)
+        sys.exit(SIGNALLED + signal.SIGINT)
     known = isinstance(error, (click.ClickException, OSError, MemoryError))
     if known and os.environ.get(DEBUG):
         traceback.print_exception(error)

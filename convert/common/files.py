@@ -79,6 +79,7 @@ def new_file(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        scratch.sweep_once(target.parent)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=scratch.prefix(f".{target.name}."))
     except OSError as error:
         raise WriteError(target, error) from None

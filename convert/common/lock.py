@@ -55,6 +55,18 @@ def alone(file: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def sweep(root: Path) -> None:
+    """Remove the locks one folder below `root` that nobody has: processes that were killed left them."""
+    for file in root.glob("*/.*.lock"):
+        with suppress(OSError):
+            descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.unlink()  # who waits for it takes another then
+            finally:
+                os.close(descriptor)
+
+
 def _acquired(file: Path, what: str, wait: bool) -> tuple[int, bool]:
     """A descriptor that has the lock, with this process's name in the file, and whether it had to wait."""
     waited = False

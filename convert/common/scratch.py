@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _OWNED = re.compile(r"~(?P<pid>[0-9]{1,10})-(?P<start>[0-9]{1,20})-(?P<machine>[0-9a-f]{8})~", re.ASCII)
+_DEPTH, _MOST = 3, 1000  # levels below the root; folders, where somebody has chosen one that holds much else
 
 
 def prefix(name: str) -> str:
@@ -62,12 +64,25 @@ def sweep(parent: Path | None = None) -> None:
                     Path(entry.path).unlink(missing_ok=True)
 
 
+@functools.cache
+def sweep_once(parent: Path) -> None:
+    """`sweep`, but for what this process has swept before: a folder may get thousands of files one by one."""
+    sweep(parent)
+
+
 def sweep_below(root: Path) -> None:
-    """`sweep` in each folder of a folder."""
-    with suppress(OSError):
-        for folder in root.iterdir():
-            if folder.is_dir():
-                sweep(folder)
+    """`sweep` a folder and the folders below it, as deep as artifacts and results go."""
+    for folder in itertools.islice(_folders(root, _DEPTH), _MOST):
+        sweep(folder)
+
+
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    yield root
+    if depth:
+        with suppress(OSError):
+            for entry in os.scandir(root):
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _folders(Path(entry.path), depth - 1)
 
 
 def _start(pid: int) -> str | None:

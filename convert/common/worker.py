@@ -27,9 +27,10 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
+from convert.common import interruptible
 from convert.common.errors import InputError, WriteError, is_full, shown
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -203,17 +204,6 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def interrupt_on_sigterm() -> None:
-    """Have SIGTERM end this process as Ctrl-C does: with KeyboardInterrupt, so that what is temporary is removed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    with suppress(ValueError):  # in another thread than the first
-        signal.signal(signal.SIGTERM, interrupt)
-
-
 def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict[str, Any]]:
     """What the far side says: each `answer`, and at last `kind` and what was `said` where an exception ended it."""
     module, _, name = target.partition(":")
@@ -239,15 +229,18 @@ def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict
 
 def _main(target: str, descriptor: str, parent: str) -> None:
     die_with_parent(int(parent))
-    interrupt_on_sigterm()
     faulthandler.enable()
     connection = socket.socket(fileno=int(descriptor))
     messages = map(json.loads, connection.makefile("rb"))
-    try:
-        for answer in answers(target, next(messages), messages):
-            connection.sendall(json.dumps(answer).encode() + b"\n")
-    except KeyboardInterrupt as interruption:  # what was temporary is removed: end as the signal ends a process
-        number = signal.Signals[(interruption.args or ("SIGINT",))[0]]
+    with interruptible() as signalled:
+        try:
+            for answer in answers(target, next(messages), messages):
+                connection.sendall(json.dumps(answer).encode() + b"\n")
+        except KeyboardInterrupt:
+            number = signalled() or signal.SIGINT
+        else:
+            number = 0
+    if number:  # what was temporary is removed: end as the signal ends a process
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     with suppress(OSError):  # what was printed has no room

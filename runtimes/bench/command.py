@@ -97,7 +97,7 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     throughput  back to back; batch (among --batch) and streams are searched
     server      at random moments: the highest rate that keeps a latency bound
 
-    Exit status 1 when a cell was refused or failed, 2 when the usage is wrong, 130 after Ctrl-C.
+    Exit status 1 when a cell was refused or failed, 2 when the usage is wrong, 130 after Ctrl-C, 143 after SIGTERM.
 
     \b
     python -m runtimes.bench --model ViT_base_patch32_384 \\

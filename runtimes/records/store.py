@@ -15,14 +15,15 @@ from runtimes.records.kinds import Record, TimedRecord
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
+_ROOT = Path("results")  # of the runs that nobody named
 
 
-def new_run(root: Path = Path("results")) -> Path:
+def new_run(root: Path = _ROOT) -> Path:
     """The path of a new results folder, named by the time (UTC). It is made when the first record is written."""
     return root / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
 
 
-def newest_run(root: Path = Path("results")) -> Path:
+def newest_run(root: Path = _ROOT) -> Path:
     """The results folder written last. InputError when there is none."""
     runs = sorted(root.glob(f"*/{RESULTS}"), key=lambda file: file.stat().st_mtime)
     if not runs:
@@ -52,7 +53,7 @@ def alone(folder: Path) -> AbstractContextManager[bool]:
 
     InputError, which says who, when somebody does. Reading needs no leave.
     """
-    scratch.sweep(folder)
+    scratch.sweep_below(folder.parent if folder.parent == _ROOT else folder)
     return lock.alone(folder / ".lock", str(folder))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.common import files
+from convert.common import files, scratch
 from convert.common import json_lines as lines
 from convert.common.errors import InputError, WriteError
 from validate.accuracy.top5_file import Ranked
@@ -185,3 +185,13 @@ def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path: Path) -> N
     files.write_text(tmp_path / "a.json", '"a\udcffb 延迟"')
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '"a\\udcffb 延迟"'
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == "a\udcffb 延迟"
+
+
+def test_a_file_is_written_where_dead_processes_left_theirs(tmp_path: Path) -> None:
+    token = scratch.owner(os.getpid())
+    assert token
+    pid, start, machine = token.split("-")
+    (tmp_path / f".0a1b.~{pid}-{int(start) - 1}-{machine}~abc").touch()
+    for name in ("first", "second"):
+        files.write_bytes(tmp_path / name, b"crop")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from convert.common.errors import InputError
-from convert.common.lock import alone
+from convert.common.lock import alone, sweep
 
 _HOLDS = "from pathlib import Path; import sys, time; from convert.common.lock import alone\n"
 _HOLDS += "with alone(Path(sys.argv[1]), 'it'): print('has it', flush=True); time.sleep(60)"
@@ -85,3 +85,17 @@ def test_without_a_place_for_it_the_work_goes_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with alone(tmp_path / "file" / ".lock", "run") as waited:
         assert not waited
+
+
+def test_locks_that_nobody_has_are_swept(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ".fp32.lock").write_text("{}")
+    (tmp_path / "model" / "package.lock").write_text("the user's")
+    sweep(tmp_path)
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["package.lock"]
+    assert (tmp_path / "run" / ".lock").exists()
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    (tmp_path / "run" / ".lock").rename(tmp_path / "run" / ".int8.lock")
+    sweep(tmp_path)
+    assert list((tmp_path / "run").iterdir()) == []

@@ -73,3 +73,16 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / f"x~{pid}-{int(start) - 1}-{machine}~").symlink_to(tmp_path / "kept")
     scratch.sweep(tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "file"]
+
+
+def test_what_lies_deep_in_a_folder_of_artifacts_is_swept_too(tmp_path: Path) -> None:
+    token = scratch.owner(os.getpid())
+    assert token
+    pid, start, machine = token.split("-")
+    name = f".engine.~{pid}-{int(start) - 1}-{machine}~abc"
+    for place in (tmp_path, tmp_path / "model", tmp_path / "model" / "fp32" / "engines"):
+        (place / name).mkdir(parents=True)
+    (tmp_path / "away").symlink_to(tmp_path / "model")
+    scratch.sweep_below(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if "~" in path.name] == []
+    assert (tmp_path / "model" / "fp32" / "engines").is_dir()
