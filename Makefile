@@ -24,6 +24,10 @@ EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.
 # RESUME=1 with OUT=: measure only what that results folder lacks; where it lacks nothing, what was disturbed.
 RESUME ?=
 
+# Of `make fuzz`: how long all targets take together; one of them (python -m scripts.fuzz --help).
+SECONDS ?= 900
+TARGET ?=
+
 # Of `make check-claims`: some claims only, comma-separated; QUICK=1 for a look of minutes.
 ONLY ?=
 QUICK ?=
@@ -40,7 +44,7 @@ calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect verify-gpu check-claims kills mutate test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -87,6 +91,9 @@ mutate: $(DEV_READY) ## faults planted into what decides about numbers: do the t
 
 kills: $(DEV_READY) ## each command killed at random moments: is anything lost or left behind? (an hour)
 	@$(PY) -m scripts.kills
+
+fuzz: $(DEV_READY) ## damaged and hostile files of every kind: each taken, or refused in a line (SECONDS=900, TARGET=)
+	@$(PY) -m scripts.fuzz --seconds $(SECONDS) $(if $(TARGET),--target "$(TARGET)")
 
 lint: $(DEV_READY) ## ruff (lint and format), mypy, deptry (dependencies)
 	@$(VENV)/bin/ruff check .

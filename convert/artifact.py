@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convert import manifest as manifests
+from convert.common import json_lines
 from convert.common.errors import InputError
 from convert.common.files import sha256_files, sha256_json, write_json
 from convert.families.base import ModelSpec, from_spec_table
@@ -177,18 +177,30 @@ def entries(folder: Path) -> dict[str, FileEntry]:
 
 
 def load(path: Path) -> Artifact:
-    """Open an artifact folder. UnreadableError, an InputError, when it is none."""
+    """Open an artifact folder. UnreadableError, an InputError, when it is none, or not as it was written."""
     try:
-        table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        table = json_lines.loads((path / MANIFEST).read_text(encoding="utf-8"))
         artifact = Artifact(path, manifests.from_table(table))
-        _ = artifact.classes, artifact.image_size, artifact.spec
+        _ = artifact.classes, artifact.spec
+        _check(artifact)
     except FileNotFoundError:
         what = f"{path}: no artifact ({MANIFEST} is missing)"
         raise UnreadableError(what, "make one with `python -m convert`") from None
-    except (OSError, ValueError, IndexError) as error:
+    except manifests.AlteredError as error:
+        raise UnreadableError(f"{path / MANIFEST}: {error}", "convert the model again with --weights") from None
+    except (OSError, ValueError, RecursionError) as error:
         what = f"{path / MANIFEST}: damaged ({type(error).__name__}: {error})"
         raise UnreadableError(what, "convert the model again") from None
     return artifact
+
+
+def _check(artifact: Artifact) -> None:
+    """ValueError says in a clause what of a manifest does not go together."""
+    size, crop = artifact.image_size, artifact.preprocessing.crop
+    if size != crop:
+        raise ValueError(f"preprocessing.crop = {crop}, and the input takes {size} pixels")
+    if ONNX_FILE not in artifact.manifest.files:
+        raise ValueError(f"files does not name {ONNX_FILE}")
 
 
 def refuse_others_files(path: Path) -> None:

@@ -9,16 +9,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from convert.common import typed
-from convert.common.typed import about
-from convert.families.spec import Preprocessing
+from convert.common import names, typed
+from convert.common.files import sha256_json
+from convert.common.typed import Count, about
+from convert.families.spec import MOST, Preprocessing
+from convert.precision.table import PRECISIONS
 
 # What the outputs of a model are (`head`).
-LOGITS, MULTI_LABEL, FEATURES, CLASS_INDEX = "logits", "multi-label", "features", "class index"
+HEADS = LOGITS, MULTI_LABEL, FEATURES, CLASS_INDEX = "logits", "multi-label", "features", "class index"
 
 FORMAT = 2  # of new manifests; one without a number is of format 1
+_CHECKSUM = "checksum"
+_KINDS = ("pretrained", "file", "seeded")  # of weights
+
+
+class AlteredError(ValueError):
+    """A manifest is not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,13 @@ class Counts:
     """Multiply-accumulates for one image, or parameters."""
 
     published: Annotated[
-        int | None,
+        Count | None,
         about(
             "counted as PaddleClas' page counts: multiply-accumulates of the convolution and the linear layers only; "
             "parameters without pos_embed and cls_token; null where they could not be counted, as a note says"
         ),
     ]
-    total: Annotated[int | None, about("all of them; null likewise")]
+    total: Annotated[Count | None, about("all of them; null likewise")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +58,7 @@ class MacCounts(Counts):
     """Multiply-accumulates for one image."""
 
     computed: Annotated[
-        int | None,
+        Count | None,
         about(
             "of the ONNX graph as it was written, whose last block has one token behind its keys and values where the "
             "head reads one; null where it was not counted"
@@ -84,7 +93,7 @@ class RequestedWeights(WeightsOrigin):
 class FileEntry:
     """A file of the artifact as it was written."""
 
-    bytes: int
+    bytes: Count
     sha256: str
 
 
@@ -161,7 +170,7 @@ class Manifest(Lowering):
     converter: Annotated[int, about("counts up when vitbench writes something else than before; 1 where absent")] = 1
     model: str
     precision: str
-    opset: int
+    opset: Count
     weights: RequestedWeights
     inputs: tuple[Port, ...]
     outputs: Annotated[tuple[Port, ...], about("one, as `head` says")]
@@ -201,7 +210,7 @@ class Manifest(Lowering):
         ),
     ] = LOGITS
     image_size: Annotated[
-        int | None, about("`--image-size`, pixels: given to an inference model that leaves it open")
+        Count | None, about("`--image-size`, pixels: given to an inference model that leaves it open")
     ] = None
     reader: Annotated[
         int | None, about("counts up when inference models are read otherwise than before; null for a spec")
@@ -211,6 +220,28 @@ class Manifest(Lowering):
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]
     tools: Annotated[Mapping[str, str], about("versions")] = field(default_factory=dict)
     command: Annotated[str, about("makes it again")] = ""
+    checksum: Annotated[str | None, about("sha256 of all the rest as canonical JSON; absent from older manifests")] = (
+        field(default=None, compare=False)
+    )
+
+    def __post_init__(self) -> None:
+        """ValueError says in a clause what cannot be so, whoever wrote it."""
+        for ports in (self.inputs, self.outputs):
+            if not ports or not ports[0].shape or any(not _is_dimension(one) for one in ports[0].shape):
+                raise ValueError(f"no input or output has the shape {[list(port.shape) for port in ports]}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision = {self.precision!r} is none of {', '.join(PRECISIONS)}")
+        if self.weights.kind not in _KINDS:
+            raise ValueError(f"weights.kind = {self.weights.kind!r} is none of {', '.join(_KINDS)}")
+        if self.head not in HEADS:
+            raise ValueError(f"head = {self.head!r} is none of {', '.join(HEADS)}")
+        for name in (self.model, *(part for file in self.files for part in PurePosixPath(file).parts)):
+            if fault := names.fault(name):
+                raise ValueError(f"{name!r}: {fault}")
+        if any("\0" in str(text) for text in (self.defined_in, self.weights.source, self.base and self.base.path)):
+            raise ValueError("no path has a zero byte")
+        if self.class_names is not None and self.outputs[0].shape[-1] != len(self.class_names):
+            raise ValueError(f"{len(self.class_names)} class_names of {self.outputs[0].shape[-1]} classes")
 
 
 # A table without these is no manifest. Of the others a null means the same as none.
@@ -224,10 +255,22 @@ def from_table(table: Any) -> Manifest:
     version = table.get("format", 1)
     if isinstance(version, int) and version > FORMAT:
         raise ValueError(f"it is of format {version}, and this vitbench reads up to {FORMAT}: update it")
+    written = table.get(_CHECKSUM)
+    if written is not None and written != _checksum(table):
+        raise AlteredError("it was altered since it was written (its checksum differs)")
     return typed.read(Manifest, table)
 
 
 def to_table(manifest: Manifest) -> dict[str, Any]:
     """As it is stored, without what this precision does not have."""
     table: dict[str, Any] = typed.table(manifest)
-    return {name: value for name, value in table.items() if value is not None or name in REQUIRED}
+    kept = {name: value for name, value in table.items() if value is not None or name in REQUIRED}
+    return {**kept, _CHECKSUM: _checksum(kept)}
+
+
+def _checksum(table: Mapping[str, Any]) -> str:
+    return sha256_json({name: value for name, value in table.items() if name != _CHECKSUM})
+
+
+def _is_dimension(size: int | str) -> bool:
+    return isinstance(size, str) or 1 <= size <= MOST

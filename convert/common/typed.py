@@ -10,11 +10,14 @@ import dataclasses
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+# A number of things, bytes or pixels: one that no 64 bits hold is damage, and none is below zero.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 def about(meaning: str, *, private: bool = False) -> msgspec.Meta:
@@ -107,7 +110,8 @@ def schema(kinds: Iterable[type]) -> dict[str, Any]:
 
 
 def _field(name: str, hint: Any) -> Field:
-    meta = next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, msgspec.Meta)), None)
+    metas = (one for one in getattr(hint, "__metadata__", ()) if isinstance(one, msgspec.Meta))
+    meta = next((one for one in metas if one.description), None)
     meaning, extra = (meta.description or "", meta.extra or {}) if meta else ("", {})
     return Field(name, _words(hint), meaning, bool(extra.get("private")))
 

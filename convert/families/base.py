@@ -126,6 +126,8 @@ class ModelSpec(ABC):
         object.__setattr__(self, "name", names.normal(self.name))
         for name in ("img_size", "class_num"):
             positive_int(name, getattr(self, name))
+        if not isinstance(self.preprocessing, Preprocessing):
+            raise ValueError(f"preprocessing must be a table, not {self.preprocessing!r}")
         if self.preprocessing.crop != self.img_size:
             raise ValueError(f"preprocessing.crop = {self.preprocessing.crop} is not img_size = {self.img_size}")
 

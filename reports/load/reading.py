@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import json
-import math
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common import typed
+from convert.common import json_lines, typed
 from convert.common.errors import InputError
 from runtimes.records import store
 from runtimes.records.kinds import Record
@@ -58,16 +57,10 @@ def _environment(file: Path) -> dict[str, Any]:
 
 def _table(text: str) -> dict[str, Any]:
     """The object that a JSON text is. ValueError when it is none, or holds NaN or an infinity."""
-    table = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    table = json_lines.loads(text)
     if not isinstance(table, dict):
         raise ValueError("not a table")
     return table
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(float(text)):
-        raise ValueError(f"{text} is no number")
-    return float(text)
 
 
 def _exported(file: Path) -> list[StoredRun]:
@@ -122,7 +115,7 @@ def _unpack(file: Path) -> bytes:
 
 def is_number(value: object) -> bool:
     """Whether it is a number that can be shown: no truth value, no NaN, no infinity."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def without_nulls(value: Any) -> Any:

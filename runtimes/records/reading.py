@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from convert.common import typed
-from runtimes.records.kinds import FORMAT, KINDS, Record
+from runtimes.records.kinds import FORMAT, KINDS, Accuracy, Latency, Record
 
 # Without these it is no record, whatever else it holds.
 REQUIRED = ("kind", *(one.name for one in dataclasses.fields(Record) if one.default is one.default_factory))
@@ -24,9 +26,28 @@ def from_table(table: Mapping[str, Any]) -> Record:
     kind = table["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind {kind!r}")
-    return typed.read(
+    record = typed.read(
         KINDS[kind], {name: value for name, value in table.items() if value is not None or name in REQUIRED}
     )
+    _check(record)
+    return record
+
+
+def _check(record: Record) -> None:
+    """ValueError where what a record says does not follow from what it holds."""
+    if isinstance(record, Latency) and record.samples_ms:
+        median = statistics.median(record.samples_ms)
+        if record.count not in (None, len(record.samples_ms)):
+            raise ValueError(f"count = {record.count}, and it has {len(record.samples_ms)} samples")
+        if record.median_ms is not None and not math.isclose(median, record.median_ms, rel_tol=1e-6):
+            raise ValueError(f"median_ms = {record.median_ms}, and that of its samples is {median}")
+    if isinstance(record, Accuracy) and record.outcomes:
+        read = len(record.outcomes) - record.outcomes.count("-")
+        if record.images not in (None, read):
+            raise ValueError(f"images = {record.images}, and its outcomes are of {read}")
+        first = record.outcomes.count("1") / read if read else None
+        if record.top1 is not None and (first is None or not math.isclose(first, record.top1, rel_tol=1e-6)):
+            raise ValueError(f"top1 = {record.top1}, and that of its outcomes is {first}")
 
 
 def to_table(record: Record) -> dict[str, Any]:

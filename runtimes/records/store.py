@@ -80,7 +80,9 @@ def read(folder: Path) -> list[Record]:
                 hint = "" if reading.newer_format(table) else "; remove that line to use the rest"
                 raise InputError(f"{file}, line {number}: {error}{hint}") from None
         elif line.strip() and number < len(texts):  # the last one has no line end: a crash cut it
-            raise InputError(f"{file}, line {number}: damaged; remove that line to use the rest")
+            raise InputError(
+                f"{file}, line {number}: damaged, or altered since it was written; remove that line to use the rest"
+            )
     return found
 
 

@@ -21,7 +21,7 @@ from convert.build import Request, obtain
 from convert.common.errors import InputError
 from convert.families.base import load_spec
 from convert.families.vit import VisionTransformerSpec
-from convert.manifest import RequestedWeights
+from convert.manifest import RequestedWeights, from_table
 from convert.weights import resolve
 from convert.zoo import MODELS
 from tests.conftest import TOY_TOML
@@ -76,7 +76,8 @@ def place(converted: Place, tmp_path: Path) -> Place:
     folder = tmp_path / "user"
     shutil.copytree(converted.path, folder)
     manifest = folder / "artifacts" / "toy" / "fp32" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(str(converted.path), str(folder)))
+    table = json.loads(manifest.read_text().replace(str(converted.path), str(folder)))
+    artifacts.save(manifest.parent, from_table({**table, "checksum": None}))
     return Place(folder, [])
 
 
@@ -104,11 +105,13 @@ def test_other_weights_never_take_the_place_of_a_users(place: Place, change: str
     assert weights_of(artifacts.load(place.fp32)) == ("file", str(place.weights))
 
 
-@pytest.mark.parametrize("left", ["a manifest cut short", "no manifest"])
+@pytest.mark.parametrize("left", ["a manifest cut short", "one that was altered", "no manifest"])
 def test_an_artifact_that_does_not_tell_its_weights_is_not_overwritten(place: Place, left: str) -> None:
     manifest = place.fp32 / "manifest.json"
     if left == "no manifest":
         manifest.unlink()
+    elif left == "one that was altered":
+        manifest.write_text(manifest.read_text().replace('"resize_short": 36', '"resize_short": 48'))
     else:
         manifest.write_text(manifest.read_text()[:100])
     for precision in ("fp32", "int8"):

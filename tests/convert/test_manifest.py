@@ -59,6 +59,18 @@ def unknown_family(table: dict[str, Any]) -> None:
     table["spec"]["family"] = "swin"
 
 
+def changed(*place: Any) -> Callable[[dict[str, Any]], None]:
+    """Sets a value: the last argument, at the place that the others name."""
+    *way, last, value = place
+
+    def change(table: Any) -> None:
+        for step in way:
+            table = table[step]
+        table[last] = value
+
+    return change
+
+
 def no_outputs(table: dict[str, Any]) -> None:
     table["outputs"] = []
 
@@ -72,13 +84,31 @@ def no_outputs(table: dict[str, Any]) -> None:
         (no_channels, "preprocessing.mean"),
         (impossible_crop, "crop = 1000 does not fit"),
         (unknown_family, "family = 'swin' is none of"),
-        (no_outputs, "IndexError"),
+        (no_outputs, "no input or output"),
+        (changed("inputs", 0, "shape", 3, 0), "no input or output has the shape"),
+        (changed("outputs", 0, "shape", 1, "classes"), "invalid literal for int"),
+        (changed("outputs", 0, "shape", 1, 10**12), "no input or output has the shape"),
+        (changed("macs", "total", 2**63), "macs.total"),
+        (changed("opset", -3), "opset"),
+        (changed("precision", "fp12"), "precision = 'fp12' is none of fp32"),
+        (changed("weights", "kind", "found"), "weights.kind"),
+        (changed("weights", "source", "a\0b"), "zero byte"),
+        (changed("head", "tail"), "head = 'tail' is none of logits"),
+        (changed("model", "../../up"), "no folder's name can have '/'"),
+        (changed("files", "../../.bashrc", {"bytes": 1, "sha256": ""}), "hidden"),
+        (changed("files", "/etc/passwd", {"bytes": 1, "sha256": ""}), "no folder's name"),
+        (changed("files", {}), "files does not name model.onnx"),
+        (changed("class_names", ["a", "b"]), "2 class_names of 7 classes"),
+        (changed("preprocessing", "crop", 24), "preprocessing.crop = 24, and the input takes 32 pixels"),
+        (changed("preprocessing", "mean", [float("nan"), 0, 0]), "NaN is no number"),
+        (changed("spec", "preprocessing", []), "preprocessing"),
     ],
 )
 def test_what_is_damaged_is_one_clear_line(
     toy_artifact: Artifact, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     table = json.loads((toy_artifact.path / "manifest.json").read_text())
+    del table["checksum"]  # as older manifests have none
     change(table)
     (tmp_path / "manifest.json").write_text(json.dumps(table))
     with pytest.raises(InputError, match=message) as error:
@@ -90,5 +120,40 @@ def test_what_is_damaged_is_one_clear_line(
 @pytest.mark.parametrize("text", ["[]", "null", "{", "\x00"])
 def test_what_is_no_manifest_at_all(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="damaged"):
+        artifacts.load(tmp_path)
+
+
+def deep(text: str) -> str:
+    return text[:-2] + ', "notes": ' + "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"resize_short": 36', '"resize_short": 52', 1),
+        lambda text: text.replace("seeded:1", "seeded:4"),
+        lambda text: text.replace('"logits"', '"features"'),
+        lambda text: text.replace('"notes": [', '"notes": ["nothing to see"', 1),
+    ],
+)
+def test_a_manifest_that_somebody_altered_is_not_believed(
+    toy_artifact: Artifact, tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    text = (toy_artifact.path / "manifest.json").read_text()
+    assert change(text) != text
+    (tmp_path / "manifest.json").write_text(change(text))
+    with pytest.raises(InputError, match=r"manifest.json: it was altered since it was written .* convert the model"):
+        artifacts.load(tmp_path)
+
+
+def test_a_manifest_may_be_written_in_another_order(toy_artifact: Artifact, tmp_path: Path) -> None:
+    table = json.loads((toy_artifact.path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(dict(reversed(table.items()))))
+    assert artifacts.load(tmp_path).manifest == toy_artifact.manifest
+
+
+def test_brackets_without_end(toy_artifact: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(deep((toy_artifact.path / "manifest.json").read_text()))
     with pytest.raises(InputError, match="damaged"):
         artifacts.load(tmp_path)

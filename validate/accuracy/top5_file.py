@@ -2,7 +2,8 @@
 
 The file is the memory of a run: after a kill the next one goes on behind its last whole line. A first line of JSON says
 what the rest depends on; then one line an image: `17,3 8 2 5 9`, number 17 of the set and its classes, the likeliest
-first, or `17,x` where the logits were not all finite.
+first, or `17,x` where the logits were not all finite; then a comma and the CRC-32 of what stands before it, which lines
+of earlier versions do not have.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE
 PLACES = 5
 NONE, NO_CLASS = -1, -2  # in place of a class: nothing is known; the logits were not finite
 
-_LINE = re.compile(r"(?P<image>0|[1-9][0-9]{0,8}),(?P<classes>x|[0-9]{1,9}(?: [0-9]{1,9}){0,4})", re.ASCII)
+_LINE = re.compile(
+    r"(?P<image>0|[1-9][0-9]{0,8}),(?P<classes>x|[0-9]{1,9}(?: [0-9]{1,9}){0,4})(?P<crc>,[0-9a-f]{8})?", re.ASCII
+)
 
 # The classes of an image from first to fifth; None when its logits are not all finite.
 Ranking = Sequence[int] | None
@@ -69,7 +73,8 @@ class Ranked:
         lines = []
         for position, ranking in zip(positions, rankings, strict=True):
             self._set(position, ranking)
-            lines.append(f"{position},{'x' if ranking is None else ' '.join(map(str, ranking))}\n")
+            line = f"{position},{'x' if ranking is None else ' '.join(map(str, ranking))}"
+            lines.append(f"{line},{_crc(line)}\n")
         try:
             if not self._begun:
                 write_text(self.file, json.dumps(self._key, sort_keys=True) + "\n")
@@ -117,7 +122,7 @@ class Ranked:
 
     def _take(self, line: bytes) -> bool:
         match = _LINE.fullmatch(line[:-1].decode("ascii", "replace")) if line.endswith(b"\n") else None
-        if not match:
+        if not match or (match["crc"] and match["crc"][1:] != _crc(match[0].removesuffix(match["crc"]))):
             return False
         ranking = None if match["classes"] == "x" else [int(word) for word in match["classes"].split()]
         if ranking is not None and (
@@ -127,6 +132,10 @@ class Ranked:
         if int(match["image"]) < len(self.top):  # a longer part of the same set may have run before
             self._set(int(match["image"]), ranking)
         return True
+
+
+def _crc(line: str) -> str:
+    return f"{zlib.crc32(line.encode()):08x}"
 
 
 def load(file: Path, images: int, classes: int) -> Ranked | None:

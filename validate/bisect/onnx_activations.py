@@ -99,7 +99,8 @@ class OnnxActivations:
         files = [file for name in (ONNX_FILE, DATA_FILE) if (file := folder / name).exists()]
         hashes = zip(files, sha256_files(files), strict=True)
         entries = {file.name: FileEntry(file.stat().st_size, digest) for file, digest in hashes}
-        return artifacts.save(folder, replace(self.artifact.manifest, files=entries, outputs=tuple(ports)))
+        described = replace(self.artifact.manifest, files=entries, outputs=tuple(ports), class_names=None)
+        return artifacts.save(folder, described)
 
 
 def _dims(value: ir.Value) -> tuple[int | str, ...]:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.common.errors import InputError
-from runtimes.records import store
+from convert.common.json_lines import parse
+from runtimes.records import reading, store
 from runtimes.records.kinds import FORMAT, Latency
 
 
@@ -56,14 +57,17 @@ def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
         store.append(tmp_path, record(model=model))
     file = tmp_path / store.RESULTS
     first, rest = file.read_text().split("\n", 1)
-    wrong = json.dumps({**json.loads(first), "batch": "one"})
+    table = parse(first)
+    assert table
+    wrong = json.dumps({**table, "batch": "one"})
     for damage, reason in (
         ("{}", "fields are missing: kind, model"),
         ("[1]", "damaged"),
         ("{", "damaged"),
+        (first.replace("5.0", "4.0"), "damaged, or altered since it was written"),
         (wrong, "batch: expected"),
-        (json.dumps({**json.loads(first), "format": FORMAT + 1}), f"a record of format {FORMAT + 1}"),
-        (json.dumps({**json.loads(first), "kind": "speed"}), "kind 'speed'"),
+        (json.dumps({**table, "format": FORMAT + 1}), f"a record of format {FORMAT + 1}"),
+        (json.dumps({**table, "kind": "speed"}), "kind 'speed'"),
     ):
         file.write_text(damage + "\n" + rest)
         with pytest.raises(InputError, match="line 1: " + reason):
@@ -99,3 +103,36 @@ def test_what_has_a_number_is_done_and_where_nothing_is_missing_what_was_disturb
     assert store.done([quiet, loud], {"a", "b"}) == {"a": quiet}
     assert store.done([quiet, failed], {"a"}) == {}, "the newest counts"
     assert store.measured([quiet, failed, record()]) == {"a": quiet}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"samples_ms": [7.0, 8.0, 9.5], "median_ms": 8.5}, "median_ms = 8.5, and that of its samples is 8.0"),
+        ({"samples_ms": [7.0, 8.0, 9.5], "median_ms": 8.0, "count": 30}, "count = 30, and it has 3 samples"),
+        ({"kind": "accuracy", "outcomes": "1150x-", "images": 5, "top1": 0.6}, "top1 = 0.6, and that of its"),
+        ({"kind": "accuracy", "outcomes": "1150x-", "images": 6, "top1": 0.4}, "images = 6, and its outcomes are of 5"),
+        ({"kind": "accuracy", "outcomes": "---", "top1": 0.4}, "top1 = 0.4"),
+    ],
+)
+def test_a_summary_that_does_not_follow_from_what_it_sums_up(
+    tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
+    """Of records without a checksum: earlier ones, and those in exported files."""
+    table = reading.to_table(record())
+    (tmp_path / store.RESULTS).write_text(json.dumps({**table, **fields}) + "\n")
+    with pytest.raises(InputError, match=f"line 1: {reason}"):
+        store.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"samples_ms": [7.0, 8.0, 9.5], "median_ms": 8.0, "count": 3},
+        {"samples_ms": [], "median_ms": 8.0, "count": 30},  # of an export without samples
+        {"kind": "accuracy", "outcomes": "1150x-", "images": 5, "top1": 0.4},
+    ],
+)
+def test_a_summary_that_does(tmp_path: Path, fields: dict[str, Any]) -> None:
+    (tmp_path / store.RESULTS).write_text(json.dumps({**reading.to_table(record()), **fields}) + "\n")
+    assert len(store.read(tmp_path)) == 1

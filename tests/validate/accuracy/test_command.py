@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convert.common.json_lines import parse
 from convert.zoo import SEVEN
 from runtimes.records import store
 
@@ -29,7 +30,7 @@ class TestRecords:
         result = run("--images", "set", "--out", "run", "--batch", "4", "--threads", "1", "--json", runtimes=runtimes)
         assert result.exit_code == 1, result.stderr
         records = json.loads(result.stdout)["records"]
-        assert records == [json.loads(line) for line in Path("run/results.jsonl").read_text().splitlines()]
+        assert records == [parse(line) for line in Path("run/results.jsonl").read_text().splitlines()]
         reference, record = records
         assert [r["runtime"] for r in records] == ["paddle", "ort-cpu"]  # the reference first
         assert (reference["top1"], reference["top5"], reference["reference_top1"]) == (1, 1, 1)

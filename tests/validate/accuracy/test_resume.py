@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.common.json_lines import parse
 from runtimes.base import Options
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
@@ -34,7 +35,7 @@ class TestResume:
         assert len(opened) == 1
         assert second[0] == first[0]
         assert (second[1]["reference_top1"], second[1]["mcnemar_p"], second[1]["passed"]) == (1, 1, True)
-        assert [json.loads(line) for line in Path("run/results.jsonl").read_text().splitlines()] == second
+        assert [parse(line) for line in Path("run/results.jsonl").read_text().splitlines()] == second
 
     def test_another_subset_or_another_list_runs_again(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,11 @@ def filled(file: Path) -> Ranked:
     return found
 
 
+def checked(line: str) -> str:
+    """A line as it is written, with its CRC-32."""
+    return f"{line},{zlib.crc32(line.encode()):08x}"
+
+
 class TestRank:
     def test_ties_go_to_the_lower_index(self) -> None:
         assert rank(np.zeros((1, 7), dtype=np.float32)) == [[0, 1, 2, 3, 4]]
@@ -51,7 +58,7 @@ class TestRanked:
     def test_what_is_stored_comes_back(self, tmp_path: Path) -> None:
         file = tmp_path / "folder" / "a.top5"
         filled(file)
-        assert file.read_text().splitlines()[1:] == ["0,3 1 2 0 9", "1,x", "4,9 8 7 6 5"]
+        assert file.read_text().splitlines()[1:] == list(map(checked, ["0,3 1 2 0 9", "1,x", "4,9 8 7 6 5"]))
         again = begin(file)
         assert again.known.tolist() == [True, True, False, False, True, False]
         assert again.top[0].tolist() == [3, 1, 2, 0, 9]
@@ -66,7 +73,7 @@ class TestRanked:
         assert not other.known.any()
         assert "4,9" in file.read_text()  # until there is something better
         other.add([2], [[1, 2, 3, 4, 5]])
-        assert file.read_text().splitlines()[1:] == ["2,1 2 3 4 5"]
+        assert file.read_text().splitlines()[1:] == [checked("2,1 2 3 4 5")]
 
     def test_the_first_images_of_a_longer_run(self, tmp_path: Path) -> None:
         file = tmp_path / "a.top5"
@@ -82,6 +89,8 @@ class TestRanked:
             "5,1 2 3 4 10\n",
             "5,1 2 3 4 5 6\n",
             "5\n",
+            checked("5,1 2 3 4 5").replace(" 4 ", " 7 ") + "\n",
+            checked("2,1 2 3 4 5").replace("2,", "5,", 1) + "\n",
             "\n",
             "\0\0\0\n",
             "-1,1 2 3 4 5\n",
@@ -118,6 +127,11 @@ class TestRanked:
         again.forget_nonfinite()
         again.add([1], [[5, 4, 3, 2, 1]])
         assert begin(file).top[1].tolist() == [5, 4, 3, 2, 1]
+
+    def test_lines_of_earlier_versions(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.top5"
+        file.write_text(json.dumps(KEY) + "\n0,3 1 2 0 9\n4,x\n")
+        assert begin(file).known.tolist() == [True, False, False, False, True, False]
 
     def test_few_classes(self, tmp_path: Path) -> None:
         file = tmp_path / "a.top5"

@@ -19,6 +19,7 @@ from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.files import sha256_file
+from convert.common.json_lines import parse
 from convert.manifest import FileEntry
 from convert.model_options import ModelOptions
 from runtimes import registry
@@ -62,7 +63,7 @@ def test_the_command(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp
     (record,) = json.loads(result.stdout)["records"]
     assert (record["passed"], record["batches"], record["inputs"]["count"]) == (True, [1, 3], 13)
     assert record["inputs"]["source"] == "8 seeded images and 5 edge cases"
-    assert json.loads((folder / "results.jsonl").read_text()) == record
+    assert parse((folder / "results.jsonl").read_text()) == record
     assert not (folder / "failures").exists()
     assert "Paddle's FP32" in result.stderr
 

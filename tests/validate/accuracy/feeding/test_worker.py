@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
+from convert.common.json_lines import parse
 from convert.datasets import load
 from convert.datasets.options import SetOptions
 from runtimes import registry
@@ -187,4 +188,4 @@ def test_a_crash_in_the_command(
     assert (good["status"], good["top1"]) == ("ok", 0.9)
     assert "Traceback" not in result.stderr
     assert result.stderr.splitlines()[-1].startswith("failed: accuracy: toy fp32 on crashing failed: the process was")
-    assert [json.loads(line) for line in (tmp_path / "run" / store.RESULTS).read_text().splitlines()] == [crashed, good]
+    assert [parse(line) for line in (tmp_path / "run" / store.RESULTS).read_text().splitlines()] == [crashed, good]
