@@ -58,6 +58,23 @@ def test_the_models_own_names_go_before_imagenets() -> None:
     assert (found.labels, str(found.order)[:31]) == ((0, 1), "proven: ImageNet's class names,")
 
 
+def test_the_models_own_order_holds_where_it_is_imagenets_but_for_two() -> None:
+    own = [one.names for one in imagenet.classes()]
+    own[0], own[1] = own[1], own[0]
+    found = settled(made([0, 1], {0: "tench", 1: "goldfish"}), 1000, own)
+    assert (found.labels, found.class_names) == ((1, 0), {1: "tench", 0: "goldfish"})
+
+
+def test_images_whose_paths_tell_their_class_prove_the_order_of_a_list() -> None:
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in (9, 10, 11)]
+    right = made([imagenet.VALIDATION[number] for number in (9, 10, 11)], names=names)
+    assert str(settled(right, 1000).order).startswith("proven: 3 images of ImageNet")
+    assumed = replace(right, order=ClassOrder("sorted names"))
+    assert str(settled(assumed, 1000).order).startswith("proven: 3 images of ImageNet")
+    unknown = replace(assumed, names=("a.png", "b.png", "c.png"))
+    assert settled(unknown, 1000).order == assumed.order
+
+
 def test_what_is_proven_already_is_left() -> None:
     proven = replace(made([0, 1], {0: "b", 1: "a"}), order=ClassOrder("a file", proven=True))
     assert settled(proven, 2, ["a", "b"]) == proven
