@@ -154,6 +154,17 @@ def test_an_archive_cut_off_anywhere(tmp_path_factory: pytest.TempPathFactory, c
             index(archive)
 
 
+@pytest.mark.parametrize(("more", "whole"), [(0, False), (1, False), (511, False), (512, True), (513, True)])
+def test_one_block_of_zeros_is_the_end(tmp_path: Path, more: int, whole: bool) -> None:
+    archive = write_tar(tmp_path / "a.tar", {"a.JPEG": b"x" * 512})
+    archive.write_bytes(archive.read_bytes()[: 1024 + more])
+    if whole:
+        assert list(index(archive)) == ["a.JPEG"]
+    else:
+        with pytest.raises(InputError, match=r"damaged or cut off: after 1 files, at byte 1024 of"):
+            index(archive)
+
+
 def test_a_damaged_entry_is_not_the_end(tmp_path: Path) -> None:
     archive = write_tar(tmp_path / "a.tar", FILES)
     data = bytearray(archive.read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convert.datasets.labels import imagenet
-from convert.datasets.labels.matching import match, match_imagenet
+from convert.datasets.labels.matching import imagenet_places, is_imagenet, match, match_imagenet
 
 
 def test_exact_names_go_before_similar_ones() -> None:
@@ -66,3 +66,24 @@ def test_names_of_signs_alone_are_names() -> None:
 
 def test_names_in_other_scripts() -> None:
     assert match(["猫", "狗"], [("狗",), ("猫",)]).labels == {"狗": 0, "猫": 1}
+
+
+def test_whether_a_models_names_are_imagenets() -> None:
+    names = [one.names for one in imagenet.classes()]
+    same = {label: label for label in range(1000)}
+    assert is_imagenet(None)
+    assert is_imagenet(names)
+    assert imagenet_places(None) == imagenet_places(names) == same
+    firsts = [name.split(", ")[0] for name in names]  # two of them are there twice
+    assert is_imagenet(firsts)
+    assert imagenet_places(firsts) == same
+    assert not is_imagenet(names[::-1])
+    assert imagenet_places(names[::-1]) == {label: 999 - label for label in same}
+    half = names[500:] + names[:500]
+    assert not is_imagenet(half)
+    assert imagenet_places(half) == {label: (label + 500) % 1000 for label in same}
+    others = [f"thing {label}" for label in same]
+    assert not is_imagenet(others)
+    assert imagenet_places(others) == {}
+    assert imagenet_places([*names[:400], *others[400:]]) == {}
+    assert not is_imagenet(names[:0])
