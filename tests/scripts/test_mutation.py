@@ -88,6 +88,16 @@ def test_what_changes_nothing_does_not_count(checkout: Path) -> None:
     assert "100.0% of 1 faults noticed" in result.stdout
 
 
+def test_what_changes_nothing_may_be_named_with_its_line(checkout: Path) -> None:
+    """Others like it still count."""
+    (checkout / "pkg/a.py").write_text("def double(x):\n    y = x * 2\n    return y * 2\n")
+    known = '[[mutant]]\nmodule = "pkg/a.py"\nwhat = "`2` became `3`"\ncode = "y = x * 2"\nwhy = "for a test"\n'
+    (checkout / "equivalent.toml").write_text(known)
+    result = CliRunner().invoke(command.main, ["--module", "pkg/a.py", "--jobs", "1"])
+    assert "pkg/a.py:2: `2` became `3`" not in result.stderr
+    assert "pkg/a.py:3: `2` became `3`" in result.stderr
+
+
 def test_tests_that_fail_without_a_fault_tell_nothing(checkout: Path) -> None:
     (checkout / "tests/pkg/test_a.py").write_text("assert False\n")
     result = CliRunner().invoke(command.main, ["--module", "pkg/a.py"])

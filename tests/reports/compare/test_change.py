@@ -85,13 +85,21 @@ def test_nothing_is_known_of_one_process() -> None:
     assumed = change.of_one_process(100.0, [99.0, 101.0])
     assert assumed
     assert assumed.assumed
-    assert assumed.error > change.ASSUMED_BETWEEN_CV
+    assert (assumed.log, assumed.dof) == (math.log(100.0), math.inf)
+    assert assumed.error == pytest.approx(math.hypot(math.log(101 / 99) / (2 * 1.959964), 0.02))
+    for wrong in ([101.0, 99.0], [0.0, 1.0], [-1.0, 1.0]):
+        assert change.of_one_process(100.0, wrong) is None
+    exact = change.of_one_process(100.0, [100.0, 100.0])
+    assert exact
+    assert exact.error == 0.02
     assert change.of_one_process(100.0, None) is None
 
 
 def test_a_mean_is_surer_than_its_parts() -> None:
     whole = change.mean([LogEstimate(0.0, 0.02, 4), LogEstimate(0.1, 0.02, 4)])
     assert (whole.log, whole.error, whole.dof) == pytest.approx((0.05, 0.02 / math.sqrt(2), 8))
+    assert not whole.assumed
+    assert change.mean([LogEstimate(0.0, 0.02, 4), LogEstimate(0.1, 0.02, 4, assumed=True)]).assumed
 
 
 def test_a_difference_of_paired_fractions() -> None:

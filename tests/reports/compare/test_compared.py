@@ -62,5 +62,5 @@ def test_a_pair_keeps_its_notes_and_gets_more() -> None:
     ],
 )
 def test_why_one_of_two_has_no_figure(base: dict[str, Any], new: dict[str, Any], expected: str | None) -> None:
-    sides = [record(Latency, **{"median_ms": 5.0, **fields}) for fields in (base, new)]
-    assert not_measured(Pair(*sides)) == expected
+    one, other = (record(Latency, **{"median_ms": 5.0, **fields}) for fields in (base, new))
+    assert not_measured(Pair(one, other)) == expected

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reports.compare import machine_speed
 from reports.compare.machine_speed import UNKNOWN, Shift, shift
+from reports.compare.match import Pair
+from runtimes.records.kinds import Latency, Parity
+from runtimes.records.parts import Process
+from tests.runtimes.records.made import record
 
 
 def test_a_quarter_of_a_change_is_uncertain() -> None:
@@ -34,3 +39,35 @@ def test_cells_of_two_runs_met_the_same_machine() -> None:
     assert machine_speed.mean([Shift(0.01, 0.02), Shift(0.03, 0.04)]) == Shift(0.02, 0.03)
     assert Shift(0.03, 0.0).differs(Shift(0.0, 0.0))
     assert not Shift(0.03, 0.0).differs(Shift(0.025, 0.0))
+
+
+def measured(*speeds: tuple[float, ...] | None, **fields: Any) -> Latency:
+    return record(Latency, median_ms=5.0, processes=tuple(Process(speed_ms=one) for one in speeds), **fields)
+
+
+def test_readings_around_all_processes_of_all_cells_count() -> None:
+    base = [measured((4.0, 4.0), None, (4.0, 4.0)), measured((4.0, 0.0), (4.0,), device=None)]
+    new = [measured((0.5, 0.5)), measured((0.5, 0.5))]
+    pairs = [Pair(one, other) for one, other in zip(base, new, strict=True)]
+    assert machine_speed.of(pairs) == shift([4.0] * 6, [0.5] * 4)
+    other = Shift(0.5, 0.1)
+    assert machine_speed.of(pairs, other) != other
+    assert machine_speed.of(pairs[:1], other) == other, "two readings are too few"
+    assert machine_speed.of([Pair(base[0], base[0])], other) == shift([4.0] * 4, [4.0] * 4), "four are enough"
+    assert machine_speed.of([Pair(record(Parity), record(Parity))], other) == other
+
+
+def test_of_another_device_nothing_is_told() -> None:
+    cpu, gpu = measured((4.0,) * 4), measured((5.0,) * 4, device="GPU")
+    other = Shift(0.5, 0.1)
+    for pair in (Pair(gpu, gpu), Pair(cpu, gpu), Pair(gpu, cpu)):
+        assert machine_speed.of([pair], other) == UNKNOWN
+        assert machine_speed.of([pair, Pair(cpu, cpu)], other) == shift([4.0] * 4, [4.0] * 4)
+    assert machine_speed.of([], other) == UNKNOWN
+
+
+@pytest.mark.parametrize(("log", "words"), [(0.01, "1.0% slower"), (-0.01, "1.0% faster"), (0.0099, ""), (-0.0099, "")])
+def test_one_percent_is_worth_a_word(log: float, words: str) -> None:
+    found = Shift(log, 0.0)
+    assert words in found.note
+    assert bool(found.note) == found.differs(Shift(0.0, 0.0)) == Shift(0.0, 0.0).differs(found) == bool(words)

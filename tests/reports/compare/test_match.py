@@ -52,7 +52,8 @@ def test_what_differs_and_is_compared_is_noted(changes: dict[str, Any], notes: t
 def test_what_a_search_chose_is_noted_where_it_changed(field: str, text: str) -> None:
     point = (SearchPoint(batch=4, streams=2),)
     base = record(Throughput, batch=4, streams=2, searched=point, machine="m")
-    new = replace(base, **{field: 8 if field == "batch" else 3})
+    changes: dict[str, Any] = {"batch": {"batch": 8}, "streams": {"streams": 3}}
+    new = replace(base, **changes[field])
     assert only(results(base), results(new)).notes == (f"best at batch 4, 2 streams, now at {text}",)
     assert only(results(base), results(base)).notes == ()
 

@@ -65,7 +65,8 @@ def test_usual_threads_count_where_none_are_known() -> None:
 def test_what_a_search_chose_is_a_result_and_what_was_asked_for_is_not() -> None:
     asked = record(Throughput, batch=4, streams=2, threads=2)
     searched = replace(asked, searched=(SearchPoint(batch=4, streams=2),))
-    for other in ({"batch": 8}, {"streams": 4}):
+    others: list[dict[str, Any]] = [{"batch": 8}, {"streams": 4}]
+    for other in others:
         assert cell(searched) == cell(replace(searched, **other))
         assert cell(asked) != cell(replace(asked, **other))
         assert compared(asked) == compared(replace(asked, **other))

@@ -61,6 +61,8 @@ def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
     assert table
     wrong = json.dumps({**table, "batch": "one"})
     for damage, reason in (
+        ("   ", None),
+        ("", None),
         ("{}", "fields are missing: kind, model"),
         ("[1]", "damaged"),
         ("{", "damaged"),
@@ -70,6 +72,9 @@ def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
         (json.dumps({**table, "kind": "speed"}), "kind 'speed'"),
     ):
         file.write_text(damage + "\n" + rest)
+        if reason is None:
+            assert [one.model for one in store.read(tmp_path)] == ["b"], "a blank line is no damage"
+            continue
         with pytest.raises(InputError, match="line 1: " + reason):
             store.read(tmp_path)
 
