@@ -114,7 +114,7 @@ def _document(data: bytes, chance: random.Random) -> bytes:
     for _ in range(chance.randint(1, 2)):
         _change(table, chance)
     text = json.dumps(table, ensure_ascii=chance.random() < 0.5)
-    lines[at if many else slice(None)] = text if many else [text]  # type: ignore[index]
+    lines = [*lines[:at], text, *lines[at + 1 :]] if many else [text]
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 

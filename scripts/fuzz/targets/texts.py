@@ -55,7 +55,7 @@ def _make_folders(folder: Path) -> None:
 
 
 def _look_at_folder(folder: Path) -> None:
-    preprocessing.said_by(find(str(folder)), str(folder))  # type: ignore[arg-type]
+    preprocessing.said_by(find(str(folder)), str(folder))
     inference_yml.read(folder)
 
 

@@ -144,19 +144,24 @@ def _make(folder: Path) -> None:
         (folder / name / FILE).write_bytes(data)
 
 
-def look(folder: Path) -> None:
-    """What vitbench makes of the tensors in a file, which it looks into in a process with limits of its own: so here
-    with the hostile ones, and with few others, since a process takes its time to start."""
+def _look(folder: Path) -> None:
+    """What vitbench makes of a file, which it looks into in a process with limits of its own: so here with the hostile
+    ones, and with few others, since a process takes its time to start."""
     path = folder / FILE
     far = (folder / HOSTILE_MARK).exists() or zlib.crc32(path.read_bytes()) % _ISOLATED == 0
-    for table in (checkpoints.read(path) if far else checkpoints.read(path, _near)).tables:
+    load(checkpoints.read(path) if far else checkpoints.read(path, _near))
+
+
+def load(found: checkpoints.Checkpoint) -> None:
+    """Load the tensors of a file. InputError, in the words of `resolve`, where one cannot be."""
+    for table in found.tables:
         for tensor in list(table.tensors.values())[:_READ]:
             try:
                 tensor.load()
             except MemoryError:
                 raise
-            except Exception as error:  # `resolve` makes one line of whatever it is
+            except Exception as error:
                 raise InputError(checkpoints.explain(error)) from None
 
 
-TARGETS = [Target("weights", _make, look, hostile=HOSTILE, single=FILE)]
+TARGETS = [Target("weights", _make, _look, hostile=HOSTILE, single=FILE)]
