@@ -52,7 +52,7 @@ def test_damaged_records_are_seen(place: Path) -> None:
 
 
 def test_a_run_that_ended_early_lacks_something(place: Path) -> None:
-    whole = {("latency", "toy", "fp32", "ort-cpu", "1", "True")}
+    whole: set[tuple[str, ...]] = {("latency", "toy", "fp32", "ort-cpu", "1", "True")}
     assert len(kills.lacking(place, whole)) == 2
     (place / "artifacts" / "toy" / "fp32").mkdir(parents=True)
     (place / "artifacts" / "toy" / "fp32" / "manifest.json").touch()
