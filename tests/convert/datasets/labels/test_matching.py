@@ -78,10 +78,11 @@ def test_whether_a_models_names_are_imagenets() -> None:
     assert is_imagenet(firsts)
     assert imagenet_places(firsts) == same
     assert not is_imagenet(names[::-1])
-    assert imagenet_places(names[::-1]) == {label: 999 - label for label in same}
+    told = [label for label in same if names[label] != "crane"]  # two of them, so that the name alone tells nothing
+    assert imagenet_places(names[::-1]) == {label: 999 - label for label in told}
     half = names[500:] + names[:500]
     assert not is_imagenet(half)
-    assert imagenet_places(half) == {label: (label + 500) % 1000 for label in same}
+    assert imagenet_places(half) == {label: (label + 500) % 1000 for label in told}
     others = [f"thing {label}" for label in same]
     assert not is_imagenet(others)
     assert imagenet_places(others) == {}
