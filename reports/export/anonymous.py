@@ -51,21 +51,24 @@ _UNITS = re.compile(r"\d*(?:images|[GM]i?B|queries|G?FLOP|MAC|B)/(?:s|byte)|[Ii]
 # Separators are also what a URL makes of them: %2F, and %252F where it was done twice.
 _PART = r"(?:[/\\]|%(?:25)*(?:2[Ff]|5[Cc]))"
 _QUOTED = re.compile(rf"""(["'`])(?=[^"'`\n]*{_PART})([^"'`\n]+)\1""")
-_WORD = re.compile(rf"""[^\s"'`,;()\[\]{{}}<>=|]*{_PART}[^\s"'`,;()\[\]{{}}<>=|]*|~\w*""")
+# Each word is looked at from its beginning alone: from every letter of it, a long one would take minutes.
+_LETTER = r"""[^\s"'`,;()\[\]{}<>=|]"""
+_WORD = re.compile(rf"(?<!{_LETTER}){_LETTER}*{_PART}{_LETTER}*|~\w*")
 # A file without its folder: what a user names. In quotation marks it may have blanks.
 _SUFFIX = (
     r"\.(?:jpe?g|png|bmp|webp|tiff?|gif|heic|pd(?:params|iparams|model|opt|ema|\w{3,})|np[yz]|pth?|ckpt|bin|h5|pkl|pickle"
     r"|safetensors|onnx|mnn|engine|plan|toml|ya?ml|jsonl?|txt|csv|tsv|lst|parquet|arrow|mat|zip|tar|t?gz|log|top5)(?:\.\w{1,4})?"
 )
+_NAMES = r"""[^\s"'`,;:()\[\]{}<>=|]"""
 _FILE = re.compile(
-    rf"""(["'`])(?P<quoted>[^"'`\n]+{_SUFFIX})\1|[^\s"'`,;:()\[\]{{}}<>=|]+{_SUFFIX}(?![\w-])""", re.IGNORECASE
+    rf"""(["'`])(?P<quoted>[^"'`\n]+{_SUFFIX})\1|(?<!{_NAMES})(?:{_NAMES})+{_SUFFIX}(?![\w-])""", re.IGNORECASE
 )
 # Files of vitbench's and Paddle's own: everybody has them.
 _OWN_FILES = re.compile(
     r"model\.onnx(?:\.data)?|inference\.(?:json|pdmodel|pdiparams|yml)|manifest\.json|environment\.json|results\.jsonl"
     r"|visits\.jsonl|parity\.jsonl|val_list\.txt|train_list\.txt|labels\.txt"
 )
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*")
+_MAIL = re.compile(r"[\w.+-]{1,256}@[\w-]+(?:\.[\w-]+)*")
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\d.])")
 _IPV6 = re.compile(
     r"(?<![\w:])(?:(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}"  # also what is none: the address of a card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -127,7 +128,7 @@ def _change(table: Any, chance: random.Random) -> None:
             if chance.random() < 0.2:
                 del table[key]
             else:
-                table[key] = chance.choice(_VALUES) if chance.random() < 0.8 else _near(inside, chance)
+                table[key] = copy.deepcopy(chance.choice(_VALUES)) if chance.random() < 0.8 else _near(inside, chance)
             return
         table = inside
 

@@ -110,7 +110,7 @@ class Ranked:
         try:
             if not end or json.loads(head) != self._key:
                 return False
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         sound = len(head) + 1
         for line in data[sound:].splitlines(keepends=True):
@@ -143,7 +143,7 @@ def load(file: Path, images: int, classes: int) -> Ranked | None:
     try:
         with file.open("rb") as stream:
             key = json.loads(stream.readline())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return Ranked(file, key, images, classes, resume=True)
 

@@ -58,3 +58,14 @@ def test_colons_alone_are_no_address(text: str) -> None:
 def test_no_file_stays_in_a_command(value: str) -> None:
     said = NOBODY.command(f"python -m runtimes.bench --weights {value} --batch 4")
     assert said == f"python -m runtimes.bench --weights {PATH} --batch 4"
+
+
+@pytest.mark.parametrize("letters", ["a", ".", "é", "a.", "1.", "~", "%2", ":", "a@", "'/", "/home/", "::"])
+def test_a_long_text_takes_no_longer_than_it_is(letters: str) -> None:
+    """A pattern whose steps grow with the square of the length would take minutes here."""
+    long, short = (letters * (length // len(letters)) for length in (60_000, 60))
+    assert (NOBODY.text(long) == long) == (NOBODY.text(short) == short)
+
+
+def test_addresses_side_by_side() -> None:
+    assert "@" not in NOBODY.text("a@b.org+d@e.org, c.d@e, " + "x" * 300 + "@f.org")

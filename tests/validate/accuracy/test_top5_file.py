@@ -155,3 +155,9 @@ class TestRanked:
         assert module.load(tmp_path / "absent", 6, 10) is None
         file.write_text("no json\n")
         assert module.load(file, 6, 10) is None
+
+    def test_a_first_line_of_brackets_is_none(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.top5"
+        file.write_text("[" * 100_000 + "\n0,3 1 2 0 9\n")
+        assert not begin(file).known.any()
+        assert module.load(file, 6, 10) is None
