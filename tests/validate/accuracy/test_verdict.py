@@ -43,6 +43,8 @@ def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatc
         kind: str = "pretrained",
         unreadable: int = 0,
         option: str | None = None,
+        effective: str = "fp32",
+        nonfinite: int = 0,
         **changes: Any,
     ) -> Any:
         artifact = make_artifact(MODEL, weights={"kind": kind}, preprocessing_option=option)
@@ -50,9 +52,10 @@ def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatc
         dataset = LabelledSet("s", (0,) * images, names, lambda index: b"", images, "5", "list")
         settings = Settings(Selection([runtime], True), SetOptions(Path("s")), **changes)
         evaluation = make(artifact, MODEL, runtime, "fp32", dataset, settings)
-        effective = Effective(precision="fp32", device="CPU")
-        outcomes = "1" * right + "0" * (images - right - unreadable) + "-" * unreadable
-        started = replace(blank(evaluation, settings), effective=effective, status="ok", reason=None)
+        ran = Effective(precision=effective, device="CPU")
+        wrong = "0" * (images - right - unreadable - nonfinite)
+        outcomes = "1" * right + wrong + "x" * nonfinite + "-" * unreadable
+        started = replace(blank(evaluation, settings), effective=ran, status="ok", reason=None)
         record = counted(evaluation, started, outcomes, ["x"] * unreadable)
         return compare(record, [], evaluation, settings)
 
@@ -87,6 +90,36 @@ class TestPublished:
         assert (record.published_top1, record.published_difference) == (None, None)
         assert record.passed is True
         assert record.subset is ("images" in changes or "unreadable" in changes)
+
+
+class TestCounted:
+    def test_what_follows_from_the_outcomes(self, judged: Any) -> None:
+        record = judged(6, images=10, kind="file", unreadable=2)
+        assert (record.images, record.unreadable, record.unreadable_images) == (8, 2, ("x", "x"))
+        assert (record.top1, record.nonfinite, record.subset) == (0.75, 0, True)
+        assert record.outcomes == "1" * 6 + "00--"
+        assert record.top1_ci95[0] < 0.75 < record.top1_ci95[1]
+        assert record.top5_ci95 == record.top1_ci95
+        assert (record.status, record.reason, record.reference_top1) == ("ok", None, 0.75)
+
+    @pytest.mark.parametrize(
+        ("images", "unreadable", "effective", "reason"),
+        [
+            (4, 4, "fp32", "no image could be read"),
+            (4, 0, "bf16", "bf16"),
+        ],
+    )
+    def test_what_fails(self, judged: Any, images: int, unreadable: int, effective: str, reason: str) -> None:
+        record = judged(0, images=images, unreadable=unreadable, effective=effective)
+        assert (record.status, record.passed) == ("failed", False)
+        assert reason in record.reason
+        assert (record.published_top1, record.reference_top1) == (None, None)
+
+    def test_logits_that_are_not_finite_fail_and_keep_their_numbers(self, judged: Any) -> None:
+        record = judged(40_000, nonfinite=3)
+        assert record.reason == "the logits of 3 of 50000 images are not finite"
+        assert (record.status, record.passed, record.nonfinite) == ("failed", False, 3)
+        assert record.published_difference == pytest.approx(0.8 - 0.8195)
 
 
 class TestCommand:
