@@ -68,6 +68,7 @@ def test_what_is_too_small_or_the_machines_is_no_change() -> None:
     assert p() < 1e-6
     assert p(smallest=0.02) < 0.01
     assert p(smallest=0.03) == pytest.approx(1.0)
+    assert p(smallest=0.5) == 1.0
     assert p(machine=(math.log(1.03), 0.0)) == pytest.approx(1.0)
     assert p(machine=(math.log(1.01), 0.02)) > 0.05
     assert p(machine=(math.log(0.96), 0.0)) < 1e-6  # the machine got faster, the cell slower

@@ -49,8 +49,8 @@ def test_one_threshold_for_each_figure() -> None:
 @pytest.fixture
 def judged(tmp_path: Path) -> Callable[..., judge.Comparison]:
     def both(base: Records, new: Records, *fails: str, smallest: float = 0.01) -> judge.Comparison:
-        sides = [results.load(stored(tmp_path / name, found)) for name, found in (("base", base), ("new", new))]
-        return judge.compare(*sides, judge.parse_all(fails or judge.DEFAULT), smallest)
+        old, now = (results.load(stored(tmp_path / name, found)) for name, found in (("base", base), ("new", new)))
+        return judge.compare(old, now, judge.parse_all(fails or judge.DEFAULT), smallest)
 
     return both
 

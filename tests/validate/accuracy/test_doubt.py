@@ -90,6 +90,32 @@ class TestOtherOrders:
         assert "top-1 0.6000 is that of another order of the classes: in another order" in text
         assert text.endswith("label 3 is taken for 4, 4 is taken for 3")
 
+    @pytest.mark.parametrize(("images", "told"), [(9, False), (10, True)])
+    def test_ten_images_may_tell_another_order(self, images: int, told: bool) -> None:
+        labels = np.arange(images) + 1
+        assert ("with labels minus 1" in (said(labels - 1, labels, 20) or "")) == told
+
+    @pytest.mark.parametrize(("images", "told"), [(19, False), (20, True)])
+    def test_ten_images_of_each_class_may_tell_any_order(self, images: int, told: bool) -> None:
+        labels = np.arange(images) % 2 * 3  # 0 and 3: no other reading of labels does
+        assert ("in another order of the classes" in (said(3 - labels, labels, 4) or "")) == told
+
+    @pytest.mark.parametrize(("moved", "told"), [(39, False), (40, True)])
+    def test_another_order_has_to_be_better_by_a_fifth_of_the_images(self, moved: int, told: bool) -> None:
+        """Of 200 images of ten classes all are right but so many of classes 3 and 6, which are taken for each other."""
+        labels = np.repeat(np.arange(10), 20)
+        swapped = np.flatnonzero(np.isin(labels, (3, 6)))[:moved]
+        first = labels.copy()
+        first[swapped] = 9 - labels[swapped]
+        assert ("another order" in (said(first, labels, 10) or "")) == told
+
+    def test_an_order_that_chance_gives_is_none(self) -> None:
+        """Of two classes 70 % are right the other way round: too few to be sure."""
+        labels = np.arange(40) % 2
+        text = said(np.where(np.arange(40) < 28, 1 - labels, labels), labels, 2)
+        assert text
+        assert "in another order" not in text
+
     def test_few_images_tell_no_order(self) -> None:
         assert "would be" not in (said([1, 2, 3], [2, 3, 4], 10) or "")
 
