@@ -108,7 +108,7 @@ def test_the_terminal_marks_verdicts_and_sets_numbers_to_the_right() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system="standard", width=200)
     slower = cell(SLOWER, regression="reaches it", notes=("why",))
-    writers.terminal(comparison(slower, cell(SLOWER, base=1000.0), cell(FASTER), notes=("A note.",)), console)
+    writers.terminal(comparison(slower, cell(SLOWER, base=123456.0), cell(FASTER), notes=("A note.",)), console)
     rows = [line for line in out.getvalue().splitlines() if "m slower" in line or "m faster" in line]
     assert ["\x1b[1;31mslower" in row for row in rows] == [True, False, False]
     assert ["\x1b[31mslower" in row for row in rows] == [False, True, False]

@@ -82,6 +82,13 @@ def test_damage_elsewhere_is_named_by_its_line(tmp_path: Path) -> None:
         assert str(caught.value).endswith("; remove that line to use the rest") == usable
 
 
+def test_one_command_writes_into_a_folder_at_a_time(tmp_path: Path) -> None:
+    with store.alone(tmp_path):
+        store.append(tmp_path, record())
+    with store.alone(tmp_path):
+        assert len(store.read(tmp_path)) == 1
+
+
 def test_no_nan_reaches_the_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         store.append(tmp_path, record(cv=float("nan")))
@@ -114,6 +121,7 @@ def test_what_has_a_number_is_done_and_where_nothing_is_missing_what_was_disturb
     assert store.done([failed, quiet, loud], {"a", "b", "c"}) == {"a": quiet, "b": loud}
     assert store.done([quiet, loud], {"a", "b"}) == store.done([quiet, loud], ["a", "b", "a"]) == {"a": quiet}
     assert store.done([quiet, failed], {"a"}) == {}, "the newest counts"
+    assert store.done([quiet, record(key="z"), record()], {"a", "b"}) == {"a": quiet}, "what is not asked for is not"
     assert store.measured([quiet, failed, record()]) == {"a": quiet}
 
 

@@ -46,6 +46,14 @@ class TestChance:
         assert text
         assert text.startswith("top-1 0.0224 is hardly above chance (0.001)")
 
+    @pytest.mark.parametrize(("classes", "right", "doubted"), [(100, 3, False), (100, 2, True), (99, 2, False)])
+    def test_three_in_a_hundred_of_a_hundred_classes(self, classes: int, right: int, doubted: bool) -> None:
+        """Of 1000 images so many hundredths are right, which is surely above chance."""
+        labels = np.arange(1000) % 50
+        first = np.where(np.arange(1000) < 10 * right, labels, 60 + np.arange(1000) % 30)
+        text = said(first, labels, classes, seeded=True)
+        assert ("is hardly above chance (0.01)" in (text or "")) == doubted == (text is not None)
+
     def test_the_same_answer_for_every_image(self) -> None:
         assert said([0] * 100, [0] * 90 + [1] * 10, 2)
         assert said([0] * 88 + [1] * 12, [0] * 90 + [1] * 10, 2) is None
