@@ -62,6 +62,20 @@ def judged(make_artifact: Any, make_runtime: Any, monkeypatch: pytest.MonkeyPatc
     return made
 
 
+@pytest.fixture
+def held_against(judged: Any, make_artifact: Any, make_runtime: Any) -> Callable[[Accuracy, list[Accuracy]], Accuracy]:
+    """A record of ten images held against earlier ones."""
+    runtime = make_runtime("ort-cpu", lambda shown: np.zeros(10))
+
+    def held(record: Accuracy, earlier: list[Accuracy]) -> Accuracy:
+        dataset = LabelledSet("s", (0,) * 10, tuple(map(str, range(10))), lambda index: b"", 10, "5", "list")
+        settings = Settings(Selection([runtime], True), SetOptions(Path("s")))
+        artifact = make_artifact(MODEL, weights={"kind": "file"})
+        return compare(record, earlier, make(artifact, MODEL, runtime, "bf16", dataset, settings), settings)
+
+    return held
+
+
 class TestPublished:
     def test_all_images_and_the_pretrained_weights(self, judged: Any) -> None:
         record = judged(40_975)  # 0.8195 of 50,000
@@ -132,6 +146,7 @@ class TestCommand:
         assert result.exit_code == 0
         record = json.loads(result.stdout)["records"][1]
         assert (record["keep"], record["passed"]) == (0.9, True)
+        assert (record["top1"], record["reference_top1"], record["mcnemar_p"]) == (0.9, 1.0, 1.0)
         assert "--keep 0.9" in record["command"]
         for bad in ("0", "1.01", "-1", "much", "nan", "1/0", ""):
             result = run(*arguments, "--keep", bad, runtimes=runtimes)
@@ -207,6 +222,30 @@ class TestCommand:
 def test_below_names_the_reference(judged: Any) -> None:
     record = replace(judged(40_000), keep=0.99, top1=0.7, reference_top1=0.8, published_top1=None)
     assert below(record) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
+    both = replace(record, published_top1=0.9)
+    assert below(both) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
+    assert below(replace(both, top1=0.8)) == "has top-1 0.8000, below 0.99 of the published 0.9000"
+    assert below(replace(both, reference_top1=None)) == "has top-1 0.7000, below 0.99 of the published 0.9000"
+    assert below(replace(both, reference_top1=0.7 / 0.99)).endswith("of the published 0.9000"), "it reached that"
+
+
+def test_several_precisions_are_held_against_fp32_and_without_it_against_their_own(
+    judged: Any, held_against: Any
+) -> None:
+    fp32, own = (
+        replace(judged(right, images=10, kind="file"), precision=name) for name, right in (("fp32", 9), ("bf16", 5))
+    )
+    found = replace(judged(7, images=10, kind="file"), runtime="ort-cpu", precision="bf16")
+    found = replace(found, reference_top1=None)
+    for earlier, standard in (([fp32, own], fp32), ([own, fp32], fp32), ([own], own)):
+        held = held_against(found, earlier)
+        assert (held.reference_top1, held.passed) == (standard.top1, found.top1 >= standard.top1)
+        assert held.mcnemar_p == pytest.approx(2 / 2 ** abs(standard.outcomes.count("1") - 7))
+    others: list[dict[str, Any]] = [{"status": "failed"}, {"outcomes": None}, {"runtime": "mnn"}, {"model": "another"}]
+    for other in others:
+        assert held_against(found, [replace(fp32, **other)]).reference_top1 is None
+    newest = replace(fp32, top1=0.8, outcomes="1" * 8 + "00")
+    assert held_against(found, [fp32, newest]).reference_top1 == 0.8
 
 
 def test_bar_is_exact() -> None:
