@@ -242,6 +242,28 @@ def test_a_lower_throughput_is_slower(compared: Any) -> None:
     assert (only(found, "throughput")["verdict"], status) == ("faster", 0)
 
 
+def test_a_group_has_the_model_of_its_cells(compared: Any) -> None:
+    def of(model: str) -> Records:
+        return [record | {"model": model} for record in (*one(100.0), one(100.0, batch=4)[1])]
+
+    found, _ = compared([*of("a"), *of("b")], [*of("a"), *of("b")])
+    groups = {cell["cell"]: cell["model"] for cell in found["cells"] if cell["kind"] == "group"}
+    assert groups == {"a, all 2 cells": "a", "b, all 2 cells": "b", "ort-cpu fp32, all 4 cells": ""}
+
+
+def test_rates_of_a_server_are_shown_and_not_judged(compared: Any) -> None:
+    def server(qps: float | None, **fields: Any) -> Records:
+        return [one(100.0)[0], runs.common("server", qps_max=qps, batch=1, threads=2, percentile=99, **fields)]
+
+    found, status = compared(server(50.0), server(10.0))
+    cell = only(found, "server")
+    assert (cell["base"], cell["new"], cell["verdict"], status) == (50.0, 10.0, "cannot tell", 0)
+    assert cell["notes"] == ["of one process each: nothing tells how far they vary"]
+    found, status = compared(server(50.0), server(None, status="failed", reason="killed"))
+    cell = only(found, "server")
+    assert (cell["verdict"], cell["notes"], status) == ("not comparable", ["NEW: failed: killed"], 0)
+
+
 def test_percentiles_are_compared_when_asked_for(compared: Any) -> None:
     base, new = (one(centre, samples=20) for centre in (100.0, 115.0))
     for records in (base, new):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from runtimes.records import reading
-from runtimes.records.kinds import FORMAT, Latency, Parity
+from runtimes.records.kinds import FORMAT, Accuracy, Latency, Parity
 from tests.runtimes.records.made import record
 
 TABLE = reading.to_table(record(Latency, median_ms=5.0, settings={"a": "1"}, format=FORMAT))
@@ -57,3 +58,36 @@ def test_a_table_has_every_field_but_what_readers_add() -> None:
     assert not {"machine", "run"} & set(TABLE)
     told = reading.to_table(record(Parity, machine="m", run="r"))
     assert (told["machine"], told["run"]) == ("m", "r")
+
+
+ACCURACY = reading.to_table(record(Accuracy, images=4, top1=0.5, outcomes="110x--", format=FORMAT))
+SAMPLES = {**TABLE, "samples_ms": [4.0, 9.0, 6.0, 3.0], "count": 4}
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "words"),
+    [
+        (SAMPLES, {}, None),  # the median of an even number lies between two
+        (SAMPLES, {"count": None}, None),
+        (SAMPLES, {"status": "failed", "median_ms": None}, None),
+        (SAMPLES, {"median_ms": 5.000001}, None),
+        (SAMPLES, {"count": 3}, "count = 3, and it has 4 samples"),
+        (SAMPLES, {"median_ms": 5.0001}, "median_ms = 5.0001, and that of its samples is 5.0"),
+        (SAMPLES, {"status": "failed", "median_ms": 6.0}, "median_ms = 6.0, and"),
+        (ACCURACY, {}, None),
+        (ACCURACY, {"images": None, "top1": None}, None),
+        (ACCURACY, {"outcomes": None}, None),
+        (ACCURACY, {"images": 6}, "images = 6, and its outcomes are of 4"),
+        (ACCURACY, {"top1": 0.75}, "top1 = 0.75, and that of its outcomes is 0.5"),
+        (ACCURACY, {"outcomes": "--", "images": 0}, "top1 = 0.5, and that of its outcomes is None"),
+        (ACCURACY, {"outcomes": "--", "images": 0, "top1": None}, None),
+    ],
+)
+def test_a_summary_follows_from_what_it_is_of(
+    table: dict[str, Any], changes: dict[str, Any], words: str | None
+) -> None:
+    if words is None:
+        assert reading.from_table({**table, **changes})
+    else:
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+            reading.from_table({**table, **changes})
