@@ -152,6 +152,8 @@ class TestCommand:
         paddle, other = json.loads(result.stdout)["records"]
         assert (paddle["passed"], paddle["doubt"]) == (True, None)
         assert (other["passed"], other["doubt"]) == (False, None)
+        text = said([9] * 16, [1, 2, 3, 4] * 4, 10)
+        assert text, "of itself it is in doubt: it is not beside a good one"
 
     def test_drawn_weights_hold_nothing(self, run: Any, make_set: Any, make_runtime: Any, best: Best) -> None:
         make_set(range(10), range(10))

@@ -110,7 +110,7 @@ class TestCounted:
     def test_what_follows_from_the_outcomes(self, judged: Any) -> None:
         record = judged(6, images=10, kind="file", unreadable=2)
         assert (record.images, record.unreadable, record.unreadable_images) == (8, 2, ("x", "x"))
-        assert (record.top1, record.nonfinite, record.subset) == (0.75, 0, True)
+        assert (record.top1, record.top5, record.nonfinite, record.subset) == (0.75, 0.75, 0, True)
         assert record.outcomes == "1" * 6 + "00--"
         assert record.top1_ci95[0] < 0.75 < record.top1_ci95[1]
         assert record.top5_ci95 == record.top1_ci95
@@ -222,6 +222,7 @@ class TestCommand:
 def test_below_names_the_reference(judged: Any) -> None:
     record = replace(judged(40_000), keep=0.99, top1=0.7, reference_top1=0.8, published_top1=None)
     assert below(record) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
+    assert below(replace(record, top1=None)).startswith("has top-1 0.0000, below")
     both = replace(record, published_top1=0.9)
     assert below(both) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
     assert below(replace(both, top1=0.8)) == "has top-1 0.8000, below 0.99 of the published 0.9000"
