@@ -182,7 +182,7 @@ def test_a_folder_with_garbage_is_one_clear_line(tmp_path: Path, suffix: str) ->
 
 
 def test_a_conversion_that_fails_leaves_nothing(
-    toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
         raise worker.JobError("the process was ended by SIGSEGV", "its log")
@@ -191,7 +191,8 @@ def test_a_conversion_that_fails_leaves_nothing(
     said: list[str] = []
     with pytest.raises(CheckFailed, match="SIGSEGV"):
         obtain(Request(str(toy_toml), "seeded", root=tmp_path), said.append)
-    assert said == ["its log"]
+    assert said == []
+    assert "| its log" in capsys.readouterr().err
     assert not (tmp_path / "toy").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class Make:
         """A latency whose interval reaches `half` ms to both sides; without a median it was not measured."""
         interval = None if median is None else [median - half, median + half]
         numbers = {"samples_ms": [], "count": 30, "median_ms": median, "ci95_ms": interval}
+        if samples := fields.get("samples_ms"):  # a record's count and median follow from its samples
+            numbers |= {"count": len(samples), "median_ms": statistics.median(samples)}
         return self._common("latency", **{"batch": 1, "threads": 2, **numbers, **fields})
 
     def parity(self, passed: bool | None = True, **fields: Any) -> dict[str, Any]:

@@ -282,7 +282,8 @@ def test_a_file_of_unknown_size_has_a_bound_too(
     [
         ("https://me:pass@host:8/a/b.bin?key=1#x", "https://host:8/a/b.bin"),
         ("http://[::1]:80/b.bin", "http://[::1]:80/b.bin"),
-        ("http://[broken/b.bin", "(no URL)"),
+        ("http://[broken/b.bin", "http://[broken/b.bin"),
+        ("http://me:pass@[broken/b.bin?key=1", "[broken/b.bin"),
     ],
 )
 def test_a_url_is_shown_without_what_is_secret(url: str, words: str) -> None:

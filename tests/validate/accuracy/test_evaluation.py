@@ -19,8 +19,8 @@ BATCH = 4
 def make_artifact(make_artifact: Callable[..., Artifact]) -> Callable[..., Artifact]:
     """Of a fixed batch, instead of a free one."""
 
-    def make(*arguments: Any) -> Artifact:
-        free = make_artifact(*arguments)
+    def make(*arguments: Any, **options: Any) -> Artifact:
+        free = make_artifact(*arguments, **options)
         (port,) = free.manifest.inputs
         fixed = Port(port.name, port.dtype, (BATCH, *port.shape[1:]))
         return artifacts.save(free.path, dataclasses.replace(free.manifest, inputs=(fixed,)))

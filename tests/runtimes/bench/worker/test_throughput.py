@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,10 @@ class Sleeper(Session):
         self.closed = True
 
 
+# An artifact of which nothing but its batches is asked.
+ANY_BATCH: Any = SimpleNamespace(no_batch=lambda *_: None)
+
+
 def runtime(opened: list[Sleeper], **session: Any) -> Runtime:
     def open_session(artifact: Artifact, options: Options) -> Session:
         opened.append(Sleeper(**session))
@@ -62,7 +67,7 @@ def runtime(opened: list[Sleeper], **session: Any) -> Runtime:
 
 
 def measure(streams: int, own: Sleeper, others: list[Sleeper], **session: Any) -> ThroughputNumbers:
-    opened = Opened(own, None, runtime(others, **session), IMAGES)  # type: ignore[arg-type]
+    opened = Opened(own, ANY_BATCH, runtime(others, **session), IMAGES)
     job = Job("a", "fake", len(IMAGES), effort=Effort(0.1, 3, 2.0, 0.1), mode_options={"streams": streams})
     return throughput.measure(opened, job)
 
@@ -169,7 +174,7 @@ def test_a_stream_that_cannot_be_opened_is_the_reason() -> None:
         raise UnavailableError("no room")
 
     refusing = Runtime("fake", "json", ("numpy",), ("fp32",), lambda: ["CPU"], refuse)
-    opened = Opened(Sleeper(), None, refusing, IMAGES)  # type: ignore[arg-type]
+    opened = Opened(Sleeper(), ANY_BATCH, refusing, IMAGES)
     with pytest.raises(UnavailableError, match="no room"):
         throughput.measure(opened, Job("a", "fake", 4, effort=Effort(0.1, 3), mode_options={"streams": 2}))
 
