@@ -46,7 +46,7 @@ _POST = {
 class InferenceYml:
     """What the file says.
 
-    class_names: by the number of the class. multi_label: an image may be of several classes, each that is above the
+    class_names: by the number of the class. multi_label: an image may be of several classes, each that is above a
     threshold. embedding: the output is a vector of features, without classes. notes: what could not be read, in
     sentences.
     """
@@ -55,7 +55,6 @@ class InferenceYml:
     preprocessing: Preprocessing
     class_names: tuple[str, ...] | None = None
     multi_label: bool = False
-    threshold: float | None = None
     embedding: bool = False
     model_name: str | None = None
     notes: tuple[str, ...] = ()
@@ -128,7 +127,6 @@ def _document(file: Path, document: Table) -> InferenceYml:
         preprocessing=transforms.preprocessing(operators),
         class_names=names,
         multi_label=any(name in _MULTI_LABEL for name in post),
-        threshold=threshold,
         embedding=any(name in ("NormalizeFeatures", "Binarize") for name in post),
         model_name=_name(document),
         notes=notes,

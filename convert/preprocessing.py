@@ -21,25 +21,28 @@ from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.images import option as options
 from convert.images import stated
-from convert.manifest import Manifest
+from convert.manifest import FEATURES, LOGITS, MULTI_LABEL, Manifest
 from convert.models import InferenceFolder
 
 ZOO = "PaddleClas' zoo"
 _RAW: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3, "pixel_scale": 1.0}  # pixels as they are
+_HEAD = "the head is "
 # How notes begin that speak of what this file settles: they are written anew with it.
-_OURS = ("the preprocessing", "preprocessing ", "the class names")
+_OURS = ("the preprocessing", "preprocessing ", "the class names", _HEAD)
 
 
 @dataclass(frozen=True)
 class SaidByModel:
     """What a model itself says. preprocessing: None where nothing does. reference: what it is held against, which is
-    another one for a spec that is one of PaddleClas' models but for its preprocessing."""
+    another one for a spec that is one of PaddleClas' models but for its preprocessing. head: what the outputs are, where
+    what is done with them behind the model tells that they are no logits of one class."""
 
     preprocessing: Preprocessing | None = None
     source: str = ASSUMED
     reference: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    head: str | None = None
 
 
 def said_by(model: ModelSpec | InferenceFolder, argument: str) -> SaidByModel:
@@ -54,7 +57,8 @@ def said_by(model: ModelSpec | InferenceFolder, argument: str) -> SaidByModel:
     found = inference_yml.read(model.program.parent)
     if found is None:
         return SaidByModel()
-    return SaidByModel(found.preprocessing, found.file.name, None, found.class_names, found.notes)
+    head = MULTI_LABEL if found.multi_label else FEATURES if found.embedding else None
+    return SaidByModel(found.preprocessing, found.file.name, None, found.class_names, found.notes, head)
 
 
 def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: Artifact | None) -> Manifest:
@@ -101,6 +105,11 @@ def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: 
             f"the class names are not used: {said.source} has {len(names)} of them, and the model {classes} classes"
         )
         names = None
+    # Where an earlier word on the head stands among the notes, the program itself has plain logits.
+    head = LOGITS if any(note.startswith(_HEAD) for note in manifest.notes) else manifest.head
+    if said.head and head == LOGITS:
+        head = said.head
+        notes.append(f"{_HEAD}{head}: the PostProcess of {said.source} is that of such a model")
     spec = manifest.spec
     if spec is not None and said.preprocessing:
         spec = {**spec, "preprocessing": typed.table(said.preprocessing)}
@@ -111,6 +120,7 @@ def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: 
         preprocessing_source=source,
         own_preprocessing=own,
         class_names=names or None,
+        head=head,
         notes=(*notes, *_others(manifest)),
         command=_with_option(manifest.command, source),
     )
@@ -126,6 +136,7 @@ def like_base(manifest: Manifest, base: Manifest) -> Manifest:
         preprocessing_source=base.preprocessing_source,
         own_preprocessing=base.own_preprocessing,
         class_names=base.class_names,
+        head=base.head,
         notes=(*ours, *_others(manifest)),
         command=_with_option(manifest.command, base.preprocessing_source or ""),
     )

@@ -48,7 +48,7 @@ def test_as_paddlex_writes_it(tmp_path: Path) -> None:
     )
     assert found.preprocessing == Preprocessing(60, 48, mean=(0.5, 0.4, 0.3), std=(0.3, 0.2, 0.1))
     assert found.class_names == ("欧", "b c", "7")
-    assert (found.model_name, found.multi_label, found.threshold) == ("ViT-tiny 欧", False, None)
+    assert (found.model_name, found.multi_label) == ("ViT-tiny 欧", False)
     assert inference_yml.model_name(tmp_path) == "ViT-tiny 欧"
 
 
@@ -77,21 +77,19 @@ def test_a_scale_of_one_is_of_0_to_255(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("post", "names", "multi_label", "threshold"),
+    ("post", "names", "multi_label"),
     [
-        ({"MultiLabelThreshOutput": {"threshold": 0.4, "label_list": ["a", "b"]}}, ("a", "b"), True, 0.4),
-        ({"ThreshOutput": {"threshold": 0.7, "label_0": "no", "label_1": "a man"}}, ("no", "a man"), False, 0.7),
-        ({"name": "Topk", "topk": 1, "label_list": {1: "b", 0: "a"}}, ("a", "b"), False, None),
-        ({"main_indicator": "PersonAttribute", "PersonAttribute": {"hold_threshold": 0.6}}, None, True, None),
-        ({"Topk": {"topk": 5, "label_list": []}}, None, False, None),
-        ({"NormalizeFeatures": None}, None, False, None),
+        ({"MultiLabelThreshOutput": {"threshold": 0.4, "label_list": ["a", "b"]}}, ("a", "b"), True),
+        ({"ThreshOutput": {"threshold": 0.7, "label_0": "no", "label_1": "a man"}}, ("no", "a man"), False),
+        ({"name": "Topk", "topk": 1, "label_list": {1: "b", 0: "a"}}, ("a", "b"), False),
+        ({"main_indicator": "PersonAttribute", "PersonAttribute": {"hold_threshold": 0.6}}, None, True),
+        ({"Topk": {"topk": 5, "label_list": []}}, None, False),
+        ({"NormalizeFeatures": None}, None, False),
     ],
 )
-def test_what_is_done_with_the_answers(
-    tmp_path: Path, post: Any, names: Any, multi_label: bool, threshold: Any
-) -> None:
+def test_what_is_done_with_the_answers(tmp_path: Path, post: Any, names: Any, multi_label: bool) -> None:
     found = read(tmp_path, post=post)
-    assert (found.class_names, found.multi_label, found.threshold) == (names, multi_label, threshold)
+    assert (found.class_names, found.multi_label) == (names, multi_label)
     assert found.embedding is ("NormalizeFeatures" in post)
 
 

@@ -37,6 +37,12 @@ def write_yml(folder: Path, short: int = 40, labels: Any = None, **normalize: An
     (folder / "inference.yml").write_text(yaml.safe_dump(document))
 
 
+def write_post(folder: Path, post: dict[str, Any]) -> None:
+    """Put another PostProcess into the inference.yml that is there."""
+    document = yaml.safe_load((folder / "inference.yml").read_text())
+    (folder / "inference.yml").write_text(yaml.safe_dump({**document, "PostProcess": post}))
+
+
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the artifact of the exported model; a folder `mine` in it is the model."""
@@ -255,3 +261,21 @@ def test_a_spec_that_is_one_of_paddleclas_but_for_its_images() -> None:
     assert said_by(spec, "my.toml").reference == MODELS[spec.name].preprocessing
     assert said_by(dataclasses.replace(spec, class_num=37), "my.toml").reference is None
     assert said_by(MODELS[spec.name], spec.name).source == "PaddleClas' zoo"
+
+
+@pytest.mark.parametrize(
+    ("post", "head"),
+    [({"MultiLabelThreshOutput": {"threshold": 0.3}}, "multi-label"), ({"NormalizeFeatures": None}, "features")],
+)
+def test_what_is_done_behind_the_model_says_what_its_outputs_are(folder: Path, post: Any, head: str) -> None:
+    write_yml(folder / "mine")
+    assert get(folder)[0].manifest.head == "logits"
+    write_post(folder / "mine", post)
+    artifact, _ = get(folder)
+    assert artifact.manifest.head == head
+    assert any(note.startswith(f"the head is {head}") for note in artifact.manifest.notes)
+    assert get(folder)[0].manifest == artifact.manifest
+    write_post(folder / "mine", {"Topk": {"topk": 1}})
+    again, _ = get(folder)
+    assert again.manifest.head == "logits"
+    assert not any(note.startswith("the head is") for note in again.manifest.notes)
