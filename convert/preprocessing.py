@@ -34,8 +34,8 @@ _OURS = ("the preprocessing", "preprocessing ", "the class names", _HEAD)
 @dataclass(frozen=True)
 class SaidByModel:
     """What a model itself says. preprocessing: None where nothing does. reference: what it is held against, which is
-    another one for a spec that is one of PaddleClas' models but for its preprocessing. head: what the outputs are, where
-    what is done with them behind the model tells that they are no logits of one class."""
+    another one for a spec that is one of PaddleClas' models but for its preprocessing. head: what the outputs are,
+    where what is done with them behind the model tells that they are no logits of one class."""
 
     preprocessing: Preprocessing | None = None
     source: str = ASSUMED

@@ -13,7 +13,7 @@ from convert.common.errors import InputError
 from convert.common.files import sha256_file
 from convert.families.base import ModelSpec, Piece
 from convert.manifest import WeightsOrigin
-from convert.weights import checkpoints, download, seeded
+from convert.weights import checkpoints, download, seeded, side_config
 from convert.weights.choose import choose
 from convert.weights.locate import KNOWN, locate
 from convert.weights.tensors import Array, Shape, StateDict, Stored, Tensor
@@ -61,6 +61,7 @@ def resolve(weights: str, spec: ModelSpec, key: str | None = None, *, progress: 
     if known.kind == "seeded":
         return StateDict(known, seeded.tensors(int(known.source.removeprefix("seeded:")), spec))
     chosen = choose(checkpoints.read(path), spec, key)
+    side_config.refuse_another(path, spec)
     shapes = spec.state_shapes()
     tensors = {name: _tensor(path, shapes[name], chosen.layout[name], chosen.tensors) for name in shapes}
     clauses = [*filter(None, [said]), *chosen.said]
