@@ -1,7 +1,7 @@
 """One process at a time in a folder, and a sentence that says which one has it.
 
 The system lets go of the lock (`flock`) when its process dies, however that happens, so a file that is left blocks
-nobody. filelock, which waits for downloads, cannot say whose a lock is: here the file does.
+nobody. The package filelock cannot say whose a lock is: here the file does.
 """
 
 from __future__ import annotations

@@ -6,16 +6,15 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock, Timeout
 
-from convert.common.console import say
 from convert.common.errors import InputError, WriteError, is_full
 from convert.common.files import sha256_file, write_text
+from convert.common.lock import alone
 from convert.weights import transfer
 from convert.weights.transfer import NotFetchedError, Source, shown
 
@@ -80,7 +79,7 @@ def fetch(
     if not target.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(target.with_name(f"{target.name}.lock"), f"{target.name}: another process is downloading it"):
+            with alone(target.with_name(f"{target.name}.lock"), str(target), wait=True):
                 if not target.is_file():
                     transfer.download(Source(url, target, expected), check, progress)
         except OSError as error:
@@ -139,18 +138,3 @@ def _changed(target: Path) -> InputError:
         f"{target}: not the file that was downloaded first, by {_record(target).name} beside it; "
         "remove both to download it again"
     )
-
-
-@contextlib.contextmanager
-def _alone(path: Path, message: str) -> Iterator[None]:
-    """Held by one process at a time, and let go by the system when that process dies. message: said while waiting."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        say(message)
-        lock.acquire(poll_interval=0.2)
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import shlex
 import subprocess
 import threading
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from filelock import FileLock
 
 from convert.common.errors import InputError
 from convert.weights import download, transfer
@@ -35,7 +35,7 @@ def test_downloads_once_and_records_the_hash(site: Site, tmp_path: Path) -> None
     assert fetch(site, folder) == first
     assert download.cached(site.url, folder) == first
     assert len(site.asked) == 1
-    assert sorted(path.name for path in folder.iterdir()) == ["file.bin", "file.bin.lock", "file.bin.sha256"]
+    assert sorted(path.name for path in folder.iterdir()) == ["file.bin", "file.bin.sha256"]
 
 
 def test_the_bar_goes_to_standard_error(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,12 +160,13 @@ def test_places_can_be_changed_by_the_environment(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_second_process_waits_for_the_first(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with FileLock(tmp_path / "file.bin.lock"):
+    with (tmp_path / "file.bin.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         waiting = threading.Thread(target=fetch, args=(site, tmp_path))
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
         assert not site.asked
-        assert "another process is downloading it" in capsys.readouterr().err
+        assert "file.bin: waiting for another process" in capsys.readouterr().err
     waiting.join(10)
     assert (tmp_path / "file.bin").read_bytes() == CONTENT

@@ -150,7 +150,7 @@ def test_a_part_of_nobody_knows_what_is_removed(site: Site, tmp_path: Path, cont
         (tmp_path / name).write_bytes(content)
     assert fetch(site, tmp_path).sha256 == SHA256
     assert "Range" not in site.asked[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.bin", "file.bin.lock", "file.bin.sha256"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.bin", "file.bin.sha256"]
 
 
 def test_a_part_that_is_longer_than_the_file_is_removed(site: Site, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_is_not_the_file_is_not_kept(site: Site, tmp_path: Path, change: di
         setattr(site, name, value)
     with pytest.raises(download.NotFetchedError, match=f"something else than the file: {said}"):
         download.fetch(site.url, tmp_path, expected=len(CONTENT), progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.bin.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == []
     for name, value in before.items():
         setattr(site, name, value)
     assert download.fetch(site.url, tmp_path, check=read, expected=len(CONTENT), progress=False).sha256 == SHA256
@@ -208,7 +208,7 @@ def test_what_cannot_be_read_is_not_kept(site: Site, tmp_path: Path, change: dic
     ) as caught:
         download.fetch(site.url, tmp_path, check=read, progress=False)
     assert not isinstance(caught.value, download.NotFetchedError)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.bin.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["http://[broken/x.bin", "nothing://x/x.bin", "http://a:b/x.bin", "x/x.bin"])
