@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from convert.weights.transfer import NotFetchedError, Source, shown
 __all__ = ["Cached", "NotFetchedError", "cache_folder", "cached", "fetch", "pretrained_url"]
 
 _PADDLECLAS = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
+
+
+_ONE_THREAD = threading.Lock()  # the lock of a file is held by a process, with all its threads
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def fetch(
     if not target.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with alone(target.with_name(f"{target.name}.lock"), str(target), wait=True):
+            with _ONE_THREAD, alone(target.with_name(f"{target.name}.lock"), str(target), wait=True):
                 if not target.is_file():
                     transfer.download(Source(url, target, expected), check, progress)
         except OSError as error:
