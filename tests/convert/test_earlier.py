@@ -301,3 +301,13 @@ def test_a_spec_and_a_folder_of_one_name(place: Place, tmp_path: Path) -> None:
     shutil.copytree(DATA / "pir", folder)
     with pytest.raises(InputError, match=rf"holds another model of that name, {place.toml}"):
         obtain(Request(str(folder), root=place.path / "artifacts"), print)
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_the_same(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(earlier, "sha256_file", unreadable)
+    (place.fp32 / "model.onnx").unlink()
+    with pytest.raises(InputError, match=r"but that file cannot be read \(Permission denied\): put it back"):
+        place.obtain()

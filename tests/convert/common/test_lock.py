@@ -59,11 +59,11 @@ def test_one_that_waits_has_it_afterwards(
 
 
 def test_a_child_and_the_process_itself_are_no_strangers(tmp_path: Path) -> None:
-    file = tmp_path / "new" / ".lock"
+    file = tmp_path / "several" / "new" / ".lock"
     command = [sys.executable, "-c", _ASKS, str(file)]
     with alone(file, "run"):
-        with alone(tmp_path / "new" / ".." / "new" / ".lock", "run"):
-            pass
+        with alone(tmp_path / "several" / "new" / ".." / "new" / ".lock", "run") as waited:
+            assert not waited
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "in\n"
         clean = {name: value for name, value in os.environ.items() if name != "VITBENCH_LOCKS"}
         stranger = subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
