@@ -70,7 +70,8 @@ class LabelledList:
 
 
 def parse_lines(text: str, source: str) -> LabelledList:
-    """Every line that is not blank, with its label where it has one; comments (`# ...`) at the start are passed over.
+    """Every line that is not blank, with its label where it has one. Comments (`# ...`) at the start are passed over,
+    but what has a label is an image, whatever its name begins with.
 
     What stands between path and label: blanks, a tab or a comma.
     """
@@ -80,7 +81,7 @@ def parse_lines(text: str, source: str) -> LabelledList:
         if not line.strip():
             continue
         name, word = _split(line)
-        if not found.names and name.startswith("#") and not is_image_name(name):
+        if not found.names and word is None and name.startswith("#") and not is_image_name(name):
             continue
         found.lines.append(number)
         found.names.append(name)

@@ -236,3 +236,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert error.message.startswith("list")  # noqa: PT017 - what matters is that nothing else is raised
     else:
         assert all(found.names)
+
+
+def test_an_image_whose_name_begins_as_a_comment_is_an_image() -> None:
+    found = parse_lines("# of the second camera\n#5 0\n#6.png 1\n", "list")
+    assert (found.lines, found.names, found.labels) == ([2, 3], ["#5", "#6.png"], [0, 1])
