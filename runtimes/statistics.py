@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from scipy import stats
 
 from runtimes.records.kinds import LatencySummary
 from runtimes.records.parts import Interval, IntervalMethod
+from runtimes.system.contention import Contention
+from runtimes.undisturbed import corrected, undisturbed
 
 PERCENTILES = (90, 95, 99)
 CONFIDENCE = 0.95
@@ -21,6 +24,8 @@ _BORROWED_DOF = 4
 # Between runs, in the speed of the machine, where no earlier run tells: what it was where this was made (a virtual
 # machine, docs/measuring.md). It counts for as many degrees of freedom as other cells do.
 ASSUMED_RUNS_CV = 0.02
+# Between processes that do the same, where no other cell of the run tells: 1 to 2 % was measured there.
+ASSUMED_PROCESSES = 0.02
 # Between runs, beyond what the speed probe shows of the machine: measured there too.
 BEYOND_PROBE_CV = 0.007
 _OUTLIER_MADS = 3.0
@@ -130,34 +135,49 @@ def bootstrap_median(samples: Sequence[float]) -> Interval | None:
     return float(found.low), float(found.high)
 
 
-def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise()) -> LatencySummary:
+def summarize(
+    processes: Processes,
+    others: Noise = Noise(),
+    runs: Noise = Noise(),
+    met: Sequence[Sequence[Contention]] = (),
+) -> LatencySummary:
     """What samples in milliseconds say, given process by process; ValueError where there are none.
 
-    Empty processes are left out. others: the variation between processes in other cells; runs: between runs.
-    ci95_ms: where another run would find the median (`across_runs`). run_ci95_ms: of this run alone; the wider one of
-    two, over processes (`interval`) and the bootstrap of all samples. A percentile is the nearest rank, so a sample
-    that was measured. cv: coefficient of variation inside a process, the median over processes. outliers: samples
-    further than three scaled MADs from the median of their process.
+    others: the variation between processes in other cells; runs: between runs. met: what each sample met, in the shape
+    of `processes`; empty where nothing is known of it. The median is that of a quiet machine where the samples tell it
+    (`undisturbed`), else of all samples. ci95_ms: where another run would find it (`across_runs`). run_ci95_ms: of this
+    run alone; the wider one of two, over processes (`interval`) and the bootstrap of the samples. A percentile is the
+    nearest rank of all samples, so one that was measured. cv: coefficient of variation inside a process, the median
+    over processes. outliers: samples further than three scaled MADs from the median of their process.
     """
     arrays = [np.asarray(samples, dtype=np.float64) for samples in processes if len(samples)]
     if not arrays:
         raise ValueError("no samples")
     samples = np.concatenate(arrays)
-    median = float(np.median(samples))
-    between, how = interval(median, [float(np.median(one)) for one in arrays], others)
-    inside = bootstrap_median([float(sample) for sample in samples])
+    all_met = tuple(itertools.chain.from_iterable(met))
+    whole = undisturbed(samples.tolist(), all_met)
+    each = [undisturbed(one, part) for one, part in zip(processes, met or [()] * len(processes), strict=True)]
+    used = whole.used if whole else tuple(range(len(samples)))
+    kept = [corrected(samples[at], all_met[at]) if whole and all_met else float(samples[at]) for at in used]
+    median = whole.ms if whole else float(np.median(samples))
+    figures = [one.ms for one in each if one] if whole else [float(np.median(one)) for one in arrays]
+    between, how = interval(median, figures or [median], others)
+    inside = bootstrap_median(kept)
     if between is None:
         how = IntervalMethod(method="bootstrap of the samples of one process", dof=0, processes=1)
-    known = [one for one in (between, inside) if one]
-    own = (min(low for low, _ in known), max(high for _, high in known)) if known else None
+    own = _widened(median, widest(between, inside), whole.unsure if whole else 0.0)
     p90, p95, p99 = (
         float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None
         for p in PERCENTILES
     )
     return LatencySummary(
         samples_ms=tuple(sample for one in processes for sample in one),
+        waited=tuple(one.waited for one in all_met),
+        foreign=tuple(one.foreign for one in all_met),
         count=len(samples),
         median_ms=median,
+        undisturbed=len(used) if whole else 0,
+        seen_ms=float(np.median(samples)),
         ci95_ms=across_runs(median, own, runs),
         run_ci95_ms=own,
         interval=how,
@@ -167,6 +187,20 @@ def summarize(processes: Processes, others: Noise = Noise(), runs: Noise = Noise
         cv=float(np.median([np.std(one) / np.mean(one) for one in arrays])),
         outliers=sum(map(_outliers, arrays)),
     )
+
+
+def widest(*intervals: Interval | None) -> Interval | None:
+    """From the lowest end of some intervals to the highest; None where there is none."""
+    known = [one for one in intervals if one]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+
+def _widened(value: float, own: Interval | None, unsure: float) -> Interval | None:
+    """An interval with an uncertainty more, a share of the value, in quadrature on logarithms."""
+    if not own or not unsure:
+        return own
+    below, above = (math.hypot(math.log(value / end), unsure) for end in own)
+    return value * math.exp(-below), value * math.exp(above)
 
 
 def _outliers(samples: np.ndarray) -> int:

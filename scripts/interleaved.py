@@ -108,12 +108,13 @@ def measure(sides: Mapping[str, Side], repetition: Repetition, title: str) -> Ro
     kept: list[Mapping[str, float]] = []
     with bar(title, repetition.rounds * len(sides)) as advance:
         for _ in range(repetition.rounds):
-            times, speeds = {}, [probe.take()]
+            times, speeds = {}, [probe.take()]  # None where other programs leave no reading
             for side in order.sample(sorted(sides), len(sides)):
                 times[side] = sides[side](repetition.seconds)
                 speeds.append(probe.take())
                 advance(1)
-            if max(speeds) / min(speeds) - 1 <= repetition.slowdown:
+            known = [speed for speed in speeds if speed is not None]
+            if len(known) == len(speeds) and max(known) / min(known) - 1 <= repetition.slowdown:
                 kept.append(times)
     return Rounds(kept, repetition.rounds - len(kept))
 
@@ -135,7 +136,7 @@ def visit_ms(artifact: Artifact, runtime: Runtime, precision: str, batch: int, s
         if reason.startswith(_REFUSED):
             raise UnavailableError(reason.removeprefix(_REFUSED))
         raise CheckFailed(f"{cell.name}: {reason}")
-    return float(statistics.median(outcome.measured.samples_ms))
+    return aggregate.medians([outcome])[0]
 
 
 def possible(text: str) -> dict[str, tuple[Runtime, str]]:

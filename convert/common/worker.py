@@ -30,6 +30,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 from convert.common import interruptible
 from convert.common.errors import InputError, WriteError, is_full, shown
 
@@ -126,6 +128,16 @@ class Worker:
             raise JobError(f"{found['kind']}: {first_line}", self._printed(), **found)
         return found["answer"]
 
+    def freeze(self) -> None:
+        """Stop the process where it stands, threads that spin while they wait included, until `thaw`."""
+        with suppress(psutil.Error):
+            psutil.Process(self.process.pid).suspend()
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        with suppress(psutil.Error):
+            psutil.Process(self.process.pid).resume()
+
     def close(self, kill: bool = False) -> None:
         """End the process and wait for it: only then its time counts as ours (os.times).
 
@@ -133,6 +145,8 @@ class Worker:
         """
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        if self.process.returncode is None:
+            self.thaw()
         self._end(kill)
         self._stream.close()
         self._socket.close()

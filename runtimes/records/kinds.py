@@ -26,6 +26,7 @@ from runtimes.records.parts import (
     SearchPoint,
     ServerPoint,
     ToleranceInfo,
+    Turn,
 )
 
 # 2: latencies of several processes. A record without a number is of format 1; one of a newer format is refused.
@@ -100,8 +101,19 @@ class LatencySummary:
 
     interval: IntervalMethod | None = None
     samples_ms: Annotated[tuple[float, ...], about("all processes, one after another")] = ()
+    waited: Annotated[
+        tuple[float, ...], about("time that the threads of each sample waited for a processor, over its time")
+    ] = ()
+    foreign: Annotated[
+        tuple[float, ...], about("share of our cores' time that others computed during each sample, 0 to 1")
+    ] = ()
+    turns: Annotated[tuple[Turn, ...], about("in the order of the samples")] = ()
     count: int | None = None
-    median_ms: float | None = None
+    median_ms: Annotated[
+        float | None, about("of the samples that nothing disturbed; of all where `undisturbed` is null or 0")
+    ] = None
+    undisturbed: Annotated[int | None, about("samples that the median is of; 0: none tells of a quiet machine")] = None
+    seen_ms: Annotated[float | None, about("median of all samples: what users of the machine saw")] = None
     ci95_ms: Annotated[Interval | None, about("where another run would find the median")] = None
     run_ci95_ms: Annotated[Interval | None, about("of this run alone")] = None
     p90_ms: Annotated[float | None, about("null where the count does not carry it")] = None

@@ -95,6 +95,15 @@ class Process:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Samples of a cell that were taken side by side with those of other cells, in a fraction of a second each."""
+
+    name: Annotated[str, about("shared by what was measured at that moment; before the dot: by its processes")]
+    ms: Annotated[float, about("median, less what waiting for a processor cost")]
+    met: Annotated[float, about("mean share of the samples' time that was disturbed (`waited`, `foreign`)")] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class IntervalMethod:
     """How the run's own 95 % interval was made."""
 
@@ -138,6 +147,9 @@ class Disturbance:
     major_faults: int | None = None
     throttled_count: int | None = None
     gpu: Annotated[Mapping[str, Any] | None, about("see runtimes/gpu/nvml.py")] = None
+    programs: Annotated[
+        Mapping[str, float], about("cores that other programs used, by their names: 0.38 is 38 % of one", private=True)
+    ] = field(default_factory=dict)
     unmeasured: Annotated[Mapping[str, str], about("why a value is null")] = field(default_factory=dict)
 
 

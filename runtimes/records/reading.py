@@ -10,6 +10,8 @@ from typing import Any
 
 from convert.common import typed
 from runtimes.records.kinds import FORMAT, KINDS, Accuracy, Latency, Record
+from runtimes.system.contention import Contention
+from runtimes.undisturbed import undisturbed
 
 # Without these it is no record, whatever else it holds.
 REQUIRED = ("kind", *(one.name for one in dataclasses.fields(Record) if one.default is one.default_factory))
@@ -36,7 +38,7 @@ def from_table(table: Mapping[str, Any]) -> Record:
 def _check(record: Record) -> None:
     """ValueError where what a record says does not follow from what it holds."""
     if isinstance(record, Latency) and record.samples_ms:
-        median = statistics.median(record.samples_ms)
+        median = _median(record)
         if record.count not in (None, len(record.samples_ms)):
             raise ValueError(f"count = {record.count}, and it has {len(record.samples_ms)} samples")
         if record.median_ms is not None and not math.isclose(median, record.median_ms, rel_tol=1e-6):
@@ -48,6 +50,15 @@ def _check(record: Record) -> None:
         first = record.outcomes.count("1") / read if read else None
         if record.top1 is not None and (first is None or not math.isclose(first, record.top1, rel_tol=1e-6)):
             raise ValueError(f"top1 = {record.top1}, and that of its outcomes is {first}")
+
+
+def _median(record: Latency) -> float:
+    """The median that the samples of a record give."""
+    if record.undisturbed:
+        met = tuple(Contention(*pair) for pair in zip(record.waited, record.foreign, strict=True))
+        if found := undisturbed(record.samples_ms, met):
+            return found.ms
+    return statistics.median(record.samples_ms)
 
 
 def to_table(record: Record) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,25 +83,40 @@ def read(device: str = "CPU") -> Counters:
 
 def difference(before: Counters, after: Counters) -> Disturbance:
     """What happened between two readings: events in between, and the hotter, and all clocks, of both moments."""
-    seconds, own_s = after.clock_s - before.clock_s, after.own_s - before.own_s
+    return over([(before, after)])
+
+
+def over(spans: Sequence[tuple[Counters, Counters]]) -> Disturbance:
+    """What happened in some spans of time together, each between two readings; one at least."""
+    before, after = spans[0][0], spans[-1][1]
+
+    def added(read: Callable[[Counters], float | None]) -> float | None:
+        ends = [(read(one), read(other)) for one, other in spans]
+        return (
+            sum(late - early for early, late in ends if early is not None and late is not None)
+            if all(None not in pair for pair in ends)
+            else None
+        )
+
+    seconds, own_s = added(lambda one: one.clock_s) or 0.0, added(lambda one: one.own_s) or 0.0
     unmeasured = dict(after.unmeasured)
     foreign: float | None = None
     own, steal, pressure = foreign, foreign, foreign
     if seconds >= _SHORTEST_S:
         total = seconds * after.cores
-        foreign, own = min(1.0, max(0.0, (after.busy_s - before.busy_s - own_s) / total)), own_s / total
-        if before.steal_s is not None and after.steal_s is not None:
-            steal = max(0.0, after.steal_s - before.steal_s) / total
-        if before.pressure_s is not None and after.pressure_s is not None:
-            pressure = min(1.0, (after.pressure_s - before.pressure_s) / seconds)
+        foreign, own = min(1.0, max(0.0, ((added(lambda one: one.busy_s) or 0.0) - own_s) / total)), own_s / total
+        stolen_s, pressure_s = added(lambda one: one.steal_s), added(lambda one: one.pressure_s)
+        steal = None if stolen_s is None else max(0.0, stolen_s) / total
+        pressure = None if pressure_s is None else min(1.0, pressure_s / seconds)
     else:
         shares = ("foreign_load", "own_load", "steal", "pressure")
         unmeasured |= dict.fromkeys(shares, f"counters say nothing over less than {_SHORTEST_S:g} s")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     if load is None:
         unmeasured["load_average_1min"] = "the system has none"
-    frequencies = sorted((*before.frequency_mhz, *after.frequency_mhz))
-    hottest = [one.temperature_c for one in (before, after) if one.temperature_c is not None]
+    readings = [one for span in spans for one in span]
+    frequencies = sorted(mhz for one in readings for mhz in one.frequency_mhz)
+    hottest = [one.temperature_c for one in readings if one.temperature_c is not None]
     return Disturbance(
         foreign_load=foreign,
         own_load=own,
@@ -110,7 +125,9 @@ def difference(before: Counters, after: Counters) -> Disturbance:
         load_average_1min=load,
         frequency_mhz=Frequency(min=frequencies[0], median=frequencies[len(frequencies) // 2]) if frequencies else None,
         temperature_c=max(hottest, default=None),
-        **{name: _minus(after.counts[name], before.counts.get(name)) for name in after.counts},
+        involuntary_switches=_counted(spans, "involuntary_switches"),
+        major_faults=_counted(spans, "major_faults"),
+        throttled_count=_counted(spans, "throttled_count"),
         gpu=nvml.difference(before.gpu, after.gpu) if before.gpu and after.gpu else None,
         unmeasured=unmeasured,
     )
@@ -130,8 +147,15 @@ def disturbed(found: Disturbance) -> str | None:
     return "; ".join(filter(None, reasons)) or None
 
 
-def _minus(after: int | None, before: int | None) -> int | None:
-    return None if after is None or before is None else after - before
+def _counted(spans: Sequence[tuple[Counters, Counters]], name: str) -> int | None:
+    """How often something happened in the spans; None where nobody counts it."""
+    total = 0
+    for before, after in spans:
+        early, late = before.counts.get(name), after.counts.get(name)
+        if early is None or late is None:
+            return None
+        total += late - early
+    return total
 
 
 def _major_faults(unmeasured: dict[str, str]) -> int | None:

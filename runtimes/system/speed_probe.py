@@ -23,13 +23,16 @@ import numpy as np
 
 from convert.common import typed
 from convert.common.files import write_text
+from runtimes import undisturbed
 from runtimes.statistics import Noise, noise
+from runtimes.system import contention
+from runtimes.system.contention import Contention
 
 # Two blocks of a ViT-B (width 768) at 50 tokens: 57 MB of weights, each used once, are more than most caches hold.
 _TOKENS, _WIDTH, _BLOCKS = 50, 768, 2
 # And small products, of about half that time.
 _SMALL, _SMALL_COUNT = 256, 40
-_SECONDS = 0.1
+_SECONDS, _PATIENCE_S, _FEWEST_CLEAN = 0.1, 0.6, 3
 _KEPT_RUNS = 50
 _KEPT_READINGS = 40  # of each run
 # The fastest readings are outliers too; a twentieth of them may be.
@@ -42,16 +45,27 @@ FEWEST_READINGS = 8
 _Reading = Annotated[float, msgspec.Meta(gt=0)]  # in milliseconds
 
 
-def work_ms(seconds: float = _SECONDS) -> float:
-    """Median time in milliseconds of FP32 matrix products, a ViT's and small ones, by NumPy on all its threads."""
+def work_ms(seconds: float = _SECONDS, patience_s: float = _PATIENCE_S) -> float | None:
+    """Median time in milliseconds of FP32 matrix products, a ViT's and small ones, by NumPy on all its threads.
+
+    Only repetitions that other programs left alone tell of the machine: where there are too few of them after
+    `seconds`, it goes on until there are, for at most patience_s. None where even the least disturbed tell nothing.
+    """
     work = _work()
     times: list[float] = []
-    end = time.perf_counter() + seconds
-    while not times or time.perf_counter() < end:
+    met: list[Contention] = []
+    begin, before = time.perf_counter(), contention.now()
+    while True:
         start = time.perf_counter()
         work()
         times.append(1e3 * (time.perf_counter() - start))
-    return float(np.median(times))
+        after = contention.now()
+        met.append(contention.between(before, after))
+        before, spent_s = after, time.perf_counter() - begin
+        enough = sum(map(undisturbed.clean, met)) >= _FEWEST_CLEAN
+        if spent_s >= patience_s or (spent_s >= seconds and enough):
+            found = undisturbed.undisturbed(times, met)
+            return found.ms if found else None
 
 
 @functools.cache
@@ -81,7 +95,7 @@ class Probe:
     """Readings in milliseconds of this run, and of earlier ones on the machine (`file` keeps some of the last)."""
 
     file: Path | None = None
-    read: Callable[[], float] = work_ms
+    read: Callable[[], float | None] = work_ms
     readings: list[float] = field(default_factory=list)
     earlier: list[list[float]] = field(default_factory=list)
 
@@ -94,10 +108,12 @@ class Probe:
         """What the machine takes when nothing slows it down: the 5 % quantile of all readings."""
         return float(np.quantile([*itertools.chain(*self.earlier), *self.readings], _FASTEST_QUANTILE))
 
-    def take(self) -> float:
-        """A reading, in milliseconds."""
-        self.readings.append(self.read())
-        return self.readings[-1]
+    def take(self) -> float | None:
+        """A reading, in milliseconds; None where other programs leave none."""
+        found = self.read()
+        if found is not None:
+            self.readings.append(found)
+        return found
 
     def slowdown(self, *readings_ms: float) -> float:
         """How much longer than at its fastest the machine took at worst: 0.03 is 3 %."""
@@ -119,10 +135,15 @@ class Probe:
             write_text(self.file, json.dumps(runs))
 
 
-def wait(probe: Probe, patience_s: float, sleep: Callable[[float], None] = time.sleep) -> tuple[float, float]:
-    """Wait until the machine is not slowed down, or patience is over: the last reading and the seconds waited."""
+def wait(probe: Probe, patience_s: float, sleep: Callable[[float], None] = time.sleep) -> tuple[float | None, float]:
+    """Wait until the machine is not slowed down or too busy to tell, or patience is over: the last reading and the
+    seconds waited."""
+
+    def held_up(reading: float | None) -> bool:
+        return reading is None or probe.slowdown(reading) > TOLERABLE_SLOWDOWN
+
     waited, pause = 0.0, 0.5
-    while probe.slowdown(reading := probe.take()) > TOLERABLE_SLOWDOWN and waited < patience_s:
+    while held_up(reading := probe.take()) and waited < patience_s:
         sleep(min(pause, patience_s - waited))
         waited += min(pause, patience_s - waited)
         pause = min(2 * pause, 4.0)

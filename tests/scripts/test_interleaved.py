@@ -16,7 +16,7 @@ from convert.artifact import Artifact
 from convert.common.errors import CheckFailed, InputError
 from runtimes import registry
 from runtimes.base import UnavailableError
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.system.speed_probe import Probe
 from scripts import interleaved
 from scripts.interleaved import Ratio, Repetition, Rounds, Side, measure, possible, runnable, visit_ms

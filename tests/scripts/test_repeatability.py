@@ -18,7 +18,7 @@ from runtimes.base import Options
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan, PlanEstimate
 from runtimes.bench.plan.settings import Policy
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.job import Job
 from runtimes.records.kinds import Latency
 from runtimes.system import environment

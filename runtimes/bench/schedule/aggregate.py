@@ -12,7 +12,7 @@ from runtimes.base import discrepancy
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule.climb import BestPoint
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers, device_medians
 from runtimes.records.blank import command, start
 from runtimes.records.kinds import Latency, Server, ServerCurve, Throughput, TimedRecord
@@ -22,10 +22,13 @@ from runtimes.records.parts import (
     IntervalMethod,
     Memory,
     Process,
+    Turn,
 )
 from runtimes.statistics import Noise, across_runs, relative_half_width, summarize
 from runtimes.system import disturbance
 from runtimes.system import speed_probe as probe
+from runtimes.system.contention import Contention
+from runtimes.undisturbed import corrected, undisturbed
 
 _KINDS: dict[str, type[TimedRecord]] = {"latency": Latency, "throughput": Throughput, "server": Server}
 
@@ -73,9 +76,20 @@ def failed(record: R, cell: Cell, outcome: VisitOutcome) -> R | None:
 
 
 def trouble(outcome: VisitOutcome) -> str | None:
-    """What disturbed a visit, in a sentence; None where nothing did."""
-    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(outcome.measured.disturbance))
+    """What makes a visit's times doubtful, in a sentence; None where nothing does.
+
+    Other programs do not where enough samples tell what a quiet machine would show.
+    """
+    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(_that_counts(outcome)))
     return "; ".join(filter(None, found)) or None
+
+
+def _that_counts(outcome: VisitOutcome) -> Disturbance:
+    """What disturbed a visit, without what its samples know better."""
+    numbers, found = outcome.measured, outcome.measured.disturbance
+    if isinstance(numbers, LatencyNumbers) and numbers.met and undisturbed(numbers.samples_ms, numbers.met):
+        return replace(found, foreign_load=None, steal=None)
+    return found
 
 
 def quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
@@ -94,9 +108,40 @@ def samples(visits: Sequence[VisitOutcome]) -> list[Sequence[float]]:
     return [visit.measured.samples_ms for visit in visits]
 
 
+def met(visits: Sequence[VisitOutcome]) -> list[Sequence[Contention]]:
+    """What the samples of each visit met; empty where the system of any tells nothing."""
+    found: list[Sequence[Contention]] = [
+        visit.numbers.met if isinstance(visit.numbers, LatencyNumbers) else () for visit in visits
+    ]
+    return found if all(found) else []
+
+
 def medians(visits: Sequence[VisitOutcome]) -> list[float]:
-    """The median of each visit, in milliseconds."""
-    return [statistics.median(one) for one in samples(visits) if one]
+    """The median of each visit in milliseconds, as on a quiet machine where its samples tell that."""
+    found = zip(samples(visits), met(visits) or [()] * len(visits), strict=True)
+    return [_median_of(one, part) for one, part in found if one]
+
+
+def _median_of(samples_ms: Sequence[float], part: Sequence[Contention]) -> float:
+    known = undisturbed(samples_ms, part)
+    return known.ms if known else statistics.median(samples_ms)
+
+
+def turns(visits: Sequence[VisitOutcome]) -> tuple[Turn, ...]:
+    """The turns of all visits, in the order of their samples."""
+    found = []
+    for visit in visits:
+        numbers, start = visit.measured, 0
+        assert isinstance(numbers, LatencyNumbers)
+        for turn in numbers.turns:
+            span = slice(start, start + turn.count)
+            start += turn.count
+            part = numbers.met[span] or (Contention(),) * turn.count
+            times = [corrected(ms, one) for ms, one in zip(numbers.samples_ms[span], part, strict=True)]
+            if times:
+                met_share = statistics.fmean(one.share for one in part)
+                found.append(Turn(name=turn.name, ms=statistics.median(times), met=round(met_share, 3)))
+    return tuple(found)
 
 
 def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs: Noise, policy: Policy) -> Latency:
@@ -104,7 +149,7 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
 
     others: how far processes lie apart in the run's other cells; runs: how far runs do.
     """
-    summary = summarize(samples(visits), others, runs)
+    summary = summarize(samples(visits), others, runs, met(visits))
     assert summary.median_ms
     reasons = _doubts(visits)
     half = relative_half_width(summary.median_ms, summary.run_ci95_ms)
@@ -118,6 +163,7 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
     return replace(
         record,
         **vars(summary),
+        turns=turns(visits),
         target=policy.target,
         device_times_ms=device_medians(on_device),
         **_common(visits, reasons),
@@ -166,7 +212,7 @@ def server(record: Server, visit: VisitOutcome) -> Server:
 
 def _doubts(visits: Sequence[VisitOutcome]) -> list[str]:
     """What disturbed any of the visits, each cause once and at its worst."""
-    found = [visit.measured.disturbance for visit in visits]
+    found = [_that_counts(visit) for visit in visits]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     reasons = [probe.disturbed(slowdown), disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
@@ -178,7 +224,12 @@ def _common(visits: Sequence[VisitOutcome], reasons: list[str]) -> dict[str, Any
     numbers = [visit.measured for visit in visits]
     memory = [one.memory for one in numbers]
     peak = _most(one.peak_bytes or None for one in memory)
-    worst = _worst([replace(visit.measured.disturbance, slowdown=visit.slowdown) for visit in visits])
+    worst = _worst(
+        [
+            replace(visit.measured.disturbance, slowdown=visit.slowdown, programs=dict(visit.programs))
+            for visit in visits
+        ]
+    )
     return {
         "load_ms": _median(one.load_ms for one in numbers),
         "first_ms": _median(one.first_ms for one in numbers),
@@ -228,6 +279,8 @@ def _worst(found: Sequence[Disturbance]) -> Disturbance:
         values = [value for one in found if (value := getattr(one, name)) is not None]
         if name == "unmeasured":
             merged[name] = {key: why for one in values for key, why in one.items()}
+        elif name == "programs":
+            merged[name] = max(values, key=lambda shares: sum(shares.values()), default={})
         elif name == "frequency_mhz":  # the smaller is the worse
             merged[name] = min(values, key=lambda value: value.min, default=None)
         elif name == "gpu":

@@ -6,7 +6,7 @@ Nothing moves while a visit is measured: a display that refreshed itself would c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -17,12 +17,15 @@ from convert.common.errors import shown as words
 from runtimes.bench.describe import duration, name, outcome
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.records.kinds import TimedRecord
+from runtimes.system import programs
 
 # Seconds of visits that went as estimated, taken for granted: the first real ones do not turn the estimate over.
 _TRUST_S = 5.0
 # Rounds beyond those that every cell gets may be many: in a log they are mentioned no more often than this.
 _MENTION_S = 60.0
+_MOST_NAMED = 3
 
 
 class Display:
@@ -51,6 +54,8 @@ class Display:
         self._taken_s = self._estimated_s = _TRUST_S
         self._finished = self._visits = self._disturbed = 0
         self._waited_s = self._mentioned_s = 0.0
+        self._parity_s = self._loading_s = self._warming_s = self._sampling_s = 0.0
+        self._programs: dict[str, float] = {}
         self._round = -1
 
     @property
@@ -70,31 +75,40 @@ class Display:
         if not self.progress:
             self._line(text)
 
-    def visit(self, cell: Cell, number: int) -> None:
-        """A visit starts; the first one says that parity is over. number: of the round, from 0."""
+    def visit(self, cells: Sequence[Cell], number: int) -> None:
+        """A visit to some cells together starts; the first one says that parity is over. number: of the round, from
+        0."""
+        if not self._visits and not self._parity_s:
+            self._parity_s = self.elapsed_s
         self._parity_left_s, rounds = 0.0, self.plan.effort.processes
         which = f"round {number + 1}" + (f" of {rounds}" if number < rounds else "")
-        self._show(f"{which}: {cell.name}")
+        cell = cells[0]
+        self._show(f"{which}: {cell.name}" + (f" and {len(cells) - 1} more in turns" if len(cells) > 1 else ""))
         late = self.elapsed_s >= self._mentioned_s + _MENTION_S
         if not self.progress and cell.mode == "latency" and number > self._round and (number < rounds or late):
             self._line(f"{which}, about {duration(self.left_s)} left")
             self._mentioned_s = self.elapsed_s
         self._round = max(self._round, number)
 
-    def visited(self, cell: Cell, seconds: float, note: str | None) -> None:
-        """A visit is over. seconds: it took; note: what disturbed it or why it failed."""
-        place = key(cell, self.machine)
+    def visited(self, cell: Cell, outcome: VisitOutcome, note: str | None) -> None:
+        """A visit is over. note: what disturbed it or why it failed."""
+        place, named = key(cell, self.machine), programs.told(outcome.programs)
         self._visits += 1
         self._disturbed += note is not None
-        self._taken_s += seconds
+        self._taken_s += outcome.seconds
+        self._add_times(outcome)
+        for program, share in outcome.programs.items():
+            self._programs[program] = max(share, self._programs.get(program, 0.0))
+        note = f"{note} ({named})" if note and named else note
         self._estimated_s += self._visit_s[place]
         self._left[place] = max(1, self._left[place] - 1)  # until its record is there another may come
         self._show(f"{cell.name}: {note}" if note else cell.name)
 
-    def waiting(self, seconds: float, why: str) -> None:
+    def waited(self, seconds: float) -> None:
         """The run waited before a visit."""
         self._waited_s += seconds
-        self._show(f"waited {seconds:.0f} s: {why}")
+        if seconds >= 1:
+            self._show(f"waited {seconds:.0f} s: the machine was slowed down or busy")
 
     def record(self, record: TimedRecord) -> None:
         """A cell is done."""
@@ -104,13 +118,32 @@ class Display:
         self._show(name(record))
 
     def summary(self) -> str:
-        """What else is worth a line at the end; empty when nothing is."""
-        parts = []
+        """What else is worth a line or two at the end: where the time went, and who disturbed it."""
+        parts = {
+            "parity": self._parity_s,
+            "loading": self._loading_s,
+            "warm-up": self._warming_s,
+            "samples": self._sampling_s,
+            "waiting for the machine": self._waited_s,
+        }
+        parts["the rest"] = max(0.0, self.elapsed_s - sum(parts.values()))
+        spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in parts.items() if seconds >= 1)
+        lines = [f"{duration(self.elapsed_s)}: {spent}" if self._visits and spent else ""]
         if self._disturbed:
-            parts.append(f"{self._disturbed} of {self._visits} visits failed or were disturbed")
-        if self._waited_s >= 1:
-            parts.append(f"{duration(self._waited_s)} spent waiting for the machine")
-        return "; ".join(parts)
+            named = programs.told(dict(sorted(self._programs.items(), key=lambda one: -one[1])[:_MOST_NAMED]))
+            lines.append(
+                f"{self._disturbed} of {self._visits} visits failed or were disturbed"
+                + (f"; at most these took of a core meanwhile: {named}" if named else "")
+                + ". RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
+            )
+        return "\n".join(filter(None, lines))
+
+    def _add_times(self, outcome: VisitOutcome) -> None:
+        if outcome.numbers is not None:
+            warming, sampling = (sum(times) / 1e3 for times in (outcome.numbers.warmup_ms, outcome.numbers.samples_ms))
+            self._warming_s += warming
+            self._sampling_s += sampling
+            self._loading_s += max(0.0, outcome.seconds - warming - sampling)
 
     def _line(self, text: str) -> None:
         self.console.print(words(text), highlight=False, markup=False, soft_wrap=True)

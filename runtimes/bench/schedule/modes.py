@@ -7,46 +7,107 @@ streams, each point in a fresh process, then visits to the best. server: one vis
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from runtimes import pairs
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, climb
 from runtimes.bench.schedule.climb import BestPoint
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.schedule.state import PendingCell, RunState
 from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import LatencyNumbers
 from runtimes.bench.worker.throughput import changes
 from runtimes.records.kinds import Latency, Server, Throughput
-from runtimes.statistics import Noise, interval, noise, relative_half_width
+from runtimes.statistics import ASSUMED_PROCESSES, Noise, interval, noise, relative_half_width
 
 # So that one cell that cannot reach its target by samples that take no time does not go on for ever.
 _MOST_VISITS = 24
 # One pair of processes that happen to agree would make all the others' intervals narrow.
 _FEWEST_DOF = 2
+_ASSUMED_DOF = 4
+# Of the memory that was free at the start: sessions that are open at once.
+_MEMORY_SHARE = 0.6
 
 
 def latencies(run: RunState, cells: Sequence[PendingCell]) -> Iterator[Latency]:
-    """The records of mode latency: rounds over all cells until each is done."""
+    """The records of mode latency: rounds over all cells until each is done, then rounds over those near the top."""
     left, number = list(cells), 0
+    drafts: dict[str, Latency] = {}
+    undecided: set[str] = set()
     while left:
-        # What a run that was broken off has left is taken up: such cells sit out the first rounds.
-        due = [pending for pending in left if len(run.visits.of[pending.key]) <= number]
-        order = run.order.sample(due, len(due))
-        names = [pending.key for pending in order]
-        run.visit(order, [pending.job for pending in order], names, number)
+        # A cell that is done sits out until it is known whether it is near the top; and what a run that was broken off
+        # has left is taken up: such cells sit out the first rounds.
+        busy = [pending for pending in left if pending.key not in drafts or pending.key in undecided]
+        for together in _tables(run, [pending for pending in busy if len(run.visits.of[pending.key]) <= number]):
+            run.visit_together(together, number)
         number += 1
-        for pending in list(left):
-            measured = _settled(run, pending, cells)
-            if measured:
+        for pending in busy:
+            measured = _settled(run, pending, cells, done=pending.key in drafts)
+            if measured and measured.measured:
+                drafts[pending.key] = measured
+            elif measured:
                 left.remove(pending)
                 yield run.finish(pending, measured)
+        for rivals in _by_rivals(left):
+            if all(pending.key in drafts for pending in rivals):
+                close = _undecided(run, rivals, drafts)
+                undecided |= {pending.key for pending in close}
+                for pending in rivals:
+                    if pending not in close:
+                        left.remove(pending)
+                        yield run.finish(pending, drafts[pending.key])
 
 
-def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell]) -> Latency | None:
-    """A cell's record; None where it has to be visited again."""
+def _by_rivals(cells: Sequence[PendingCell]) -> list[list[PendingCell]]:
+    found: dict[tuple[object, ...], list[PendingCell]] = {}
+    for pending in cells:
+        found.setdefault(pending.rivals, []).append(pending)
+    return list(found.values())
+
+
+def _tables(run: RunState, cells: Sequence[PendingCell]) -> Iterator[list[PendingCell]]:
+    """Cells whose sessions are open at once, in random order: rivals, as far as they fit into memory together.
+
+    On a GPU each is alone: sessions that wait there keep its memory and its clocks.
+    """
+    free = run.plan.estimate.free_memory_bytes
+    room = None if free is None else _MEMORY_SHARE * free
+    groups = _by_rivals(cells)
+    for rivals in run.order.sample(groups, len(groups)):
+        table: list[PendingCell] = []
+        for pending in run.order.sample(rivals, len(rivals)):
+            held = sum(one.memory_bytes for one in (*table, pending))
+            if table and (pending.cell.options.device != "CPU" or (room is not None and held > room)):
+                yield table
+                table = []
+            table.append(pending)
+        yield table
+
+
+def _undecided(run: RunState, rivals: Sequence[PendingCell], drafts: Mapping[str, Latency]) -> list[PendingCell]:
+    """The cells of which it is open, while there is time, which one is the fastest; none where it is known.
+
+    Time is what `--minutes` gives: a run without it ends by its target.
+    """
+    if not run.plan.effort.minutes or run.out_of_time or len(rivals) < 2:
+        return []
+    order = sorted(rivals, key=lambda pending: drafts[pending.key].median_ms or math.inf)
+    best = drafts[order[0].key]
+    noise_ = pairs.spread([drafts[pending.key] for pending in order])
+    close = []
+    for pending in order[1:]:
+        found = pairs.ratio(drafts[pending.key], best, noise_)
+        if found and found.sign <= 0 and len(run.visits.of[pending.key]) < _MOST_VISITS:
+            close.append(pending)
+    return [order[0], *close] if close else []
+
+
+def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], done: bool = False) -> Latency | None:
+    """A cell's record; None where it has to be visited again. done: whether it was not, once before."""
     policy, visits, blank = run.plan.effort, run.visits.of[pending.key], pending.blank
     assert isinstance(blank, Latency)
     if visits and (failed := aggregate.failed(blank, pending.cell, visits[-1])):
@@ -55,19 +116,22 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell]) 
     if len(sound) < policy.processes:
         return None
     repeatable = len(sound) < policy.processes * (1 + policy.repeats) and not run.out_of_time
-    if len(aggregate.quiet(sound)) < policy.processes and repeatable:
+    if len(aggregate.quiet(sound)) < policy.processes and repeatable and not done:
         return None
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = aggregate.usable(sound, 1 if run.out_of_time else policy.processes)
     others = [run.outcomes(other.key) for other in cells if other is not pending]
-    measured = aggregate.latency(blank, used, _noise(others, policy), run.executor.between_runs(), policy)
+    known = _noise(others, policy)
+    if not known.dof:
+        known = Noise(ASSUMED_PROCESSES, _ASSUMED_DOF)
+    measured = aggregate.latency(blank, used, known, run.executor.between_runs(), policy)
     assert measured.median_ms
     half = relative_half_width(measured.median_ms, measured.run_ci95_ms)
     minima = sum(measured.samples_ms) / 1e3 >= policy.min_s and len(measured.samples_ms) >= policy.min_count
     # Disturbed visits count here: a machine that does not come to rest must not hold a run up for ever.
     spent = sum(map(sum, aggregate.samples(sound))) / 1e3
     over = spent >= policy.max_s or len(sound) >= _MOST_VISITS or run.out_of_time
-    return measured if (minima and half <= policy.target) or over else None
+    return measured if done or (minima and half <= policy.target) or over else None
 
 
 def _noise(cells: Sequence[Sequence[VisitOutcome]], policy: Policy) -> Noise:

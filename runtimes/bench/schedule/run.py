@@ -9,7 +9,8 @@ from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule import aggregate, modes, parity
 from runtimes.bench.schedule.display import Display
-from runtimes.bench.schedule.executor import VISITS, Executor, Local, Visits
+from runtimes.bench.schedule.executor import Executor, Local
+from runtimes.bench.schedule.outcome import VISITS, Visits
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.schedule.state import PendingCell, RunState
 from runtimes.bench.worker.job import Job
@@ -44,7 +45,7 @@ def run(
     for cell, reason in plan.refused:
         yield state.refuse(_pending(plan, cell, machine, 0.0), reason)
     cells = [
-        _pending(plan, cell, machine, cost.visit_s(plan.effort.processes))
+        _pending(plan, cell, machine, cost.visit_s(plan.effort.processes), cost.memory_bytes)
         for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True)
     ]
     done = store.done(known, {pending.key for pending in cells}) if resume else {}
@@ -80,7 +81,7 @@ def run(
             yield modes.server(state, pending)
 
 
-def _pending(plan: Plan, cell: Cell, machine: str, visit_s: float) -> PendingCell:
+def _pending(plan: Plan, cell: Cell, machine: str, visit_s: float, memory_bytes: int = 0) -> PendingCell:
     name, free = key(cell, machine), plan.estimate.free_memory_bytes
     job = Job(
         str(cell.artifact.path),
@@ -95,4 +96,4 @@ def _pending(plan: Plan, cell: Cell, machine: str, visit_s: float) -> PendingCel
         int(free * _MEMORY_SHARE) if free and cell.options.device == "CPU" else None,
         cell.mode_options,
     )
-    return PendingCell(cell, name, aggregate.blank(cell, name, plan.effort), job)
+    return PendingCell(cell, name, aggregate.blank(cell, name, plan.effort), job, memory_bytes)

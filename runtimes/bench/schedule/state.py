@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,8 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule import aggregate
 from runtimes.bench.schedule.display import Display
-from runtimes.bench.schedule.executor import Executor, VisitOutcome, Visits
+from runtimes.bench.schedule.executor import Executor
+from runtimes.bench.schedule.outcome import VisitOutcome, Visits
 from runtimes.bench.worker.job import Job
 from runtimes.records import store
 from runtimes.records.kinds import TimedRecord
@@ -24,12 +25,20 @@ R = TypeVar("R", bound=TimedRecord)
 
 @dataclass
 class PendingCell:
-    """A cell on its way to its record. blank: the record before anything was measured. job: a visit to it."""
+    """A cell on its way to its record. blank: the record before anything was measured. job: a visit to it.
+    memory_bytes: that its process will have."""
 
     cell: Cell
     key: str
     blank: TimedRecord
     job: Job
+    memory_bytes: int = 0
+
+    @property
+    def rivals(self) -> tuple[object, ...]:
+        """What is equal for cells that users choose between."""
+        cell = self.cell
+        return (cell.artifact.model, cell.batch, cell.options.device)
 
 
 @dataclass
@@ -51,36 +60,37 @@ class RunState:
         minutes = self.plan.effort.minutes
         return minutes > 0 and time.monotonic() - self.began_s > 60 * minutes
 
-    def visit(self, cells: Sequence[PendingCell], jobs: Iterable[Job], names: Sequence[str], number: int) -> None:
-        """A visit to each of some cells, kept under its name.
+    def visit_together(self, cells: Sequence[PendingCell], number: int) -> None:
+        """A visit to each of some cells of mode latency, whose sessions take turns, kept under its key. number: of the
+        round, from 0."""
+        self.display.visit([pending.cell for pending in cells], number)
+        outcomes = self.executor.take_turns([pending.job for pending in cells], self.patience_s)
+        for pending, outcome in zip(cells, outcomes, strict=True):
+            self._keep(pending, pending.key, outcome)
+
+    def visit_one(self, pending: PendingCell, job: Job, name: str, number: int) -> VisitOutcome:
+        """A visit to a cell, kept under a name, and made again where it is the cell's first that crashes."""
+        before = len(self.visits.of[name])
+        while len(self.visits.of[name]) == before:
+            self.display.visit([pending.cell], number)
+            (outcome,) = self.executor.run([job], self.patience_s)
+            self._keep(pending, name, outcome)
+        return self.visits.of[name][-1]
+
+    def _keep(self, pending: PendingCell, name: str, outcome: VisitOutcome) -> None:
+        """Keep the outcome of a visit.
 
         The first crash of a cell is kept apart, and its visit is still to be made: a runtime that crashes once in
         hundreds of processes has a number all the same. The second one counts.
         """
-
-        def drawn() -> Iterator[Job]:
-            for pending, job in zip(cells, jobs, strict=True):
-                self.display.visit(pending.cell, number)
-                yield job
-
-        outcomes = self.executor.run(drawn(), self.patience_s)
-        for pending, name, outcome in zip(cells, names, outcomes, strict=True):
-            self.patience_s = max(0.0, self.patience_s - outcome.waited_s)
-            if outcome.crashed and self.crashes(pending):
-                outcome = dataclasses.replace(outcome, failure=f"{outcome.failure}, the second process to crash")
-            first = outcome.crashed and not self.crashes(pending)
-            self.visits.add(_crashed(pending) if first else name, outcome)
-            note = outcome.failure if outcome.numbers is None else aggregate.trouble(outcome)
-            if outcome.waited_s:
-                self.display.waiting(outcome.waited_s, "the machine was slowed down")
-            self.display.visited(pending.cell, outcome.seconds, note)
-
-    def visit_one(self, pending: PendingCell, job: Job, name: str, number: int) -> VisitOutcome:
-        """A visit to a cell, made again where it is the cell's first that crashes."""
-        before = len(self.visits.of[name])
-        while len(self.visits.of[name]) == before:
-            self.visit([pending], [job], [name], number)
-        return self.visits.of[name][-1]
+        self.patience_s = max(0.0, self.patience_s - outcome.waited_s)
+        if outcome.crashed and self.crashes(pending):
+            outcome = dataclasses.replace(outcome, failure=f"{outcome.failure}, the second process to crash")
+        first = outcome.crashed and not self.crashes(pending)
+        self.visits.add(_crashed(pending) if first else name, outcome)
+        note = outcome.failure if outcome.numbers is None else aggregate.trouble(outcome)
+        self.display.waited(outcome.waited_s)
+        self.display.visited(pending.cell, outcome, note)
 
     def crashes(self, pending: PendingCell) -> list[VisitOutcome]:
         """The crash of a cell that was made up for; empty where none was."""

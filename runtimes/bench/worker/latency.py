@@ -1,78 +1,123 @@
-"""Mode latency: one request at a time."""
+"""Mode latency: one request at a time, in turns with the sessions of other cells."""
 
 from __future__ import annotations
 
-import functools
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from runtimes.base import DeviceTimes
 from runtimes.bench.worker import numbers
-from runtimes.bench.worker.job import Effort, Job
-from runtimes.bench.worker.numbers import LatencyNumbers
-from runtimes.bench.worker.streams import Request
-from runtimes.bench.worker.visit import Opened
+from runtimes.bench.worker.numbers import LatencyNumbers, TurnOf
 from runtimes.bench.worker.warmup import WarmUp
+from runtimes.system import contention, disturbance
+from runtimes.system.contention import Contention, Moment
+
+# The first inference after other sessions had their turn finds caches full of their data. It counts only where it takes
+# so long that this is nothing to it.
+LONG_S = 0.5
+# Counters tick, and reading them takes a tenth of a millisecond: shorter samples share a reading.
+_READ_EVERY_S = 0.05
 
 
-def measure(opened: Opened, job: Job) -> LatencyNumbers:
-    """Wall-clock milliseconds of one inference after the other.
+@dataclass
+class Stopwatch:
+    """Times the inferences of a session, and keeps what each of them met.
 
-    The garbage collector rests, so that it strikes none.
+    infer: runs one. on_device: the device's own times of the last one, None where there are none. kept_ms, met,
+    device_times: of the samples that count. spans: of the machine's counters around each turn.
     """
-    on_device: list[DeviceTimes] = []
 
-    def note() -> bool:
-        if times := opened.session.device_times():
-            on_device.append(times)
-        return False
+    infer: Callable[[], object]
+    on_device: Callable[[], DeviceTimes | None]
+    device: str = "CPU"
+    clock: Callable[[], float] = time.perf_counter
+    look: Callable[[], Moment] = contention.now
+    warmup_ms: tuple[float, ...] = ()
+    steady: bool = False
+    kept_ms: list[float] = field(default_factory=list)
+    met: list[Contention] = field(default_factory=list)
+    turns: list[TurnOf] = field(default_factory=list)
+    device_times: list[DeviceTimes] = field(default_factory=list)
+    spans: list[tuple[disturbance.Counters, disturbance.Counters]] = field(default_factory=list)
 
-    run = functools.partial(opened.session.run, opened.images)
-    gc.collect()
-    gc.disable()
-    try:
-        requests, warm, steady = back_to_back(run, job.effort, time.perf_counter, note)
-    finally:
-        gc.enable()
-    samples = tuple(1e3 * (end - start) for start, end in requests)
-    return LatencyNumbers(
-        samples_ms=samples[warm:],
-        warmup_ms=samples[:warm],
-        steady=steady,
-        device_times_ms=numbers.device_medians(on_device[warm:]),
-    )
+    def warm_up(self, max_s: float) -> None:
+        """Run until the times are steady, or for max_s seconds. The samples that prove it are kept."""
+        warmup, begin = WarmUp(max_s), self.clock()
+        length: int | None = None
+
+        def over(times_ms: list[float]) -> bool:
+            nonlocal length
+            length = warmup.length(times_ms, self.clock() - begin)
+            return length is not None
+
+        with self._watched():
+            series = self._series(over)
+        self.warmup_ms, self.steady = tuple(series.times_ms[:length]), warmup.settled
+        self._keep("", series, length or 0)
+
+    def turn(self, name: str, seconds: float) -> None:
+        """Measure for so many seconds, and one sample at least."""
+        with self._watched():
+            first = self._series(lambda _: True)
+            if first.times_ms[0] >= 1e3 * LONG_S:
+                self._keep(name, first)
+            else:
+                self._keep(name, self._series(lambda times_ms: sum(times_ms) >= 1e3 * seconds))
+
+    def numbers(self) -> LatencyNumbers:
+        """What was measured so far."""
+        return LatencyNumbers(
+            samples_ms=tuple(self.kept_ms),
+            warmup_ms=self.warmup_ms,
+            steady=self.steady,
+            met=tuple(self.met),
+            turns=tuple(self.turns),
+            device_times_ms=numbers.device_medians(self.device_times),
+        )
+
+    def _series(self, over: Callable[[list[float]], bool]) -> _Series:
+        series, mark, unread = _Series(), self.look(), 0
+        while True:
+            start = self.clock()
+            self.infer()
+            end = self.clock()
+            series.times_ms.append(1e3 * (end - start))
+            series.device_times.append(self.on_device())
+            unread += 1
+            last = over(series.times_ms)
+            if last or end - mark.clock_s >= _READ_EVERY_S:
+                now = self.look()
+                series.met += [contention.between(mark, now)] * unread
+                mark, unread = now, 0
+            if last:
+                return series
+
+    def _keep(self, name: str, series: _Series, start: int = 0) -> None:
+        self.kept_ms += series.times_ms[start:]
+        self.met += series.met[start:]
+        self.device_times += [one for one in series.device_times[start:] if one]
+        self.turns.append(TurnOf(name, len(series.times_ms) - start))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """The machine's counters around a turn, in which the garbage collector rests, so that it strikes no sample."""
+        gc.collect()
+        gc.disable()
+        before = disturbance.read(self.device)
+        try:
+            yield
+        finally:
+            self.spans.append((before, disturbance.read(self.device)))
+            gc.enable()
 
 
-def back_to_back(
-    run: Callable[[], object],
-    effort: Effort,
-    clock: Callable[[], float],
-    broken: Callable[[], bool],
-    least_warm: int = 0,
-) -> tuple[list[Request], int, bool]:
-    """Requests until the warm-up is over, and then until both minima are reached, or the maximum time is over.
+@dataclass
+class _Series:
+    """Inferences one after the other. device_times: None for each without."""
 
-    Returns them, how many of them are warm-up (least_warm, at least), and whether the times were steady by then.
-    broken: asked after each request; where it says yes, nothing is left to measure for.
-    """
-    requests: list[Request] = []
-    samples: list[float] = []
-    warmup, warm, begin = WarmUp(effort.warmup_max_s), None, clock()
-    while True:
-        start = clock()
-        run()
-        end = clock()
-        requests.append((start, end))
-        if broken():
-            return requests, 0, False
-        if warm is None:
-            samples.append(1e3 * (end - start))
-            length = warmup.length(samples, end - begin)
-            if length is None:
-                continue
-            warm = max(least_warm, length)
-        count = len(requests) - warm
-        kept_s = end - requests[warm][0] if count else 0.0
-        if count and (kept_s >= effort.max_s or (kept_s >= effort.min_s and count >= effort.min_count)):
-            return requests, warm, warmup.settled
+    times_ms: list[float] = field(default_factory=list)
+    met: list[Contention] = field(default_factory=list)
+    device_times: list[DeviceTimes | None] = field(default_factory=list)

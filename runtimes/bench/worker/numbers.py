@@ -11,6 +11,7 @@ from convert.common import typed
 from runtimes.base import DeviceTimes
 from runtimes.records.kinds import ServerCurve
 from runtimes.records.parts import DeviceMedians, Disturbance, Effective
+from runtimes.system.contention import Contention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,25 @@ class VisitNumbers:
     other_peak_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class TurnOf:
+    """One turn of a visit: its name, which the turns of other cells at that moment have too, and how many of the
+    visit's samples, in their order, are its own. Samples of the warm-up have no name."""
+
+    name: str
+    count: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatencyNumbers(VisitNumbers):
-    """Of mode latency. device_times_ms: medians of the kept samples by the device's own events; None without one."""
+    """Of mode latency.
 
+    met: what each sample met; empty where the system tells nothing. turns: how samples fall into turns.
+    device_times_ms: medians of the kept samples by the device's own events; None without one.
+    """
+
+    met: tuple[Contention, ...] = ()
+    turns: tuple[TurnOf, ...] = ()
     device_times_ms: DeviceMedians | None = None
 
 

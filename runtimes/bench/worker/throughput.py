@@ -15,10 +15,10 @@ from typing import Any
 from runtimes.base import Options, Runtime
 from runtimes.bench.worker import streams
 from runtimes.bench.worker.job import Effort, Job
-from runtimes.bench.worker.latency import back_to_back
 from runtimes.bench.worker.numbers import ThroughputNumbers
 from runtimes.bench.worker.streams import Apart, Request, Stream
 from runtimes.bench.worker.visit import Opened
+from runtimes.bench.worker.warmup import WarmUp
 
 _START_S = 600.0  # a stream that is not ready by then never will be
 
@@ -151,3 +151,37 @@ def drive(
         raise TimeoutError(f"a stream did not start within {_START_S:.0f} s")
     requests = [request for record in (own, *(one.result() for one in futures)) for request in record]
     return Window(own[warm][0], own[-1][1], requests, [1e3 * (end - start) for start, end in own[:warm]], settled)
+
+
+def back_to_back(
+    run: Callable[[], object],
+    effort: Effort,
+    clock: Callable[[], float],
+    broken: Callable[[], bool],
+    least_warm: int = 0,
+) -> tuple[list[Request], int, bool]:
+    """Requests until the warm-up is over, and then until both minima are reached, or the maximum time is over.
+
+    Returns them, how many of them are warm-up (least_warm, at least), and whether the times were steady by then.
+    broken: asked after each request; where it says yes, nothing is left to measure for.
+    """
+    requests: list[Request] = []
+    samples: list[float] = []
+    warmup, warm, begin = WarmUp(effort.warmup_max_s), None, clock()
+    while True:
+        start = clock()
+        run()
+        end = clock()
+        requests.append((start, end))
+        if broken():
+            return requests, 0, False
+        if warm is None:
+            samples.append(1e3 * (end - start))
+            length = warmup.length(samples, end - begin)
+            if length is None:
+                continue
+            warm = max(least_warm, length)
+        count = len(requests) - warm
+        kept_s = end - requests[warm][0] if count else 0.0
+        if count and (kept_s >= effort.max_s or (kept_s >= effort.min_s and count >= effort.min_count)):
+            return requests, warm, warmup.settled

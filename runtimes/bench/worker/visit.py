@@ -9,10 +9,12 @@ which would have to share a core with them. What the scheduler does with a threa
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from convert.artifact import Artifact
 from convert.common import typed
 from runtimes import registry
 from runtimes.base import Runtime, Session, UnavailableError
+from runtimes.bench.worker import latency
 from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import VisitMemory, VisitNumbers
 from runtimes.records.parts import Disturbance, Effective
@@ -34,27 +37,61 @@ Measure = Callable[["Opened", Job], VisitNumbers]
 
 @dataclass(frozen=True)
 class Opened:
-    """What a mode gets: a session that has run once, and all it takes to open more of them.
+    """A session that has run once, and all it takes to open more of them.
 
-    images: float32 (batch, 3, height, width), the job's batch.
+    images: float32 (batch, 3, height, width), the job's batch. before_load_bytes, after_load_bytes: resident memory.
     """
 
     session: Session
     artifact: Artifact
     runtime: Runtime
     images: np.ndarray
+    load_ms: float = 0.0
+    first_ms: float = 0.0
+    before_load_bytes: int = 0
+    after_load_bytes: int = 0
 
 
 def run_job(table: dict[str, Any]) -> dict[str, Any]:
     """Load, run once, and measure as the job's mode does: a `Job` as JSON, and its `VisitNumbers` as JSON.
 
-    Latency is wall-clock time from images in memory to logits in memory. UnavailableError when the runtime refuses.
+    UnavailableError when the runtime refuses.
     """
     job = typed.read(Job, table)
+    measure: Measure = importlib.import_module(f"runtimes.bench.worker.{job.mode}").measure
+    with _opened(job) as opened:
+        before = disturbance.read(job.options.device)
+        numbers = measure(opened, job)
+        disturbed = disturbance.difference(before, disturbance.read(job.options.device))
+        return _whole(opened, job, numbers, disturbed)
+
+
+def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
+    """A visit of mode latency, whose session stays while those of other cells have their turns.
+
+    table: a `Job` as JSON. It answers when the session is warm, and after each turn (`name`, and `seconds` to measure):
+    `count` and `seconds` of all samples that are kept so far. None ends it, with its `LatencyNumbers` as JSON. Latency
+    is wall-clock time from images in memory to logits in memory. UnavailableError when the runtime refuses.
+    """
+    job = typed.read(Job, table)
+    with _opened(job) as opened:
+        session = opened.session
+        watch = latency.Stopwatch(
+            functools.partial(session.run, opened.images), session.device_times, job.options.device
+        )
+        watch.warm_up(job.effort.warmup_max_s)
+        yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}
+        for turn in iter(functools.partial(next, turns), None):
+            watch.turn(turn["name"], turn["seconds"])
+            yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}
+        yield _whole(opened, job, watch.numbers(), disturbance.over(watch.spans))
+
+
+@contextmanager
+def _opened(job: Job) -> Iterator[Opened]:
     memory.be_the_first_to_go()
     artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
     images = example(artifact, job.batch)
-    measure: Measure = importlib.import_module(f"runtimes.bench.worker.{job.mode}").measure
     reason = runtime.unavailable()  # which imports the package: that is no part of loading a model
     if reason:
         raise UnavailableError(reason)
@@ -65,21 +102,23 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
             loaded = time.perf_counter()
             session.run(images)
             first = time.perf_counter()
-            after_load = memory.resident()
-            before = disturbance.read(job.options.device)
-            numbers = measure(Opened(session, artifact, runtime, images), job)
-            disturbed = disturbance.difference(before, disturbance.read(job.options.device))
-            # Before `effective`: reading it back may take memory that the model does not need.
-            peak = max(memory.peak() or 0, after_load) + numbers.other_peak_bytes
-            effective = session.effective()
+            times_ms = 1e3 * (loaded - start), 1e3 * (first - loaded)
+            yield Opened(session, artifact, runtime, images, *times_ms, before_load, memory.resident())
+
+
+def _whole(opened: Opened, job: Job, numbers: VisitNumbers, disturbed: Disturbance) -> dict[str, Any]:
+    """The numbers of a mode, with what every visit has, as JSON."""
+    # Before `effective`: reading it back may take memory that the model does not need.
+    peak = max(memory.peak() or 0, opened.after_load_bytes) + numbers.other_peak_bytes
+    effective = opened.session.effective()
     told, wrong = _threads(job, effective)
     whole = dataclasses.replace(
         numbers,
-        load_ms=1e3 * (loaded - start),
-        first_ms=1e3 * (first - loaded),
+        load_ms=opened.load_ms,
+        first_ms=opened.first_ms,
         memory=VisitMemory(
-            before_load_bytes=before_load,
-            after_load_bytes=after_load,
+            before_load_bytes=opened.before_load_bytes,
+            after_load_bytes=opened.after_load_bytes,
             peak_bytes=peak,
             device_bytes=_device_bytes(disturbed),
         ),

@@ -13,7 +13,7 @@ from convert.manifest import to_table
 from convert.model_options import ModelOptions
 from runtimes import registry
 from runtimes.base import Options
-from runtimes.bench.schedule.executor import VisitOutcome, Visits
+from runtimes.bench.schedule.outcome import VisitOutcome, Visits
 from runtimes.records import blank
 from runtimes.records.kinds import Latency
 from scripts.fuzz.mutations import CHECKS

@@ -17,7 +17,7 @@ from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import run
 from runtimes.bench.schedule.display import Display
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.worker import numbers as visit_numbers
 from runtimes.bench.worker.job import Job

@@ -22,7 +22,8 @@ from convert.common import typed, worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.bench.schedule import executor
-from runtimes.bench.schedule.executor import Local, VisitOutcome
+from runtimes.bench.schedule.executor import Local
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker import visit
 from runtimes.bench.worker.job import Effort, Job
 from runtimes.statistics import Noise

@@ -14,7 +14,7 @@ import pytest
 
 from convert.common import typed
 from runtimes.bench.plan.plan import Plan
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.job import Job
 from runtimes.records import store
 from runtimes.records.parts import Disturbance

@@ -14,7 +14,7 @@ import pytest
 from convert.artifact import Artifact
 from convert.common import json_lines as lines
 from convert.common import typed
-from runtimes.bench.schedule.executor import VISITS, VisitOutcome
+from runtimes.bench.schedule.outcome import VISITS, VisitOutcome
 from runtimes.bench.worker.job import Job
 from runtimes.records import store
 from runtimes.records.kinds import Latency

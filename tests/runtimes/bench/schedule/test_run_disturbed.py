@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtimes.bench.schedule.executor import VisitOutcome
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.job import Job
 from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, numbers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runtimes.bench.schedule.executor import VISITS, VisitOutcome, Visits
+from runtimes.bench.schedule.outcome import VISITS, VisitOutcome, Visits
 from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers
 from runtimes.records.parts import Frequency
 from tests.runtimes.bench.made_up import numbers

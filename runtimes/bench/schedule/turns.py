@@ -1,0 +1,98 @@
+"""Sessions of several cells, open at once, that have their turns: what is measured side by side can be compared."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convert.common import typed
+from convert.common.errors import InputError
+from convert.common.worker import JobError, Worker
+from runtimes.bench.schedule.outcome import VisitOutcome, failed
+from runtimes.bench.worker import numbers
+from runtimes.bench.worker.job import Job
+from runtimes.system.programs import Programs
+
+_TURNS = "runtimes.bench.worker.visit:take_turns"
+TURN_S = 0.3  # of measuring
+_FEWEST = 2  # turns, so that each session meets two moments
+
+
+@dataclass
+class _Seat:
+    """A job with its process. enough: whether it needs no other turn. seconds: that it was busy, loading included."""
+
+    job: Job
+    process: Worker
+    outcome: VisitOutcome | None = None
+    turns: int = 0
+    seconds: float = 0.0
+    enough: bool = False
+
+
+def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitOutcome]:
+    """The outcome of each job of mode latency.
+
+    Each session has a process of its own, which is frozen while another has its turn: threads that spin while they
+    wait would compute beside it. Turns are short and in random order, so that whatever the machine does falls on all
+    alike. A session has turns until both minima of its job are reached, or the maximum time is over.
+    """
+    order = order or random.Random()  # noqa: S311 - only shuffles
+    table, programs, seats = uuid.uuid4().hex[:8], Programs(), list[_Seat]()
+    with ExitStack() as stack:
+        programs.look()
+        for job in jobs:
+            process = stack.enter_context(Worker(_TURNS, typed.table(job), environment=job.environment))
+            seats.append(_Seat(job, process))
+            _listen(seats[-1])
+            programs.look()
+        number = 0
+        while left := [seat for seat in seats if not seat.outcome and not seat.enough]:
+            number += 1
+            for seat in order.sample(left, len(left)):
+                seat.turns += 1
+                _listen(seat, {"name": f"{table}.{number}", "seconds": TURN_S})
+            programs.look()
+        for seat in seats:
+            if not seat.outcome:
+                _finish(seat)
+    shares = programs.shares()
+    return [replace(seat.outcome, seconds=seat.seconds, programs=shares) for seat in seats if seat.outcome]
+
+
+def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> None:
+    """Have a session warm up, or take its turn, and freeze it."""
+    answer = _answer(seat, message)
+    if answer:
+        seat.process.freeze()
+        effort = seat.job.effort
+        count, seconds = answer["count"], answer["seconds"]
+        minima = seconds >= effort.min_s and count >= effort.min_count
+        seat.enough = seat.turns >= _FEWEST and (minima or seconds >= effort.max_s)
+
+
+def _finish(seat: _Seat) -> None:
+    answer = _answer(seat, None, last=True)
+    if answer:
+        seat.outcome = VisitOutcome(numbers.read(answer))
+
+
+def _answer(seat: _Seat, message: dict[str, Any] | None, last: bool = False) -> dict[str, Any] | None:
+    """What a session answers; None where it failed, which is its outcome then."""
+    began = time.perf_counter()
+    try:
+        seat.process.thaw()
+        if message or last:
+            seat.process.send(message)
+        answer: dict[str, Any] = seat.process.receive(seat.job.timeout_s)
+    except (JobError, InputError) as error:
+        seat.outcome = failed(seat.job, error)
+        return None
+    finally:
+        seat.seconds += time.perf_counter() - began
+    return answer

@@ -1,0 +1,108 @@
+"""Which of two cells is faster, by what was measured side by side.
+
+Turns of one name were taken within a second or so of each other, so what the machine did at that moment is in both and
+falls out of their ratio. Whole runs are told apart by 1 % where their medians differ by 5 %.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtimes.records.kinds import Latency
+from runtimes.records.parts import Interval, Turn
+from runtimes.statistics import ASSUMED_PROCESSES, Noise, bootstrap_median, interval, noise, widest
+from runtimes.undisturbed import CLEAN_WAITED
+
+_FEWEST = 4
+_LEAST_SHARE = 0.25
+# What correcting for waiting may be wrong by (`undisturbed`) is in both sides; of their difference this is left.
+_UNSURE = 0.25
+_PRIOR = Noise(math.sqrt(2) * ASSUMED_PROCESSES, 4)
+
+
+@dataclass(frozen=True)
+class PairRatio:
+    """How many times as long one cell takes as another. interval: 95 %. turns: that it rests on."""
+
+    value: float
+    interval: Interval
+    turns: int
+
+    @property
+    def sign(self) -> int:
+        """1 where it takes longer for sure, -1 where shorter, 0 where that is open."""
+        return (self.interval[0] > 1) - (self.interval[1] < 1)
+
+
+def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | None:
+    """The time of one over that of another; None where they had no turns together.
+
+    others: how far such ratios of other pairs lie apart between processes. Turns that nothing disturbed count where
+    there are at least four and a quarter of all, else the least disturbed half. The interval is the wider one of two:
+    over processes (Student's t), and the bootstrap of the turns.
+    """
+    logarithms = _by_processes(one, other)
+    if not logarithms:
+        return None
+    used = _least_disturbed([pair for pairs in logarithms.values() for pair in pairs])
+    figures = [
+        math.exp(statistics.median(kept))
+        for pairs in logarithms.values()
+        if (kept := [pair.log for pair in pairs if pair in used])
+    ]
+    value = math.exp(statistics.median(pair.log for pair in used))
+    between, _ = interval(value, figures, others if others.dof > 1 else _PRIOR)
+    own = widest(between, bootstrap_median([math.exp(pair.log) for pair in used]))
+    assert own is not None  # the prior carries one
+    unsure = _UNSURE * float(np.mean([pair.apart for pair in used]))
+    below, above = (math.hypot(math.log(value / end), unsure) for end in own)
+    return PairRatio(value, (value * math.exp(-below), value * math.exp(above)), len(used))
+
+
+def spread(cells: Sequence[Latency]) -> Noise:
+    """How far the ratios of processes lie apart, over all pairs of a cell with the first."""
+    found = []
+    for cell in cells[1:]:
+        by_processes = _by_processes(cell, cells[0])
+        found.append([math.exp(statistics.median(pair.log for pair in pairs)) for pairs in by_processes.values()])
+    return noise(found)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """log: of the ratio in a turn. met: what disturbed the worse of its sides. apart: by how much they differ."""
+
+    name: str
+    log: float
+    met: float
+    apart: float
+
+
+def _by_processes(one: Latency, other: Latency) -> dict[str, list[_Pair]]:
+    """The turns that both had, by what is common to their processes."""
+    found: dict[str, list[_Pair]] = {}
+    theirs = {turn.name: turn for turn in other.turns}
+    for turn in _named(one.turns):
+        beside = theirs.get(turn.name)
+        if beside:
+            pair = _Pair(
+                turn.name, math.log(turn.ms / beside.ms), max(turn.met, beside.met), abs(turn.met - beside.met)
+            )
+            found.setdefault(turn.name.partition(".")[0], []).append(pair)
+    return found
+
+
+def _named(turns: Iterable[Turn]) -> list[Turn]:
+    return [turn for turn in turns if turn.name]
+
+
+def _least_disturbed(pairs: list[_Pair]) -> list[_Pair]:
+    clean = [pair for pair in pairs if pair.met <= CLEAN_WAITED]
+    if len(clean) >= max(_FEWEST, _LEAST_SHARE * len(pairs)):
+        return clean
+    return sorted(pairs, key=lambda pair: pair.met)[: max(_FEWEST, (len(pairs) + 1) // 2)]

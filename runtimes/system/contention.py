@@ -1,0 +1,99 @@
+"""What a piece of work met: how long its threads waited for a core, and what others computed meanwhile.
+
+Linux counts both: each thread's time on a run queue (the kernel's Documentation/scheduler/sched-stats.rst, "schedstat",
+nanoseconds), and the busy time of each core (/proc/stat, ticks of 10 ms). Elsewhere nothing is known.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_TASKS = Path("/proc/self/task")
+_STAT = Path("/proc/stat")
+_TICK_S = 0.01
+# Columns of /proc/stat that somebody computed in (proc(5)): user, nice, system, irq, softirq, steal.
+_BUSY = (1, 2, 3, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """clock_s: of `time.perf_counter`. waited_s: that our threads waited for a core so far, summed over them; own_s:
+    that they computed. busy_s: that anybody computed on our cores. None where the system does not count it."""
+
+    clock_s: float
+    own_s: float = 0.0
+    waited_s: float | None = None
+    busy_s: float | None = None
+    cores: int = 1
+
+
+@dataclass(frozen=True)
+class Contention:
+    """What a sample met.
+
+    waited: time that its threads waited for a core, summed over them, as a share of its wall time; 0 where nothing is
+    known. foreign: share of the cores' time that others computed, beyond what ticks of the clock leave open.
+    """
+
+    waited: float = 0.0
+    foreign: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The worse of the two."""
+        return max(self.waited, self.foreign)
+
+
+def now() -> Moment:
+    """The counters of this process and of the cores that it may run on."""
+    ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+    own_s, waited_s = _own()
+    return Moment(time.perf_counter(), own_s, waited_s, _busy(ours), len(ours))
+
+
+def between(before: Moment, after: Moment) -> Contention:
+    """What was met between two moments."""
+    wall_s = after.clock_s - before.clock_s
+    if wall_s <= 0 or before.waited_s is None or after.waited_s is None:
+        return Contention()
+    foreign = 0.0
+    if before.busy_s is not None and after.busy_s is not None:
+        others_s = after.busy_s - before.busy_s - (after.own_s - before.own_s) - _TICK_S
+        foreign = min(1.0, max(0.0, others_s / (after.cores * wall_s)))
+    # A thread that came to an end takes its waiting with it.
+    return Contention(round(max(0.0, after.waited_s - before.waited_s) / wall_s, 3), round(foreign, 3))
+
+
+def _own() -> tuple[float, float | None]:
+    """Seconds that our threads computed and waited; a thread that ends while we look is left out."""
+    computed, waited, threads = 0, 0, 0
+    try:
+        tasks = list(_TASKS.iterdir())
+    except OSError:
+        return 0.0, None
+    for task in tasks:
+        try:
+            on_core, in_queue, _ = (task / "schedstat").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            continue
+        computed, waited, threads = computed + int(on_core), waited + int(in_queue), threads + 1
+    return computed / 1e9, waited / 1e9 if threads else None
+
+
+def _busy(cores: set[int]) -> float | None:
+    try:
+        lines = _STAT.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    ticks = 0
+    for line in lines[1:]:
+        name, _, rest = line.partition(" ")
+        if not name.startswith("cpu"):
+            break
+        if int(name[3:]) in cores:
+            columns = rest.split()
+            ticks += sum(int(columns[at - 1]) for at in _BUSY if at <= len(columns))
+    return ticks * _TICK_S
