@@ -21,7 +21,9 @@ from runtimes.undisturbed import CLEAN_WAITED
 _FEWEST = 4
 _LEAST_SHARE = 0.25
 # What correcting for waiting may be wrong by (`undisturbed`) is in both sides; of their difference this is left.
-_UNSURE = 0.25
+_UNSURE, _UNSURE_OF_BOTH = 0.25, 0.15
+# Turns that waited longer than this on average rank wrongly (four busy loops on two cores): there is no answer then.
+_MOST = 0.6
 _PRIOR = Noise(math.sqrt(2) * ASSUMED_PROCESSES, 4)
 
 
@@ -40,7 +42,7 @@ class PairRatio:
 
 
 def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | None:
-    """The time of one over that of another; None where they had no turns together.
+    """The time of one over that of another; None where they had no turns together, or the machine was too busy to tell.
 
     others: how far such ratios of other pairs lie apart between processes. Turns that nothing disturbed count where
     there are at least four and a quarter of all, else the least disturbed half. The interval is the wider one of two:
@@ -50,6 +52,9 @@ def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | N
     if not logarithms:
         return None
     used = _least_disturbed([pair for pairs in logarithms.values() for pair in pairs])
+    met = float(np.mean([pair.met for pair in used]))
+    if met > _MOST:
+        return None
     figures = [
         math.exp(statistics.median(kept))
         for pairs in logarithms.values()
@@ -59,9 +64,16 @@ def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | N
     between, _ = interval(value, figures, others if others.dof > 1 else _PRIOR)
     own = widest(between, bootstrap_median([math.exp(pair.log) for pair in used]))
     assert own is not None  # the prior carries one
-    unsure = _UNSURE * float(np.mean([pair.apart for pair in used]))
+    busy = max(0.0, met - CLEAN_WAITED)
+    apart = float(np.mean([pair.apart for pair in used if pair.met > CLEAN_WAITED] or [0.0]))
+    unsure = math.hypot(_UNSURE * apart, _UNSURE_OF_BOTH * busy)
     below, above = (math.hypot(math.log(value / end), unsure) for end in own)
     return PairRatio(value, (value * math.exp(-below), value * math.exp(above)), len(used))
+
+
+def together(one: Latency, other: Latency) -> bool:
+    """Whether two cells had turns side by side."""
+    return bool(_by_processes(one, other))
 
 
 def spread(cells: Sequence[Latency]) -> Noise:

@@ -11,7 +11,7 @@ from reports.load.results import Results, machine_of
 from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
-from reports.tables.standing import label, median, only_wide, ranking
+from reports.tables.standing import busy, label, median, only_wide, ranking
 from reports.tables.table import Subject
 from runtimes.records.kinds import Latency
 
@@ -65,7 +65,7 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
     """A card with what its cells say."""
     verdict, winners = ranking(results, cells)
     if not winners:
-        return card
+        return replace(card, verdict=verdict if verdict == "cannot tell" else "")
     able = sorted((cell for cell in cells if cell.measured and not results.doubt(cell)), key=median)
     shown = able[:MOST_BARS]
     shown += [cell for cell in able[MOST_BARS:] if is_baseline(cell)]
@@ -75,7 +75,7 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
             label(results, cell) + (f" ({remark})" if (remark := _remark(results, cell)) else ""),
             milliseconds(cell.median_ms, cell.ci95_ms),
             f"{100 * median(cell) / longest:.4g}",
-            verdict in ("fastest", "tie") and cell in winners,
+            verdict.startswith(("fastest", "tie")) and cell in winners,
         )
         for cell in shown
     ]
@@ -87,7 +87,9 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
         winner=", ".join(label(results, cell) for cell in winners),
         text=milliseconds(first.median_ms, first.ci95_ms),
         gain=gain(base[0], first).text if base else "",
-        accuracy=held_accuracy(results, first).text if verdict != "tie" and first.precision != FP32 else "",
+        accuracy=held_accuracy(results, first).text
+        if not verdict.startswith("tie") and first.precision != FP32
+        else "",
         bars=bars,
         more=len(able) - len(shown),
     )
@@ -97,4 +99,6 @@ def _remark(results: Results, cell: Latency) -> str:
     """What has to be known of a cell's speed, in a word or two."""
     if results.accurate(cell) is False:
         return say("accuracy failed")
+    if busy(cell):
+        return say("busy")
     return "" if cell.status == "ok" else say("wide") if only_wide(cell) else say(cell.status)

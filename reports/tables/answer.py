@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from convert.precision.table import FP32
+from reports.faster import faster
 from reports.language import mark, say
 from reports.load.results import Results
-from reports.numbers import NONE, overlap, rivals
+from reports.numbers import NONE
 from reports.tables import columns, standing
 from reports.tables.columns import Column, Measured, Row, number_column, text_column
 from reports.tables.table import Entry, Subject, Table
@@ -17,9 +18,14 @@ from runtimes.records.kinds import Latency
 
 BATCH = 1
 _NOTE = mark(
-    "A cell takes part that ended well, or whose interval is merely wider than was asked for, whose parity "
-    "passed, and whose accuracy did not fail. Tie: the intervals overlap, so none of them is called the "
-    "fastest. Gain: the median of paddle fp32 at the same batch, divided by this median."
+    "Every cell takes part that has a number, whose parity passed and whose accuracy did not fail. Which is faster, "
+    "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns side by "
+    "side: what the machine did at a moment falls out. Tie: any of them may be the fastest."
+)
+_BUSY_NOTE = mark(
+    "This machine was busy while it was measured{programs}. The medians are of the samples that other programs left "
+    "alone, where there were enough of them. For surer numbers close those programs and measure again what was "
+    "disturbed (RESUME=1 with OUT= of this folder, or --resume), or let the run wait for a quiet moment (--patience)."
 )
 _ACCURACY_NOTE = mark(
     "Accuracy: whether top-1 held against the reference over the same images; in brackets, how much it "
@@ -39,8 +45,7 @@ class AnswerRow(Row[Latency | None]):
 def answer(results: Results) -> Table:
     """Per model the fastest cell at batch 1, its median and its gain over Paddle in fp32.
 
-    Only cells with status ok, a parity that passed and no accuracy that failed take part. Where the first one's
-    interval overlaps others, there is no fastest: all of them are listed as a tie.
+    Cells with a number, a parity that passed and no accuracy that failed take part (`standing.ranking`).
     """
     rows = list(_rows(results, []))
     shown: list[Column[AnswerRow]] = [
@@ -54,7 +59,7 @@ def answer(results: Results) -> Table:
         text_column("Accuracy", _accuracy),
     ]
     title = say("The fastest at batch {batch}", batch=BATCH)
-    notes = (_NOTE, _ACCURACY_NOTE, standing.spread_note(results))
+    notes = (_NOTE, _ACCURACY_NOTE, standing.spread_note(results), *_busy(rows))
     winners = [row.record for row in rows if row.record]
     records = [record for cell in winners for record in (cell, *baseline(results, cell))]
     return columns.build("answer", title, results, shown, rows, *notes, records=records)
@@ -70,6 +75,15 @@ def _rows(results: Results, footnotes: list[str]) -> Iterator[AnswerRow]:
             yield AnswerRow(results, columns.subject_of(results, cell), footnotes, cell, cells, verdict, winners)
 
 
+def _busy(rows: Iterable[AnswerRow]) -> list[str]:
+    """Who disturbed the cells that were ranked, and what to do; empty where nobody did."""
+    cells = [cell for row in rows for cell in row.cells if cell.measured and standing.busy(cell)]
+    if not cells:
+        return []
+    named = standing.programs_of(cells)
+    return [say(_BUSY_NOTE, programs=say(": {programs} of a core", programs=named) if named else "")]
+
+
 def _verdict(row: AnswerRow) -> Entry:
     """The verdict, and who would be faster had its accuracy held."""
     results, note = row.results, standing.accuracy_note
@@ -79,12 +93,18 @@ def _verdict(row: AnswerRow) -> Entry:
         if row.winners and standing.median(cell) < standing.median(row.winners[0])
     ]
     if row.record is None:
-        return Entry(None, say("none"), row.note(_none(row.results, row.cells)))
-    return replace(columns.status_entry(row.verdict, row.note(*passed_over)), best=row.verdict == "fastest")
+        return Entry(None, say(row.verdict), row.note(_none(row.results, row.cells)))
+    return replace(columns.status_entry(row.verdict, row.note(*passed_over)), best=_is_fastest(row))
+
+
+def _is_fastest(row: AnswerRow) -> bool:
+    return row.verdict.startswith("fastest")
 
 
 def _none(results: Results, cells: list[Latency]) -> str:
     """What became of the cells of a model that has none to rely on."""
+    if standing.ranking(results, cells)[0] == "cannot tell":
+        return say("the machine was too busy to tell which is the fastest: measure again when it is quiet")
     failed = standing.inaccurate(results, cells)
     states = [say("accuracy failed") if cell in failed else say(standing.shown_status(results, cell)) for cell in cells]
     tally = ", ".join(f"{standing.label(results, cell)} {state}" for cell, state in zip(cells, states, strict=True))
@@ -95,7 +115,7 @@ def _runtime(row: AnswerRow) -> Entry | None:
     if row.record is None:
         return None
     name = standing.label(row.results, row.record)
-    return Entry(name, name, best=row.verdict == "fastest")
+    return Entry(name, name, best=_is_fastest(row))
 
 
 def _median(row: AnswerRow) -> Measured | None:
@@ -136,7 +156,8 @@ def _gain(row: AnswerRow) -> Entry | None:
     if base is cell:
         return Entry(1.0, say("it is paddle fp32"))
     remarks = []
-    if overlap(*rivals(base, cell)):
+    gain = faster(base, cell)
+    if gain and not gain.sure:
         remarks.append(say("the intervals overlap: it may be no gain at all"))
     if base.status == "unstable":
         remarks.append(say("paddle fp32, {note}", note=standing.status_note(base)))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from reports.faster import faster
 from reports.language import say
 from reports.load.results import Results, batch_of, machine_of
-from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, rivals, spread
+from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
 from reports.tables.commands import together
-from reports.tables.standing import TONES, median, ran_as, runtime_name, shown_status, why
+from reports.tables.standing import TONES, ran_as, runtime_name, shown_status, why
 from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
 from reports.text import command_line, one_line
 from runtimes.records.kinds import MEASURED, Accuracy, Latency, Record
@@ -201,7 +202,9 @@ def change_of_top1(record: Accuracy | None) -> float | None:
 
 
 def gain(base: Latency, cell: Latency, notes: tuple[int, ...] = ()) -> Entry:
-    """How many times faster a latency is than another. Its digits are those that both intervals together carry."""
-    value, (its, own) = median(base) / median(cell), rivals(base, cell)
-    interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
-    return Entry(value, f"{measured(value, interval)}×", notes)
+    """How many times as fast as another a latency is, by turns side by side where both had such. Its digits are those
+    that its interval carries; unknown where the machine was too busy."""
+    found = faster(base, cell)
+    if found is None:
+        return Entry(None, say("unknown"), notes)
+    return Entry(found.value, f"{measured(found.value, found.interval)}×", notes)

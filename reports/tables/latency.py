@@ -21,10 +21,9 @@ _NOTHING = mark("No latency was measured in these results.")
 _LATENCY_NOTES = (
     standing.BATCH_NOTE,
     mark(
-        "Bold: the fastest of a model at a batch size; its 95 % interval overlaps no other. Where none is bold, the "
-        "first ones cannot be told apart, or there is only one. Cells marked unstable take no part; those marked "
-        "wide are undisturbed, and take part with an interval wider than was asked for. Where accuracy failed, the "
-        "cell takes no part either."
+        "Bold: the fastest of a model at a batch size. Where none is bold, the first ones cannot be told apart, or "
+        "there is only one. Busy: other programs ran so much that the samples do not tell a quiet machine's median; "
+        "wide: the interval is wider than was asked for. Where accuracy failed, the cell takes no part."
     ),
     mark("Unproven: measured, but without a parity check that passed, so no speed is shown. -: not measured."),
     mark(
@@ -65,7 +64,7 @@ def _medians(results: Results, batch: int) -> Iterator[Column[Row[None]]]:
         standing.ranking(results, results.of(Latency, machine=machine, model=model, batch=batch))
         for machine, model in standing.machines_and_models(results)
     )
-    fastest = [winners[0] for verdict, winners in rankings if verdict == "fastest"]
+    fastest = [winners[0] for verdict, winners in rankings if verdict.startswith("fastest")]
     for name, of_name in cells.items():
         first = next(iter(of_name.values()))
         about = Subject(runtime=first.runtime, precision=first.precision, batch=batch)
@@ -97,9 +96,11 @@ def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
         return Entry(cell.median_ms, say("{text} (accuracy failed)", text=text), remarks)
     if standing.only_wide(cell):
         return Entry(cell.median_ms, say("{text} (wide)", text=text), remarks, best)
+    if standing.busy(cell):
+        return Entry(f"{measured(cell.median_ms, cell.ci95_ms)} (busy)", say("{text} (busy)", text=text), remarks, best)
     if cell.status == "unstable":
         return Entry(
-            f"{measured(cell.median_ms, cell.ci95_ms)} (unstable)", say("{text} (unstable)", text=text), remarks
+            f"{measured(cell.median_ms, cell.ci95_ms)} (unstable)", say("{text} (unstable)", text=text), remarks, best
         )
     return Entry(cell.median_ms, text, remarks, best)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from reports import faster
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
-from reports.numbers import overlap, own_interval, rivals
+from reports.numbers import own_interval
 from reports.tables.table import Tone
+from runtimes import pairs
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+from runtimes.system import programs
 
 TONES = {
     **dict.fromkeys(("ok", "passed", "fastest"), Tone.GOOD),
     "failed": Tone.BAD,
-    **dict.fromkeys(("unstable", "unproven", "refused", "unavailable"), Tone.DOUBTFUL),
+    "fastest, on a busy machine": Tone.GOOD,
+    **dict.fromkeys(("unstable", "unproven", "refused", "unavailable", "cannot tell"), Tone.DOUBTFUL),
 }
+_MOST_PROGRAMS = 3
 BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
 _SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
@@ -56,8 +61,10 @@ def ran_as(record: Record) -> str | None:
 
 
 def status_note(record: Record) -> str:
-    """Status and reason of a record in one sentence."""
-    return say("{status}: {reason}", status=say(record.status), reason=reason(record))
+    """Status and reason of a record in one sentence, and who disturbed it."""
+    said = say("{status}: {reason}", status=say(record.status), reason=reason(record))
+    named = programs_of([record]) if isinstance(record, TimedRecord) and record.disturbed else ""
+    return f"{said} ({named})" if named else said
 
 
 def reason(record: Record) -> str:
@@ -110,16 +117,37 @@ def machines_and_models(results: Results) -> list[tuple[str, str]]:
 
 
 def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Latency]]:
-    """A verdict over cells of one machine, model and batch, and the cells that it is about.
+    """A verdict over cells of one machine, model and batch, and the cells that it is about, the fastest first.
 
-    "fastest": one, whose interval overlaps no other; "tie": all that overlap the lowest median's, which stands first;
-    "the only one": nothing to compare it with; "none". A cell whose accuracy did not hold takes no part.
+    "fastest": one that all others are slower than, for sure; "tie": all that may be the fastest; both may be found on a
+    busy machine, and say so; "cannot tell": the machine was too busy; "the only one": nothing to compare it with;
+    "none". A cell whose accuracy did not hold takes no part.
     """
     able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
-    close = [cell for cell in able if overlap(*rivals(able[0], cell))]
-    return ("tie", close) if len(close) > 1 else ("fastest", able[:1])
+    first, spread = able[0], pairs.spread(able)
+    gains = [faster.faster(cell, first, spread) for cell in able[1:]]
+    if None in gains:
+        return "cannot tell", []
+    close = [cell for cell, gain in zip(able[1:], gains, strict=True) if gain and not (gain.sure and gain.value > 1)]
+    verdict = "tie" if close else "fastest"
+    return f"{verdict}, on a busy machine" if any(map(busy, able)) else verdict, [first, *close]
+
+
+def busy(cell: Latency) -> bool:
+    """Whether other programs ran beside it so much that its own samples do not tell a quiet machine's median."""
+    return bool(cell.disturbed) or cell.undisturbed == 0
+
+
+def programs_of(cells: Iterable[TimedRecord]) -> str:
+    """Which programs took the processor while some cells were measured, with what they took of a core; "" where nothing
+    is known of it."""
+    heaviest: dict[str, float] = {}
+    for cell in cells:
+        for name, share in (cell.disturbance.programs if cell.disturbance else {}).items():
+            heaviest[name] = max(share, heaviest.get(name, 0.0))
+    return programs.told(dict(sorted(heaviest.items(), key=lambda pair: -pair[1])[:_MOST_PROGRAMS]))
 
 
 def inaccurate(results: Results, cells: Sequence[Latency]) -> list[Latency]:
@@ -128,9 +156,8 @@ def inaccurate(results: Results, cells: Sequence[Latency]) -> list[Latency]:
 
 
 def _sound(results: Results, cells: Sequence[Latency]) -> list[Latency]:
-    """The cells whose speed can be relied on; the fastest first."""
-    able = [cell for cell in cells if (cell.status == "ok" or only_wide(cell)) and not results.doubt(cell)]
-    return sorted(able, key=median)
+    """The cells that have a proven speed; the fastest first."""
+    return faster.order([cell for cell in cells if cell.measured and not results.doubt(cell)])
 
 
 def median(cell: Latency) -> float:

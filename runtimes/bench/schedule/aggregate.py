@@ -98,9 +98,17 @@ def quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
 
 
 def usable(visits: Sequence[VisitOutcome], at_least: int) -> list[VisitOutcome]:
-    """The visits that were not disturbed; where those are too few, the least slowed-down ones beside them."""
-    order = sorted(range(len(visits)), key=lambda index: (bool(trouble(visits[index])), visits[index].slowdown))
-    return [visits[index] for index in sorted(order[: max(at_least, len(quiet(visits)))])]
+    """The visits that were not disturbed; where those are too few, the least slowed-down ones beside them.
+
+    A visit whose samples know what they met counts although other programs ran: the samples that they left alone tell.
+    """
+
+    def doubtful(visit: VisitOutcome) -> bool:
+        return bool(probe.disturbed(visit.slowdown) if met([visit]) else trouble(visit))
+
+    order = sorted(range(len(visits)), key=lambda index: (doubtful(visits[index]), visits[index].slowdown))
+    sound = sum(not doubtful(visit) for visit in visits)
+    return [visits[index] for index in sorted(order[: max(at_least, sound)])]
 
 
 def samples(visits: Sequence[VisitOutcome]) -> list[Sequence[float]]:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from runtimes import pairs
-from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, climb
 from runtimes.bench.schedule.climb import BestPoint
 from runtimes.bench.schedule.outcome import VisitOutcome
@@ -121,10 +120,7 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], 
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = aggregate.usable(sound, 1 if run.out_of_time else policy.processes)
     others = [run.outcomes(other.key) for other in cells if other is not pending]
-    known = _noise(others, policy)
-    if not known.dof:
-        known = Noise(ASSUMED_PROCESSES, _ASSUMED_DOF)
-    measured = aggregate.latency(blank, used, known, run.executor.between_runs(), policy)
+    measured = aggregate.latency(blank, used, _noise(others), run.executor.between_runs(), policy)
     assert measured.median_ms
     half = relative_half_width(measured.median_ms, measured.run_ci95_ms)
     minima = sum(measured.samples_ms) / 1e3 >= policy.min_s and len(measured.samples_ms) >= policy.min_count
@@ -134,12 +130,11 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], 
     return measured if done or (minima and half <= policy.target) or over else None
 
 
-def _noise(cells: Sequence[Sequence[VisitOutcome]], policy: Policy) -> Noise:
-    """How far processes lie apart in other cells: undisturbed ones, where enough cells have several of them."""
+def _noise(cells: Sequence[Sequence[VisitOutcome]]) -> Noise:
+    """How far processes lie apart in other cells: undisturbed ones, where enough cells have several of them; else what
+    is assumed of any machine."""
     quiet = noise(aggregate.medians(aggregate.quiet(visits)) for visits in cells)
-    if quiet.dof >= _FEWEST_DOF:
-        return quiet
-    return noise(aggregate.medians(aggregate.usable(visits, policy.processes)) for visits in cells)
+    return quiet if quiet.dof >= _FEWEST_DOF else Noise(ASSUMED_PROCESSES, _ASSUMED_DOF)
 
 
 def throughput(run: RunState, pending: PendingCell) -> Throughput:

@@ -1,0 +1,70 @@
+"""Which of two latencies is faster, and by how much: by their turns side by side where they had such, else by their
+medians and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.numbers import rivals
+from runtimes import pairs
+from runtimes.records.kinds import Latency
+from runtimes.records.parts import Interval
+from runtimes.statistics import Noise
+
+# A median that was taken beside other work, and without turns, may be off by so much.
+_DISTURBED = 1.5
+
+
+@dataclass(frozen=True)
+class Faster:
+    """How many times as fast one latency is as another. interval: 95 %, None where unknown. paired: by turns."""
+
+    value: float
+    interval: Interval | None
+    paired: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is faster or slower for sure."""
+        return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
+
+
+_UNKNOWN = Noise()
+
+
+def faster(base: Latency, cell: Latency, others: Noise = _UNKNOWN) -> Faster | None:
+    """How many times as fast as `base` a cell is; None where the machine was too busy to tell.
+
+    others: how far such ratios of their rivals lie apart (`pairs.spread`).
+    """
+    if side_by_side(base, cell):
+        found = pairs.ratio(base, cell, others)
+        return Faster(found.value, found.interval, paired=True) if found else None
+    assert base.median_ms
+    assert cell.median_ms
+    its, own = (_honest(one, interval) for one, interval in zip((base, cell), rivals(base, cell), strict=True))
+    interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
+    return Faster(base.median_ms / cell.median_ms, interval, paired=False)
+
+
+def side_by_side(one: Latency, other: Latency) -> bool:
+    """Whether two latencies of one run had turns together."""
+    return (one.machine, one.run) == (other.machine, other.run) and pairs.together(one, other)
+
+
+def order(cells: Sequence[Latency]) -> list[Latency]:
+    """The fastest first: by turns with the one of the lowest median where all had such, else by medians."""
+    by_median = sorted(cells, key=lambda cell: cell.median_ms or 0.0)
+    gains = [faster(cell, by_median[0]) for cell in by_median[1:]]
+    if not all(gain and gain.paired for gain in gains):
+        return by_median
+    slower = [1.0, *(gain.value for gain in gains if gain)]
+    return [cell for _, cell in sorted(zip(slower, by_median, strict=True), key=lambda pair: pair[0])]
+
+
+def _honest(cell: Latency, interval: Interval | None) -> Interval | None:
+    """An interval as wide as what is known of a disturbed median."""
+    if not interval or not cell.disturbed or not cell.median_ms:
+        return interval
+    return min(interval[0], cell.median_ms / _DISTURBED), max(interval[1], cell.median_ms * _DISTURBED)
