@@ -84,8 +84,10 @@ def planted(load: str) -> Iterator[None]:
     """Have a load while the block lasts. Its processes stay in our session: under Linux's autogroups a nice value means
     nothing to those of another."""
     with tempfile.TemporaryDirectory() as folder:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        running = [subprocess.Popen(words, preexec_fn=os.setpgrp, **quiet) for words in _commands(load, Path(folder))]
+        running = [
+            subprocess.Popen(words, preexec_fn=os.setpgrp, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for words in _commands(load, Path(folder))
+        ]
         try:
             yield
         finally:
@@ -134,14 +136,15 @@ def answer(results: Results) -> Answer:
 def truth(quiet: Sequence[Answer]) -> Answer:
     """What quiet runs say together."""
     names = list(quiet[0].medians)
-    medians: dict[str, float | None] = {
-        name: statistics.median(m for one in quiet if (m := one.medians[name])) for name in names
-    }
-    gains: dict[str, float | None] = {
-        name: statistics.median(g for one in quiet if (g := one.gains[name])) for name in quiet[0].gains
-    }
+    medians = {name: _median([one.medians[name] for one in quiet]) for name in names}
+    gains = {name: _median([one.gains[name] for one in quiet]) for name in quiet[0].gains}
     best = max(gains, key=lambda name: gains[name] or 0.0)
     return Answer("fastest", (best if (gains[best] or 0) > 1 else "paddle",), gains, medians, {})
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 @dataclass

@@ -159,7 +159,8 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
     """
     summary = summarize(samples(visits), others, runs, met(visits))
     assert summary.median_ms
-    reasons = _doubts(visits)
+    tells = bool(summary.undisturbed and summary.waited)
+    reasons = _doubts(visits, tells)
     half = relative_half_width(summary.median_ms, summary.run_ci95_ms)
     if half > policy.target:
         wide = "unknown" if summary.run_ci95_ms is None else f"{half:.1%}"
@@ -173,7 +174,7 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
         **{**vars(summary), "turns": turns(visits)},
         target=policy.target,
         device_times_ms=device_medians(on_device),
-        **_common(visits, reasons),
+        **_common(visits, reasons, tells),
     )
 
 
@@ -217,17 +218,21 @@ def server(record: Server, visit: VisitOutcome) -> Server:
     return replace(record, streams=numbers.streams, **found, **_common([visit], _doubts([visit])))
 
 
-def _doubts(visits: Sequence[VisitOutcome]) -> list[str]:
-    """What disturbed any of the visits, each cause once and at its worst."""
-    found = [_that_counts(visit) for visit in visits]
+def _doubts(visits: Sequence[VisitOutcome], tells: bool = False) -> list[str]:
+    """What disturbed any of the visits, each cause once and at its worst. tells: whether the samples of all of them
+    together tell what a quiet machine would show, and so know better than the share that others took."""
+    found = [visit.measured.disturbance for visit in visits]
+    if tells:
+        found = [replace(one, foreign_load=None, steal=None) for one in found]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     reasons = [probe.disturbed(slowdown), disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _common(visits: Sequence[VisitOutcome], reasons: list[str]) -> dict[str, Any]:
-    """The fields of every kind (`TimedRecord`). reasons: why the number is doubtful, each in a clause."""
+def _common(visits: Sequence[VisitOutcome], reasons: list[str], tells: bool = False) -> dict[str, Any]:
+    """The fields of every kind (`TimedRecord`). reasons: why the number is doubtful, each in a clause; tells: as in
+    `_doubts`."""
     numbers = [visit.measured for visit in visits]
     memory = [one.memory for one in numbers]
     peak = _most(one.peak_bytes or None for one in memory)
@@ -253,7 +258,7 @@ def _common(visits: Sequence[VisitOutcome], reasons: list[str]) -> dict[str, Any
         "cores": numbers[0].cores,
         "threads_readback": numbers[0].threads_readback,
         "effective": numbers[0].effective,
-        "disturbed": "; ".join(_doubts(visits)) or None,
+        "disturbed": "; ".join(_doubts(visits, tells)) or None,
         "status": "unstable" if reasons else "ok",
         "reason": "; ".join(dict.fromkeys(reasons)) or None,
     }

@@ -16,11 +16,13 @@ from convert.common.worker import JobError, Worker
 from runtimes.bench.schedule.outcome import VisitOutcome, failed
 from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
+from runtimes.bench.worker.latency import LONG_S
 from runtimes.system.programs import Programs
 
 _TURNS = "runtimes.bench.worker.visit:take_turns"
 TURN_S = 0.3  # of measuring
-_FEWEST = 2  # turns, so that each session meets two moments
+# Turns that a session has at least, so that it meets several moments; fewer where a single inference takes long.
+_FEWEST, _FEWEST_OF_LONG = 4, 2
 
 
 @dataclass
@@ -73,7 +75,8 @@ def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> None:
         effort = seat.job.effort
         count, seconds = answer["count"], answer["seconds"]
         minima = seconds >= effort.min_s and count >= effort.min_count
-        seat.enough = seat.turns >= _FEWEST and (minima or seconds >= effort.max_s)
+        fewest = _FEWEST_OF_LONG if seconds >= LONG_S * count else _FEWEST
+        seat.enough = seat.turns >= fewest and (minima or seconds >= effort.max_s)
 
 
 def _finish(seat: _Seat) -> None:
