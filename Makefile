@@ -55,7 +55,7 @@ help: ## this list
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@$(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&) \
 	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
-	$(PY) -m runtimes.bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
+	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format "$$FORMAT" || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,21 +30,58 @@ class Pass:
 
 @dataclass(frozen=True)
 class _Inference:
-    """What a process of its own is to do. images: images.npy in `folder`, where it puts the results too."""
+    """What a process of its own is to load."""
 
     artifact: str
     runtime: str
     options: Options
-    folder: str
-    passes: tuple[Pass, ...] = ()
 
-    def call(self, function: str) -> Any:
-        """Have it done by a function of this module. JobError when the runtime crashes, raises or is not available."""
-        environment = registry.get(self.runtime).environment(self.options)
-        return worker.call(f"runtimes.infer:{function}", typed.table(self), environment=environment)
+    @property
+    def environment(self) -> dict[str, str]:
+        return registry.get(self.runtime).environment(self.options)
 
     def open(self) -> Session:
         return registry.get(self.runtime).open(artifacts.load(Path(self.artifact)), self.options)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What it is to do. folder: with images.npy, where it puts the results too."""
+
+    folder: str
+    passes: tuple[Pass, ...] = ()
+
+
+class Opening:
+    """A session that opens in a process of its own from now on, so that the caller need not wait for it.
+
+    It computes nothing before `run`. The process is gone at the end of a `with` block.
+    """
+
+    def __init__(self, artifact: Artifact, runtime: str, options: Options) -> None:
+        wanted = _Inference(str(artifact.path), runtime, options)
+        self._worker = worker.Worker("runtimes.infer:serve", typed.table(wanted), wanted.environment)
+
+    def run(self, images: np.ndarray, passes: Sequence[Pass]) -> tuple[list[np.ndarray], Effective]:
+        """As `infer`, of which it is the second half."""
+        with scratch.folder() as folder, writing(folder):
+            np.save(folder / _IMAGES, images)
+            listed = tuple(Pass(one.batch, list(one.order)) for one in passes)
+            self._worker.send(typed.table(_Asked(str(folder), listed)))
+            found = worker.answer(self._worker)
+            return [np.load(folder / f"{i}.npy") for i in range(len(passes))], typed.read(Effective, found)
+
+    def stop(self) -> None:
+        """End it, whatever it is at."""
+        self._worker.close(kill=True)
+
+    def __enter__(self) -> Opening:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.close(kill=error is not None)
 
 
 def infer(
@@ -55,25 +93,24 @@ def infer(
     the length is no multiple of the batch, the first images fill up the last one and their second logits are dropped.
     JobError when the runtime crashes, raises or is not available.
     """
-    with scratch.folder() as folder, writing(folder):
-        np.save(folder / _IMAGES, images)
-        listed = tuple(Pass(one.batch, list(one.order)) for one in passes)
-        found = _Inference(str(artifact.path), runtime, options, str(folder), listed).call("run_job")
-        return [np.load(folder / f"{i}.npy") for i in range(len(passes))], typed.read(Effective, found)
+    with Opening(artifact, runtime, options) as opening:
+        return opening.run(images, passes)
 
 
-def run_job(table: dict[str, Any]) -> Any:
-    """The other side of `infer`: reads the images, writes the logits, returns what was effective."""
-    job = typed.read(_Inference, table)
-    images = np.load(Path(job.folder, _IMAGES), mmap_mode="r")
-    with job.open() as session:
-        for i, one in enumerate(job.passes):
-            order = np.array(one.order)
-            starts = range(0, len(order), one.batch)
-            chunks = (order.take(range(start, start + one.batch), mode="wrap") for start in starts)
-            rows = [session.run(np.ascontiguousarray(images[chunk])) for chunk in chunks]
-            np.save(Path(job.folder, f"{i}.npy"), np.concatenate(rows)[: len(order)])
-        return typed.table(session.effective())
+def serve(table: dict[str, Any], messages: Iterator[Any]) -> Iterator[Any]:
+    """The other side of `Opening`: opens, and when it is asked reads the images, writes the logits, yields what was
+    effective."""
+    with typed.read(_Inference, table).open() as session:
+        for message in messages:
+            asked = typed.read(_Asked, message)
+            images = np.load(Path(asked.folder, _IMAGES), mmap_mode="r")
+            for i, one in enumerate(asked.passes):
+                order = np.array(one.order)
+                starts = range(0, len(order), one.batch)
+                chunks = (order.take(range(start, start + one.batch), mode="wrap") for start in starts)
+                rows = [session.run(np.ascontiguousarray(images[chunk])) for chunk in chunks]
+                np.save(Path(asked.folder, f"{i}.npy"), np.concatenate(rows)[: len(order)])
+            yield typed.table(session.effective())
 
 
 def infer_all(
@@ -86,14 +123,16 @@ def infer_all(
     """
     with writing(folder):
         np.save(folder / _IMAGES, images)
-    done = _Inference(str(artifact.path), runtime, options, str(folder)).call("run_all_job")
+    wanted = _Inference(str(artifact.path), runtime, options)
+    payload = {"wanted": typed.table(wanted), "folder": str(folder)}
+    done = worker.call("runtimes.infer:run_all_job", payload, environment=wanted.environment)
     return {name: folder / file for name, file in done["files"].items()}, typed.read(Effective, done["effective"])
 
 
-def run_all_job(table: dict[str, Any]) -> dict[str, Any]:
+def run_all_job(payload: dict[str, Any]) -> dict[str, Any]:
     """The other side of `infer_all`: one run, every output in a file of its own."""
-    job = typed.read(_Inference, table)
-    images = np.load(Path(job.folder, _IMAGES))
+    job, folder = typed.read(_Inference, payload["wanted"]), Path(payload["folder"])
+    images = np.load(folder / _IMAGES)
     with job.open() as session:
         names = [output.name for output in session.outputs]
         logits = session.run(images)  # some runtimes can tell what they did only after a `run`
@@ -103,5 +142,5 @@ def run_all_job(table: dict[str, Any]) -> dict[str, Any]:
             found = dict(zip(names, [logits], strict=True))
         files = {name: f"output-{i}.npy" for i, name in enumerate(names)}
         for name, file in files.items():
-            np.save(Path(job.folder, file), found[name])
+            np.save(folder / file, found[name])
         return {"files": files, "effective": typed.table(session.effective())}

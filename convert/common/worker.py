@@ -192,12 +192,17 @@ def call(
     InputError raised there is raised here again; JobError and CrashError as from `Worker.receive`.
     """
     with Worker(target, payload, environment) as worker:
-        try:
-            return worker.receive(timeout_s)
-        except JobError as error:
-            if error.kind == InputError.__name__:
-                raise InputError(error.said) from None
-            raise
+        return answer(worker, timeout_s)
+
+
+def answer(worker: Worker, timeout_s: float | None = None) -> Any:
+    """The next answer of a worker. InputError raised there is raised here; the rest as from `Worker.receive`."""
+    try:
+        return worker.receive(timeout_s)
+    except JobError as error:
+        if error.kind == InputError.__name__:
+            raise InputError(error.said) from None
+        raise
 
 
 def death(status: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from convert.artifact import Artifact
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
 from convert.manifest import FEATURES, MULTI_LABEL
-from runtimes.base import Options, Runtime, discrepancy
+from runtimes.base import Effective, Options, Runtime, discrepancy
 from runtimes.infer import Pass, infer
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Parity
@@ -20,6 +21,9 @@ from validate.parity import reference as references
 from validate.parity.metrics import Difference, compare, without_classes, worst
 from validate.parity.reference import Reference
 from validate.parity.tolerances import Tolerance, tolerance
+
+# What has a session compute, as `runtimes.infer.infer` does for a given artifact, runtime and options.
+Run = Callable[[np.ndarray, Sequence[Pass]], tuple[list[np.ndarray], Effective]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def passes(count: int, batches: Sequence[int], fixed: int | None = None) -> tupl
     return (*alone, *together, Pass(largest, order[::-1]), *identical)
 
 
-def check(case: Case) -> Checked:
-    """Run a case and judge it."""
+def check(case: Case, run: Run | None = None) -> Checked:
+    """Run a case and judge it. run: by a session that is open already; by default one is opened."""
     inputs, runtime, options = case.inputs, case.runtime, case.options
     bounds = tolerance(options.precision, case.reference)
     ways = passes(len(inputs.images), case.batches, case.artifact.batch)
@@ -72,7 +76,8 @@ def check(case: Case) -> Checked:
         tolerance=bounds.info(None),
     )
     try:
-        outputs, effective = infer(case.artifact, runtime.name, options, inputs.images, ways)
+        run = run or functools.partial(infer, case.artifact, runtime.name, options)
+        outputs, effective = run(inputs.images, ways)
     except JobError as failure:
         died = f"{runtime.name} did not run it: {failure}"
         return Checked(replace(record, status="failed", reason=died, passed=False), ways, ())

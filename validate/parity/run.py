@@ -27,6 +27,8 @@ from runtimes.system import environment
 from validate.parity import failure_folder, reference
 from validate.parity.check import Case, Checked, check
 from validate.parity.inputs import InputOptions
+from validate.parity.openings import Openings
+from validate.parity.took import Took
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,30 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
 
     A failure leaves a folder there that reproduces it. CheckFailed when Paddle itself does not run the model.
     """
-    artifact, batches, selection = request.artifact, request.batches, request.selection
-    inputs = images(request)
-    for runtime in selection.having(request.precision):
-        sizes = {artifact.batch} if artifact.batch else {1, *batches}
-        options = selection.options(runtime, request.precision, sorted(sizes))
-        case = Case(artifact, runtime, options, inputs, batches, reference.obtain(artifact, inputs))
-        with bar(f"parity of {artifact.model} on {runtime.name}", None):
-            checked = check(case)
-        record = replace(checked.record, command=command(request, checked.record.runtime))
-        if not record.passed:
-            record = replace(record, failure_folder=keep(folder, case, checked))
-        environment.save(folder)
-        store.append(folder, record)
-        yield record
+    artifact, batches, selection, took = request.artifact, request.batches, request.selection, Took()
+    sizes = sorted({artifact.batch} if artifact.batch else {1, *batches})
+    cells = [
+        Cell(request.argument, artifact, runtime, request.precision, options, max(sizes))
+        for runtime in selection.having(request.precision)
+        for options in [selection.options(runtime, request.precision, sizes)]
+    ]
+    with Openings(cells) as openings:
+        openings.begin(2)
+        with took.by("images"):
+            inputs = images(request)
+        for cell in cells:
+            with took.by("reference"):
+                truth = reference.obtain(artifact, inputs)
+            case = Case(artifact, cell.runtime, cell.options, inputs, batches, truth)
+            with took.by(cell.runtime.name), bar(f"parity of {artifact.model} on {cell.runtime.name}", None):
+                checked = check(case, openings.run)
+            record = replace(checked.record, command=command(request, checked.record.runtime))
+            if not record.passed:
+                record = replace(record, failure_folder=keep(folder, case, checked))
+            environment.save(folder)
+            store.append(folder, record)
+            yield record
+    say(f"parity of {artifact.model} {request.precision} took {took}")
 
 
 def prove(cells: Sequence[Cell], folder: Path) -> None:
