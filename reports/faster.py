@@ -57,7 +57,7 @@ def order(cells: Sequence[Latency]) -> list[Latency]:
     """The fastest first: by turns with the one of the lowest median where all had such, else by medians."""
     by_median = sorted(cells, key=lambda cell: cell.median_ms or 0.0)
     gains = [faster(cell, by_median[0]) for cell in by_median[1:]]
-    if not all(gain and gain.paired for gain in gains):
+    if not gains or not all(gain and gain.paired for gain in gains):
         return by_median
     slower = [1.0, *(gain.value for gain in gains if gain)]
     return [cell for _, cell in sorted(zip(slower, by_median, strict=True), key=lambda pair: pair[0])]
