@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.numbers import rivals
+from reports.numbers import own_interval, rivals
 from runtimes import pairs
 from runtimes.records.kinds import Latency
 from runtimes.records.parts import Interval
 from runtimes.statistics import Noise
 
-# A median that was taken beside other work, and without turns, may be off by so much.
+# A median that was taken beside other work or is not steady, and without turns, may be off by so much.
 _DISTURBED = 1.5
 
 
@@ -64,7 +64,20 @@ def order(cells: Sequence[Latency]) -> list[Latency]:
 
 
 def _honest(cell: Latency, interval: Interval | None) -> Interval | None:
-    """An interval as wide as what is known of a disturbed median."""
-    if not interval or not cell.disturbed or not cell.median_ms:
+    """An interval as wide as what is known of a median that was disturbed, or did not get steady."""
+    if not interval or cell.status != "unstable" or only_wide(cell) or not cell.median_ms:
         return interval
     return min(interval[0], cell.median_ms / _DISTURBED), max(interval[1], cell.median_ms * _DISTURBED)
+
+
+def only_wide(cell: Latency) -> bool:
+    """Whether an unstable latency is so only because its interval is wider than was asked for.
+
+    Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it is ranked by it.
+    Records of format 1 have no target and never count as such.
+    """
+    interval = own_interval(cell)
+    if cell.status != "unstable" or cell.disturbed or not (interval and cell.target and cell.median_ms):
+        return False
+    steady = all(process.steady is not False for process in cell.processes or ())
+    return steady and (interval[1] - interval[0]) / 2 > cell.target * cell.median_ms

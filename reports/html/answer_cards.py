@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from convert.precision.table import FP32
+from reports.faster import only_wide
 from reports.html.facets import Facets, Tags
 from reports.language import say
 from reports.load.results import Results, machine_of
 from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
-from reports.tables.standing import busy, label, median, only_wide, ranking
+from reports.tables.standing import busy, label, median, ranking
 from reports.tables.table import Subject
 from runtimes.records.kinds import Latency
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from convert.zoo import PUBLISHED
+from reports.faster import only_wide
 from reports.language import mark, say
 from reports.load.results import Results, machine_of, runtime_order
 from reports.numbers import NONE, measured, milliseconds, own_interval
@@ -94,7 +95,7 @@ def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
     text = milliseconds(cell.median_ms, cell.ci95_ms)
     if results.accurate(cell) is False:
         return Entry(cell.median_ms, say("{text} (accuracy failed)", text=text), remarks)
-    if standing.only_wide(cell):
+    if only_wide(cell):
         return Entry(cell.median_ms, say("{text} (wide)", text=text), remarks, best)
     if standing.busy(cell):
         return Entry(f"{measured(cell.median_ms, cell.ci95_ms)} (busy)", say("{text} (busy)", text=text), remarks, best)

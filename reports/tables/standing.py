@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from reports import faster
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
-from reports.numbers import own_interval
 from reports.tables.table import Tone
 from runtimes import pairs
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
@@ -164,16 +163,3 @@ def median(cell: Latency) -> float:
     """The median (ms) of a cell that was measured: a record without one is none (`Latency.__post_init__`)."""
     assert cell.median_ms is not None
     return cell.median_ms
-
-
-def only_wide(cell: Latency) -> bool:
-    """Whether an unstable latency is so only because its interval is wider than was asked for.
-
-    Nothing disturbed it and each of its processes got steady: its wide interval is honest, so it may be ranked by it.
-    Records of format 1 have no target and never are.
-    """
-    interval = own_interval(cell)
-    if cell.status != "unstable" or cell.disturbed or not (interval and cell.target and cell.median_ms):
-        return False
-    steady = all(process.steady is not False for process in cell.processes or ())
-    return steady and (interval[1] - interval[0]) / 2 > cell.target * cell.median_ms

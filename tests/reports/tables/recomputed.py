@@ -146,7 +146,7 @@ def latency(raw: Raw) -> Iterator[Row]:
 def _speed(raw: Raw, one: Row) -> Any:
     if not raw.speeds(one):
         return raw.status(one)
-    return f"{middle(one):.3g}".replace("1.38e+03", "1380") + " (unstable)" if one["disturbed"] else middle(one)
+    return f"{middle(one):.3g}".replace("1.38e+03", "1380") + " (busy)" if one["disturbed"] else middle(one)
 
 
 def throughput(raw: Raw) -> Iterator[Row]:

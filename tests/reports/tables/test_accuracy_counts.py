@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from reports import html
+from reports.faster import only_wide
 from reports.html import answer_cards as cards
 from reports.html.facets import Facets
 from reports.load import results
 from reports.tables import accuracy, columns, latency
 from reports.tables import report as tables
 from reports.tables.answer import answer
-from reports.tables.standing import only_wide
 from runtimes.records.kinds import Latency
 from tests.reports import cases, shown
 

@@ -70,23 +70,26 @@ def test_gain_and_change_of_a_precision(make: Any, folder: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "takes_part"),
+    ("fields", "said", "median", "verdict"),
     [
-        ({"target": 0.01}, True),
-        ({"target": 0.01, "disturbed": "other processes took 14 %"}, False),
-        ({"target": 0.01, "processes": [{"steady": False}]}, False),
-        ({"target": 0.5}, False),
-        ({}, False),
+        ({"target": 0.01}, "wide", 50.0, "fastest"),
+        ({"target": 0.01, "disturbed": "other processes took 14 %"}, "busy", 50.0, "fastest, on a busy machine"),
+        ({"target": 0.01, "disturbed": "other processes took 14 %"}, "busy", 90.0, "tie, on a busy machine"),
+        ({"target": 0.01, "processes": [{"steady": False}]}, "unstable", 50.0, "fastest"),
+        ({"target": 0.5}, "unstable", 90.0, "tie"),
+        ({}, "unstable", 50.0, "fastest"),
     ],
 )
-def test_a_wide_interval_alone_does_not_bar(make: Any, folder: Any, fields: dict[str, Any], takes_part: bool) -> None:
-    wide = make.latency(50.0, 5.0, status="unstable", reason="wide", runtime="openvino", **fields)
+def test_what_has_a_number_is_ranked_by_what_is_known_of_it(
+    make: Any, folder: Any, fields: dict[str, Any], said: str, median: float, verdict: str
+) -> None:
+    wide = make.latency(median, 5.0, status="unstable", reason="wide", runtime="openvino", **fields)
     proofs = [make.parity(), make.parity(runtime="openvino")]
     found = results.load(folder(wide, make.latency(100.0), *proofs))
-    verdict, winners = standing.ranking(found, found.of(Latency))
-    assert verdict == ("fastest" if takes_part else "the only one")
-    assert winners[0].runtime == ("openvino" if takes_part else "ort-cpu")
-    assert shown.bold(latency.latency(found)) == (["50 (wide)"] if takes_part else [])
+    ranked, winners = standing.ranking(found, found.of(Latency))
+    assert ranked == verdict
+    assert winners[0].runtime == "openvino"
+    assert shown.bold(latency.latency(found)) == ([f"50 ({said})"] if verdict.startswith("fastest") else [])
 
 
 def test_machines_are_never_ranked_against_each_other(make: Any, tmp_path: Path) -> None:
