@@ -215,6 +215,10 @@ class Manifest(Lowering):
     reader: Annotated[
         int | None, about("counts up when inference models are read otherwise than before; null for a spec")
     ] = None
+    rewrites: Annotated[
+        Mapping[str, int] | None,
+        about("how often each rewrite of the ONNX graph was applied: 0 where it does not; absent from older manifests"),
+    ] = None
     base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]

@@ -8,9 +8,10 @@ from there, into the ONNX file. So converting takes no more memory than its larg
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ from convert.common.errors import GraphError, InputError, shown
 from convert.common.progress import bar
 from convert.export import constants, counts, folder_files, graph, onnx_file, pdiparams_file
 from convert.export.rewrite import apply
-from convert.families.base import ModelSpec
+from convert.families.base import ModelSpec, Rewrite
 from convert.manifest import LOGITS, Counts, MacCounts, Port
 from convert.models import InferenceFolder
 from convert.weights.tensors import StateDict
@@ -40,6 +41,7 @@ class Assembled:
     macs: MacCounts
     parameters: Counts
     notes: tuple[str, ...]
+    rewrites: Mapping[str, int]
     head: str = LOGITS
     image_size: int | None = None
     raw_pixels: bool = False
@@ -64,7 +66,7 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
         graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
     notes = [*filter(None, [state.origin.note]), *state.notes]
-    return _assembled(plain, model, shapes, notes)
+    return _assembled(plain, model, shapes, notes, made)
 
 
 def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: int | None = None) -> Assembled:
@@ -81,7 +83,7 @@ def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: i
             **_paths(folder),
             "opset": opset,
         }
-        exported = worker.call("convert.export.program:export_folder", job)
+        exported = _exported(job, source)
         model, batch = _take(folder), exported["batch"]
         try:
             arrays = graph.detach_weights(model, set(exported["parameters"]))
@@ -93,14 +95,29 @@ def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: i
         graph.check_interface(plain, batch=batch)
         if exported["image_size"] is not None:
             _try_size(plain, exported["image_size"])
-        model, _ = apply.rewrite(plain)
-        # What was folded away or never used is not written.
-        shapes = {name: shape for name, shape in shapes.items() if any(name in node.input for node in model.graph.node)}
+        model, rewrites = apply.rewrite(plain)
+        read = {name for node in model.graph.node for name in node.input}
+        shapes = {name: shape for name, shape in shapes.items() if name in read}  # not what was folded away or unused
         _write(folder, model, shapes, lambda name: arrays[name])
-    made = _assembled(plain, model, shapes, [*floats.notes, *exported["notes"]])
+    made = _assembled(plain, model, shapes, [*floats.notes, *exported["notes"]], rewrites)
     return dataclasses.replace(
         made, head=exported["head"], image_size=exported["image_size"], raw_pixels=floats.bytes_in
     )
+
+
+def _exported(job: dict[str, Any], source: InferenceFolder) -> Any:
+    """InputError where Paddle2ONNX fails and the program has operators that it lacks."""
+    try:
+        return worker.call("convert.export.program:export_folder", job)
+    except worker.JobError:
+        program = Path(job["folder"]) / Path(PADDLE_PROGRAM).name
+        found = worker.call("convert.export.lacking:run_job", {"program": str(program)}) if program.is_file() else []
+        if found:
+            raise InputError(
+                f"{source.program}: Paddle2ONNX has no conversion for {'; for '.join(found)}: export the model without"
+                " what needs it, or with another layer in its place"
+            ) from None
+        raise
 
 
 def _try_size(plain: onnx.ModelProto, size: int) -> None:
@@ -144,7 +161,9 @@ def _bytes(shapes: Shapes) -> int:
     return sum(4 * int(np.prod(shape)) for shape in shapes.values())
 
 
-def _assembled(plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, notes: list[str]) -> Assembled:
+def _assembled(
+    plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, notes: list[str], rewrites: Mapping[Rewrite, int]
+) -> Assembled:
     """plain: the graph before it was rewritten, whose multiply-accumulates are the model's."""
     try:
         counted, computed = counts.count_macs(plain, shapes), counts.count_macs(model, shapes).total
@@ -158,6 +177,7 @@ def _assembled(plain: onnx.ModelProto, model: onnx.ModelProto, shapes: Shapes, n
         macs=macs,
         parameters=counts.count_parameters(shapes),
         notes=tuple(shown(note, _NOTE) for note in notes),
+        rewrites={kind.value: count for kind, count in rewrites.items()},
     )
 
 

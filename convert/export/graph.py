@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx
-import onnxscript.optimizer
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from convert.common.errors import GraphError, InputError, listing
+from convert.export.rewrite.optimize import optimized
 from convert.families.base import GraphFacts, ModelSpec
 
 INPUT, OUTPUT, BATCH = "x", "logits", "batch"
@@ -37,7 +37,7 @@ def tidy(model: onnx.ModelProto, weights: Mapping[str, tuple[int, ...]], batch: 
         else:
             first.dim_value = batch
     del graph.value_info[:]
-    model = onnxscript.optimizer.optimize(model)
+    model = optimized(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -91,7 +91,7 @@ def _tolerance(row: Row[Parity]) -> Entry:
     elif bounds.max_abs is not None:
         parts.append(say("max abs ≤ {bound}", bound=tiny(bounds.max_abs)))
     if bounds.cosine is not None:
-        parts.append(say("cosine ≥ {bound}", bound=bounds.cosine))
+        parts.append(say("cosine ≥ {bound}", bound=f"{bounds.cosine:.9g}"))
     return Entry(without_nulls(bounds), ", ".join(parts) or NONE)
 
 

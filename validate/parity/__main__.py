@@ -142,7 +142,8 @@ def _show(made: list[Parity]) -> None:
         shown = ["-" if value is None else form.format(value) for form, value in columns]
         reason = plain(f": {record.reason}")
         verdict = plain("passed", "green") if record.passed else plain("failed", "red").append_text(reason)
-        table.add_row(*map(plain, (record.model, record.runtime, record.precision)), *shown, _top1(record), verdict)
+        runtime = " ".join([record.runtime, *(f"{key}={value}" for key, value in record.settings.items())])
+        table.add_row(*map(plain, (record.model, runtime, record.precision)), *shown, _top1(record), verdict)
     printer().print(table)
 
 

@@ -92,7 +92,7 @@ def compare(logits: np.ndarray, reference: np.ndarray, names: Sequence[str], all
         worst_image=names[error.max(1).argmax()],
         **_spread("abs", error),
         **_spread("rel", relative),
-        cosine=float(_cosine(a, b).min()),
+        cosine=float(cosine(a, b).min()),
         snr_db=float(_snr_db(error, b).min()),
         kl=float(_kl(b, a).max()),
         top1_agreement=1 - len(flips) / len(a),
@@ -134,8 +134,8 @@ def _spread(kind: str, error: Values) -> dict[str, Any]:
     return {f"{name}_{kind}": float(value) for name, value in values.items()}
 
 
-def _cosine(a: Values, b: Values) -> Values:
-    """(images,). Two images of nothing but zeros are the same; one of them is like nothing."""
+def cosine(a: Values, b: Values) -> Values:
+    """(images,), of logits (images, classes). Two images of nothing but zeros are the same; one is like nothing."""
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     equal = (a == b).all(1).astype(np.float64)
     found: Values = np.where(norms > 0, (a * b).sum(1) / np.maximum(norms, np.finfo(float).tiny), equal)

@@ -15,8 +15,9 @@ from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
 from convert.model_options import ModelOptions
-from convert.precision.table import INT8
+from convert.precision.table import FP32, INT8
 from runtimes import registry
+from runtimes.base import Runtime
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
 from runtimes.options import Selection
@@ -25,10 +26,12 @@ from runtimes.records import store
 from runtimes.records.kinds import Parity
 from runtimes.system import environment
 from validate.parity import failure_folder, reference
-from validate.parity.check import Case, Checked, check
+from validate.parity.check import Case, Checked, Run, check
 from validate.parity.inputs import InputOptions
 from validate.parity.openings import Openings
 from validate.parity.took import Took
+
+_PLAIN = "--option paddle.kernels=plain"
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ class ParityRequest:
 def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
     """Check each of the runtimes that have the precision; yields its record, appended to the results folder.
 
-    A failure leaves a folder there that reproduces it. CheckFailed when Paddle itself does not run the model.
+    A failure leaves a folder there that reproduces it. Where Paddle with oneDNN does not run the model, its plain
+    kernels are checked too, in a record of their own. CheckFailed when Paddle itself does not run the model.
     """
-    artifact, batches, selection, took = request.artifact, request.batches, request.selection, Took()
-    sizes = sorted({artifact.batch} if artifact.batch else {1, *batches})
+    artifact, selection, took = request.artifact, request.selection, Took()
+    sizes = sorted({artifact.batch} if artifact.batch else {1, *request.batches})
     cells = [
         Cell(request.argument, artifact, runtime, request.precision, options, max(sizes))
         for runtime in selection.having(request.precision)
@@ -64,19 +68,39 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
         openings.begin(2)
         with took.by("images"):
             inputs = images(request)
-        for cell in cells:
-            with took.by("reference"):
-                truth = reference.obtain(artifact, inputs)
-            case = Case(artifact, cell.runtime, cell.options, inputs, batches, truth)
+        with took.by("reference"):
+            truth = reference.obtain(artifact, inputs)
+
+        def checked(asked: ParityRequest, cell: Cell, infer: Run | None = None) -> Parity:
+            case = Case(artifact, cell.runtime, cell.options, inputs, request.batches, truth)
             with took.by(cell.runtime.name), bar(f"parity of {artifact.model} on {cell.runtime.name}", None):
-                checked = check(case, openings.run)
-            record = replace(checked.record, command=command(request, checked.record.runtime))
+                found = check(case, infer)
+            record = replace(found.record, command=command(asked, found.record.runtime))
             if not record.passed:
-                record = replace(record, failure_folder=keep(folder, case, checked))
+                record = replace(record, failure_folder=keep(folder, case, found))
             environment.save(folder)
             store.append(folder, record)
+            return record
+
+        for cell in cells:
+            record = checked(request, cell, openings.run)
             yield record
+            plain = _with_plain_kernels(request, cell.runtime)
+            if plain and record.nonfinite is None:
+                say(f"{record.model}: {record.runtime} does not run it with oneDNN: tried with {_PLAIN} as well")
+                options = plain.selection.options(cell.runtime, request.precision, sizes)
+                yield checked(plain, replace(cell, options=options))
     say(f"parity of {artifact.model} {request.precision} took {took}")
+
+
+def _with_plain_kernels(request: ParityRequest, runtime: Runtime) -> ParityRequest | None:
+    """The same of Paddle without oneDNN, which lacks operators that Paddle has; None where that is no other check."""
+    selection = request.selection
+    settings = selection.settings.get(runtime.name, {})
+    if not runtime.reference or settings.get("kernels") == "plain" or request.precision != FP32:
+        return None
+    changed = {**selection.settings, runtime.name: {**settings, "kernels": "plain"}}
+    return replace(request, selection=replace(selection, settings=changed))
 
 
 def prove(cells: Sequence[Cell], folder: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
-from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
+from onnxscript.rewriter.pattern import RewriteRule
 
 from convert.common.errors import GraphError
+from convert.export.rewrite import optimize
 from convert.export.rewrite.last_block import last_block
 from convert.export.rewrite.rules import class_token, heads, last_axis
 from convert.families.base import ModelSpec, Rewrite
@@ -21,10 +22,13 @@ def rewrite(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[Rewrite, int]
     model: as `graph.tidy` leaves it; where no pattern is found it stays as it is. Types and shapes of inputs and
     outputs, and the weights that are declared as inputs, are untouched.
     """
-    changed, counts = ir.from_proto(model), {}
+    changed, counts = ir.from_proto(model), dict[Rewrite, int]()
+    known = False
     for kind, rules in _rules().items():
-        passes.ShapeInferencePass()(changed)
-        counts[kind] = RewriteRuleSet(rules).apply_to_model(changed)
+        if not known:
+            passes.ShapeInferencePass()(changed)
+        counts[kind] = optimize.apply(rules, changed)
+        known = not counts[kind]
     tidied = ir.passes.Sequential(
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         passes.DeduplicateInitializersPass(),

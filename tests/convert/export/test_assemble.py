@@ -119,3 +119,21 @@ def test_multiply_accumulates_that_cannot_be_counted_are_no_reason_to_refuse(
     manifest = converted(toys, tmp_path, "logits").manifest
     assert (manifest.macs.published, manifest.macs.total, manifest.macs.computed) == (None, None, None)
     assert "multiply-accumulates are not counted: no shape" in manifest.notes
+
+
+def test_an_operator_that_paddle2onnx_lacks_is_named_with_its_place(toys: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        converted(toys, tmp_path, "folded")
+    said = "Paddle2ONNX has no conversion for fold at the beginning: export the model without"
+    assert raised.value.message.startswith(f"{toys / 'folded' / 'inference.json'}: {said}")
+    assert not list(tmp_path.glob("folded/*"))
+
+
+def test_a_rewrite_that_does_not_apply_is_said(toys: Path, tmp_path: Path) -> None:
+    rewrites = converted(toys, tmp_path, "logits").manifest.rewrites
+    assert rewrites == {
+        "q, k and v by one Split": 0,
+        "LayerNormalization over axis -1": 1,
+        "the class token's shape": 0,
+        "the last block for the class token alone": 0,
+    }

@@ -143,7 +143,7 @@ def test_a_wide_interval_is_called_wide_on_the_card(make: Any, folder: Any) -> N
 
 
 def test_what_runs_differ_by_does_not_make_a_cell_wide(make: Any, folder: Any) -> None:
-    """Its own interval is within the target: it is unstable for another reason, and takes no part."""
+    """Its own interval is within the target: it is unstable for another reason."""
     cell = make.latency(50.0, 5.0, run_ci95_ms=[49.8, 50.2], status="unstable", reason="restless", target=0.01)
     loaded = results.load(folder(make.parity(), cell))
     assert not only_wide(loaded.of(Latency)[0])

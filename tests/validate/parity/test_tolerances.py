@@ -113,3 +113,23 @@ def test_the_factor_that_was_needed_decides(precision: str, paddle: float, large
 
 def test_without_an_error_nothing_was_needed() -> None:
     assert tolerance("fp32", reference(1e-6)).info(None).needed is None
+
+
+def test_logits_that_are_small_beside_their_errors_are_held_against_paddles_own_cosine() -> None:
+    """As DSNet's are with drawn weights: Paddle's own FP32 has cosine 0.9999966, below the rule's."""
+    random = np.random.default_rng(3)
+    truth = random.standard_normal((4, 1000))
+    error = 2.6e-3 * random.standard_normal((4, 1000))
+    bounds = tolerance("fp32", Reference(truth, (truth + error).astype(np.float32)))
+    names = [str(number) for number in range(4)]
+    assert bounds.info(None).cosine == bounds.cosine < 0.9999999
+    for factor, passes in ((1, True), (6, True), (12, False)):
+        difference = compare(truth + factor * error, truth, names, bounds.max_abs)
+        assert (bounds.violation(difference) is None) == passes
+    another = np.abs(bounds.max_abs) * np.sign(random.standard_normal((4, 1000)))  # each within its bound, all together
+    assert "cosine" in str(bounds.violation(compare(truth + 0.99 * another, truth, names, bounds.max_abs)))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_rules_own_cosine_is_the_most_that_is_asked(precision: str) -> None:
+    assert tolerance(precision, reference(1.3e-5)).cosine == PRECISIONS[precision].tolerance.cosine
