@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,12 +11,14 @@ import click
 from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
-from convert.common.console import say_json
+from convert.common.console import say, say_json
+from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
 from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
-from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
+from convert.paddleclas.export import export
+from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
 
 
 @click.command(cls=BoundedCommand)
@@ -47,6 +51,13 @@ from convert.zoo import DEFAULT_MODEL, MODELS, PUBLISHED
     show_default=True,
     help="Folder of the artifacts: the model is written to OUT/<model>/<precision>/.",
 )
+@click.option(
+    "--paddleclas",
+    type=click.Path(path_type=Path),
+    metavar="CHECKOUT",
+    help="Export the file of --weights with PaddleClas' own code, that of a checkout, for a MODEL of PaddleClas that"
+    " vitbench has no layer for; what it gives stays in OUT/paddleclas/MODEL, a MODEL for every command.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON document on standard output.")
 @click.option("--list", "listing", is_flag=True, help="The models by name, their input and published figures.")
 def main(
@@ -57,6 +68,7 @@ def main(
     keep_fp32: str | None,
     opset: int | None,
     out: Path,
+    paddleclas: Path | None,
     as_json: bool,
     listing: bool,
 ) -> None:
@@ -71,14 +83,17 @@ def main(
     python -m convert exported/inference_model/
     """
     if listing:
-        for name, spec in MODELS.items():
-            row = PUBLISHED[name]
-            click.echo(
-                f"{name:34}{spec.img_size} px {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  top-1 {row.top1}"
-            )
+        for line in _listing():
+            click.echo(line)
         return
     keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
     tables = []
+    if paddleclas is not None:
+        if model in MODELS:
+            raise InputError(f"--paddleclas: vitbench has a layer for {model}: leave the option out")
+        model = str(export(paddleclas, model, chosen.weights, chosen.weights_key, out))
+        say(f"exported by PaddleClas' own code: {model}")
+        chosen = dataclasses.replace(chosen, weights=None, weights_key=None)
     arguments = find_all(model)
     all_called({argument: find(argument) for argument in arguments}, chosen.name)
     for argument in arguments:
@@ -103,6 +118,26 @@ def main(
             )
     if as_json:
         say_json(tables[0] if len(tables) == 1 else tables)
+
+
+def _listing() -> Iterator[str]:
+    """The models by name, family by family."""
+    for group, names in LISTED.items():
+        yield f"{group}, with a layer of vitbench's own:"
+        yield from (_figures(name, MODELS[name].img_size) for name in names)
+    for group in dict.fromkeys(one.group for one in HOSTED.values()):
+        yield f"{group}, as the official inference model:"
+        for one in (model for model in HOSTED.values() if model.group == group):
+            yield _figures(one.name, one.preprocessing.crop if one.preprocessing else None)
+
+
+def _figures(name: str, size: int | None) -> str:
+    row = PUBLISHED.get(name)
+    start = f"  {name:42}{size or '-':>4} px"
+    if row is None:
+        return f"{start} no published figures"
+    accuracies = f"top-1 {row.top1:.4f} top-5 {row.top5:.4f}"
+    return f"{start} {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  {accuracies}"
 
 
 def _counted(counts: Counts, unit: float, name: str, convention: str = "") -> str:

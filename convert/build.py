@@ -19,10 +19,12 @@ from convert.families.spec import Preprocessing
 from convert.identity import CONVERTER, READER, Identity
 from convert.images import option
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
-from convert.models import InferenceFolder, Model, called, defined_in, find
+from convert.models import InferenceFolder, Model, called, defined_in, find, inference_folder
+from convert.paddleclas import export
 from convert.precision import calibration_images
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
 from convert.weights.resolve import resolve
+from convert.zoo import HOSTED, HostedModel, inference_tar
 
 DEFAULT_OPSET = 17
 # Below 17 LayerNormalization is written out in primitives; above 21 Paddle2ONNX 2.1.0 aborts, which knows 7 to 21.
@@ -81,10 +83,11 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     operators are wrong, another model has that name, or the weights that it had cannot be had again; CheckFailed:
     Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
     """
-    model = find(request.model)
-    target = request.root / called(model, request.name) / request.precision
+    named = find(request.model)
+    target = request.root / called(named, request.name) / request.precision
     if request.precision != FP32:
         return variant(request, target, say)
+    model = _had(named, target) if isinstance(named, HostedModel) else named
     known = earlier.find(target.parent, model, request.weights is not None)
     if known and request.weights is None and request.weights_key is not None:  # another state dict of the same file
         request = dataclasses.replace(request, weights=known.weights_option())
@@ -155,6 +158,15 @@ def lower(
     return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
 
 
+def _had(named: HostedModel, target: Path) -> InferenceFolder:
+    """The official inference model of a name, downloaded where it is not there. InputError where it cannot be had."""
+    had = inference_tar.unpacked(named)
+    if had is None:
+        making.refuse(target)
+        had = inference_tar.fetch(named)
+    return inference_folder(had[0], named.name)
+
+
 def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
     """The request with what it left open taken from the artifact that is there, else from the defaults."""
     if isinstance(model, InferenceFolder) and request.weights not in (None, "auto"):
@@ -197,6 +209,9 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
             origin = dataclasses.replace(origin, source=str(Path(origin.source).absolute()))
     else:
         made = assemble.from_folder(model, folder, opset, settled.image_size)
+        made = dataclasses.replace(made, notes=(*made.notes, *export.notes(model.folder)))
+        if settled.model in HOSTED and (had := inference_tar.unpacked(HOSTED[settled.model])):
+            made = dataclasses.replace(made, notes=(*made.notes, f"the official inference model, of {had[1].url}"))
         origin = earlier.folder_fingerprint(model)
     size = int(made.inputs[0].shape[-1])
     manifest = Manifest(

@@ -21,7 +21,7 @@ from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
-from convert.models import all_called, find, find_all
+from convert.models import InferenceFolder, all_called, find, find_all
 from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
@@ -145,8 +145,10 @@ def estimated_bytes(request: Request) -> int:
     model = find(request.model)
     if isinstance(model, ModelSpec):
         weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
-    else:
+    elif isinstance(model, InferenceFolder):
         weights = model.params.stat().st_size
+    else:
+        weights = int(4e6 * model.published.mparams) if model.published else 0
     # FP32 has its weights twice: in the ONNX file, and for the reference and Paddle Inference.
     return int(weights * {FP32: 2.0, INT8: 0.25}.get(request.precision, 0.5))
 

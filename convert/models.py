@@ -12,7 +12,7 @@ from convert import inference_yml
 from convert.common import names
 from convert.common.errors import InputError
 from convert.families.base import ModelSpec, load_spec
-from convert.zoo import MODELS, SEVEN
+from convert.zoo import HOSTED, MODELS, SEVEN, HostedModel
 
 # Folders that many exports are in, whatever the model is: the folder that they are in is asked instead.
 _SAY_NOTHING = frozenset(
@@ -47,21 +47,24 @@ class InferenceFolder:
         return self.program.parent
 
 
-Model = ModelSpec | InferenceFolder
+Model = ModelSpec | InferenceFolder  # of which an artifact is made
+Named = Model | HostedModel
 
 
-def find(model: str) -> Model:
+def find(model: str) -> Named:
     """The model that a command was given. InputError says what would have been understood."""
     if model in MODELS:
         return MODELS[model]
+    if model in HOSTED:
+        return HOSTED[model]
     path = Path(model)
     if path.suffix == ".toml":
         return load_spec(path)
     if path.is_dir():
-        return _inference_folder(path)
+        return inference_folder(path)
     if path.exists():
         raise InputError(f"model {model}: a file, but neither a .toml model spec nor a folder with an inference model")
-    close = difflib.get_close_matches(model, MODELS, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(model, [*MODELS, *HOSTED], n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}? " if close else ""
     raise InputError(
         f"unknown model {model}: {hint}`python -m convert --list` shows the names; a .toml spec or a folder with a"
@@ -69,7 +72,7 @@ def find(model: str) -> Model:
     )
 
 
-def called(model: Model, name: str | None) -> str:
+def called(model: Named, name: str | None) -> str:
     """What a model is called: as `--name` says, else its own name. InputError for a name that it cannot have."""
     if name is None:
         return model.name
@@ -83,7 +86,7 @@ def called(model: Model, name: str | None) -> str:
     return name
 
 
-def all_called(models: Mapping[str, Model], name: str | None) -> dict[str, str]:
+def all_called(models: Mapping[str, Named], name: str | None) -> dict[str, str]:
     """What each of several models is called. InputError where two have one name, and so one folder."""
     if name is not None and len(models) > 1:
         raise InputError(f"--name {name}: one name for {len(models)} models; name them one at a time")
@@ -100,7 +103,7 @@ def all_called(models: Mapping[str, Model], name: str | None) -> dict[str, str]:
 
 def defined_in(argument: str) -> str | None:
     """The `.toml` or the folder that a MODEL argument means, absolute; None for a model that is known by name."""
-    return None if argument in MODELS else str(Path(argument).absolute())
+    return None if argument in MODELS or argument in HOSTED else str(Path(argument).absolute())
 
 
 def find_all(models: str) -> list[str]:
@@ -122,7 +125,8 @@ def _is_path(text: str) -> bool:
         return False
 
 
-def _inference_folder(path: Path) -> InferenceFolder:
+def inference_folder(path: Path, name: str | None = None) -> InferenceFolder:
+    """The inference model in a folder. name: None for its own. InputError where there is none, or several."""
     programs = [file for suffix in (".json", ".pdmodel") for file in sorted(path.glob(f"*{suffix}"))]
     pairs = [(file, file.with_suffix(".pdiparams")) for file in programs if file.with_suffix(".pdiparams").is_file()]
     if not pairs:
@@ -131,7 +135,7 @@ def _inference_folder(path: Path) -> InferenceFolder:
         )
     if len({file.stem for file, _ in pairs}) > 1:
         raise InputError(f"{path}: several inference models ({', '.join(file.name for file, _ in pairs)}); keep one")
-    return InferenceFolder(_name_of(path), *pairs[0])
+    return InferenceFolder(name or _name_of(path), *pairs[0])
 
 
 def _name_of(folder: Path) -> str:

@@ -22,7 +22,7 @@ from convert.families.spec import Preprocessing
 from convert.images import option as options
 from convert.images import stated
 from convert.manifest import FEATURES, LOGITS, MULTI_LABEL, Manifest
-from convert.models import InferenceFolder
+from convert.models import Model
 
 ZOO = "PaddleClas' zoo"
 _RAW: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3, "pixel_scale": 1.0}  # pixels as they are
@@ -45,7 +45,7 @@ class SaidByModel:
     head: str | None = None
 
 
-def said_by(model: ModelSpec | InferenceFolder, argument: str) -> SaidByModel:
+def said_by(model: Model, argument: str) -> SaidByModel:
     """What a model says of its images and classes. argument: how the user named it. InputError: its inference.yml."""
     if isinstance(model, ModelSpec):
         if argument in zoo.MODELS:
@@ -55,6 +55,10 @@ def said_by(model: ModelSpec | InferenceFolder, argument: str) -> SaidByModel:
         reference = known.preprocessing if known and same else None
         return SaidByModel(model.preprocessing, f"spec {argument}", reference)
     found = inference_yml.read(model.program.parent)
+    if found is None and argument in zoo.HOSTED:
+        hosted = zoo.HOSTED[argument]
+        lacking = f"the preprocessing of {ZOO} is not used: it has {hosted.lacks}, which vitbench does not do"
+        return SaidByModel(hosted.preprocessing, ZOO, notes=(lacking,) if hosted.lacks else ())
     if found is None:
         return SaidByModel()
     head = MULTI_LABEL if found.multi_label else FEATURES if found.embedding else None

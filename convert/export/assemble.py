@@ -65,7 +65,7 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
         graph.check_spec(model, spec)
         graph.check_form(model, spec)
         _write(folder, model, shapes, _counted(written.read, advance))
-    notes = [*filter(None, [state.origin.note]), *state.notes]
+    notes = [*filter(None, [state.origin.note]), *state.notes, *spec.remarks()]
     return _assembled(plain, model, shapes, notes, made)
 
 

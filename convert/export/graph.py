@@ -167,6 +167,11 @@ def _check_scales(model: onnx.ModelProto, name: str, facts: GraphFacts) -> None:
     softmaxes = [node for node in model.graph.node if node.op_type == "Softmax"]
     for softmax, wanted in zip(softmaxes, facts.scales, strict=True):
         scaling = maker[softmax.input[0]]
+        if facts.biased:
+            added = scaling
+            scaling = next((maker[one] for one in added.input if one in maker and maker[one].op_type == "Mul"), added)
+            if added.op_type != "Add":
+                raise GraphError(f"{name}: {softmax.output[0]} has no bias")
         scale = next((scalars[name] for name in scaling.input if name in scalars), None)
         if scaling.op_type != "Mul" or scale is None or not np.isclose(scale, wanted, rtol=1e-6):
             raise GraphError(f"{name}: {softmax.output[0]} is scaled by {scale} instead of {wanted:.8g}")

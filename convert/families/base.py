@@ -1,8 +1,7 @@
 """What an architecture family says of itself, and which families there are.
 
 A family is a file of this folder: a subclass of `ModelSpec`, which the file names as FAMILY. Everything that vitbench
-asks of an architecture is in this interface; whether it is wide enough, the next family tells (a bias in attention and
-windows are not in it yet).
+asks of an architecture is in this interface.
 """
 
 from __future__ import annotations
@@ -83,7 +82,8 @@ class GraphFacts:
     convolutions, linear, products, norms, softmaxes, gelus: how many operators there are: `linear` are MatMuls with a
     weight, `products` those of two activations. epsilon: of each LayerNormalization. scales: of the attention of each
     block. attention: shape of the attention of each block for one image, as it is written. squeezes: Squeeze operators
-    as it is written. rewrites: how often each rule is applied, 0 where it is not named.
+    as it is written. rewrites: how often each rule is applied, 0 where it is not named. biased: whether something is
+    added to the scaled attention.
     """
 
     convolutions: int
@@ -97,6 +97,7 @@ class GraphFacts:
     attention: tuple[Shape, ...]
     squeezes: int
     rewrites: Mapping[Rewrite, int]
+    biased: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class ModelSpec(ABC):
     family: ClassVar[str]
     # What each block begins its parts with, in their order: `blocks.7.attn`, `blocks.7.mlp`, each behind a LayerNorm.
     block_parts: ClassVar[tuple[str, ...]] = ("attn", "mlp")
+    # How the names of layers end that have a LayerNorm and stand between blocks.
+    between_blocks: ClassVar[tuple[str, ...]] = ()
     # How the names of tensors end that files hold and that the model does not compute with.
     unused: ClassVar[tuple[str, ...]] = ("num_batches_tracked",)
 
@@ -190,6 +193,14 @@ class ModelSpec(ABC):
         """What shapes that are not the model's, by PaddleClas' names, say of the model that they are of, in clauses."""
         return []
 
+    def block_name(self, number: int) -> str:
+        """What its tensors' names begin with, of a block that is counted from 0 on through the whole model."""
+        return f"blocks.{number}"
+
+    def remarks(self) -> list[str]:
+        """What the user must know of the architecture, in clauses."""
+        return []
+
 
 def same(array: Array) -> Array:
     """A tensor that is taken as it is."""
@@ -214,7 +225,13 @@ def known() -> Mapping[str, type[ModelSpec]]:
 
 
 def _family_files() -> list[pkgutil.ModuleInfo]:
-    shared = {"base", "spec", "paddle_layers"}  # what families are built of, and no family itself
+    shared = {
+        "base",
+        "spec",
+        "paddle_layers",
+        "swin_layers",
+        "windows",
+    }  # what families are built of, and no family itself
     return [module for module in pkgutil.iter_modules(families.__path__) if module.name not in shared]
 
 

@@ -21,17 +21,19 @@ Spec = Any  # a `VisionTransformerSpec`, whose file imports this one
 _ZERO = Constant(0.0)
 
 
-def _named(name: str) -> ParamAttr:
+def named(name: str) -> ParamAttr:
+    """A parameter that is called so in the program too."""
     return ParamAttr(name=name, initializer=_ZERO)
 
 
 def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
     """A linear layer whose parameters are called `name`.weight and `name`.bias."""
-    return nn.Linear(inputs, outputs, _named(f"{name}.weight"), _named(f"{name}.bias") if bias else False)
+    return nn.Linear(inputs, outputs, named(f"{name}.weight"), named(f"{name}.bias") if bias else False)
 
 
-def _layer_norm(name: str, dim: int, epsilon: float) -> nn.LayerNorm:
-    return nn.LayerNorm(dim, epsilon=epsilon, weight_attr=_named(f"{name}.weight"), bias_attr=_named(f"{name}.bias"))
+def layer_norm(name: str, dim: int, epsilon: float) -> nn.LayerNorm:
+    """A LayerNorm whose parameters are called `name`.weight and `name`.bias."""
+    return nn.LayerNorm(dim, epsilon=epsilon, weight_attr=named(f"{name}.weight"), bias_attr=named(f"{name}.bias"))
 
 
 class PatchEmbed(nn.Layer):
@@ -45,8 +47,8 @@ class PatchEmbed(nn.Layer):
             spec.embed_dim,
             spec.patch_size,
             spec.patch_size,
-            weight_attr=_named("patch_embed.proj.weight"),
-            bias_attr=_named("patch_embed.proj.bias"),
+            weight_attr=named("patch_embed.proj.weight"),
+            bias_attr=named("patch_embed.proj.bias"),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,10 +75,10 @@ class Attention(nn.Layer):
 
 
 class Mlp(nn.Layer):
-    def __init__(self, name: str, spec: Spec) -> None:
+    def __init__(self, name: str, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = linear(f"{name}.fc1", spec.embed_dim, spec.mlp_dim)
-        self.fc2 = linear(f"{name}.fc2", spec.mlp_dim, spec.embed_dim)
+        self.fc1 = linear(f"{name}.fc1", dim, hidden)
+        self.fc2 = linear(f"{name}.fc2", hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
@@ -85,10 +87,10 @@ class Mlp(nn.Layer):
 class Block(nn.Layer):
     def __init__(self, name: str, spec: Spec) -> None:
         super().__init__()
-        self.norm1 = _layer_norm(f"{name}.norm1", spec.embed_dim, spec.epsilon)
+        self.norm1 = layer_norm(f"{name}.norm1", spec.embed_dim, spec.epsilon)
         self.attn = Attention(f"{name}.attn", spec)
-        self.norm2 = _layer_norm(f"{name}.norm2", spec.embed_dim, spec.epsilon)
-        self.mlp = Mlp(f"{name}.mlp", spec)
+        self.norm2 = layer_norm(f"{name}.norm2", spec.embed_dim, spec.epsilon)
+        self.mlp = Mlp(f"{name}.mlp", spec.embed_dim, spec.mlp_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
@@ -103,11 +105,11 @@ class Encoder(nn.Layer):
         dim = spec.embed_dim
         self.class_tokens = spec.class_tokens
         self.patch_embed = PatchEmbed(spec)
-        self.pos_embed = self.create_parameter((1, spec.tokens, dim), attr=_named("pos_embed"))
+        self.pos_embed = self.create_parameter((1, spec.tokens, dim), attr=named("pos_embed"))
         for name in spec.class_tokens:
-            self.add_parameter(name, self.create_parameter((1, 1, dim), attr=_named(name)))
+            self.add_parameter(name, self.create_parameter((1, 1, dim), attr=named(name)))
         self.blocks = nn.LayerList([Block(f"blocks.{i}", spec) for i in range(spec.depth)])
-        self.norm = _layer_norm("norm", dim, spec.epsilon)
+        self.norm = layer_norm("norm", dim, spec.epsilon)
 
     def encode(self, x: Tensor) -> Tensor:
         """(batch, 3, img_size, img_size) float32 -> normalised tokens (batch, tokens, dim)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from convert.zoo import PUBLISHED
 from reports.language import mark, say
 from reports.load.machines import ceilings
 from reports.load.results import Results, machine_of
@@ -26,7 +27,7 @@ def size(results: Results) -> Table:
     columns: list[Column[ModelRow]] = [
         MODEL,
         number_column("FLOPs (G), published", published(lambda one: one.gmacs, 2)),
-        number_column("FLOPs (G), counted that way", _counted(Results.macs, "published", 1e9)),
+        number_column("FLOPs (G), counted that way", _counted_as_published),
         number_column("GMACs, all", _counted(Results.macs, "total", 1e9)),
         number_column("Params (M), published", published(lambda one: one.mparams, 2)),
         number_column("Params (M), counted that way", _counted(Results.parameters, "published", 1e6)),
@@ -37,9 +38,19 @@ def size(results: Results) -> Table:
         "the linear layers only; all: with both matrix products of the attention. One MAC is two floating-point "
         "operations. Its Params leave out the position embedding and the class token; all: with them."
     )
-    notes = [f"{model}: {note}." for model in results.models for note in results.facts(model).notes]
+    attention = mark(
+        "{model}: its page quotes the FLOPs of the authors, which have both matrix products of the attention in them."
+    )
+    authors = [model for model in results.models if model in PUBLISHED and PUBLISHED[model].with_attention]
+    notes = [say(attention, model=model) for model in authors]
+    notes += [f"{model}: {note}." for model in results.models for note in results.facts(model).notes]
     title = mark("Compute and parameters")
     return build("size", title, results, columns, rows, note, *notes, by_machine=False)
+
+
+def _counted_as_published(row: ModelRow) -> Entry:
+    known = PUBLISHED.get(row.subject.models[0])
+    return _counted(Results.macs, "total" if known and known.with_attention else "published", 1e9)(row)
 
 
 def _counted(of: Callable[[Results, str], CountsInfo], name: str, unit: float) -> Callable[[ModelRow], Entry]:

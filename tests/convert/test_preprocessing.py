@@ -152,7 +152,7 @@ def test_it_does_not_stay_for_another_model_of_the_name(folder: Path) -> None:
 
 
 def said_by_folder(folder: Path) -> Any:
-    return said_by(build.find(str(folder / "mine")), "mine")  # type: ignore[attr-defined]
+    return said_by(build.inference_folder(folder / "mine"), "mine")  # type: ignore[attr-defined]
 
 
 def test_a_model_that_normalises_pixels_itself(folder: Path) -> None:

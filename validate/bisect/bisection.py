@@ -103,8 +103,7 @@ class Bisection:
     @cached_property
     def locations(self) -> dict[int, Location]:
         """The index of an operator of Paddle's program -> where it stands."""
-        spec = self.onnx.artifact.spec
-        return locations.locate(self.alignment.program, *([spec.block_parts] if spec else []))
+        return locations.locate(self.alignment.program, self.onnx.artifact.spec)
 
     @cached_property
     def differences(self) -> dict[str, list[str]]:

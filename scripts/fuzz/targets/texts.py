@@ -8,7 +8,7 @@ from pathlib import Path
 from convert import inference_yml, preprocessing
 from convert.families.base import ModelSpec
 from convert.images import option
-from convert.models import find
+from convert.models import find, inference_folder
 from convert.zoo import MODELS
 from scripts.fuzz.target import Target
 from scripts.fuzz.targets.artifacts import SPEC
@@ -55,7 +55,7 @@ def _make_folders(folder: Path) -> None:
 
 
 def _look_at_folder(folder: Path) -> None:
-    preprocessing.said_by(find(str(folder)), str(folder))
+    preprocessing.said_by(inference_folder(folder), str(folder))
     inference_yml.read(folder)
 
 

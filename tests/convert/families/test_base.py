@@ -54,7 +54,7 @@ def test_a_spec_from_a_file(toy_toml: Path) -> None:
         ("mean = [0.5, 0.5, 0.5]", "mean = [0.5, 0.5]", "mean must be three numbers"),
         ("std = [0.5, 0.5, 0.5]", "std = [0.5, 0, 0.5]", "std must be above zero"),
         ("crop = 32", 'crop = 32\ninterpolation = "cubic"', "interpolation = 'cubic' is none of"),
-        ("depth = 2", 'depth = 2\nfamily = "swin"', "family = 'swin' is none of deit, vit"),
+        ("depth = 2", 'depth = 2\nfamily = "resnet"', "family = 'resnet' is none of deit, swin, vit"),
         ("depth = 2", "depth 2", "cannot be read as TOML"),
         ("[preprocessing]", "[processing]", r"a \[preprocessing\] table is needed"),
     ],
@@ -70,6 +70,7 @@ def test_families_are_the_files_that_there_are() -> None:
     assert {name: family.__name__ for name, family in base.known().items()} == {
         "vit": "VisionTransformerSpec",
         "deit": "DistilledVisionTransformerSpec",
+        "swin": "SwinTransformerSpec",
     }
 
 

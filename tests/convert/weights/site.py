@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +13,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
+from convert import zoo
 from convert.common.errors import InputError
+from convert.families.spec import Preprocessing
 from convert.weights import download
+from convert.zoo import HostedModel
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+# A model by name that comes as an archive.
+HOSTED = HostedModel("Toy_tiny_32", "Toy", paddlex=True, preprocessing=Preprocessing(36, 32, "bicubic", backend="pil"))
 
 
 class Site:
@@ -109,3 +118,26 @@ def read(path: Path) -> bytes:
     if path.read_bytes() != CONTENT or path.suffix != ".bin":
         raise InputError(f"{path}: damaged at its end")
     return CONTENT
+
+
+@contextmanager
+def hosting(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Site]:
+    """A mirror whose one file is the archive of HOSTED, and a cache."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("VITBENCH_CACHE", str(cache))
+    monkeypatch.setitem(zoo.HOSTED, HOSTED.name, HOSTED)
+    with serving(Site()) as running:
+        monkeypatch.setenv("VITBENCH_MIRROR", running.url.rsplit("/", 1)[0])
+        yield running
+
+
+def archive(files: dict[str, bytes], *others: tarfile.TarInfo) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as written:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            written.addfile(member, io.BytesIO(content))
+        for member in others:
+            written.addfile(member)
+    return buffer.getvalue()
