@@ -12,7 +12,7 @@ from convert.model_options import ModelOptions
 from runtimes import registry
 from runtimes.options import Selection
 from validate.parity import run
-from validate.parity.check import Case, Checked, check
+from validate.parity.check import Case, Checked, Run, check
 from validate.parity.inputs import InputOptions
 from validate.parity.run import ParityRequest
 
@@ -30,9 +30,9 @@ def test_paddle_without_onednn(
 ) -> None:
     asked: list[str] = []
 
-    def checked(case: Case) -> Checked:
+    def checked(case: Case, infer: Run | None = None) -> Checked:
         asked.append(case.options.extra.get("kernels", "default"))
-        found = check(case)
+        found = check(case, infer)
         if not fails or asked[-1] == "plain":
             return found
         counted = None if fails == "did not run" else 0
