@@ -128,8 +128,9 @@ def answer(results: Results) -> Answer:
         verdict,
         tuple(cell.runtime for cell in winners),
         {name: gain.value if gain else None for name, gain in gains.items()},
-        {cell.runtime: None if standing.busy(cell) else cell.median_ms for cell in cells},
-        {cell.runtime: cell.ci95_ms for cell in cells if cell.ci95_ms},
+        # In the slow one of the machine's two states a median is that of the state.
+        {cell.runtime: None if cell.disturbed or standing.busy(cell) else cell.median_ms for cell in cells},
+        {cell.runtime: cell.ci95_ms for cell in cells if cell.ci95_ms and not cell.disturbed},
     )
 
 

@@ -135,8 +135,11 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
 
 
 def busy(cell: Latency) -> bool:
-    """Whether other programs ran beside it so much that its own samples do not tell a quiet machine's median."""
-    return bool(cell.disturbed) or cell.undisturbed == 0
+    """Whether other programs ran beside it so much that its own samples do not tell a quiet machine's median.
+
+    Of a cell without turns it is not known what its samples met: there whatever disturbed it counts.
+    """
+    return cell.undisturbed == 0 or bool(cell.disturbed and not cell.turns)
 
 
 def programs_of(cells: Iterable[TimedRecord]) -> str:

@@ -53,7 +53,7 @@ class Display:
         self._left = dict.fromkeys(self._visit_s, plan.effort.processes)  # visits, by the cell's key
         self._taken_s = self._estimated_s = _TRUST_S
         self._finished = self._visits = self._disturbed = 0
-        self._waited_s = self._mentioned_s = 0.0
+        self._waited_s = self._mentioned_s = self._blamed_s = 0.0
         self._parity_s = self._loading_s = self._warming_s = self._sampling_s = 0.0
         self._programs: dict[str, float] = {}
         self._round = -1
@@ -99,6 +99,11 @@ class Display:
         self._add_times(outcome)
         for program, share in outcome.programs.items():
             self._programs[program] = max(share, self._programs.get(program, 0.0))
+        if note and named and (not self._blamed_s or self.elapsed_s >= self._blamed_s + _MENTION_S):
+            self._line(
+                f"other programs take the processor ({named} of a core): the run goes on, and marks what it cannot tell"
+            )
+            self._blamed_s = self.elapsed_s
         note = f"{note} ({named})" if note and named else note
         self._estimated_s += self._visit_s[place]
         self._left[place] = max(1, self._left[place] - 1)  # until its record is there another may come

@@ -100,7 +100,7 @@ def _undecided(run: RunState, rivals: Sequence[PendingCell], drafts: Mapping[str
     close = []
     for pending in order[1:]:
         found = pairs.ratio(drafts[pending.key], best, noise_)
-        if found and found.sign <= 0 and len(run.visits.of[pending.key]) < _MOST_VISITS:
+        if found and not found.settled and len(run.visits.of[pending.key]) < _MOST_VISITS:
             close.append(pending)
     return [order[0], *close] if close else []
 
