@@ -45,7 +45,7 @@ class PairRatio:
     def settled(self) -> bool:
         """Whether it takes longer, so surely that somebody who looks after each round may stop: looking four times at
         95 % takes 99 % each time (Bonferroni), which is 1.5 times as wide with five degrees of freedom."""
-        return self.value * (self.interval[0] / self.value) ** _LOOKS > 1
+        return bool(self.value * math.pow(self.interval[0] / self.value, _LOOKS) > 1)
 
 
 def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | None:
