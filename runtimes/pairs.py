@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from runtimes.records.kinds import Latency
 from runtimes.records.parts import Interval, Turn
-from runtimes.statistics import ASSUMED_PROCESSES, Noise, bootstrap_median, interval, noise, widest
+from runtimes.statistics import ASSUMED_PROCESSES, Noise, bootstrap_median, interval, moderated, noise, widest
 from runtimes.undisturbed import CLEAN_WAITED
 
 _FEWEST = 4
@@ -51,9 +51,9 @@ class PairRatio:
 def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | None:
     """The time of one over that of another; None where they had no turns together, or the machine was too busy to tell.
 
-    others: how far such ratios of other pairs lie apart between processes. Turns that nothing disturbed count where
-    there are at least four and a quarter of all, else the least disturbed half. The interval is the wider one of two:
-    over processes (Student's t), and the bootstrap of the turns.
+    others: how far such ratios of other pairs lie apart between processes; it is steadied by what is assumed of any
+    machine. Turns that nothing disturbed count where there are at least four and a quarter of all, else the least
+    disturbed half. The interval is the wider one of two: over processes (Student's t), and the bootstrap of the turns.
     """
     logarithms = _by_processes(one, other)
     if not logarithms:
@@ -62,13 +62,9 @@ def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | N
     met = float(np.mean([pair.met for pair in used]))
     if met > _MOST:
         return None
-    figures = [
-        math.exp(statistics.median(kept))
-        for pairs in logarithms.values()
-        if (kept := [pair.log for pair in pairs if pair in used])
-    ]
+    figures = _figures(logarithms, used)
     value = math.exp(statistics.median(pair.log for pair in used))
-    between, _ = interval(value, figures, others if others.dof > 1 else _PRIOR)
+    between, _ = interval(value, figures, moderated(others, _PRIOR))
     own = widest(between, bootstrap_median([math.exp(pair.log) for pair in used]))
     assert own is not None  # the prior carries one
     busy = max(0.0, met - CLEAN_WAITED)
@@ -88,8 +84,16 @@ def spread(cells: Sequence[Latency]) -> Noise:
     found = []
     for cell in cells[1:]:
         by_processes = _by_processes(cell, cells[0])
-        found.append([math.exp(statistics.median(pair.log for pair in pairs)) for pairs in by_processes.values()])
+        found.append(
+            _figures(by_processes, _least_disturbed([pair for pairs in by_processes.values() for pair in pairs]))
+        )
     return noise(found)
+
+
+def _figures(by_processes: Mapping[str, list[_Pair]], used: list[_Pair]) -> list[float]:
+    """The ratio of each pair of processes, by those of their turns that count."""
+    kept = ([pair.log for pair in pairs if pair in used] for pairs in by_processes.values())
+    return [math.exp(statistics.median(one)) for one in kept if one]
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ _SPREAD_NOTE = mark(
 )
 _ACROSS_RUNS_NOTE = mark(
     "Intervals (95 %) say where another run on the same machine would find the median; a number has the digits that "
-    "its interval carries. Which cell of a run is faster is decided by the run's own, narrower intervals: its cells "
-    "met the same machine."
+    "its interval carries. What decides which cell of a run is faster is narrower: its cells met the same machine."
 )
 
 
