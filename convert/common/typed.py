@@ -69,6 +69,17 @@ def fields(kind: type) -> list[Field]:
     return [_field(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
 
 
+def public(value: Any) -> Any:
+    """A dataclass whose private fields, and those of what it holds, are as where nothing is known."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(public, value))
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    private = {one.name for one in fields(type(value)) if one.private}
+    kept = {one.name: public(getattr(value, one.name)) for one in dataclasses.fields(value) if one.name not in private}
+    return type(value)(**kept)
+
+
 def parts(kind: type) -> list[type]:
     """The dataclasses inside a dataclass, and inside those, each once, in the order of the fields."""
     found: dict[type, None] = {}

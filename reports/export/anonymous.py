@@ -114,7 +114,7 @@ class Cleaner:
     def record(self, record: Record, datasets: Mapping[str, str]) -> dict[str, Any]:
         """A record as JSON types, without its private fields. datasets: what stands for the name of each data set."""
         private = {one.name for one in typed.fields(type(record)) if one.private}
-        table = dict.fromkeys(REQUIRED) | without_nulls(record)
+        table = dict.fromkeys(REQUIRED) | without_nulls(typed.public(record))
         cleaned = {name: self.field(name, table[name]) for name in sorted(table) if name not in private}
         cleaned["command"] = self.command(record.command)
         if isinstance(record, Accuracy) and record.dataset is not None:
