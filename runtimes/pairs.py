@@ -24,7 +24,6 @@ _LEAST_SHARE = 0.25
 _UNSURE, _UNSURE_OF_BOTH = 0.25, 0.15
 # Turns that waited longer than this on average rank wrongly (four busy loops on two cores): there is no answer then.
 _MOST = 0.6
-_LOOKS = 1.5
 _PRIOR = Noise(math.sqrt(2) * ASSUMED_PROCESSES, 4)
 
 
@@ -41,11 +40,9 @@ class PairRatio:
         """1 where it takes longer for sure, -1 where shorter, 0 where that is open."""
         return (self.interval[0] > 1) - (self.interval[1] < 1)
 
-    @property
-    def settled(self) -> bool:
-        """Whether it takes longer, so surely that somebody who looks after each round may stop: looking four times at
-        95 % takes 99 % each time (Bonferroni), which is 1.5 times as wide with five degrees of freedom."""
-        return bool(self.value * math.pow(self.interval[0] / self.value, _LOOKS) > 1)
+    def longer(self, times: float) -> bool:
+        """Whether it takes longer by so many times the half width of the interval, on logarithms."""
+        return math.log(self.value) > times * math.log(self.value / self.interval[0])
 
 
 def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | None:

@@ -176,7 +176,7 @@ def summarize(
         foreign=tuple(one.foreign for one in all_met),
         count=len(samples),
         median_ms=median,
-        undisturbed=len(used) if whole else 0,
+        undisturbed=None if not all_met else len(used) if whole else 0,
         seen_ms=float(np.median(samples)),
         ci95_ms=across_runs(median, own, runs),
         run_ci95_ms=own,

@@ -53,12 +53,20 @@ def _check(record: Record) -> None:
 
 
 def _median(record: Latency) -> float:
-    """The median that the samples of a record give."""
-    if record.undisturbed:
-        met = tuple(Contention(*pair) for pair in zip(record.waited, record.foreign, strict=True))
-        if found := undisturbed(record.samples_ms, met):
-            return found.ms
-    return statistics.median(record.samples_ms)
+    """The median that the samples of a record give. ValueError where it is not of those that it says it is of."""
+    if not record.undisturbed:
+        return statistics.median(record.samples_ms)
+    told = f"undisturbed = {record.undisturbed}, and"
+    if not len(record.samples_ms) == len(record.waited) == len(record.foreign):
+        counts = f"{len(record.waited)} and {len(record.foreign)}"
+        raise ValueError(f"{told} waited and foreign are of {counts} samples")
+    found = undisturbed(
+        record.samples_ms, [Contention(*met) for met in zip(record.waited, record.foreign, strict=True)]
+    )
+    used = len(found.used) if found else 0
+    if not found or used != record.undisturbed:
+        raise ValueError(f"{told} its median is of {used} samples")
+    return found.ms
 
 
 def to_table(record: Record) -> dict[str, Any]:

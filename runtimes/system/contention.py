@@ -21,7 +21,8 @@ _BUSY = (1, 2, 3, 6, 7, 8)
 @dataclass(frozen=True)
 class Moment:
     """clock_s: of `time.perf_counter`. waited_s: that our threads waited for a core so far, summed over them; own_s:
-    that they computed. busy_s: that anybody computed on our cores. None where the system does not count it."""
+    that they computed, those that came to an end too. busy_s: that anybody computed on our cores. None where the system
+    does not count it."""
 
     clock_s: float
     own_s: float = 0.0
@@ -34,8 +35,8 @@ class Moment:
 class Contention:
     """What a sample met.
 
-    waited: time that its threads waited for a core, summed over them, as a share of its wall time; 0 where nothing is
-    known. foreign: share of the cores' time that others computed, beyond what ticks of the clock leave open.
+    waited: time that its threads waited for a core, summed over them, as a share of its wall time.
+    foreign: share of the cores' time that others computed, beyond what ticks of the clock leave open.
     """
 
     waited: float = 0.0
@@ -50,14 +51,15 @@ class Contention:
 def now() -> Moment:
     """The counters of this process and of the cores that it may run on."""
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-    own_s, waited_s = _own()
-    return Moment(time.perf_counter(), own_s, waited_s, _busy(ours), len(ours))
+    return Moment(time.perf_counter(), time.process_time(), _waited(), _busy(ours), len(ours))
 
 
-def between(before: Moment, after: Moment) -> Contention:
-    """What was met between two moments."""
+def between(before: Moment, after: Moment) -> Contention | None:
+    """What was met between two moments; None where the system does not tell, which is not the same as nothing."""
+    if before.waited_s is None or after.waited_s is None:
+        return None
     wall_s = after.clock_s - before.clock_s
-    if wall_s <= 0 or before.waited_s is None or after.waited_s is None:
+    if wall_s <= 0:
         return Contention()
     foreign = 0.0
     if before.busy_s is not None and after.busy_s is not None:
@@ -67,20 +69,20 @@ def between(before: Moment, after: Moment) -> Contention:
     return Contention(round(max(0.0, after.waited_s - before.waited_s) / wall_s, 3), round(foreign, 3))
 
 
-def _own() -> tuple[float, float | None]:
-    """Seconds that our threads computed and waited; a thread that ends while we look is left out."""
-    computed, waited, threads = 0, 0, 0
+def _waited() -> float | None:
+    """Seconds that our threads waited; a thread that ends while we look is left out."""
+    waited, threads = 0, 0
     try:
         tasks = list(_TASKS.iterdir())
     except OSError:
-        return 0.0, None
+        return None
     for task in tasks:
         try:
-            on_core, in_queue, _ = (task / "schedstat").read_text(encoding="ascii").split()
+            _, in_queue, _ = map(int, (task / "schedstat").read_text(encoding="ascii").split())
         except (OSError, ValueError):
             continue
-        computed, waited, threads = computed + int(on_core), waited + int(in_queue), threads + 1
-    return computed / 1e9, waited / 1e9 if threads else None
+        waited, threads = waited + in_queue, threads + 1
+    return waited / 1e9 if threads else None
 
 
 def _busy(cores: set[int]) -> float | None:

@@ -32,7 +32,7 @@ from runtimes.system.contention import Contention
 _TOKENS, _WIDTH, _BLOCKS = 50, 768, 2
 # And small products, of about half that time.
 _SMALL, _SMALL_COUNT = 256, 40
-_SECONDS, _PATIENCE_S, _FEWEST_CLEAN = 0.1, 0.6, 3
+_SECONDS, _PATIENCE_S = 0.1, 0.6
 _KEPT_RUNS = 50
 _KEPT_READINGS = 40  # of each run
 # The fastest readings are outliers too; a twentieth of them may be.
@@ -60,12 +60,13 @@ def work_ms(seconds: float = _SECONDS, patience_s: float = _PATIENCE_S) -> float
         work()
         times.append(1e3 * (time.perf_counter() - start))
         after = contention.now()
-        met.append(contention.between(before, after))
+        if (one := contention.between(before, after)) is not None:
+            met.append(one)
         before, spent_s = after, time.perf_counter() - begin
-        enough = sum(map(undisturbed.clean, met)) >= _FEWEST_CLEAN
-        if spent_s >= patience_s or (spent_s >= seconds and enough):
+        if spent_s >= seconds:
             found = undisturbed.undisturbed(times, met)
-            return found.ms if found else None
+            if spent_s >= patience_s or (found and not found.unsure):
+                return found.ms if found else None
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtimes.records.kinds import LatencySummary
 from runtimes.records.parts import IntervalMethod
 from runtimes.statistics import (
     BEYOND_PROBE_CV,
@@ -22,7 +23,9 @@ from runtimes.statistics import (
     noise,
     relative_half_width,
     summarize,
+    widest,
 )
+from runtimes.system.contention import Contention
 
 T = TypeVar("T")
 TIMES = st.floats(1e-3, 1e6)
@@ -102,6 +105,79 @@ def test_the_wider_of_two_intervals_is_the_runs_own() -> None:
     low, high = sure(interval(10.5, [10.0, 11.0], Noise())[0])
     assert summarize(apart).run_ci95_ms == (low, high)
     assert low < 10 < 11 < high
+
+
+def test_the_median_is_that_of_undisturbed_samples_and_percentiles_are_of_all() -> None:
+    clean, held_up = Contention(0.01), Contention(0.8)
+    processes = [[10.0] * 40 + [20.0] * 25, [10.2] * 40 + [20.0] * 25]
+    found = summarize(processes, met=[[clean] * 40 + [held_up] * 25] * 2)
+    assert (found.median_ms, found.undisturbed) == (10.1, 80)
+    assert (found.seen_ms, found.count) == (10.2, 130), "of all samples"
+    assert (found.p90_ms, found.p95_ms) == (20.0, 20.0)
+    assert len(found.waited) == len(found.foreign) == len(found.samples_ms) == 130
+    assert (found.waited[0], found.waited[45]) == (0.01, 0.8)
+    assert sure(found.interval).between_cv == pytest.approx(math.log(1.02) / math.sqrt(2)), "of undisturbed medians"
+    low, high = sure(found.run_ci95_ms)
+    assert low < 10.1 < high < 12
+
+
+def test_what_was_corrected_is_less_sure() -> None:
+    samples = [[10.0, 10.1, 9.9, 10.0, 10.1, 9.9, 10.0, 10.05]] * 2
+
+    def found(waited: float) -> LatencySummary:
+        return summarize(samples, Noise(0.01, 4), met=[[Contention(waited)] * 8] * 2)
+
+    clean, corrected = found(0.05), found(0.15)
+    assert (clean.median_ms, clean.undisturbed) == (10.0, 16)
+    assert sure(corrected.median_ms) == pytest.approx(10.0 * (1 - 0.66 * (0.15 - 0.03)))
+    assert corrected.undisturbed == 4, "the least disturbed quarter"
+    assert width(corrected) > 2 * width(clean)
+
+
+def width(found: LatencySummary) -> float:
+    return relative_half_width(sure(found.median_ms), found.run_ci95_ms)
+
+
+def test_where_nothing_is_undisturbed_all_samples_count_and_it_is_said() -> None:
+    found = summarize([[10.0, 20.0, 30.0]] * 2, Noise(0.01, 4), met=[[Contention(0.9)] * 3] * 2)
+    assert (found.median_ms, found.seen_ms, found.undisturbed) == (20.0, 20.0, 0)
+    unknown = summarize([[10.0, 20.0, 30.0]] * 2, Noise(0.01, 4))
+    assert (unknown.median_ms, unknown.undisturbed, unknown.waited) == (20.0, None, ())
+
+
+def test_a_process_that_was_disturbed_all_the_time_leaves_the_interval_to_the_others() -> None:
+    met = [[Contention()] * 6, [Contention(0.9)] * 6, [Contention()] * 6]
+    found = summarize([[10.0] * 6, [30.0] * 6, [10.2] * 6], met=met)
+    assert (found.median_ms, found.undisturbed) == (10.1, 12)
+    assert sure(found.interval).processes == 2
+
+
+@pytest.mark.parametrize(("busy", "expected"), [(0.0, 92), (0.4, 90), (0.7, 85)])
+def test_the_interval_covers_the_quiet_median_on_a_busy_machine_too(busy: float, expected: int) -> None:
+    """A share `busy` of samples meets another program, and 0.5 to 0.8 of what a thread waits is missing at the end."""
+    covered, total, widths = 0, 100, []
+    for seed in range(total):
+        rng = np.random.default_rng(seed)
+        run: list[list[float]] = []
+        met: list[list[Contention]] = []
+        for _ in range(4):
+            level = 10 * math.exp(rng.normal(0, 0.01))
+            waited = np.where(rng.random(25) < busy, rng.exponential(5.0, 25), 0.0)
+            times = level * np.exp(rng.normal(0, 0.015, 25)) + rng.uniform(0.5, 0.8, 25) * waited
+            run.append(times.tolist())
+            met.append([Contention(float(share)) for share in waited / times])
+        found = summarize(run, Noise(0.01, 20), met=met)
+        low, high = sure(found.run_ci95_ms)
+        covered += low <= 10 <= high
+        widths.append(width(found))
+    assert covered >= expected
+    assert np.median(widths) < 0.05
+
+
+def test_the_wider_of_some_intervals() -> None:
+    assert widest((1.0, 3.0), None, (2.0, 4.0)) == (1.0, 4.0)
+    assert widest(None, (2.0, 4.0)) == (2.0, 4.0)
+    assert widest(None) is widest() is None
 
 
 @given(st.lists(st.lists(TIMES, min_size=6, max_size=30), min_size=1, max_size=4))

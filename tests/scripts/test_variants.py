@@ -109,8 +109,11 @@ def test_what_is_refused(
     assert message in result.output
 
 
-def test_a_toy_for_real(toy_toml: Path, toy_root: Path, toy_artifact: Artifact) -> None:
-    words = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--cells", "openvino:fp32", "--slowdown", "1000"]
+def test_a_toy_for_real(
+    monkeypatch: pytest.MonkeyPatch, toy_toml: Path, toy_root: Path, toy_artifact: Artifact
+) -> None:
+    monkeypatch.setattr(interleaved, "Probe", lambda: Probe(read=lambda: 1.0))  # this machine may be too busy to tell
+    words = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--cells", "openvino:fp32"]
     result = CliRunner().invoke(
         check_claims.main, ["--only", "variants", *words, "--rounds", "2", "--seconds", "0.02"], env={"COLUMNS": "200"}
     )

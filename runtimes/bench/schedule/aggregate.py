@@ -171,7 +171,7 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
     on_device = [one.device_times_ms for one in found if isinstance(one, LatencyNumbers) and one.device_times_ms]
     return replace(
         record,
-        **{**vars(summary), "turns": turns(visits)},
+        **vars(replace(summary, turns=turns(visits))),
         target=policy.target,
         device_times_ms=device_medians(on_device),
         **_common(visits, reasons, tells),

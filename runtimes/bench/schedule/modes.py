@@ -28,6 +28,10 @@ _MOST_VISITS = 24
 # One pair of processes that happen to agree would make all the others' intervals narrow.
 _FEWEST_DOF = 2
 _ASSUMED_DOF = 4
+# Times the half width of the interval. Who is out of the running is asked after each round, of each rival of whoever
+# happened to be the fastest so far: of four equal cells (simulated, 1.5 % between processes, up to ten visits) one was
+# out by chance in 10 % of runs with this, and in 32 % with 1.
+_SURER = 1.5
 # Of the memory that was free at the start: sessions that are open at once.
 _MEMORY_SHARE = 0.6
 
@@ -96,11 +100,11 @@ def _undecided(run: RunState, rivals: Sequence[PendingCell], drafts: Mapping[str
         return []
     order = sorted(rivals, key=lambda pending: drafts[pending.key].median_ms or math.inf)
     best = drafts[order[0].key]
-    noise_ = pairs.spread([drafts[pending.key] for pending in order])
     close = []
     for pending in order[1:]:
-        found = pairs.ratio(drafts[pending.key], best, noise_)
-        if found and not found.settled and len(run.visits.of[pending.key]) < _MOST_VISITS:
+        others = pairs.spread([drafts[other.key] for other in order if other is not pending])
+        found = pairs.ratio(drafts[pending.key], best, others)
+        if found and not found.longer(_SURER) and len(run.visits.of[pending.key]) < _MOST_VISITS:
             close.append(pending)
     return [order[0], *close] if close else []
 

@@ -38,7 +38,7 @@ class Stopwatch:
     warmup_ms: tuple[float, ...] = ()
     steady: bool = False
     kept_ms: list[float] = field(default_factory=list)
-    met: list[Contention] = field(default_factory=list)
+    met: list[Contention | None] = field(default_factory=list)
     turns: list[TurnOf] = field(default_factory=list)
     device_times: list[DeviceTimes] = field(default_factory=list)
     spans: list[tuple[disturbance.Counters, disturbance.Counters]] = field(default_factory=list)
@@ -69,11 +69,12 @@ class Stopwatch:
 
     def numbers(self) -> LatencyNumbers:
         """What was measured so far."""
+        known = tuple(one for one in self.met if one is not None)
         return LatencyNumbers(
             samples_ms=tuple(self.kept_ms),
             warmup_ms=self.warmup_ms,
             steady=self.steady,
-            met=tuple(self.met),
+            met=known if len(known) == len(self.met) else (),
             turns=tuple(self.turns),
             device_times_ms=numbers.device_medians(self.device_times),
         )
@@ -119,5 +120,5 @@ class _Series:
     """Inferences one after the other. device_times: None for each without."""
 
     times_ms: list[float] = field(default_factory=list)
-    met: list[Contention] = field(default_factory=list)
+    met: list[Contention | None] = field(default_factory=list)
     device_times: list[DeviceTimes | None] = field(default_factory=list)

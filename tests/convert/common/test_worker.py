@@ -136,6 +136,37 @@ def test_one_that_is_killed_says_so_at_the_next_answer() -> None:
             far.receive()
 
 
+def test_one_that_is_frozen_stands_still_until_it_is_thawed() -> None:
+    with worker.Worker(f"{HERE}:converse", {"descriptor": 0}) as far:
+        process = psutil.Process(far.receive()["pid"])
+        far.freeze()
+        while process.status() != psutil.STATUS_STOPPED:  # the signal arrives when it is given a core
+            time.sleep(0.01)
+        far.send(1)
+        far.thaw()
+        assert far.receive(60) == 1
+        far.freeze()
+    assert far.process.returncode == 0, "frozen or not, it ends by itself"
+
+
+def test_one_that_is_frozen_is_killed_all_the_same() -> None:
+    far = worker.Worker(f"{HERE}:converse", {"descriptor": 0})
+    far.receive()
+    far.freeze()
+    far.close(kill=True)
+    assert far.process.returncode == -signal.SIGKILL
+
+
+def test_one_that_is_gone_cannot_be_frozen() -> None:
+    with worker.Worker(f"{HERE}:converse", {"descriptor": 0}) as far:
+        far.receive()
+        far.process.kill()
+        with pytest.raises(worker.CrashError):
+            far.receive()
+        far.freeze()
+        far.thaw()
+
+
 def test_an_error_on_the_near_side_waits_for_nobody() -> None:
     start = time.monotonic()
     with pytest.raises(KeyError), worker.Worker(f"{HERE}:misbehave", {"how": "hang"}) as far:

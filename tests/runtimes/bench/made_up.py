@@ -53,10 +53,11 @@ def numbers(samples: Iterable[float], **changes: Any) -> VisitNumbers:
 
 @dataclass
 class Fake:
-    """An executor: `act` makes the outcome of the n-th visit to a job."""
+    """An executor: `act` makes the outcome of the n-th visit to a job. tables: who had their turns together."""
 
     act: Callable[[Job, int], VisitOutcome]
     jobs: list[Job] = field(default_factory=list)
+    tables: list[list[str]] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
     runs: Noise = field(default_factory=Noise)
 
@@ -75,6 +76,10 @@ class Fake:
             before = sum((one.runtime, one.batch) == (job.runtime, job.batch) for one in self.jobs)
             self.jobs.append(job)
             yield self.act(job, before)
+
+    def take_turns(self, jobs: Sequence[Job], patience_s: float) -> list[VisitOutcome]:
+        self.tables.append([job.runtime for job in jobs])
+        return list(self.run(jobs, patience_s))
 
 
 def good(job: Job, visit: int) -> VisitOutcome:

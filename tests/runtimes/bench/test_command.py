@@ -19,6 +19,7 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import run
+from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.schedule.parity import Prove
 from runtimes.bench.worker.job import MODES
 from runtimes.options import Selection
@@ -45,8 +46,8 @@ class Fake:
         for cell, reason in plan.refused:
             yield self.record(cell, folder, display, {"status": "refused", "reason": reason})
         for cell in plan.cells:
-            display.visit(cell, 0)
-            display.visited(cell, 1.0, None)
+            display.visit([cell], 0)
+            display.visited(cell, VisitOutcome(None, seconds=1.0), None)
             yield self.record(cell, folder, display, self.act(cell))
 
     def record(self, cell: Cell, folder: Path, watch: Any, fields: dict[str, Any]) -> Latency:

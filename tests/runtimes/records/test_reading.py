@@ -50,6 +50,28 @@ def test_formats_up_to_todays_are_read() -> None:
     assert "this vitbench reads up to 2: update it" in str(reading.newer_format({"format": 3}))
 
 
+# As the version wrote it whose samples knew nothing of what they met, shortened.
+EARLIER = {
+    **{"kind": "latency", "format": 2, "model": "m", "precision": "fp32", "runtime": "ort-cpu", "device": "CPU"},
+    **{"artifact": "a", "status": "ok", "reason": None, "effective": {"precision": "fp32", "device": "CPU"}},
+    **{"command": "python -m runtimes.bench", "samples_ms": [4.0, 9.0, 6.0, 3.0], "count": 4, "median_ms": 5.0},
+    **{"ci95_ms": [4.0, 6.0], "run_ci95_ms": [4.5, 5.5], "p90_ms": None, "cv": 0.1, "outliers": 0},
+    **{"interval": {"method": "Student's t over processes, log scale", "between_cv": 0.01, "dof": 1, "processes": 2}},
+    **{"disturbance": {"foreign_load": 0.01, "unmeasured": {"steal": "no counter"}}, "foreign_load": 0.01},
+}
+
+
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    found = reading.from_table(EARLIER)
+    assert isinstance(found, Latency)
+    assert (found.median_ms, found.samples_ms) == (5.0, (4.0, 9.0, 6.0, 3.0))
+    assert (found.waited, found.foreign, found.turns) == ((), (), ())
+    assert (found.undisturbed, found.seen_ms) == (None, None), "nobody knows"
+    assert found.disturbance is not None
+    assert found.disturbance.programs == {}
+    assert reading.from_table(reading.to_table(found)) == found
+
+
 def test_a_table_has_every_field_but_what_readers_add() -> None:
     """Also where the record was read from a line that lacked them."""
     short = reading.from_table({name: TABLE[name] for name in (*reading.REQUIRED, "median_ms")})
@@ -62,6 +84,8 @@ def test_a_table_has_every_field_but_what_readers_add() -> None:
 
 ACCURACY = reading.to_table(record(Accuracy, images=4, top1=0.5, outcomes="110x--", format=FORMAT))
 SAMPLES = {**TABLE, "samples_ms": [4.0, 9.0, 6.0, 3.0], "count": 4}
+# Of these the three that hardly waited count.
+BUSY = {**SAMPLES, "waited": [0.0, 0.5, 0.01, 0.05], "foreign": [0.0] * 4, "undisturbed": 3, "median_ms": 4.0}
 
 
 @pytest.mark.parametrize(
@@ -74,6 +98,15 @@ SAMPLES = {**TABLE, "samples_ms": [4.0, 9.0, 6.0, 3.0], "count": 4}
         (SAMPLES, {"count": 3}, "count = 3, and it has 4 samples"),
         (SAMPLES, {"median_ms": 5.0001}, "median_ms = 5.0001, and that of its samples is 5.0"),
         (SAMPLES, {"status": "failed", "median_ms": 6.0}, "median_ms = 6.0, and"),
+        (BUSY, {}, None),
+        (BUSY, {"undisturbed": 0, "median_ms": 5.0}, None),
+        (BUSY, {"undisturbed": None, "median_ms": 5.0}, None),
+        (BUSY, {"median_ms": 5.0}, "median_ms = 5.0, and that of its samples is 4.0"),
+        (BUSY, {"undisturbed": 0}, "median_ms = 4.0, and that of its samples is 5.0"),
+        (BUSY, {"undisturbed": 2}, "undisturbed = 2, and its median is of 3 samples"),
+        (BUSY, {"waited": [], "foreign": []}, "undisturbed = 3, and waited and foreign are of 0 and 0 samples"),
+        (BUSY, {"foreign": [0.0]}, "undisturbed = 3, and waited and foreign are of 4 and 1 samples"),
+        (BUSY, {"waited": [0.9] * 4}, "undisturbed = 3, and its median is of 0 samples"),
         (ACCURACY, {}, None),
         (ACCURACY, {"images": None, "top1": None}, None),
         (ACCURACY, {"outcomes": None}, None),

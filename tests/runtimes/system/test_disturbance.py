@@ -32,6 +32,30 @@ def test_by_hand() -> None:
     assert difference(BEFORE, replace(after(), busy_s=102.99)).foreign_load == 0, "ticks are coarse"
 
 
+def test_some_spans_together_leave_out_what_was_between_them() -> None:
+    """Two of a second each on 4 cores: of 8 s 3 and 2 were computed, 2 and 1 of them by us; between them a lot was."""
+    counts = {"throttled_count": 3, "major_faults": 0}
+    first = replace(BEFORE, counts=counts)
+    spans = [
+        (first, replace(first, clock_s=11, busy_s=103, own_s=7, steal_s=1.2, pressure_s=7.5)),
+        (
+            replace(
+                first, clock_s=50, busy_s=200, own_s=7, steal_s=9, counts={"throttled_count": 9, "major_faults": 0}
+            ),
+            replace(first, clock_s=51, busy_s=202, own_s=8, steal_s=9, counts={"throttled_count": 10}),
+        ),
+    ]
+    found = disturbance.over(spans)
+    assert found.foreign_load == pytest.approx(0.25)
+    assert found.own_load == pytest.approx(0.375)
+    assert found.steal == pytest.approx(0.2 / 8)
+    assert found.pressure == pytest.approx(0.25)
+    assert found.throttled_count == 1, "what happened while it stood still is not its own"
+    assert found.major_faults is None, "one of the readings did not tell"
+    short = disturbance.over([(BEFORE, replace(after(), clock_s=10.4))] * 3)
+    assert short.foreign_load is not None, "together they are long enough"
+
+
 def test_what_cannot_be_measured_is_null_with_a_reason() -> None:
     short = difference(BEFORE, replace(after(), clock_s=10.5))
     for name in ("foreign_load", "own_load", "steal", "pressure"):

@@ -2,25 +2,91 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runtimes.statistics import Noise
+from runtimes.system import contention
 from runtimes.system import speed_probe as probe
+from runtimes.system.contention import Moment
 from runtimes.system.speed_probe import Probe
 
 
-def reading(*values: float) -> Probe:
+def reading(*values: float | None) -> Probe:
     told = iter(values)
     return Probe(read=lambda: next(told))
 
 
 def test_a_reading_is_positive_and_kept() -> None:
     speed = Probe()
-    assert speed.take() == speed.readings[0] > 0
+    found = speed.take()
+    assert speed.readings == ([] if found is None else [found]), "None where other programs leave none"
+    assert found is None or found > 0
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
+    """A clock that moves by what the work is said to take, while each repetition waits for a share of its time; the
+    times that it took."""
+
+    def made(times_ms: Iterable[float], waited: Iterable[float | None]) -> list[float]:
+        now, waited_s, taken = [0.0], [0.0], list[float]()
+        known = [True]
+        ms, shares = itertools.cycle(times_ms), itertools.cycle(waited)
+
+        def repetition() -> None:
+            taken.append(next(ms))
+            share = next(shares)
+            known[0] = share is not None
+            now[0] += taken[-1] / 1e3
+            waited_s[0] += (share or 0.0) * taken[-1] / 1e3
+
+        monkeypatch.setattr(probe, "_work", lambda: repetition)
+        monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+        monkeypatch.setattr(contention, "now", lambda: Moment(now[0], 0.0, waited_s[0] if known[0] else None))
+        return taken
+
+    return made
+
+
+def test_only_repetitions_that_were_left_alone_tell_of_the_machine(work: Callable[..., list[float]]) -> None:
+    taken = work([20.0, 4.0], [0.5, 0.0])
+    assert probe.work_ms(0.1, 0.6) == pytest.approx(4.0)
+    assert sum(taken) < 150
+
+
+def test_it_goes_on_until_there_are_enough_of_them(work: Callable[..., list[float]]) -> None:
+    taken = work([20.0] * 12 + [4.0] * 20, [0.5] * 12 + [0.0] * 20)
+    assert probe.work_ms(0.1, 0.6) == pytest.approx(4.0)
+    assert sum(taken) == pytest.approx(240 + 16), "a quarter"
+
+
+def test_after_its_patience_the_least_disturbed_are_better_than_none(work: Callable[..., list[float]]) -> None:
+    taken = work([10.0], [0.15])
+    assert 9 < (probe.work_ms(0.1, 0.6) or 0) < 10
+    assert sum(taken) == pytest.approx(600, abs=11)
+
+
+def test_where_none_is_left_alone_there_is_no_reading(work: Callable[..., list[float]]) -> None:
+    taken = work([20.0], [0.5])
+    speed = Probe(read=probe.work_ms)
+    assert speed.take() is None
+    assert speed.readings == []
+    assert sum(taken) == pytest.approx(600, abs=21)
+
+
+def test_where_the_system_tells_nothing_all_of_them_count_and_none_is_waited_for(
+    work: Callable[..., list[float]],
+) -> None:
+    taken = work([20.0, 4.0, 6.0], [None])
+    assert probe.work_ms(0.1, 0.6) == pytest.approx(6.0)
+    assert sum(taken) < 130
 
 
 def test_the_slowdown_is_that_of_the_worst_reading_over_the_fastest() -> None:
@@ -52,6 +118,18 @@ def test_waiting_ends_when_the_machine_is_fast_again_or_patience_is_over() -> No
     last, waited = probe.wait(speed, 7, slept.append)
     assert (last, waited) == (5.0, 7)
     assert sum(slept) == pytest.approx(7)
+
+
+def test_a_machine_that_is_too_busy_to_tell_is_waited_for() -> None:
+    slept: list[float] = []
+    speed = reading(4.0, None, None, 4.1)
+    speed.take()
+    assert probe.wait(speed, 60, slept.append) == (4.1, sum(slept))
+    assert len(slept) == 2
+    speed = reading(4.0, *[None] * 50)
+    speed.take()
+    assert probe.wait(speed, 7, slept.append) == (None, 7)
+    assert speed.readings == [4.0]
 
 
 def test_what_earlier_runs_saw_shows_that_a_whole_run_was_slow(tmp_path: Path) -> None:

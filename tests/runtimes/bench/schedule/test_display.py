@@ -19,9 +19,11 @@ from runtimes.bench.plan.plan import CellCost, Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, display
 from runtimes.bench.schedule.display import Display
+from runtimes.bench.schedule.outcome import VisitOutcome
+from runtimes.bench.worker.numbers import VisitNumbers
 from runtimes.records.kinds import Latency, TimedRecord
 from runtimes.records.parts import ServerPoint
-from tests.runtimes.bench import on_paper
+from tests.runtimes.bench import made_up, on_paper
 
 MACHINE = "m"
 
@@ -45,6 +47,10 @@ def cells(count: int) -> list[Cell]:
     return [on_paper.cell(batch=batch) for batch in range(1, count + 1)]
 
 
+def took(seconds: float, numbers: VisitNumbers | None = None, **fields: Any) -> VisitOutcome:
+    return VisitOutcome(numbers, seconds=seconds, **fields)
+
+
 def quiet(plan: Plan, now: Time) -> Display:
     return Display(plan, MACHINE, Console(file=io.StringIO()), now=now)
 
@@ -56,18 +62,18 @@ def test_time_left_is_what_the_plan_says_until_more_is_known() -> None:
     assert (clock.elapsed_s, clock.left_s) == (0, 70)
     now.s += 20
     assert clock.left_s == 50, "parity goes on as expected"
-    clock.visit(one, 0)
+    clock.visit([one], 0)
     assert clock.left_s == 40, "and is over now"
-    clock.visited(one, 10, None)
+    clock.visited(one, took(10), None)
     assert clock.left_s == 30
-    clock.visited(two, 10, None)
+    clock.visited(two, took(10), None)
     assert clock.left_s == 20
 
 
 def test_time_left_follows_what_visits_took() -> None:
     clock = quiet(on_paper.plan(*cells(4), visit_s=10), Time())
     for cell in cells(4):
-        clock.visited(cell, 20, None)
+        clock.visited(cell, took(20), None)
     assert clock.left_s == pytest.approx(4 * 10 * (4 * 20 + 5) / (4 * 10 + 5))
 
 
@@ -75,7 +81,7 @@ def test_a_cell_may_come_again_until_its_record_is_there() -> None:
     (cell,) = cells(1)
     clock = quiet(on_paper.plan(cell, visit_s=10), Time())
     for _ in range(5):
-        clock.visited(cell, 10, None)
+        clock.visited(cell, took(10), None)
     assert clock.left_s == 10
     clock.record(record(cell))
     assert clock.left_s == 0
@@ -94,7 +100,7 @@ def test_time_left_is_never_below_zero_and_always_a_number(visits: list[tuple[in
     planned = cells(3)
     clock = quiet(on_paper.plan(*planned, visit_s=1e-9), Time())
     for index, seconds in visits:
-        clock.visited(planned[index], seconds, None)
+        clock.visited(planned[index], took(seconds), None)
         assert 0 <= clock.left_s < float("inf")
 
 
@@ -109,10 +115,12 @@ def follow(console: Console) -> Display:
         watch.parity("parity of vit on ort-cpu")
         for number in range(2):
             for cell in (two, one):
-                watch.waiting(1.5, "the machine was slowed down")
-                watch.visit(cell, number)
+                watch.visit([cell], number)
                 assert threading.active_count() == threads, "nothing moves while a visit is measured"
-                watch.visited(cell, 10, "others took 30% of the processor" if cell is two and number else None)
+                watch.waited(1.5)
+                disturbed = cell is two and number > 0
+                found = took(10, programs={"firefox": 0.38, "cc1plus": 0.12} if disturbed else {})
+                watch.visited(cell, found, "others took 30% of the processor" if disturbed else None)
         watch.record(record(two, status="unstable", reason="loud", ci95_ms=None))
         watch.record(record(one))
     return watch
@@ -129,7 +137,60 @@ def test_a_log_gets_a_line_for_each_record_and_phase_and_none_for_visits() -> No
         "vit fp32 on ort-cpu, batch 2, 2 threads: median 12.3 ms (too few for an interval), 80 samples, unstable: loud",
         "vit fp32 on ort-cpu, batch 1, 2 threads: median 12.3 ms [12.0, 12.7], 80 samples",
     ]
-    assert watch.summary() == "1 of 4 visits failed or were disturbed; 6 s spent waiting for the machine"
+    assert watch.summary().splitlines()[-1] == (
+        "1 of 4 visits failed or were disturbed; at most these took of a core meanwhile: firefox 38 %, cc1plus 12 %."
+        " RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
+    )
+
+
+def test_the_summary_says_where_the_time_went_and_who_it_was() -> None:
+    """Of each visit's 10 s 2 are warm-up and 5 samples; 4 s went by somewhere else."""
+    one, two = cells(2)
+    now = Time()
+    watch = quiet(on_paper.plan(one, two, parity_s=30), now)
+    watch.parity("parity of vit on ort-cpu")
+    now.s += 30
+    for number in range(2):
+        watch.visit([one, two], number)
+        now.s += 22
+        for cell, program in ((one, "firefox"), (two, "cc1plus")):
+            watch.waited(1.0)
+            measured = made_up.numbers([1000.0] * 5, warmup_ms=[2000.0])
+            programs = {program: 0.2 + 0.1 * number, "idle-looking": 0.04, "third": 0.1, "fourth": 0.05}
+            watch.visited(cell, took(10, numbers=measured, programs=programs), "busy" if number else None)
+    now.s += 4
+    spent, who = watch.summary().splitlines()
+    assert spent == (
+        "1 min 18 s: parity 30 s, loading 12 s, warm-up 8 s, samples 20 s, waiting for the machine 4 s, the rest 4 s"
+    )
+    assert who.startswith(
+        "2 of 4 visits failed or were disturbed; at most these took of a core meanwhile:"
+        " firefox 30 %, cc1plus 30 %, third 10 %. "
+    )
+
+
+def test_a_disturbed_run_of_unknown_programs_names_none() -> None:
+    (cell,) = cells(1)
+    watch = quiet(on_paper.plan(cell), Time())
+    watch.visited(cell, took(10), "it failed")
+    assert watch.summary().startswith("1 of 1 visits failed or were disturbed. RESUME=1")
+
+
+def test_who_it_was_is_said_while_it_happens() -> None:
+    (cell,) = cells(1)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=200, color_system=None)
+    with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
+        watch.visited(cell, took(10, programs={"firefox": 0.38}), "others took 30%")
+    assert "others took 30% (firefox 38 %)" in text.getvalue()
+
+
+def test_cells_that_have_their_turns_together_are_one_line() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=200, color_system=None)
+    with display.shown(on_paper.plan(*cells(3)), MACHINE, console) as watch:
+        watch.visit(cells(3), 0)
+    assert "round 1 of 2: vit fp32 on ort-cpu, 2 threads, batch 1 and 2 more in turns" in text.getvalue()
 
 
 def test_a_log_mentions_rounds_beyond_the_planned_ones_now_and_then_only() -> None:
@@ -137,8 +198,8 @@ def test_a_log_mentions_rounds_beyond_the_planned_ones_now_and_then_only() -> No
     text, now = io.StringIO(), Time()
     watch = Display(on_paper.plan(cell), MACHINE, Console(file=text), now=now)
     for number in range(12):
-        watch.visit(cell, number)
-        watch.visited(cell, 10, None)
+        watch.visit([cell], number)
+        watch.visited(cell, took(10), None)
         now.s += 15
     shown = [line.split(",")[0] for line in text.getvalue().splitlines()]
     assert shown == ["round 1 of 2", "round 2 of 2", "round 6", "round 10"]
@@ -166,7 +227,7 @@ def test_a_long_reason_leaves_room_for_the_time_left() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100, color_system=None)
     with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
-        watch.visited(cell, 10, "disturbed " * 30)
+        watch.visited(cell, took(10), "disturbed " * 30)
     assert "about 10 s left" in text.getvalue()
 
 
@@ -176,8 +237,8 @@ def test_brackets_in_a_reason_are_no_markup() -> None:
         text = io.StringIO()
         console = Console(file=text, force_terminal=terminal, width=150, color_system=None)
         with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
-            watch.visit(cell, 0)
-            watch.visited(cell, 1, "[/red] broke")
+            watch.visit([cell], 0)
+            watch.visited(cell, took(1, programs={"[/red]": 0.5}), "[/red] broke")
             watch.record(record(cell, status="failed", reason="[/red] broke", median_ms=None))
         assert "failed: [/red] broke" in text.getvalue()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.job import Job
+from runtimes.records import store
 from tests.runtimes.bench.made_up import NAMES, POLICY, Fake, good, measure, numbers
 
 
@@ -146,3 +147,49 @@ def test_undisturbed_processes_tell_of_undisturbed_ones(make_plan: Any, folder: 
     plan = make_plan(*NAMES, batches=(1, 2), policy=policy)
     for record in measure(plan, folder, Fake(slow_at_first)):
         assert record.interval.between_cv < 0.02
+
+
+BUSY = {"foreign_load": 0.4, "steal": 0.05, "unmeasured": {}}
+CLEAN, MET = {"waited": 0.01, "foreign": 0.0}, {"waited": 0.7, "foreign": 0.4}
+
+
+def test_on_a_busy_machine_the_samples_that_nobody_disturbed_tell(make_plan: Any, folder: Path) -> None:
+    samples, met = [10.0, 17.0, 10.1, 18.0, 9.9, 19.0, 20.0], [CLEAN, MET, CLEAN, MET, CLEAN, MET, MET]
+    turns = [{"name": "", "count": 1}, {"name": "t.1", "count": 6}]
+
+    def busy(job: Job, visit: int) -> VisitOutcome:
+        found = numbers(samples, met=met, turns=turns, disturbance=BUSY)
+        return VisitOutcome(found, speed_ms=(4.0, 4.0), programs={"firefox": 0.3 + 0.1 * visit})
+
+    fake = Fake(busy)
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    assert len(fake.jobs) == 2, "nothing is measured again"
+    assert (record.status, record.disturbed) == ("ok", None)
+    assert (record.median_ms, record.undisturbed, record.seen_ms) == (10.0, 6, 17.0)
+    assert record.waited[:2] == (0.01, 0.7)
+    assert record.foreign[:2] == (0.0, 0.4)
+    assert [turn.name for turn in record.turns] == ["", "t.1"] * 2
+    assert record.turns[1].ms < 12, "what was disturbed is corrected"
+    assert record.turns[1].met > 0.4
+    assert (record.disturbance.foreign_load, record.disturbance.steal) == (0.4, 0.05), "and told all the same"
+    assert record.disturbance.programs == {"firefox": 0.4}, "of the visit that was disturbed most"
+    assert store.read(folder)[-1] == record
+
+
+def test_where_no_sample_was_left_alone_the_cell_is_flagged(make_plan: Any, folder: Path) -> None:
+    fake = Fake(
+        lambda job, visit: VisitOutcome(numbers([25.0, 25.2] * 4, met=[MET] * 8, disturbance=BUSY), speed_ms=(4.0, 4.0))
+    )
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    assert len(fake.jobs) == 4, "each of two repeated once"
+    assert record.status == "unstable"
+    assert "other processes took 40% of the processor" in record.disturbed
+    assert (record.median_ms, record.undisturbed) == (25.1, 0), "the median is that of all samples"
+    assert store.read(folder)[-1] == record
+
+
+def test_where_the_system_does_not_tell_what_samples_met_the_counters_count(make_plan: Any, folder: Path) -> None:
+    fake = Fake(lambda job, visit: VisitOutcome(numbers([10.0, 10.1] * 3, disturbance=BUSY), speed_ms=(4.0, 4.0)))
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    assert record.status == "unstable"
+    assert record.undisturbed is None, "nobody knows"

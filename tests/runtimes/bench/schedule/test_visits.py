@@ -13,7 +13,9 @@ from tests.runtimes.bench.made_up import numbers
 
 def test_what_was_added_is_stored(tmp_path: Path) -> None:
     visits = Visits(tmp_path)
+    knowing = numbers([1.0, 2.0], met=[{"waited": 0.1}, {"foreign": 0.2}], turns=[{"name": "t.1", "count": 2}])
     made = [
+        VisitOutcome(knowing, programs={"firefox": 0.38}),
         VisitOutcome(numbers([1.0]), speed_ms=(4.0, 5.0), slowdown=0.25, seconds=2.0, waited_s=1.0, time_utc="now"),
         VisitOutcome(None, "ended by SIGKILL", "log"),
     ]
@@ -53,6 +55,7 @@ def test_visits_of_an_earlier_version_are_taken_up(tmp_path: Path) -> None:
     assert isinstance(found, LatencyNumbers)
     assert (found.samples_ms, found.warmup_ms, found.cores) == ((390.5, 409.5), (394.5,), (0, 1))
     assert found.memory.peak_bytes == 849793024
+    assert (found.met, found.turns, outcome.programs) == ((), (), {}), "what it did not know"
     assert found.disturbance.frequency_mhz == Frequency(min=2000.0, median=2500.0)
     assert found.effective.details == {"threads": 2}
 

@@ -138,5 +138,5 @@ def test_missing_it_does_not_keep_the_other_modes_from_working(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     for name in ("latency", "throughput", "loadgen", "server", "visit"):
         monkeypatch.delitem(sys.modules, f"runtimes.bench.worker.{name}", raising=False)
-    for name in ("latency", "throughput", "server"):
-        assert callable(importlib.import_module(f"runtimes.bench.worker.{name}").measure)
+    for name, entry in (("visit", "take_turns"), ("throughput", "measure"), ("server", "measure")):
+        assert callable(getattr(importlib.import_module(f"runtimes.bench.worker.{name}"), entry))

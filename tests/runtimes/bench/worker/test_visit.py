@@ -4,21 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import typed, worker
+from convert.common import typed
+from convert.common.worker import JobError, Worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
 from runtimes.bench.worker import visit
 from runtimes.bench.worker.job import Effort, Job
-from runtimes.bench.worker.numbers import VisitNumbers, read
+from runtimes.bench.worker.numbers import LatencyNumbers, VisitNumbers, read
 
 QUICK = Effort(min_s=0.0, min_count=5, max_s=5.0, warmup_max_s=0.05)
-VISIT = "runtimes.bench.worker.visit:run_job"
+VISIT = "runtimes.bench.worker.visit:take_turns"
+TURNS = ({"name": "t.1", "seconds": 0.01}, {"name": "t.2", "seconds": 0.01})
 
 
 class FakeSession(Session):
@@ -32,17 +35,33 @@ class FakeSession(Session):
         return Effective("fp32", "CPU", json.loads(os.environ["VITBENCH_TEST_DETAILS"]))
 
 
-def with_fake(job: dict[str, Any]) -> dict[str, Any]:
-    """`run_job` in a process whose registry knows the fake."""
+def with_fake(job: dict[str, Any], turns: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """`take_turns` in a process whose registry knows the fake."""
     fake = Runtime("fake", "json", ("numpy",), ("fp32",), lambda: ["CPU"], lambda artifact, options: FakeSession())
     registry.get = {"fake": fake}.__getitem__  # type: ignore[assignment]
-    return visit.run_job(job)
+    yield from visit.take_turns(job, turns)
+
+
+def visited(target: str, job: Job, environment: dict[str, str] | None = None) -> VisitNumbers:
+    """The numbers of a visit of two turns."""
+    with Worker(target, typed.table(job), environment) as process:
+        answers = [process.receive(120)]
+        for turn in TURNS:
+            process.send(turn)
+            answers.append(process.receive(120))
+        process.send(None)
+        numbers = read(process.receive(120))
+    counts = [answer["count"] for answer in answers]
+    assert counts == sorted(set(counts)), "each turn adds samples"
+    assert counts[-1] == len(numbers.samples_ms)
+    assert answers[-1]["seconds"] == pytest.approx(sum(numbers.samples_ms) / 1e3)
+    return numbers
 
 
 def fake_visit(artifact: Artifact, details: dict[str, Any], **changes: Any) -> VisitNumbers:
     job = Job(str(artifact.path), "fake", 1, Options(threads=2), effort=QUICK, **changes)
     variables = {"VITBENCH_TEST_DETAILS": json.dumps(details)}
-    return read(worker.call(f"{__name__}:with_fake", typed.table(job), 60, variables))
+    return visited(f"{__name__}:with_fake", job, variables)
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -53,8 +72,13 @@ def test_a_visit_to_each_runtime(toy_artifact: Artifact, name: str) -> None:
     options = Options(device=runtime.default_device, threads=1)
     limit = (4 << 30) if options.device == "CPU" else None
     job = Job(str(toy_artifact.path), name, 2, options, effort=QUICK, memory_limit_bytes=limit)
-    numbers = read(worker.call(VISIT, typed.table(job), 120, runtime.environment(options)))
-    assert len(numbers.samples_ms) >= 5
+    numbers = visited(VISIT, job, dict(runtime.environment(options)))
+    assert isinstance(numbers, LatencyNumbers)
+    assert [turn.name for turn in numbers.turns] == ["", "t.1", "t.2"]
+    assert sum(turn.count for turn in numbers.turns) == len(numbers.samples_ms)
+    assert min(turn.count for turn in numbers.turns[1:]) >= 1
+    assert len(numbers.met) in (0, len(numbers.samples_ms))
+    assert sys.platform != "linux" or numbers.met
     assert min([*numbers.samples_ms, *numbers.warmup_ms, numbers.load_ms or 0, numbers.first_ms or 0]) > 0
     memory = numbers.memory
     assert 10 << 20 < (memory.before_load_bytes or 0) < (memory.after_load_bytes or 0) <= (memory.peak_bytes or 0)
@@ -62,6 +86,14 @@ def test_a_visit_to_each_runtime(toy_artifact: Artifact, name: str) -> None:
     assert numbers.discrepancies == ()
     if hasattr(os, "sched_getaffinity"):
         assert set(numbers.cores or ()) <= os.sched_getaffinity(0)
+
+
+def test_a_runtime_that_refuses_is_told_at_the_first_answer(toy_artifact: Artifact) -> None:
+    job = Job(str(toy_artifact.path), "ort-cuda", 1, Options(device="GPU"), effort=QUICK)
+    if not registry.get("ort-cuda").unavailable():
+        pytest.skip("this machine has what the test takes to be missing")
+    with Worker(VISIT, typed.table(job)) as process, pytest.raises(JobError, match=r"^UnavailableError: "):
+        process.receive(120)
 
 
 def test_threads_are_what_the_runtime_reports(toy_artifact: Artifact) -> None:
