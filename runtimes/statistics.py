@@ -13,7 +13,7 @@ from scipy import stats
 from runtimes.records.kinds import LatencySummary
 from runtimes.records.parts import Interval, IntervalMethod
 from runtimes.system.contention import Contention
-from runtimes.undisturbed import corrected, undisturbed
+from runtimes.undisturbed import RULE, corrected, undisturbed
 
 PERCENTILES = (90, 95, 99)
 CONFIDENCE = 0.95
@@ -177,6 +177,7 @@ def summarize(
         count=len(samples),
         median_ms=median,
         undisturbed=None if not all_met else len(used) if whole else 0,
+        rule=RULE if all_met else None,
         seen_ms=float(np.median(samples)),
         ci95_ms=across_runs(median, own, runs),
         run_ci95_ms=own,

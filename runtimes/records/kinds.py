@@ -113,6 +113,9 @@ class LatencySummary:
         float | None, about("of the samples that nothing disturbed; of all where `undisturbed` is null or 0")
     ] = None
     undisturbed: Annotated[int | None, about("samples that the median is of; 0: none tells of a quiet machine")] = None
+    rule: Annotated[int | None, about("by which the undisturbed samples were chosen (`runtimes/undisturbed.py`)")] = (
+        None
+    )
     seen_ms: Annotated[float | None, about("median of all samples: what users of the machine saw")] = None
     ci95_ms: Annotated[Interval | None, about("where another run would find the median")] = None
     run_ci95_ms: Annotated[Interval | None, about("of this run alone")] = None

@@ -11,7 +11,7 @@ from typing import Any
 from convert.common import typed
 from runtimes.records.kinds import FORMAT, KINDS, Accuracy, Latency, Record
 from runtimes.system.contention import Contention
-from runtimes.undisturbed import undisturbed
+from runtimes.undisturbed import RULE, undisturbed
 
 # Without these it is no record, whatever else it holds.
 REQUIRED = ("kind", *(one.name for one in dataclasses.fields(Record) if one.default is one.default_factory))
@@ -60,6 +60,8 @@ def _median(record: Latency) -> float:
     if not len(record.samples_ms) == len(record.waited) == len(record.foreign):
         counts = f"{len(record.waited)} and {len(record.foreign)}"
         raise ValueError(f"{told} waited and foreign are of {counts} samples")
+    if record.rule != RULE and record.median_ms is not None:  # of another version: it cannot be followed here
+        return record.median_ms
     found = undisturbed(
         record.samples_ms, [Contention(*met) for met in zip(record.waited, record.foreign, strict=True)]
     )

@@ -9,6 +9,7 @@ import pytest
 
 from runtimes.records import reading
 from runtimes.records.kinds import FORMAT, Accuracy, Latency, Parity
+from runtimes.undisturbed import RULE
 from tests.runtimes.records.made import record
 
 TABLE = reading.to_table(record(Latency, median_ms=5.0, settings={"a": "1"}, format=FORMAT))
@@ -85,7 +86,14 @@ def test_a_table_has_every_field_but_what_readers_add() -> None:
 ACCURACY = reading.to_table(record(Accuracy, images=4, top1=0.5, outcomes="110x--", format=FORMAT))
 SAMPLES = {**TABLE, "samples_ms": [4.0, 9.0, 6.0, 3.0], "count": 4}
 # Of these the three that hardly waited count.
-BUSY = {**SAMPLES, "waited": [0.0, 0.5, 0.01, 0.05], "foreign": [0.0] * 4, "undisturbed": 3, "median_ms": 4.0}
+BUSY = {
+    **SAMPLES,
+    "waited": [0.0, 0.5, 0.01, 0.05],
+    "foreign": [0.0] * 4,
+    "undisturbed": 3,
+    "rule": RULE,
+    "median_ms": 4.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,7 @@ BUSY = {**SAMPLES, "waited": [0.0, 0.5, 0.01, 0.05], "foreign": [0.0] * 4, "undi
         (BUSY, {"undisturbed": 0, "median_ms": 5.0}, None),
         (BUSY, {"undisturbed": None, "median_ms": 5.0}, None),
         (BUSY, {"median_ms": 5.0}, "median_ms = 5.0, and that of its samples is 4.0"),
+        (BUSY, {"rule": RULE - 1, "undisturbed": 2}, None),
         (BUSY, {"undisturbed": 0}, "median_ms = 4.0, and that of its samples is 5.0"),
         (BUSY, {"undisturbed": 2}, "undisturbed = 2, and its median is of 3 samples"),
         (BUSY, {"waited": [], "foreign": []}, "undisturbed = 3, and waited and foreign are of 0 and 0 samples"),
