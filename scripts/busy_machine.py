@@ -195,6 +195,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0, help="of each run (bench --minutes)")
     parser.add_argument("--out", type=Path, default=Path("results/busy"), help="runs that are there are taken up")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a load that is planted must not outlive us
     loads = ["e", *(one for one in given.load.split(",") if one != "e")]
     found: dict[str, list[Answer]] = {one: [] for one in loads}
     # Loads in turn, so that the machine's own states fall on all of them.
