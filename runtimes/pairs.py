@@ -125,4 +125,4 @@ def _least_disturbed(pairs: list[_Pair]) -> list[_Pair]:
     clean = [pair for pair in pairs if pair.met <= CLEAN_WAITED]
     if len(clean) >= max(_FEWEST, _LEAST_SHARE * len(pairs)):
         return clean
-    return sorted(pairs, key=lambda pair: pair.met)[: max(_FEWEST, (len(pairs) + 1) // 2)]
+    return sorted(pairs, key=lambda pair: pair.met)[: (len(pairs) + 1) // 2]

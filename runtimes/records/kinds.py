@@ -107,7 +107,7 @@ class LatencySummary:
     foreign: Annotated[
         tuple[float, ...], about("share of our cores' time that others computed during each sample, 0 to 1")
     ] = ()
-    turns: Annotated[tuple[Turn, ...], about("in the order of the samples")] = ()
+    turns: Annotated[tuple[Turn, ...], about("of every visit, those that count for nothing else among them")] = ()
     count: int | None = None
     median_ms: Annotated[
         float | None, about("of the samples that nothing disturbed; of all where `undisturbed` is null or 0")

@@ -152,10 +152,18 @@ def turns(visits: Sequence[VisitOutcome]) -> tuple[Turn, ...]:
     return tuple(found)
 
 
-def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs: Noise, policy: Policy) -> Latency:
+def latency(
+    record: Latency,
+    visits: Sequence[VisitOutcome],
+    others: Noise,
+    runs: Noise,
+    policy: Policy,
+    every: Sequence[VisitOutcome] = (),
+) -> Latency:
     """The record of a cell of mode latency, from the one before measuring and the visits that count (`usable`).
 
-    others: how far processes lie apart in the run's other cells; runs: how far runs do.
+    others: how far processes lie apart in the run's other cells; runs: how far runs do. every: all visits, by default
+    those that count; their turns tell which cell is faster also where the machine was slow, for all of them alike.
     """
     summary = summarize(samples(visits), others, runs, met(visits))
     assert summary.median_ms
@@ -171,7 +179,7 @@ def latency(record: Latency, visits: Sequence[VisitOutcome], others: Noise, runs
     on_device = [one.device_times_ms for one in found if isinstance(one, LatencyNumbers) and one.device_times_ms]
     return replace(
         record,
-        **vars(replace(summary, turns=turns(visits))),
+        **vars(replace(summary, turns=turns(every or visits))),
         target=policy.target,
         device_times_ms=device_medians(on_device),
         **_common(visits, reasons, tells),

@@ -124,7 +124,7 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], 
     # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
     used = aggregate.usable(sound, 1 if run.out_of_time else policy.processes)
     others = [run.outcomes(other.key) for other in cells if other is not pending]
-    measured = aggregate.latency(blank, used, _noise(others), run.executor.between_runs(), policy)
+    measured = aggregate.latency(blank, used, _noise(others), run.executor.between_runs(), policy, sound)
     assert measured.median_ms
     half = relative_half_width(measured.median_ms, measured.run_ci95_ms)
     minima = sum(measured.samples_ms) / 1e3 >= policy.min_s and len(measured.samples_ms) >= policy.min_count
