@@ -174,5 +174,6 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
 def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:
     with display.shown(plan, machine, printer()) as watch:
         made = list(run.run(plan, folder, resume, watch, prove))
-    say(watch.summary())
+    for line in watch.summary():
+        say(line)
     return made

@@ -122,7 +122,7 @@ class Display:
         self._line(f"{name(record)}: {outcome(record)}")
         self._show(name(record))
 
-    def summary(self) -> str:
+    def summary(self) -> list[str]:
         """What else is worth a line or two at the end: where the time went, and who disturbed it."""
         parts = {
             "parity": self._parity_s,
@@ -141,7 +141,7 @@ class Display:
                 + (f"; at most these took of a core meanwhile: {named}" if named else "")
                 + ". RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
             )
-        return "\n".join(filter(None, lines))
+        return [line for line in lines if line]
 
     def _add_times(self, outcome: VisitOutcome) -> None:
         if outcome.numbers is not None:

@@ -126,7 +126,7 @@ def follow(console: Console) -> Display:
     return watch
 
 
-def test_a_log_gets_a_line_for_each_record_and_phase_and_none_for_visits() -> None:
+def test_a_log_gets_a_line_for_each_record_and_phase_and_for_who_disturbs() -> None:
     text = io.StringIO()
     watch = follow(Console(file=text, width=30))
     assert text.getvalue().splitlines() == [
@@ -134,10 +134,12 @@ def test_a_log_gets_a_line_for_each_record_and_phase_and_none_for_visits() -> No
         "parity of vit on ort-cpu",
         "round 1 of 2, about 40 s left",
         "round 2 of 2, about 20 s left",
+        "other programs take the processor (firefox 38 %, cc1plus 12 % of a core): the run goes on, and marks what it"
+        " cannot tell",
         "vit fp32 on ort-cpu, batch 2, 2 threads: median 12.3 ms (too few for an interval), 80 samples, unstable: loud",
         "vit fp32 on ort-cpu, batch 1, 2 threads: median 12.3 ms [12.0, 12.7], 80 samples",
     ]
-    assert watch.summary().splitlines()[-1] == (
+    assert watch.summary()[-1] == (
         "1 of 4 visits failed or were disturbed; at most these took of a core meanwhile: firefox 38 %, cc1plus 12 %."
         " RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
     )
@@ -159,7 +161,7 @@ def test_the_summary_says_where_the_time_went_and_who_it_was() -> None:
             programs = {program: 0.2 + 0.1 * number, "idle-looking": 0.04, "third": 0.1, "fourth": 0.05}
             watch.visited(cell, took(10, numbers=measured, programs=programs), "busy" if number else None)
     now.s += 4
-    spent, who = watch.summary().splitlines()
+    spent, who = watch.summary()
     assert spent == (
         "1 min 18 s: parity 30 s, loading 12 s, warm-up 8 s, samples 20 s, waiting for the machine 4 s, the rest 4 s"
     )
@@ -173,7 +175,7 @@ def test_a_disturbed_run_of_unknown_programs_names_none() -> None:
     (cell,) = cells(1)
     watch = quiet(on_paper.plan(cell), Time())
     watch.visited(cell, took(10), "it failed")
-    assert watch.summary().startswith("1 of 1 visits failed or were disturbed. RESUME=1")
+    assert watch.summary()[0].startswith("1 of 1 visits failed or were disturbed. RESUME=1")
 
 
 def test_who_it_was_is_said_while_it_happens() -> None:
@@ -183,6 +185,17 @@ def test_who_it_was_is_said_while_it_happens() -> None:
     with display.shown(on_paper.plan(cell), MACHINE, console) as watch:
         watch.visited(cell, took(10, programs={"firefox": 0.38}), "others took 30%")
     assert "others took 30% (firefox 38 %)" in text.getvalue()
+
+
+def test_a_log_names_who_disturbs_now_and_then_only() -> None:
+    (cell,) = cells(1)
+    text, now = io.StringIO(), Time()
+    watch = Display(on_paper.plan(cell), MACHINE, Console(file=text, width=200), now=now)
+    for _ in range(9):
+        now.s += 20
+        watch.visited(cell, took(10, programs={"firefox": 0.38}), "others took 30%")
+        watch.visited(cell, took(10, programs={"firefox": 0.38}), None)
+    assert text.getvalue().count("(firefox 38 % of a core)") == 3
 
 
 def test_cells_that_have_their_turns_together_are_one_line() -> None:
@@ -207,7 +220,7 @@ def test_a_log_mentions_rounds_beyond_the_planned_ones_now_and_then_only() -> No
 
 def test_nothing_to_tell_is_no_line() -> None:
     with display.shown(on_paper.plan(*cells(1)), MACHINE, Console(file=io.StringIO())) as watch:
-        assert watch.summary() == ""
+        assert watch.summary() == []
 
 
 def test_a_terminal_shows_what_is_done_and_what_is_left() -> None:
