@@ -24,6 +24,8 @@ CLEAN_FOREIGN = 0.12
 # Of the waiting of all threads together so much is missing at the end of the inference: threads that meet at a barrier
 # wait for the one that was held up. Slopes of wall time over waiting were 0.55 to 0.78 (docs/measuring.md).
 _DELAY, _DELAY_UNSURE = 0.66, 0.25
+# What is left of a sample at least: one that waited so long tells nothing, and nothing takes no time.
+_LEFT = 0.25
 # Samples that waited longer than this on average tell nothing: their correction would be as large as what is left.
 _MOST = 0.2
 _FEWEST = 3
@@ -50,7 +52,7 @@ def clean(met: Contention) -> bool:
 
 def corrected(sample_ms: float, met: Contention) -> float:
     """What is left of a sample without what its waiting cost."""
-    return sample_ms * max(0.0, 1 - _DELAY * max(0.0, met.waited - CLEAN_WAITED / 2)) if not clean(met) else sample_ms
+    return sample_ms * max(_LEFT, 1 - _DELAY * max(0.0, met.waited - CLEAN_WAITED / 2)) if not clean(met) else sample_ms
 
 
 def undisturbed(samples_ms: Sequence[float], met: Sequence[Contention]) -> Undisturbed | None:

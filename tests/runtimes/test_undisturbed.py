@@ -69,8 +69,8 @@ def test_the_least_disturbed_quarter_is_corrected_for_what_it_waited() -> None:
     assert found.unsure == pytest.approx(0.25 * share)
 
 
-def test_what_is_corrected_is_never_negative_nor_longer_than_it_was() -> None:
-    assert corrected(10.0, Contention(5.0)) == 0.0
+def test_what_is_corrected_is_never_nothing_nor_longer_than_it_was() -> None:
+    assert corrected(10.0, Contention(5.0)) == 2.5, "something takes some time"
     assert corrected(10.0, QUIET) == 10.0
     assert corrected(10.0, Contention(0.01, 0.9)) == 10.0, "it waited for nobody"
     assert 8 < corrected(10.0, Contention(0.2)) < 10
