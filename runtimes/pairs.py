@@ -123,6 +123,6 @@ def _named(turns: Iterable[Turn]) -> list[Turn]:
 
 def _least_disturbed(pairs: list[_Pair]) -> list[_Pair]:
     clean = [pair for pair in pairs if pair.met <= CLEAN_WAITED]
-    if len(clean) >= max(_FEWEST, _LEAST_SHARE * len(pairs)):
+    if len(clean) >= max(min(_FEWEST, len(pairs)), _LEAST_SHARE * len(pairs)):
         return clean
     return sorted(pairs, key=lambda pair: pair.met)[: (len(pairs) + 1) // 2]
