@@ -43,14 +43,20 @@ def faster(base: Latency, cell: Latency, others: Noise = _UNKNOWN) -> Faster | N
         return Faster(found.value, found.interval, paired=True) if found else None
     assert base.median_ms
     assert cell.median_ms
-    its, own = (_honest(one, interval) for one, interval in zip((base, cell), rivals(base, cell), strict=True))
+    # Cells that had their turns at different times are as far apart as runs are, also where the run has one name: some
+    # were measured again (--resume), or had no room beside the others.
+    apart = base.turns and cell.turns
+    known = (base.ci95_ms, cell.ci95_ms) if apart else rivals(base, cell)
+    its, own = (_honest(one, interval) for one, interval in zip((base, cell), known, strict=True))
     interval = (its[0] / own[1], its[1] / own[0]) if own and its and own[0] > 0 else None
     return Faster(base.median_ms / cell.median_ms, interval, paired=False)
 
 
 def side_by_side(one: Latency, other: Latency) -> bool:
-    """Whether two latencies of one run had turns together."""
-    return (one.machine, one.run) == (other.machine, other.run) and pairs.together(one, other)
+    """Whether two latencies of one run had turns together, which tell of them: where it is not known what a turn met,
+    one of a cell that was disturbed does not."""
+    blind = any(cell.disturbed and cell.undisturbed is None for cell in (one, other))
+    return (one.machine, one.run) == (other.machine, other.run) and not blind and pairs.together(one, other)
 
 
 def order(cells: Sequence[Latency]) -> list[Latency]:

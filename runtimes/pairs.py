@@ -55,7 +55,7 @@ def ratio(one: Latency, other: Latency, others: Noise = _PRIOR) -> PairRatio | N
     logarithms = _by_processes(one, other)
     if not logarithms:
         return None
-    used = _least_disturbed([pair for pairs in logarithms.values() for pair in pairs])
+    used = _least_disturbed(logarithms)
     met = float(np.mean([pair.met for pair in used]))
     if met > _MOST:
         return None
@@ -81,15 +81,14 @@ def spread(cells: Sequence[Latency]) -> Noise:
     found = []
     for cell in cells[1:]:
         by_processes = _by_processes(cell, cells[0])
-        found.append(
-            _figures(by_processes, _least_disturbed([pair for pairs in by_processes.values() for pair in pairs]))
-        )
+        found.append(_figures(by_processes, _least_disturbed(by_processes)))
     return noise(found)
 
 
 def _figures(by_processes: Mapping[str, list[_Pair]], used: list[_Pair]) -> list[float]:
     """The ratio of each pair of processes, by those of their turns that count."""
-    kept = ([pair.log for pair in pairs if pair in used] for pairs in by_processes.values())
+    names = {pair.name for pair in used}
+    kept = ([pair.log for pair in pairs if pair.name in names] for pairs in by_processes.values())
     return [math.exp(statistics.median(one)) for one in kept if one]
 
 
@@ -121,8 +120,11 @@ def _named(turns: Iterable[Turn]) -> list[Turn]:
     return [turn for turn in turns if turn.name]
 
 
-def _least_disturbed(pairs: list[_Pair]) -> list[_Pair]:
+def _least_disturbed(by_processes: Mapping[str, list[_Pair]]) -> list[_Pair]:
+    """The pairs that count: the clean ones, or of each pair of processes the less disturbed half."""
+    pairs = [pair for found in by_processes.values() for pair in found]
     clean = [pair for pair in pairs if pair.met <= CLEAN_WAITED]
     if len(clean) >= max(min(_FEWEST, len(pairs)), _LEAST_SHARE * len(pairs)):
         return clean
-    return sorted(pairs, key=lambda pair: pair.met)[: (len(pairs) + 1) // 2]
+    halves = (sorted(found, key=lambda pair: pair.met)[: (len(found) + 1) // 2] for found in by_processes.values())
+    return [pair for half in halves for pair in half]

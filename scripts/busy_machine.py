@@ -120,9 +120,11 @@ def bench(model: str, runtimes: str, folder: Path, minutes: float) -> Results:
 
 def answer(results: Results) -> Answer:
     """What the report of a bench says."""
-    cells = results.of(Latency)
+    cells = [cell for cell in results.of(Latency) if cell.measured]
     verdict, winners = standing.ranking(results, cells)
-    base = next(cell for cell in cells if cell.runtime == "paddle")
+    base = next((cell for cell in cells if cell.runtime == "paddle"), None)
+    if base is None:
+        raise CheckFailed(f"{results.name}: paddle has no number")
     gains = {cell.runtime: faster.faster(base, cell) for cell in cells if cell is not base}
     return Answer(
         verdict,
@@ -161,7 +163,7 @@ class Score:
 
     @property
     def enough(self) -> bool:
-        return self.held >= _NINE_IN_TEN * self.asked
+        return self.asked > 0 and self.held >= _NINE_IN_TEN * self.asked
 
     def __str__(self) -> str:
         return f"{self.held}/{self.asked}"
@@ -172,7 +174,7 @@ def scores(found: Sequence[Answer], true: Answer) -> dict[str, Score]:
     named = ("the fastest, or a tie with it", "gains within 5 %", "medians within 5 %", "intervals cover")
     of = {name: Score() for name in named}
     for one in found:
-        of[named[0]].add(true.winners[0] in one.winners or one.verdict == "cannot tell")
+        of[named[0]].add(true.winners[0] in one.winners)
         for name, gain in true.gains.items():
             if (mine := one.gains[name]) and gain:
                 of[named[1]].add(abs(mine / gain - 1) <= _GAIN)
@@ -219,7 +221,8 @@ def main() -> int:
         told = ", ".join(f"{name} {score}" for name, score in row.items())
         verdicts = sorted({one.verdict for one in found[load_]})
         print(f"{load_} ({LOADS[load_]}): {told}; medians unknown {unknown}; verdicts: {'; '.join(verdicts)}")
-        holds &= all(score.enough for score in row.values())
+        # Beside four busy loops there is no answer, and to say so is right.
+        holds &= all(score.enough for score in row.values()) or (load_ == "f" and verdicts == ["cannot tell"])
     return 0 if holds else 1
 
 

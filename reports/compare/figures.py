@@ -75,6 +75,13 @@ class Noises:
         figure = value(record, self.figure)
         if figure is None:
             return None
+        if (
+            self.figure.percentile == 50
+            and isinstance(record, Latency)
+            and record.undisturbed not in (None, record.count)
+        ):
+            # A median of some samples only, which may be corrected: how uncertain that is, its own interval knows.
+            return of_one_process(figure, own_interval(record))
         cells = self.of_run[record.machine, record.run]
         others = _pooled([one for cell, one in cells.items() if cell != id(record)])
         known = estimate(figure, of_processes(record, self.figure), others) or _as_stored(record, figure)

@@ -30,7 +30,7 @@ _INTERVAL_NOTE = mark(
 _PRECISION_NOTE = mark(
     "Accuracy: whether top-1 held against the reference over the same images; where it was not measured, "
     "parity alone speaks for a precision. Change of top-1: against that reference; p is that of McNemar's test "
-    "in pairs. Gain: the median of fp32 on the same runtime at the same batch, divided by this median."
+    "in pairs. Gain: how many times as fast as fp32 on the same runtime at the same batch."
 )
 
 

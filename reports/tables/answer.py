@@ -19,8 +19,9 @@ from runtimes.records.kinds import Latency
 BATCH = 1
 _NOTE = mark(
     "Every cell takes part that has a number, whose parity passed and whose accuracy did not fail. Which is faster, "
-    "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns side by "
-    "side: what the machine did at a moment falls out. Tie: any of them may be the fastest."
+    "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns where two "
+    "had them side by side, so that what the machine did at a moment falls out, and elsewhere from medians. Tie: any "
+    "of them may be the fastest."
 )
 _BUSY_NOTE = mark(
     "This machine was busy while it was measured{programs}. The medians are of the samples that other programs left "

@@ -10,6 +10,7 @@ from reports.load.results import Results, machine_of
 from reports.tables.table import Tone
 from runtimes import pairs
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+from runtimes.statistics import Noise
 from runtimes.system import programs
 
 TONES = {
@@ -124,21 +125,34 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
     able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
-    first, spread = able[0], pairs.spread(able)
-    gains = [faster.faster(cell, first, spread) for cell in able[1:]]
+    spread = pairs.spread(able)
+    first = _not_surely_slower(able, spread)
+    others = [cell for cell in able if cell is not first]
+    gains = [faster.faster(cell, first, spread) for cell in others]
     if None in gains:
         return "cannot tell", []
-    close = [cell for cell, gain in zip(able[1:], gains, strict=True) if gain and not (gain.sure and gain.value > 1)]
+    close = [cell for cell, gain in zip(others, gains, strict=True) if gain and not (gain.sure and gain.value > 1)]
     verdict = "tie" if close else "fastest"
     return f"{verdict}, on a busy machine" if any(map(busy, able)) else verdict, [first, *close]
+
+
+def _not_surely_slower(cells: Sequence[Latency], spread: Noise) -> Latency:
+    """The first of some cells that none is faster than, for sure."""
+    first = cells[0]
+    for cell in cells[1:]:
+        gain = faster.faster(first, cell, spread)
+        if gain and gain.sure and gain.value > 1:
+            first = cell
+    return first
 
 
 def busy(cell: Latency) -> bool:
     """Whether other programs ran beside it so much that its own samples do not tell a quiet machine's median.
 
-    Of a cell without turns it is not known what its samples met: there whatever disturbed it counts.
+    Where it is not known what its samples met, as on a GPU or without Linux's counters, whatever disturbed it counts.
     """
-    return cell.undisturbed == 0 or bool(cell.disturbed and not cell.turns)
+    unknown = cell.undisturbed is None or (cell.device or "CPU") != "CPU"
+    return cell.undisturbed == 0 or bool(cell.disturbed and unknown)
 
 
 def programs_of(cells: Iterable[TimedRecord]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -101,6 +102,11 @@ class Turn:
     name: Annotated[str, about("shared by what was measured at that moment; before the dot: by its processes")]
     ms: Annotated[float, about("median, less what waiting for a processor cost")]
     met: Annotated[float, about("mean share of the samples' time that was disturbed (`waited`, `foreign`)")] = 0.0
+
+    def __post_init__(self) -> None:
+        """ValueError for a time or a share that is none."""
+        if not (0 < self.ms < math.inf and 0 <= self.met < math.inf):
+            raise ValueError(f"turn {self.name}: ms = {self.ms}, met = {self.met}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _TASKS = Path("/proc/self/task")
 _STAT = Path("/proc/stat")
 _TICK_S = 0.01
+# The machine on which `runtimes/undisturbed.py` got its numbers.
+_CALIBRATED_CORES = 2
 # Columns of /proc/stat that somebody computed in (proc(5)): user, nice, system, irq, softirq, steal.
 _BUSY = (1, 2, 3, 6, 7, 8)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """clock_s: of `time.perf_counter`. waited_s: that our threads waited for a core so far, summed over them; own_s:
-    that they computed, those that came to an end too. busy_s: that anybody computed on our cores. None where the system
-    does not count it."""
+    """clock_s: of `time.perf_counter`. waited_s: that each of our threads waited for a core so far, by its number;
+    own_s: that they computed, those that came to an end too. busy_s: that anybody computed on our cores. None where the
+    system does not count it."""
 
     clock_s: float
     own_s: float = 0.0
-    waited_s: float | None = None
+    waited_s: Mapping[str, float] | None = None
     busy_s: float | None = None
     cores: int = 1
 
@@ -35,7 +38,9 @@ class Moment:
 class Contention:
     """What a sample met.
 
-    waited: time that its threads waited for a core, summed over them, as a share of its wall time.
+    waited: time that its threads waited for a core, as a share of its wall time: that of two average threads together,
+    or of the one that waited longest. On two cores that is all of it; on many it is not the sum of what each of them
+    waits on an idle machine too.
     foreign: share of the cores' time that others computed, beyond what ticks of the clock leave open.
     """
 
@@ -66,12 +71,14 @@ def between(before: Moment, after: Moment) -> Contention | None:
         others_s = after.busy_s - before.busy_s - (after.own_s - before.own_s) - _TICK_S
         foreign = min(1.0, max(0.0, others_s / (after.cores * wall_s)))
     # A thread that came to an end takes its waiting with it.
-    return Contention(round(max(0.0, after.waited_s - before.waited_s) / wall_s, 3), round(foreign, 3))
+    each = [max(0.0, waited - before.waited_s.get(thread, 0.0)) for thread, waited in after.waited_s.items()]
+    waited = max(*each, sum(each) * min(1.0, _CALIBRATED_CORES / after.cores)) if len(each) > 1 else sum(each)
+    return Contention(round(waited / wall_s, 3), round(foreign, 3))
 
 
-def _waited() -> float | None:
-    """Seconds that our threads waited; a thread that ends while we look is left out."""
-    waited, threads = 0, 0
+def _waited() -> dict[str, float] | None:
+    """Seconds that each of our threads waited; a thread that ends while we look is left out."""
+    waited: dict[str, float] = {}
     try:
         tasks = list(_TASKS.iterdir())
     except OSError:
@@ -81,8 +88,8 @@ def _waited() -> float | None:
             _, in_queue, _ = map(int, (task / "schedstat").read_text(encoding="ascii").split())
         except (OSError, ValueError):
             continue
-        waited, threads = waited + in_queue, threads + 1
-    return waited / 1e9 if threads else None
+        waited[task.name] = in_queue / 1e9
+    return waited or None
 
 
 def _busy(cores: set[int]) -> float | None:

@@ -32,6 +32,8 @@ from runtimes.undisturbed import corrected, undisturbed
 
 _KINDS: dict[str, type[TimedRecord]] = {"latency": Latency, "throughput": Throughput, "server": Server}
 
+_TOO_FEW = "other programs left too few samples alone to tell a quiet machine's median"
+
 R = TypeVar("R", bound=TimedRecord)
 
 
@@ -80,16 +82,14 @@ def trouble(outcome: VisitOutcome) -> str | None:
 
     Other programs do not where enough samples tell what a quiet machine would show.
     """
-    found = (probe.disturbed(outcome.slowdown), disturbance.disturbed(_that_counts(outcome)))
-    return "; ".join(filter(None, found)) or None
-
-
-def _that_counts(outcome: VisitOutcome) -> Disturbance:
-    """What disturbed a visit, without what its samples know better."""
     numbers, found = outcome.measured, outcome.measured.disturbance
-    if isinstance(numbers, LatencyNumbers) and numbers.met and undisturbed(numbers.samples_ms, numbers.met):
-        return replace(found, foreign_load=None, steal=None)
-    return found
+    reasons = [probe.disturbed(outcome.slowdown)]
+    if isinstance(numbers, LatencyNumbers) and numbers.met:
+        if undisturbed(numbers.samples_ms, numbers.met):
+            found = replace(found, foreign_load=None)  # which its samples know better
+        else:
+            reasons.append(_TOO_FEW)
+    return "; ".join(filter(None, [*reasons, disturbance.disturbed(found)])) or None
 
 
 def quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
@@ -167,7 +167,7 @@ def latency(
     """
     summary = summarize(samples(visits), others, runs, met(visits))
     assert summary.median_ms
-    tells = bool(summary.undisturbed and summary.waited)
+    tells = bool(summary.undisturbed) if summary.waited else None
     reasons = _doubts(visits, tells)
     half = relative_half_width(summary.median_ms, summary.run_ci95_ms)
     if half > policy.target:
@@ -226,19 +226,21 @@ def server(record: Server, visit: VisitOutcome) -> Server:
     return replace(record, streams=numbers.streams, **found, **_common([visit], _doubts([visit])))
 
 
-def _doubts(visits: Sequence[VisitOutcome], tells: bool = False) -> list[str]:
+def _doubts(visits: Sequence[VisitOutcome], tells: bool | None = None) -> list[str]:
     """What disturbed any of the visits, each cause once and at its worst. tells: whether the samples of all of them
-    together tell what a quiet machine would show, and so know better than the share that others took."""
+    together tell what a quiet machine would show, and so know better than the share that others took; None where it
+    is not known what they met."""
     found = [visit.measured.disturbance for visit in visits]
     if tells:
-        found = [replace(one, foreign_load=None, steal=None) for one in found]
+        found = [replace(one, foreign_load=None) for one in found]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
-    reasons = [probe.disturbed(slowdown), disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
+    too_few = _TOO_FEW if tells is False else None
+    reasons = [probe.disturbed(slowdown), too_few, disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _common(visits: Sequence[VisitOutcome], reasons: list[str], tells: bool = False) -> dict[str, Any]:
+def _common(visits: Sequence[VisitOutcome], reasons: list[str], tells: bool | None = None) -> dict[str, Any]:
     """The fields of every kind (`TimedRecord`). reasons: why the number is doubtful, each in a clause; tells: as in
     `_doubts`."""
     numbers = [visit.measured for visit in visits]

@@ -68,8 +68,6 @@ class Local:
             (outcome,) = self.take_turns([job], patience_s) if job.mode == "latency" else [self._visit(job, patience_s)]
             patience_s = max(0.0, patience_s - outcome.waited_s)
             yield outcome
-        if self.probe:
-            self.probe.keep()
 
     def take_turns(self, jobs: Sequence[Job], patience_s: float = 0.0) -> list[VisitOutcome]:
         before, waited = probes.wait(self.probe, patience_s) if self.probe else (None, 0.0)
@@ -78,8 +76,11 @@ class Local:
         readings = self._readings(before)
         if self.probe:
             self.probe.keep()
-        slowdown, each_s = self.slowdown(readings), waited / len(jobs)
-        return [replace(one, speed_ms=readings, slowdown=slowdown, waited_s=each_s, time_utc=stamp) for one in found]
+        slowdown, shares = self.slowdown(readings), [waited, *[0.0] * (len(jobs) - 1)]
+        return [
+            replace(one, speed_ms=readings, slowdown=slowdown, waited_s=share, time_utc=stamp)
+            for one, share in zip(found, shares, strict=True)
+        ]
 
     def _readings(self, before: float | None) -> tuple[float, ...]:
         """The machine's speed before and after; what is not known is left out."""
@@ -97,6 +98,8 @@ class Local:
         found = _call(job)
         seconds = time.perf_counter() - started
         readings = self._readings(before)
+        if self.probe:
+            self.probe.keep()
         slowdown = self.slowdown(readings)
         return replace(found, speed_ms=readings, slowdown=slowdown, seconds=seconds, waited_s=waited, time_utc=stamp)
 

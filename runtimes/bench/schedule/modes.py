@@ -104,7 +104,9 @@ def _undecided(run: RunState, rivals: Sequence[PendingCell], drafts: Mapping[str
     for pending in order[1:]:
         others = pairs.spread([drafts[other.key] for other in order if other is not pending])
         found = pairs.ratio(drafts[pending.key], best, others)
-        if found and not found.longer(_SURER) and len(run.visits.of[pending.key]) < _MOST_VISITS:
+        too_busy = found is None and pairs.together(drafts[pending.key], best)
+        undecided = too_busy or (found is not None and not found.longer(_SURER))
+        if undecided and len(run.visits.of[pending.key]) < _MOST_VISITS:
             close.append(pending)
     return [order[0], *close] if close else []
 

@@ -15,7 +15,7 @@ import pytest
 from runtimes.system import contention
 from runtimes.system.contention import Contention, Moment, between, now
 
-BEFORE = Moment(clock_s=10.0, own_s=3.0, waited_s=1.0, busy_s=50.0, cores=2)
+BEFORE = Moment(clock_s=10.0, own_s=3.0, waited_s={"1": 1.0}, busy_s=50.0, cores=2)
 
 Proc = Callable[..., None]
 
@@ -41,26 +41,42 @@ def proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Proc:
 
 def test_by_hand() -> None:
     """In 0.5 s on two cores somebody computed 0.9 s, 0.6 s of it we, and a tick is left open: 0.29 of 1 s."""
-    after = Moment(10.5, 3.6, 1.1, 50.9, 2)
+    after = Moment(10.5, 3.6, {"1": 1.1}, 50.9, 2)
     assert between(BEFORE, after) == Contention(waited=0.2, foreign=0.29)
     assert Contention(0.2, 0.29).share == Contention(0.29, 0.2).share == 0.29
 
 
 def test_what_ticks_leave_open_is_nobodys() -> None:
-    found = between(BEFORE, Moment(10.1, 3.1, 1.0, 50.11, 2))
+    found = between(BEFORE, Moment(10.1, 3.1, {"1": 1.0}, 50.11, 2))
     assert found == Contention(), "a tick more than we computed ourselves"
-    assert between(BEFORE, Moment(10.1, 3.2, 1.0, 50.1, 2)) == Contention(), "ticks come late, too"
+    assert between(BEFORE, Moment(10.1, 3.2, {"1": 1.0}, 50.1, 2)) == Contention(), "ticks come late, too"
 
 
 def test_shares_have_bounds() -> None:
-    full = between(BEFORE, Moment(10.1, 3.0, 1.5, 60.0, 2))
+    full = between(BEFORE, Moment(10.1, 3.0, {"1": 1.5}, 60.0, 2))
     assert full == Contention(waited=5.0, foreign=1.0), "five threads may wait at once, and two cores are no more"
-    assert between(BEFORE, replace(BEFORE, waited_s=2.0)) == Contention(), "no time went by"
+    assert between(BEFORE, replace(BEFORE, waited_s={"1": 2.0})) == Contention(), "no time went by"
 
 
-def test_waiting_is_that_of_all_threads_together(proc: Proc) -> None:
+def test_each_thread_waits_for_itself(proc: Proc) -> None:
     proc({1: "100 2000000000 5\n", 2: "100 500000000 5\n"}, ["0 0 0 0"])
-    assert now().waited_s == pytest.approx(2.5)
+    assert now().waited_s == {"1": 2.0, "2": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "waited"),
+    [
+        (2, [0.01, 0.03], 0.4),  # of two threads together
+        (2, [0.0, 0.0, 0.0, 0.05], 0.5),
+        (16, [0.001] * 16, 0.02),  # each waits a little, as on an idle machine: no more than two of them
+        (16, [0.05] + [0.0] * 15, 0.5),  # one is held up, and the others wait for it at the next barrier
+        (1, [0.05], 0.5),
+    ],
+)
+def test_what_many_threads_wait_is_not_added_up(cores: int, threads: list[float], waited: float) -> None:
+    before = Moment(1.0, 0.0, {}, None, cores)
+    after = Moment(1.1, 0.0, {str(at): one for at, one in enumerate(threads)}, None, cores)
+    assert between(before, after) == Contention(waited=waited)
 
 
 def test_a_thread_that_ends_takes_its_waiting_with_it(proc: Proc, tmp_path: Path) -> None:
@@ -68,7 +84,7 @@ def test_a_thread_that_ends_takes_its_waiting_with_it(proc: Proc, tmp_path: Path
     before = now()
     (tmp_path / "task" / "2" / "schedstat").unlink()
     after = now()
-    assert after.waited_s == pytest.approx(2.0)
+    assert after.waited_s == {"1": 2.0}
     assert between(before, after) == Contention(), "and does not make the others wait less than nothing"
 
 
@@ -107,7 +123,7 @@ def test_where_there_is_no_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_stat_waiting_is_known_all_the_same() -> None:
-    assert between(replace(BEFORE, busy_s=None), Moment(10.5, 3.6, 1.1, 50.9, 2)) == Contention(0.2, 0.0)
+    assert between(replace(BEFORE, busy_s=None), Moment(10.5, 3.6, {"1": 1.1}, 50.9, 2)) == Contention(0.2, 0.0)
 
 
 def test_busy_is_what_anybody_computed_on_the_cores_that_are_ours(proc: Proc) -> None:

@@ -49,7 +49,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
 
         monkeypatch.setattr(probe, "_work", lambda: repetition)
         monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-        monkeypatch.setattr(contention, "now", lambda: Moment(now[0], 0.0, waited_s[0] if known[0] else None))
+        monkeypatch.setattr(contention, "now", lambda: Moment(now[0], 0.0, {"1": waited_s[0]} if known[0] else None))
         return taken
 
     return made

@@ -35,7 +35,7 @@ class Scripted:
 
     def look(self) -> Moment:
         self.looks += 1
-        return Moment(self.now, 0.0, self.waited_s if self.known else None, None, 2)
+        return Moment(self.now, 0.0, {"1": self.waited_s} if self.known else None, None, 2)
 
     def device_times(self) -> DeviceTimes | None:
         return DeviceTimes(0.1, self.last, 0.2) if self.on_device else None
