@@ -133,7 +133,7 @@ def test_on_a_machine_that_is_hardly_ever_quiet_the_interval_is_known_all_the_sa
     for record in made:
         low, high = record.ci95_ms
         assert (record.status, record.interval.processes) == ("ok", 1)
-        assert (high - low) / 2 / record.median_ms > 0.1, "the disturbed visits say how far processes lie apart"
+        assert 0.05 < (high - low) / 2 / record.median_ms < 0.1, "2 % between processes is assumed of any machine"
 
 
 def test_undisturbed_processes_tell_of_undisturbed_ones(make_plan: Any, folder: Path) -> None:
@@ -149,7 +149,7 @@ def test_undisturbed_processes_tell_of_undisturbed_ones(make_plan: Any, folder: 
         assert record.interval.between_cv < 0.02
 
 
-BUSY = {"foreign_load": 0.4, "steal": 0.05, "unmeasured": {}}
+BUSY = {"foreign_load": 0.4, "steal": 0.01, "unmeasured": {}}
 CLEAN, MET = {"waited": 0.01, "foreign": 0.0}, {"waited": 0.7, "foreign": 0.4}
 
 
@@ -171,9 +171,20 @@ def test_on_a_busy_machine_the_samples_that_nobody_disturbed_tell(make_plan: Any
     assert [turn.name for turn in record.turns] == ["", "t.1"] * 2
     assert record.turns[1].ms < 12, "what was disturbed is corrected"
     assert record.turns[1].met > 0.4
-    assert (record.disturbance.foreign_load, record.disturbance.steal) == (0.4, 0.05), "and told all the same"
+    assert (record.disturbance.foreign_load, record.disturbance.steal) == (0.4, 0.01), "and told all the same"
     assert record.disturbance.programs == {"firefox": 0.4}, "of the visit that was disturbed most"
     assert store.read(folder)[-1] == record
+
+
+def test_stolen_time_is_a_doubt_whatever_the_samples_say(make_plan: Any, folder: Path) -> None:
+    """It is time on no queue: a thread whose core the hypervisor took does not wait for it."""
+    stolen = {"steal": 0.15, "unmeasured": {}}
+    fake = Fake(
+        lambda job, visit: VisitOutcome(numbers([10.0] * 8, met=[CLEAN] * 8, disturbance=stolen), speed_ms=(4.0, 4.0))
+    )
+    (record,) = measure(make_plan("fake-a"), folder, fake)
+    assert record.status == "unstable"
+    assert "the hypervisor took 15%" in record.disturbed
 
 
 def test_where_no_sample_was_left_alone_the_cell_is_flagged(make_plan: Any, folder: Path) -> None:
@@ -184,6 +195,7 @@ def test_where_no_sample_was_left_alone_the_cell_is_flagged(make_plan: Any, fold
     assert len(fake.jobs) == 4, "each of two repeated once"
     assert record.status == "unstable"
     assert "other processes took 40% of the processor" in record.disturbed
+    assert "too few samples alone" in record.disturbed
     assert (record.median_ms, record.undisturbed) == (25.1, 0), "the median is that of all samples"
     assert store.read(folder)[-1] == record
 
