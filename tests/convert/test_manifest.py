@@ -56,7 +56,7 @@ def impossible_crop(table: dict[str, Any]) -> None:
 
 
 def unknown_family(table: dict[str, Any]) -> None:
-    table["spec"]["family"] = "swin"
+    table["spec"]["family"] = "mamba"
 
 
 def changed(*place: Any) -> Callable[[dict[str, Any]], None]:
@@ -83,7 +83,7 @@ def no_outputs(table: dict[str, Any]) -> None:
         (opset_in_words, "opset: expected int"),
         (no_channels, "preprocessing.mean"),
         (impossible_crop, "crop = 1000 does not fit"),
-        (unknown_family, "family = 'swin' is none of"),
+        (unknown_family, "family = 'mamba' is none of"),
         (no_outputs, "no input or output"),
         (changed("inputs", 0, "shape", 3, 0), "no input or output has the shape"),
         (changed("outputs", 0, "shape", 1, "classes"), "invalid literal for int"),
