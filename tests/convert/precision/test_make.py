@@ -33,7 +33,7 @@ def _logits(file: Path, images: np.ndarray) -> np.ndarray:
 
 def _int8_bound() -> float:
     """Without VNNI ONNX Runtime adds pairs of products of int8 in 16 bits, which saturate (its documentation on
-    quantization, "reduce_range"): an error of 0.081 was seen on a processor with AVX2 alone, and below 0.04 elsewhere."""
+    quantization, "reduce_range"): 0.081 was seen on a processor with AVX2 alone, and below 0.04 elsewhere."""
     flags = cpuinfo().get("flags", "")
     return 0.04 if "vnni" in flags else 0.12
 
