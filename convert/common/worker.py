@@ -145,7 +145,7 @@ class Worker:
         """
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        if self.process.returncode is None:
+        if self.process.returncode is None and not kill:
             self.thaw()
         self._end(kill)
         self._stream.close()
