@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import erf
 
 from convert.families.swin import SwinTransformerSpec
+from tests.vit_numpy import layers
 
 
 def forward(spec: SwinTransformerSpec, state: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
@@ -16,13 +17,7 @@ def forward(spec: SwinTransformerSpec, state: Mapping[str, np.ndarray], images: 
     batch, patch, window = len(images), spec.patch_size, spec.window_size
     side, tokens = spec.img_size // patch, window**2
 
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
-        return np.asarray(x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0))
-
-    def norm(x: np.ndarray, name: str) -> np.ndarray:
-        centred = x - x.mean(-1, keepdims=True)
-        variance = (centred**2).mean(-1, keepdims=True)
-        return np.asarray(centred / np.sqrt(variance + spec.epsilon) * w[f"{name}.weight"] + w[f"{name}.bias"])
+    linear, norm = layers(w, spec.epsilon)
 
     def cut(x: np.ndarray) -> np.ndarray:
         """(any, side, side, values) -> (any, windows, tokens, values)."""

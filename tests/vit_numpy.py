@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.special import erf
 
 from convert.families.vit import VisionTransformerSpec
+
+Layer = Callable[[np.ndarray, str], np.ndarray]
+
+
+def layers(w: Mapping[str, np.ndarray], epsilon: float) -> tuple[Layer, Layer]:
+    """A linear layer and a LayerNorm, each of a name in a state dict."""
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0))
+
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        centred = x - x.mean(-1, keepdims=True)
+        variance = (centred**2).mean(-1, keepdims=True)
+        return np.asarray(centred / np.sqrt(variance + epsilon) * w[f"{name}.weight"] + w[f"{name}.bias"])
+
+    return linear, norm
 
 
 def forward(spec: VisionTransformerSpec, state: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
@@ -16,13 +32,7 @@ def forward(spec: VisionTransformerSpec, state: Mapping[str, np.ndarray], images
     patch, dim, heads = spec.patch_size, spec.embed_dim, spec.num_heads
     side = spec.img_size // patch
 
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
-        return np.asarray(x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0))
-
-    def norm(x: np.ndarray, name: str) -> np.ndarray:
-        centred = x - x.mean(-1, keepdims=True)
-        variance = (centred**2).mean(-1, keepdims=True)
-        return np.asarray(centred / np.sqrt(variance + spec.epsilon) * w[f"{name}.weight"] + w[f"{name}.bias"])
+    linear, norm = layers(w, spec.epsilon)
 
     tiles = images.astype(np.float64).reshape(-1, 3, side, patch, side, patch).transpose(0, 2, 4, 1, 3, 5)
     kernel = w["patch_embed.proj.weight"].reshape(dim, -1).T
