@@ -103,3 +103,26 @@ def test_one_with_a_number_is_never_alone_beside_others_that_have_one(make: Any,
 def test_an_export_names_no_program(make: Any) -> None:
     record = make.latency(disturbance={"foreign_load": 0.4, "programs": {"secret-tool": 0.5}})
     assert "secret-tool" not in json.dumps(Cleaner(frozenset()).record(reading.from_table(record), {}))
+
+
+def test_what_was_measured_at_different_times_is_as_far_apart_as_runs_are(make: Any, folder: Any) -> None:
+    """A cell that --resume measured again has no turns with the others: the run's own narrow intervals do not hold."""
+    cells = [
+        make.latency(
+            median, 6.0, run_ci95_ms=[median - 1.5, median + 1.5], runtime=name, turns=turns(median, table=name)
+        )
+        for name, median in (("ort-cpu", 100.0), ("openvino", 104.0))
+    ]
+    loaded = results.load(folder(*(make.parity(runtime=name) for name in ("ort-cpu", "openvino")), *cells))
+    assert standing.ranking(loaded, loaded.of(Latency))[0] == "tie"
+
+
+def test_where_nobody_knows_what_a_turn_met_a_disturbed_cell_is_busy(make: Any, folder: Any) -> None:
+    """As without Linux's counters: turns say nothing of who was disturbed, and prove nothing then."""
+    fields = {"status": "unstable", "disturbed": BUSY, "reason": BUSY}
+    cells = [
+        make.latency(median, 1.0, runtime=name, turns=turns(median), **fields)
+        for name, median in (("ort-cpu", 100.0), ("openvino", 110.0))
+    ]
+    loaded = results.load(folder(*(make.parity(runtime=name) for name in ("ort-cpu", "openvino")), *cells))
+    assert standing.ranking(loaded, loaded.of(Latency))[0] == "tie, on a busy machine"
