@@ -35,6 +35,9 @@ def taking(levels: dict[str, float], unlike: float = 0.004) -> Callable[[Job, in
     return act
 
 
+TURNS = [{"name": f"busy.{turn}", "count": 2} for turn in range(4)]
+
+
 def visits(fake: Fake) -> Counter[str]:
     return Counter(job.runtime for job in fake.jobs)
 
@@ -67,6 +70,17 @@ def test_what_is_known_at_once_takes_no_more_than_its_minimum(make_plan: Any, fo
     fake = Fake(taking({"fake-a": 10.0, "fake-b": 15.0, "fake-c": 20.0}))
     measure(make_plan(*NAMES, policy=replace(POLICY, minutes=60)), folder, fake)
     assert set(visits(fake).values()) == {POLICY.processes}
+
+
+def test_a_machine_too_busy_to_tell_is_asked_again_while_there_is_time(make_plan: Any, folder: Path) -> None:
+    def act(job: Job, visit: int) -> VisitOutcome:
+        found = taking({"fake-a": 10.0, "fake-b": 15.0})(job, visit)
+        met = [{"waited": 1.5, "foreign": 0.5}] * 8
+        return found if visit > 3 else replace(found, numbers=numbers(found.measured.samples_ms, met=met, turns=TURNS))
+
+    fake = Fake(act)
+    measure(make_plan("fake-a", "fake-b", policy=replace(POLICY, minutes=60, repeats=0)), folder, fake)
+    assert min(visits(fake).values()) > POLICY.processes, "which of them is faster was not known by then"
 
 
 def test_without_minutes_a_run_ends_by_its_target(make_plan: Any, folder: Path) -> None:
