@@ -6,11 +6,11 @@ fault that changes nothing that can be seen is named in equivalent.toml, with th
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +27,7 @@ from convert.common.boundary import BoundedCommand
 from convert.common.console import printer, say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
+from scripts.mutation import suite
 from scripts.mutation.mutants import Mutant, mutants
 
 if sys.version_info >= (3, 11):
@@ -114,8 +115,17 @@ def _plant(drawn: Sequence[tuple[Path, Mutant]], jobs: int) -> list[Planted]:
         for number in range(jobs):
             copy = Path(folder, str(number))
             shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*_LEAVE_OUT))
+            compileall.compile_dir(copy, quiet=2)  # so that each run compiles the module with the fault only
             copies.put(copy)
-        usual = {module: _usual_s(copies, module) for module in dict.fromkeys(module for module, _ in drawn)}
+        modules = list(dict.fromkeys(module for module, _ in drawn))
+        with ThreadPoolExecutor(jobs) as pool, bar("without a fault", len(modules)) as progress:
+
+            def usual_s(module: Path) -> float:
+                seconds = _usual_s(copies, module)
+                progress(1)
+                return seconds
+
+            usual = dict(zip(modules, pool.map(usual_s, modules), strict=True))
         with ThreadPoolExecutor(jobs) as pool, bar("planting", len(drawn)) as progress:
 
             def judged(one: tuple[Path, Mutant]) -> Planted:
@@ -138,7 +148,7 @@ def _usual_s(copies: SimpleQueue[Path], module: Path) -> float:
     """Seconds of a module's tests without a fault. InputError when they fail: then they tell nothing."""
     copy = copies.get()
     began = time.monotonic()
-    done = _tests(copy, module, None)
+    done = suite.run(copy, module)
     copies.put(copy)
     if done != 0:
         raise InputError(f"the tests of {module} fail without a fault: mend them first")
@@ -147,47 +157,13 @@ def _usual_s(copies: SimpleQueue[Path], module: Path) -> float:
 
 def _verdict(copy: Path, module: Path, mutant: Mutant, patience_s: float) -> str:
     target = copy / module
-    original = target.read_bytes()
+    original, times = target.read_bytes(), target.stat()
     target.write_bytes(mutant.source(original))
     try:
-        return "missed" if _tests(copy, module, patience_s) == 0 else "noticed"
+        return "missed" if suite.run(copy, module, patience_s) == 0 else "noticed"
     finally:
         target.write_bytes(original)
-
-
-def _tests(copy: Path, module: Path, patience_s: float | None) -> int | None:
-    """The exit status of the tests that mirror a module; None when they did not end in time."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        *_mirrors(copy, module),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        return process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
-        return None
-
-
-def _mirrors(copy: Path, module: Path) -> list[str]:
-    """The tests that mirror a module: its own file, or where it has none, the folder that it stands in."""
-    folder = Path("tests", module.parent)
-    while not (copy / folder).is_dir():
-        folder = folder.parent
-    own = folder / f"test_{module.stem.strip('_')}.py"
-    return [str(own if (copy / own).exists() else folder)]
+        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))  # what was compiled of it counts again
 
 
 def _equivalent() -> set[tuple[str, str, str]]:
