@@ -14,6 +14,8 @@ from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
 from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
+from convert.families.base import ModelSpec, toml
+from convert.families.spec import MOST
 from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
@@ -45,19 +47,27 @@ from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
     f"  [default: that of the artifact that is there, else {DEFAULT_OPSET}]",
 )
 @click.option(
+    "--artifacts",
     "--out",
+    "root",
     type=FolderToWrite(perhaps=True),
     default=ARTIFACTS,
     show_default=True,
-    help="Folder of the artifacts: the model is written to OUT/<model>/<precision>/.",
+    help="Folder of the artifacts: the model is written to ARTIFACTS/<model>/<precision>/.",
 )
 @click.option(
     "--paddleclas",
     type=click.Path(path_type=Path),
     metavar="CHECKOUT",
     help="Export the file of --weights with PaddleClas' own code, that of a checkout, for a MODEL of PaddleClas that"
-    " vitbench has no layer for; what it gives stays in OUT/paddleclas/MODEL, a MODEL for every command.",
+    " vitbench has no layer for; what it gives stays in ARTIFACTS/paddleclas/MODEL, a MODEL for every command.",
 )
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1, max=MOST),
+    help="Of a model of the zoo that was trained for others than ImageNet's 1000: needs --name, and --weights.",
+)
+@click.option("--template", is_flag=True, help="Only print a .toml spec of MODEL, a model of the zoo, to be changed.")
 @click.option("--json", "as_json", is_flag=True, help="The manifest as one JSON document on standard output.")
 @click.option("--list", "listing", is_flag=True, help="The models by name, their input and published figures.")
 def main(
@@ -67,8 +77,10 @@ def main(
     calibration: Path | None,
     keep_fp32: str | None,
     opset: int | None,
-    out: Path,
+    root: Path,
     paddleclas: Path | None,
+    classes: int | None,
+    template: bool,
     as_json: bool,
     listing: bool,
 ) -> None:
@@ -79,6 +91,9 @@ def main(
     \b
     python -m convert ViT_base_patch32_384
     python -m convert my_vit.toml --weights my_vit.safetensors
+    python -m convert ViT_base_patch16_224 --classes 37 --name pets \\
+        --weights pets.pdparams
+    python -m convert --template ViT_base_patch16_224 > my_vit.toml
     python -m convert my_vit.toml --precision int8 --calibration photos/
     python -m convert exported/inference_model/
     """
@@ -86,23 +101,27 @@ def main(
         for line in _listing():
             click.echo(line)
         return
+    if template:
+        click.echo(toml(_to_change(model, classes, chosen.name)), nl=False)
+        return
     keep = None if keep_fp32 is None else tuple(name for name in keep_fp32.split(",") if name not in ("", "none"))
     tables = []
     if paddleclas is not None:
         if model in MODELS:
             raise InputError(f"--paddleclas: vitbench has a layer for {model}: leave the option out")
-        model = str(export(paddleclas, model, chosen.weights, chosen.weights_key, out))
+        model = str(export(paddleclas, model, chosen.weights, chosen.weights_key, root))
         say(f"exported by PaddleClas' own code: {model}")
         chosen = dataclasses.replace(chosen, weights=None, weights_key=None)
     arguments = find_all(model)
-    all_called({argument: find(argument) for argument in arguments}, chosen.name)
+    all_called({argument: find(argument, root) for argument in arguments}, chosen.name)
     for argument in arguments:
         artifact, reused = obtain_loudly(
             Request(
                 argument,
                 precision=precision,
                 opset=opset,
-                root=out,
+                root=root,
+                classes=classes,
                 calibration=calibration,
                 keep_fp32=keep,
                 **vars(chosen),
@@ -118,6 +137,13 @@ def main(
             )
     if as_json:
         say_json(tables[0] if len(tables) == 1 else tables)
+
+
+def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:
+    """The spec of a model of the zoo, for a `.toml` file. InputError for another model."""
+    if model not in MODELS:
+        raise InputError(f"--template {model}: of the models with a layer of vitbench's own, which --list shows, alone")
+    return dataclasses.replace(MODELS[model], name=name or model, class_num=classes or MODELS[model].class_num)
 
 
 def _listing() -> Iterator[str]:

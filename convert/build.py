@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from convert import earlier, identity, making, preprocessing
+from convert import earlier, identity, making, models, other_onnx, preprocessing
 from convert.artifact import Artifact
-from convert.common import typed, worker
+from convert.common import commands, typed, worker
 from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
@@ -19,7 +19,7 @@ from convert.families.spec import Preprocessing
 from convert.identity import CONVERTER, READER, Identity
 from convert.images import option
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
-from convert.models import InferenceFolder, Model, called, defined_in, find, inference_folder
+from convert.models import ConvertedModel, InferenceFolder, Model, called, defined_in, inference_folder
 from convert.paddleclas import export
 from convert.precision import calibration_images
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What an artifact is asked to be. weights, weights_key, name, image_size, preprocessing: as in
-    `ModelOptions`.
+    `ModelOptions`, as onnx. classes: of a model of the zoo with another head than its own.
 
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
     Only weights that are given here take the place of others.
@@ -58,6 +58,8 @@ class Request:
     name: str | None = None
     image_size: int | None = None
     preprocessing: str | None = None
+    classes: int | None = None
+    onnx: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in (FP32, *CONVERTED):
@@ -66,6 +68,8 @@ class Request:
             raise InputError(f"--calibration: {self.precision} needs no images, only {INT8} does")
         if self.keep_fp32 and self.precision == FP32:
             raise InputError("--keep-fp32: all of an fp32 artifact is FP32")
+        if self.onnx is not None and self.precision != FP32:
+            raise InputError(f"--onnx {self.onnx}: it is taken as it is, and not made into {self.precision}")
         if self.preprocessing:
             option.changes(self.preprocessing)
         if self.opset is not None and self.opset not in OPSETS:
@@ -83,11 +87,26 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     operators are wrong, another model has that name, or the weights that it had cannot be had again; CheckFailed:
     Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
     """
-    named = find(request.model)
+    named = models.find(request.model, request.root)
+    if request.onnx is not None:
+        name, file = request.name, Path(request.onnx)
+        base, _ = obtain(dataclasses.replace(request, onnx=None, name=None), say)
+        place = request.root / called(named, name or other_onnx.name_of(file)) / FP32
+        return other_onnx.obtain(base, file, place, request.model, say)
+    if request.classes is not None:
+        named = models.with_classes(named, request.model, request.classes, request.name)
     target = request.root / called(named, request.name) / request.precision
     if request.precision != FP32:
         return variant(request, target, say)
-    model = _had(named, target) if isinstance(named, HostedModel) else named
+    if isinstance(named, ConvertedModel):
+        say(f"{target}: {named.remark}" if named.remark else "")
+        request = _as_it_was(request, named)
+        if named.model is None:
+            asked = (request.weights, request.opset, request.image_size, request.preprocessing)
+            return earlier.as_it_is(named, making.present_in(target, say), any(one is not None for one in asked)), True
+        model = named.model
+    else:
+        model = _had(named, target) if isinstance(named, HostedModel) else named
     known = earlier.find(target.parent, model, request.weights is not None)
     if known and request.weights is None and request.weights_key is not None:  # another state dict of the same file
         request = dataclasses.replace(request, weights=known.weights_option())
@@ -120,11 +139,19 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     return artifact, reused
 
 
+def _as_it_was(request: Request, named: ConvertedModel) -> Request:
+    """The request for a model that is known by its name, as it was when it was converted."""
+    name = request.name or (named.name if named.classes or named.argument != named.name else None)
+    return dataclasses.replace(request, model=named.argument, name=name, classes=named.classes)
+
+
 def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
     options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
+    if isinstance(named := models.find(request.model, request.root), ConvertedModel):
+        request = _as_it_was(request, named)
     return lower(base, request.precision, options, target, say, request.model, request.name)
 
 
@@ -199,7 +226,8 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
 
     kept: the artifact whose weights are to stay.
     """
-    from convert.export import assemble
+    identity.need(f"converting {model.name}")
+    from convert.export import assemble  # late: it imports what only the extra `convert` has
 
     weights, opset = settled.weights or "auto", settled.opset or DEFAULT_OPSET
     if isinstance(model, ModelSpec):
@@ -230,7 +258,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option()
-    command = _command(settled.model, settled.name, manifest, option, LoweringOptions())
+    command = _command(settled.model, settled.name, manifest, option, LoweringOptions(), settled.classes)
     return dataclasses.replace(manifest, command=command)
 
 
@@ -262,7 +290,7 @@ def _lowered(
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(precision, lowering)),
         tools=identity.tools(precision),
-        command=_command(argument, name, wanted, base.weights_option(), options),
+        command=_command(argument, name, wanted, base.weights_option(), options, None),
     )
 
 
@@ -277,12 +305,20 @@ def _notes(precision: str, lowering: Lowering) -> list[str]:
     return [*notes, *reach.notes(precision, lowering)]
 
 
-def _command(argument: str, name: str | None, manifest: Manifest, weights: str | None, options: LoweringOptions) -> str:
+def _command(
+    argument: str,
+    name: str | None,
+    manifest: Manifest,
+    weights: str | None,
+    options: LoweringOptions,
+    classes: int | None,
+) -> str:
     """The command that makes the same artifact again."""
     opset, size = manifest.opset, manifest.image_size
-    words = ["python", "-m", "convert", argument, "--precision", manifest.precision]
+    words = [*commands.words("convert"), argument, "--precision", manifest.precision]
     words += ["--image-size", str(size)] if size is not None else []
     words += ["--name", name] if name else []
+    words += ["--classes", str(classes)] if classes is not None else []
     words += ["--weights", weights] if weights else []
     words += ["--weights-key", manifest.weights.key] if manifest.weights.key is not None else []
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []

@@ -21,7 +21,7 @@ from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
-from convert.models import InferenceFolder, all_called, find, find_all
+from convert.models import ConvertedModel, InferenceFolder, all_called, find, find_all
 from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
@@ -39,7 +39,8 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
             "models",
             default=DEFAULT_MODEL,
             show_default=True,
-            help="Comma-separated: a name, all (the seven), a .toml spec, a folder with a Paddle inference model.",
+            help="Comma-separated: a name (of an artifact that is there, too), all (the seven), a .toml spec, a folder"
+            " with a Paddle inference model.",
         ),
         chosen_options,
         click.option(
@@ -76,9 +77,13 @@ def chosen_options(command: Command) -> Command:
         name: str | None,
         image_size: int | None,
         preprocessing: str | None,
+        onnx: str | None,
         **rest: Any,
     ) -> Any:
-        return command(*args, chosen=ModelOptions(weights, weights_key, name, image_size, preprocessing), **rest)
+        if onnx is not None and not any(map(named, ("model", "models"))):
+            raise InputError(f"--onnx {onnx}: name with --model what it is held against: nothing else vouches for it")
+        chosen = ModelOptions(weights, weights_key, name, image_size, preprocessing, onnx)
+        return command(*args, chosen=chosen, **rest)
 
     options = [
         click.option(
@@ -100,6 +105,12 @@ def chosen_options(command: Command) -> Command:
             multiple=True,
             callback=lambda _context, _option, given: ";".join(given) if given else None,
             help=PREPROCESSING_HELP,
+        ),
+        click.option(
+            "--onnx",
+            metavar="FILE",
+            help="An ONNX file from elsewhere, held against the Paddle model that --model names, instead of what"
+            " vitbench converts of that; --name says what it is called, else its own name does.",
         ),
     ]
     found: Any = collected
@@ -123,7 +134,9 @@ def artifacts(
     """
     stored = PRECISIONS[precision].artifact if precision in PRECISIONS else precision
     requests = {model: Request(model, precision=stored, root=root, **vars(chosen)) for model in find_all(models)}
-    all_called({model: find(model) for model in requests}, chosen.name)
+    all_called({model: find(model, root) for model in requests}, chosen.name)
+    if chosen.onnx is not None and len(requests) > 1:
+        raise InputError(f"--onnx {chosen.onnx}: one file for {len(requests)} models; name one of them")
     if missing is not None:
         found = {model: there(request) for model, request in requests.items()}
         missing += [requests[model] for model, artifact in found.items() if artifact is None]
@@ -142,13 +155,15 @@ def there(request: Request) -> Artifact | None:
 
 def estimated_bytes(request: Request) -> int:
     """About how much disk the artifact for a request takes, without that of the FP32 artifact below it."""
-    model = find(request.model)
+    named = find(request.model, request.root)
+    model = named.model if isinstance(named, ConvertedModel) else named
     if isinstance(model, ModelSpec):
         weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
     elif isinstance(model, InferenceFolder):
         weights = model.params.stat().st_size
     else:
-        weights = int(4e6 * model.published.mparams) if model.published else 0
+        published = model.published if model else None
+        weights = int(4e6 * published.mparams) if published else 0
     # FP32 has its weights twice: in the ONNX file, and for the reference and Paddle Inference.
     return int(weights * {FP32: 2.0, INT8: 0.25}.get(request.precision, 0.5))
 

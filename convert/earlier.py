@@ -17,16 +17,13 @@ from convert.common.files import sha256_file, sha256_files, sha256_json
 from convert.families.base import ModelSpec
 from convert.identity import weights_of
 from convert.manifest import RequestedWeights, WeightsOrigin
-from convert.models import InferenceFolder, Model
+from convert.models import ConvertedModel, InferenceFolder, Model
 from convert.precision.table import CONVERTED, FP32
 from convert.weights.resolve import fingerprint, resolve
 from convert.weights.tensors import StateDict
 from convert.zoo import MODELS
 
-_ANOTHER = (
-    "give this one another name with --name, or a folder of artifacts of its own (`--out` of convert, else"
-    " `--artifacts`)"
-)
+_ANOTHER = "give this one another name with --name, or a folder of artifacts of its own with --artifacts"
 
 
 def find(folder: Path, model: Model, named: bool) -> Artifact | None:
@@ -97,6 +94,17 @@ def folder_fingerprint(model: InferenceFolder) -> WeightsOrigin:
     """What identifies the weights of an inference model: both its files."""
     digest = sha256_json(sha256_files([model.program, model.params]))
     return WeightsOrigin(kind="file", source=str(model.folder.absolute()), sha256=digest)
+
+
+def as_it_is(named: ConvertedModel, present: Artifact | None, changed: bool) -> Artifact:
+    """The artifact of an inference model whose folder is not here. InputError where it would have to be made.
+
+    present: what is there. changed: whether something else is asked for.
+    """
+    reason = "it is asked for otherwise than it is" if changed else present.damage() if present else "it is not there"
+    if present is None or reason:
+        raise InputError(f"{named.name}: {reason}, and what it was made of, {named.argument}, is not here")
+    return present
 
 
 def refuse_another(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from convert.artifact import Artifact
+from convert.common.errors import InputError, listing
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
@@ -22,6 +24,7 @@ CONVERTER = 1
 READER = 2
 _VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
 _TOOLS = (_VITBENCH, "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
+_CONVERTING = {"paddle": "paddlepaddle", "paddle2onnx": "paddle2onnx", "onnxscript": "onnxscript"}
 _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "ml-dtypes")
 
 
@@ -121,6 +124,21 @@ def tools(precision: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # onnxruntime is one of two packages
             continue
     return found
+
+
+def lacking(modules: Iterable[str] = tuple(_CONVERTING)) -> list[str]:
+    """Which packages of the extra `convert` are not installed here. modules: the names that they are imported by."""
+    return [_CONVERTING[name] for name in modules if importlib.util.find_spec(name) is None]
+
+
+def need(what: str, *modules: str) -> None:
+    """InputError where packages of the extra `convert` are not installed.
+
+    what: what cannot be done without them, the subject of the sentence. modules: as in `lacking`, all where none is
+    named.
+    """
+    if missing := lacking(modules or tuple(_CONVERTING)):
+        raise InputError(f"{what} needs {listing(missing)}, not installed here: pip install 'vitbench[convert]'")
 
 
 def foreign_tools(precision: str) -> dict[str, str]:

@@ -99,7 +99,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class BaseArtifact:
-    """The FP32 artifact that a lower precision was made from."""
+    """The FP32 artifact that a lower precision was made from, or that an ONNX file from elsewhere is held against."""
 
     path: Annotated[str, about("relative to the artifact's folder")]
     sha256: Annotated[str, about("of that artifact: one hash over the hashes of its files")]
@@ -200,7 +200,9 @@ class Manifest(Lowering):
     ]
     defined_in: Annotated[
         str | None,
-        about("the `.toml` or the inference folder that MODEL named, absolute; absent for a model by name"),
+        about(
+            "the `.toml`, the inference folder or the ONNX file that was named, absolute; absent for a model by name"
+        ),
     ] = None
     head: Annotated[
         str,
@@ -219,7 +221,9 @@ class Manifest(Lowering):
         Mapping[str, int] | None,
         about("how often each rewrite of the ONNX graph was applied: 0 where it does not; absent from older manifests"),
     ] = None
-    base: Annotated[BaseArtifact | None, about("lower precisions only: the FP32 artifact")] = None
+    base: Annotated[
+        BaseArtifact | None, about("lower precisions, and ONNX files from elsewhere: the FP32 artifact")
+    ] = None
     recipe: Annotated[LoweringOptions | None, about("lower precisions only: the options")] = None
     files: Annotated[Mapping[str, FileEntry], about("by name: every file of the artifact but the manifest")]
     tools: Annotated[Mapping[str, str], about("versions")] = field(default_factory=dict)

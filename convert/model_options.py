@@ -18,7 +18,8 @@ class ModelOptions:
 
     weights: `--weights`. weights_key: `--weights-key`, which of several state dicts in the file. name: `--name`, what
     the model is called. image_size: `--image-size`, pixels, of a model that leaves its input's size open.
-    preprocessing: `--preprocessing`, another than the model's own, or the one that it does not say.
+    preprocessing: `--preprocessing`, another than the model's own, or the one that it does not say. onnx: `--onnx`, a
+    file from elsewhere that is taken instead of what vitbench converts, and held against the model.
     """
 
     weights: str | None = None
@@ -26,6 +27,7 @@ class ModelOptions:
     name: str | None = None
     image_size: int | None = None
     preprocessing: str | None = None
+    onnx: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """By the names of the command-line options, with `_` for `-`."""

@@ -1,4 +1,4 @@
-"""What the user means by MODEL: a name of the zoo, a `.toml` model spec, or a folder with a Paddle inference model."""
+"""What the user means by MODEL: a name of the zoo or of an artifact, a `.toml` spec, or a Paddle inference model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert import artifact as artifacts
 from convert import inference_yml
 from convert.common import names
 from convert.common.errors import InputError
-from convert.families.base import ModelSpec, load_spec
+from convert.families.base import ModelSpec, from_spec_table, load_spec
+from convert.identity import architecture
+from convert.manifest import Manifest
+from convert.precision.table import CONVERTED, FP32
 from convert.zoo import HOSTED, MODELS, SEVEN, HostedModel
 
 # Folders that many exports are in, whatever the model is: the folder that they are in is asked instead.
@@ -48,11 +52,31 @@ class InferenceFolder:
 
 
 Model = ModelSpec | InferenceFolder  # of which an artifact is made
-Named = Model | HostedModel
 
 
-def find(model: str) -> Named:
-    """The model that a command was given. InputError says what would have been understood."""
+@dataclass(frozen=True)
+class ConvertedModel:
+    """A model that is known by its name because it was converted under it.
+
+    model: as it was converted; None for an inference model whose folder is not here. argument: the MODEL that it was,
+    its own name where that cannot be told. classes: `--classes` of a model of the zoo. remark: what has to be said.
+    """
+
+    name: str
+    model: Model | None
+    argument: str
+    classes: int | None = None
+    remark: str = ""
+
+
+Named = Model | HostedModel | ConvertedModel
+
+
+def find(model: str, root: Path | None = None) -> Named:
+    """The model that a command was given. InputError says what would have been understood.
+
+    root: folder of artifacts; a model that was converted into it is known by its name.
+    """
     if model in MODELS:
         return MODELS[model]
     if model in HOSTED:
@@ -60,16 +84,65 @@ def find(model: str) -> Named:
     path = Path(model)
     if path.suffix == ".toml":
         return load_spec(path)
+    found = _converted(model, root) if root is not None else None
     if path.is_dir():
-        return inference_folder(path)
+        try:
+            return inference_folder(path)
+        except InputError:
+            if found is None:  # else it is a folder that happens to have that name
+                raise
+    if found:
+        return found
     if path.exists():
         raise InputError(f"model {model}: a file, but neither a .toml model spec nor a folder with an inference model")
     close = difflib.get_close_matches(model, [*MODELS, *HOSTED], n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}? " if close else ""
     raise InputError(
-        f"unknown model {model}: {hint}`python -m convert --list` shows the names; a .toml spec or a folder with a"
-        " Paddle inference model is understood too"
+        f"unknown model {model}: {hint}`python -m convert --list` shows the names; a .toml spec, a folder with a"
+        " Paddle inference model and the name of an artifact that is there are understood too"
     )
+
+
+def _converted(name: str, root: Path) -> ConvertedModel | None:
+    """The model of that name in a folder of artifacts."""
+    if names.fault(name):
+        return None
+    for precision in (FP32, *CONVERTED):
+        folder = root / names.normal(name) / precision
+        if not (folder / artifacts.MANIFEST).is_file():
+            continue
+        manifest = artifacts.load(folder).manifest
+        if manifest.model != names.normal(name):
+            raise InputError(f"{folder}: its manifest calls it {manifest.model}: name that, or rename the folder")
+        return _of_manifest(manifest)
+    return None
+
+
+def _of_manifest(manifest: Manifest) -> ConvertedModel:
+    name, source = manifest.model, manifest.defined_in
+    if manifest.spec is None:
+        there = source is not None and Path(source).is_dir()
+        return ConvertedModel(name, inference_folder(Path(str(source))) if there else None, source or name)
+    spec = from_spec_table(manifest.spec)
+    if source is None:
+        for argument, known in MODELS.items():
+            if architecture(dataclasses.replace(known, name=spec.name, class_num=spec.class_num)) == architecture(spec):
+                classes = None if spec.class_num == known.class_num else spec.class_num
+                return ConvertedModel(name, spec, argument, classes)
+        return ConvertedModel(name, spec, name)
+    if not Path(source).is_file() or architecture(load_spec(Path(source))) == architecture(spec):
+        return ConvertedModel(name, spec, source)
+    remark = f"{source} says another model by now; this is the one that was converted (name the file for the other)"
+    return ConvertedModel(name, spec, source, remark=remark)
+
+
+def with_classes(model: Named, argument: str, classes: int, name: str | None) -> ModelSpec:
+    """A model of the zoo with a head of so many classes. InputError for another, and for one without a name."""
+    if argument not in MODELS or not isinstance(model, ModelSpec):
+        raise InputError(f"--classes: {argument} says itself how many classes it has; only a model of the zoo has 1000")
+    if name is None and classes != model.class_num:
+        raise InputError(f"--classes {classes}: that is another model than {argument}: name it with --name")
+    return dataclasses.replace(model, name=name or model.name, class_num=classes)
 
 
 def called(model: Named, name: str | None) -> str:
@@ -103,7 +176,9 @@ def all_called(models: Mapping[str, Named], name: str | None) -> dict[str, str]:
 
 def defined_in(argument: str) -> str | None:
     """The `.toml` or the folder that a MODEL argument means, absolute; None for a model that is known by name."""
-    return None if argument in MODELS or argument in HOSTED else str(Path(argument).absolute())
+    path = Path(argument)
+    by_name = argument in MODELS or argument in HOSTED or not (path.suffix == ".toml" or path.is_dir())
+    return None if by_name else str(path.absolute())
 
 
 def find_all(models: str) -> list[str]:

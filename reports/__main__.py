@@ -12,14 +12,12 @@ from convert.common.console import say
 from convert.common.errors import InputError, WriteError, listing
 from convert.common.files import write_text
 from convert.common.folders import FolderToWrite
-from reports import language
+from reports import language, written
 from reports.load import results
-from reports.load.results import Results
-from reports.render import latex, markdown, plain, terminal
+from reports.render import terminal
 from reports.tables import report as tables
+from reports.written import FORMATS
 from runtimes.records import store
-
-FORMATS = ("md", "html", "csv", "json", "latex")
 
 
 @click.command(cls=BoundedCommand)
@@ -46,7 +44,7 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
     python -m reports results/<run> --format md,html
     python -m reports results/a b.vitbench.json.gz --format html --out both
     """
-    wanted, written = _formats(formats), list[Path]()
+    wanted, made = _formats(formats), list[Path]()
     sources = paths or (store.newest_run(),)
     folder = out or _only_folder(sources)
     found = results.load(sources)
@@ -56,13 +54,13 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
         report = tables.build(found)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for file, text in (one for name in wanted for one in _files(report, found, name).items()):
+            for file, text in (one for name in wanted for one in written.files(report, found, name).items()):
                 write_text(folder / file, text)
-                written.append(folder / file)
+                made.append(folder / file)
         except OSError as error:
             raise InputError(f"the report cannot be written: {WriteError(folder, error).message}") from None
         terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
-    for path in written:
+    for path in made:
         click.echo(path)
     if found.damaged:
         left_out = f"{len(found.damaged)} of {len(dict.fromkeys(sources))} results"
@@ -83,21 +81,6 @@ def _formats(text: str) -> list[str]:
         if name not in FORMATS:
             raise InputError(f"--format {name!r} is no format; there are {', '.join(FORMATS)}")
     return names
-
-
-def _files(report: tables.Report, found: Results, name: str) -> dict[str, str]:
-    """The names and texts of the files of a format."""
-    if name == "html":
-        from reports import html  # late: its charts' library takes its time, and only this format needs it
-
-        return {"report.html": html.render(report, found)}
-    if name == "latex":
-        return {"report.tex": latex.render(report)}
-    if name == "md":
-        return {"report.md": markdown.render(report)}
-    if name == "json":
-        return {"report.json": plain.json_text(report)}
-    return {f"report-{table.name}.csv": plain.csv(report, table) for table in report.tables}
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class ClaimOptions:
         """The models; default: the claim's own. InputError for one that there is not, before anything is measured."""
         found = find_all(self.models or (DEFAULT_MODEL if self.quick else default))
         for model in found:
-            find(model)
+            find(model, self.root)
         return found
 
     def artifact(self, model: str, precision: str = "fp32") -> Artifact:

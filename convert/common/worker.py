@@ -32,9 +32,12 @@ from typing import Any
 
 import psutil
 
-from convert.common import interruptible
+from convert.common import commands, interruptible
 from convert.common.errors import InputError, WriteError, is_full, shown
 
+# The far side imports from where the near side does, and from nowhere else: with `-m` the current folder would come
+# first, with whatever a user has there. `-m` in its arguments makes Ctrl-C quiet from the first import on.
+_START = "import sys; sys.argv[0] = '-m'; sys.path[:] = {}; from {} import main; main(*sys.argv[1:])"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOG = 1 << 20  # bytes kept of what a process printed: its end
 _GRACE_S = 10.0  # for a process to end by itself once nobody listens
@@ -64,9 +67,9 @@ class CrashError(JobError):
 class Worker:
     """The near side. The process is gone at the end of a `with` block.
 
-    target: `module:function`, which gets the payload, of JSON types. environment: variables set before the process
-    starts, for settings that libraries read when they are loaded. descriptors: open files that it inherits under their
-    own numbers.
+    target: `module:function`, which gets the payload, of JSON types; modules of vitbench as a checkout calls them.
+    environment: variables set before the process starts, for settings that libraries read when they are loaded.
+    descriptors: open files that it inherits under their own numbers.
     """
 
     def __init__(
@@ -83,9 +86,10 @@ class Worker:
         except OSError as error:
             raise WriteError("temporary files", error) from None
         self._peak_bytes: int | None = None
+        start = _START.format(sys.path, __name__)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "convert.common.worker", target, str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-c", start, target, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
@@ -227,7 +231,7 @@ def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict
     """What the far side says: each `answer`, and at last `kind` and what was `said` where an exception ended it."""
     module, _, name = target.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(importlib.import_module(commands.module(module)), name)
         if inspect.isgeneratorfunction(function):
             for answer in function(payload, messages):
                 yield {"answer": answer}
@@ -246,7 +250,8 @@ def answers(target: str, payload: Any, messages: Iterator[Any]) -> Iterator[dict
         yield {"kind": type(error).__name__, "said": str(error)}
 
 
-def _main(target: str, descriptor: str, parent: str) -> None:
+def main(target: str, descriptor: str, parent: str) -> None:
+    """The far side's process."""
     die_with_parent(int(parent))
     faulthandler.enable()
     connection = socket.socket(fileno=int(descriptor))
@@ -270,4 +275,4 @@ def _main(target: str, descriptor: str, parent: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    main(*sys.argv[1:])

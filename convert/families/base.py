@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import json
 import pkgutil
 import sys
 from abc import ABC, abstractmethod
@@ -245,6 +246,19 @@ def from_spec_table(table: Mapping[str, Any]) -> ModelSpec:
     if isinstance(preprocessing, Mapping):
         own["preprocessing"] = from_table(Preprocessing, preprocessing, "preprocessing.")
     return from_table(known()[family], own)
+
+
+def toml(spec: ModelSpec) -> str:
+    """The `.toml` file that is read as a spec."""
+
+    def lines(table: Mapping[str, Any]) -> str:
+        said = {key: value for key, value in table.items() if value is not None}
+        # JSON's texts, numbers, truth values and lists are TOML's too.
+        return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in said.items())
+
+    table = spec.table()
+    preprocessing = table.pop("preprocessing")
+    return f"{lines(table)}\n[preprocessing]\n{lines(preprocessing)}"
 
 
 def load_spec(path: Path) -> ModelSpec:

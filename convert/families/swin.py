@@ -211,7 +211,10 @@ class SwinTransformerSpec(ModelSpec):
         found = []
         match shapes.get("head.bias"):
             case (classes,) if classes != self.class_num:
-                found.append(f"a head for {classes} classes: set class_num = {classes} in a .toml model spec")
+                found.append(
+                    f"a head for {classes} classes: set class_num = {classes} in a .toml model spec, or convert a model"
+                    f" of the zoo with --classes {classes}"
+                )
         match shapes.get(f"layers.0.blocks.0.{_TABLE}"):
             case (rows, _) if rows != (2 * self.window_size - 1) ** 2:
                 side = math.isqrt(rows)

@@ -176,7 +176,10 @@ class VisionTransformerSpec(ModelSpec):
                     found.append(f"the file is of img_size = {size}: set that in the .toml model spec, crop too")
         match shapes.get(f"{self.heads[0]}.bias"):
             case (classes,):
-                found.append(f"a head for {classes} classes: set class_num = {classes} in a .toml model spec")
+                found.append(
+                    f"a head for {classes} classes: set class_num = {classes} in a .toml model spec, or convert a model"
+                    f" of the zoo with --classes {classes}"
+                )
         return found
 
     def huggingface_layouts(self) -> tuple[Layout, ...]:

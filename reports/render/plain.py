@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -53,14 +54,20 @@ def json_text(report: Report) -> str:
 
 def csv(report: Report, table: Table) -> str:
     """One table as CSV. A list or a table in an entry is JSON; beside each model stands the kind of its weights."""
-    rows = [[_scalar(entry.value) for entry in row.entries] for row in table.rows]
+    found = frame(report, table, lambda entry: _scalar(entry.value))
+    return str(found.to_csv(index=False, lineterminator="\n"))
+
+
+def frame(report: Report, table: Table, of: Callable[[Entry], Any]) -> pd.DataFrame:
+    """One table as objects, what `of` gives of each entry; beside each model stands the kind of its weights."""
+    rows = [[of(entry) for entry in row.entries] for row in table.rows]
     # pandas would make None a NaN and whole numbers floats, were the columns not told to be objects.
-    frame = pd.DataFrame(rows, columns=[column.full for column in table.columns], dtype=object)
+    found = pd.DataFrame(rows, columns=[column.full for column in table.columns], dtype=object)
     for place, column in enumerate(table.columns):
         if column.facet is Facet.MODEL:
             weights = [report.weights[model] for row in table.rows for model in row.subject.models]
-            frame.insert(place + 1, say("Weights"), weights)
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+            found.insert(place + 1, say("Weights"), weights)
+    return found
 
 
 def _scalar(value: Any) -> Any:

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterable
 
 _LISTS = ("--runtime", "--batch", "--model", "--precision")
-_BENCH = "runtimes.bench"  # the one whose --batch is a list that can be longer
+# The one whose --batch is a list that can be longer: as a checkout calls it, and what is installed.
+_BENCH = (["python", "-m", "runtimes.bench"], ["vitbench", "bench"])
 
 
 def together(commands: Iterable[str]) -> tuple[str, ...]:
@@ -49,6 +50,8 @@ def _joined(commands: Iterable[list[str]], option: str) -> list[list[str]]:
 
 def _place(words: list[str], option: str) -> int | None:
     """Where the value of a list is, None where there is no such list."""
-    if words.count(option) != 1 or words[-1] == option or (option == "--batch" and _BENCH not in words):
+    if option == "--batch" and not any(words[: len(bench)] == bench for bench in _BENCH):
+        return None
+    if words.count(option) != 1 or words[-1] == option:
         return None
     return words.index(option) + 1

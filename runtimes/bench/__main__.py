@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from convert.common import commands
 from convert.common.console import say
 from convert.common.worker import die_with_parent
 from runtimes.bench.command import command
@@ -34,8 +35,8 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
         "out": folder,
         **chosen.arguments(chosen.runtimes),
     }
-    check = ["-m", "validate.parity", *words(options)]
-    say(shlex.join(["python", *check]))
+    say(shlex.join([*commands.words("validate.parity"), *words(options)]))
+    check = ["-m", commands.module("validate.parity"), *words(options)]
     dying = functools.partial(die_with_parent, os.getpid())
     subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=dying, check=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,28 +110,58 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     file = _file(ctx, given["plan"], root)
     effort = policy(file.effort if file else {}, {key: given[key] for key in OF_PLAN if key != "seed"})
     folder = out or (store.newest_run() if resume else store.new_run())
-    seeds = (given["seed"], file.seed if file else None, secrets.randbelow(1 << 32))
-    seed = next(seed for seed in seeds if seed is not None)
+    seed = next((one for one in (given["seed"], file.seed if file else None) if one is not None), None)
     results_in(folder)
     matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
-    machine = environment.setting_key(environment.describe())
-    missing: list[Request] | None = [] if given["dry_run"] else None
-    plan = estimate.plan(cells(matrices, missing), effort, machine, folder, seed, resume)
-    if missing is not None:
+    if given["dry_run"]:
+        missing: list[Request] = []
+        machine = environment.setting_key(environment.describe())
+        plan = _plan(matrices, effort, machine, folder, seed, resume, missing)
         _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
         return
-    ctx.with_resource(store.alone(folder))
-    _show(plan)
-    write_json(folder / PLAN, overview.as_dict(plan))
-    environment.save(folder, ceiling=typed.table(ceiling.known()))
-    made = _measure(plan, machine, folder, resume, ctx.obj)
-    say(f"records: {folder / store.RESULTS}")
+    made = measure(matrices, effort, folder, seed, resume, ctx.obj)
     if as_json:
         tables = [reading.to_table(record) for record in made]
         say_json({"records": tables})
     bad = [f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured]
     if bad:
         raise CheckFailed(f"{len(bad)} of {len(made)} cells have no numbers: {bad[0]}")
+
+
+def measure(
+    matrices: Sequence[Matrix], effort: Policy, folder: Path, seed: int | None, resume: bool, prove: Prove
+) -> list[TimedRecord]:
+    """Measure the cells of some matrices into a results folder; the record of each.
+
+    The plan and its progress are told on standard error. seed: of the order of visits, drawn for None. resume, prove:
+    as in `run.run`. InputError for what cannot be measured at all.
+    """
+    machine = environment.setting_key(environment.describe())
+    plan = _plan(matrices, effort, machine, folder, seed, resume)
+    with store.alone(folder):
+        _show(plan)
+        write_json(folder / PLAN, overview.as_dict(plan))
+        environment.save(folder, ceiling=typed.table(ceiling.known()))
+        with display.shown(plan, machine, printer()) as watch:
+            made = list(run.run(plan, folder, resume, watch, prove))
+    for line in watch.summary():
+        say(line)
+    say(f"records: {folder / store.RESULTS}")
+    return made
+
+
+def _plan(
+    matrices: Sequence[Matrix],
+    effort: Policy,
+    machine: str,
+    folder: Path,
+    seed: int | None,
+    resume: bool,
+    missing: list[Request] | None = None,
+) -> Plan:
+    """missing: as in `matrix.cells`."""
+    drawn = secrets.randbelow(1 << 32) if seed is None else seed
+    return estimate.plan(cells(matrices, missing), effort, machine, folder, drawn, resume)
 
 
 def command(prove: Prove) -> click.Command:
@@ -169,11 +200,3 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
         console.print(overview.table(plan))
     for line in overview.totals(plan):
         console.print(shown(line), highlight=False, markup=False, soft_wrap=True)
-
-
-def _measure(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:
-    with display.shown(plan, machine, printer()) as watch:
-        made = list(run.run(plan, folder, resume, watch, prove))
-    for line in watch.summary():
-        say(line)
-    return made

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from convert.artifact import Artifact
-from convert.common import typed
+from convert.common import commands, typed
 from convert.common.errors import without_passwords
 from convert.manifest import to_table
 from convert.model_options import ModelOptions
@@ -47,7 +47,7 @@ def command(module: str, argument: str, artifact: Artifact, chosen: ModelOptions
     argument: how the user named the model; chosen: what the command was given beside it. options: `batch=4` becomes
     `--batch 4` (see `words`).
     """
-    found = ["python", "-m", module, *words({"model": argument, **artifact.arguments(chosen), **options})]
+    found = [*commands.words(module), *words({"model": argument, **artifact.arguments(chosen), **options})]
     return without_passwords(shlex.join(found))
 
 

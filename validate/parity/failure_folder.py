@@ -14,7 +14,7 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import MANIFEST, Artifact
-from convert.common import typed
+from convert.common import commands, typed
 from convert.common.console import say
 from convert.common.errors import InputError, WriteError
 from convert.common.files import new_folder, write_json, write_text
@@ -67,7 +67,7 @@ class CaseFile:
 
 def command(folder: Path) -> str:
     """The command that runs a failed check again."""
-    return shlex.join(["python", "-m", "validate.parity", "--repro", str(folder)])
+    return shlex.join([*commands.words("validate.parity"), "--repro", str(folder)])
 
 
 def write(results: Path, case: Case, checked: Checked) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convert import artifact as artifacts
+from convert import identity
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
 from convert.common import scratch, typed, worker
 from convert.common.errors import CheckFailed, InputError, WriteError
@@ -57,6 +58,7 @@ def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
     file = artifact.path / "reference" / f"{_key(artifact, inputs)}.npz"
     found = _load(file, (len(inputs.images), artifact.classes))
     if found is None:
+        identity.need(f"the reference of {artifact.model}, which is not stored for these images,", "paddle")
         try:
             file.parent.mkdir(exist_ok=True)
             found = _compute(artifact, inputs, file.parent)

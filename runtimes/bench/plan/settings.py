@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from convert.build import ARTIFACTS
 from convert.common.errors import InputError, listing
 from convert.model_options import ModelOptions
 from convert.models import find, find_all
@@ -192,6 +193,7 @@ class Matrix:
     name: str | None = _setting("name", TEXT, WHAT)
     image_size: int | None = _setting("image_size", WHOLE, WHAT)
     preprocessing: str | None = _setting("preprocessing", TEXT, WHAT)
+    onnx: str | None = _setting("onnx", TEXT, WHAT)
     artifacts: str | None = _setting("artifacts", TEXT, WHERE)
     cache: str | None = _setting("cache", TEXT, WHERE)
     latency_bound: float | None = _setting(
@@ -216,7 +218,7 @@ class Matrix:
         )
         object.__setattr__(self, "precision", tuple(precisions(",".join(self.precision))))
         for model in self.model:
-            find(model)
+            find(model, Path(self.artifacts or ARTIFACTS))
         unknown = [mode for mode in self.mode if mode not in MODES]
         if unknown or not self.mode:
             raise InputError(f"--mode {listing(unknown) or '(nothing)'}: choose from {', '.join(MODES)}")

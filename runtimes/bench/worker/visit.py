@@ -23,7 +23,7 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
-from convert.common import typed
+from convert.common import commands, typed
 from runtimes import registry
 from runtimes.base import Runtime, Session, UnavailableError
 from runtimes.bench.worker import latency
@@ -58,7 +58,7 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
     UnavailableError when the runtime refuses.
     """
     job = typed.read(Job, table)
-    measure: Measure = importlib.import_module(f"runtimes.bench.worker.{job.mode}").measure
+    measure: Measure = importlib.import_module(commands.module(f"runtimes.bench.worker.{job.mode}")).measure
     with _opened(job) as opened:
         before = disturbance.read(job.options.device)
         numbers = measure(opened, job)

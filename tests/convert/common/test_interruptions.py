@@ -15,13 +15,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-import vitbench
 from convert.common import interruptible, said
 from convert.common.boundary import BoundedCommand, results_in
+from vitbench.command import COMMANDS
 
 ROOT = Path(__file__).parents[3]
 _ASKED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-_MODULES = [*(module for group in vitbench.COMMANDS.values() for module, _ in group.values()), "runtimes.records"]
+_MODULES = [*(module for group in COMMANDS.values() for module, _ in group.values()), "runtimes.records"]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import itertools
 import random
 import shlex
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +15,15 @@ from reports.tables.commands import together
 BENCH, ACCURACY = "python -m runtimes.bench", "python -m validate.accuracy"
 
 
-def test_runtimes_batches_and_models_are_lists() -> None:
+@pytest.mark.parametrize("bench", [BENCH, "vitbench bench"])
+def test_runtimes_batches_and_models_are_lists(bench: str) -> None:
     commands = [
-        f"{BENCH} --model {model} --batch {batch} --min-count 6 --runtime {runtime}"
+        f"{bench} --model {model} --batch {batch} --min-count 6 --runtime {runtime}"
         for model in ("a", "b")
         for runtime in ("paddle", "mnn")
         for batch in (1, 8)
     ]
-    assert together(commands) == (f"{BENCH} --model a,b --batch 1,8 --min-count 6 --runtime paddle,mnn",)
+    assert together(commands) == (f"{bench} --model a,b --batch 1,8 --min-count 6 --runtime paddle,mnn",)
 
 
 def test_what_differs_otherwise_stays_apart() -> None:

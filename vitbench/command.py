@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 
-if sys.argv[0].endswith(("vitbench", "vitbench.py")):  # Ctrl-C is quiet from the first import on
+if sys.argv[0].endswith(("vitbench", "vitbench/__main__.py")):  # Ctrl-C is quiet from the first import on
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import importlib
@@ -68,6 +68,8 @@ class _LazyGroup(click.Group):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
             status = super().main(args, prog_name, standalone_mode=False, **extra)
+        except SystemExit:  # as of the shell's completion, which nothing is imported for
+            raise
         except WrongCommandError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -104,27 +106,33 @@ class _LazyGroup(click.Group):
 def load(module: str) -> click.Command:
     """Return the click command of a module, `main` of its `__main__`.
 
-    Raises WrongCommandError when the module's top-level package is not the one beside this file: `convert`, `runtimes`,
-    `validate` and `reports` are names that another distribution may have, and what Python finds first wins.
+    Raises WrongCommandError in a checkout whose package is not the one that Python finds first: `convert`, `runtimes`,
+    `validate` and `reports` are names that others have too. What is installed has them inside this package.
     """
-    package = module.partition(".")[0]
-    spec = importlib.util.find_spec(package)
-    found = Path(spec.origin) if spec and spec.origin else Path(package)
-    ours = Path(__file__).resolve().parent / package / "__init__.py"
-    if found.resolve() != ours:
-        raise WrongCommandError(
-            f"{found} is found before vitbench's own {ours}: remove one of the two packages, or install vitbench into"
-            " an environment of its own"
-        )
-    importlib.import_module("convert.common").end_at_once()
+    if not Path(__file__).with_name("floors").is_dir():
+        _refuse_a_stranger(module.partition(".")[0])
+    from convert.common import commands, end_at_once
+
+    end_at_once()
     if module == "runtimes.bench":  # here stands what is above both: parity is checked without another process
         from runtimes.bench.command import command as bench
         from validate.parity.run import prove
 
         return bench(prove)
-    command = importlib.import_module(f"{module}.__main__").main
+    command = importlib.import_module(commands.module(f"{module}.__main__")).main
     assert isinstance(command, click.Command), module
     return command
+
+
+def _refuse_a_stranger(package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    found = Path(spec.origin) if spec and spec.origin else Path(package)
+    ours = Path(__file__).resolve().parents[1] / package / "__init__.py"
+    if found.resolve() != ours:
+        raise WrongCommandError(
+            f"{found} is found before vitbench's own {ours}: remove one of the two packages, or install vitbench into"
+            " an environment of its own (what a wheel installs does not have this trouble)"
+        )
 
 
 @click.group(cls=_LazyGroup)
@@ -137,8 +145,8 @@ def main() -> None:
     vitbench bench --runtime ort-cpu,openvino --batch 1,8
     vitbench report results/<run> --format md,html
 
-    Each command is also there as `python -m ...`, and `vitbench COMMAND --help` says more of it. Exit status: 0 it
-    holds, 1 a check failed, 2 the input or the usage is wrong, 130 after Ctrl-C, 143 after SIGTERM.
+    In a checkout each command is also there as `python -m ...`; `vitbench COMMAND --help` says more of it. Exit status:
+    0 it holds, 1 a check failed, 2 the input or the usage is wrong, 130 after Ctrl-C, 143 after SIGTERM.
     """
 
 

@@ -14,10 +14,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-import vitbench
+from convert.common.commands import NAMES
 from validate.parity.run import prove
+from vitbench import command as vitbench
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "reports" / "data" / "example"
 MODULES = {name: module for group in vitbench.COMMANDS.values() for name, (module, _) in group.items()}
 
@@ -59,13 +60,17 @@ def test_help_fits_a_terminal_and_has_an_example(name: str) -> None:
 
 def test_help_imports_none_of_the_packages() -> None:
     code = (
-        "import sys, vitbench\n"
-        "vitbench.main(['--help'], standalone_mode=False)\n"
+        "import sys, vitbench.command\n"
+        "vitbench.command.main(['--help'], standalone_mode=False)\n"
         "print('imported:', sorted({name.partition('.')[0] for name in sys.modules}\n"
         "    & {'convert', 'runtimes', 'validate', 'reports', 'numpy', 'rich', 'pandas'}))"
     )
     result = in_fresh_process(code)
     assert result.stdout.endswith("imported: []\n"), result.stdout + result.stderr
+
+
+def test_a_command_has_one_name_wherever_it_is_called_by_it() -> None:
+    assert {module: name for name, module in MODULES.items()} == NAMES
 
 
 def test_commands_that_the_contract_names() -> None:
@@ -135,6 +140,21 @@ def test_the_exit_status_of_a_command_is_passed_on(monkeypatch: pytest.MonkeyPat
     assert called("bench").exit_code == 130
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("b", {"bisect", "bench"}),
+        ("convert --pre", {"--precision", "--preprocessing"}),
+        ("report --lang ", {"en", "zh"}),
+    ],
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: set[str]) -> None:
+    words = f"vitbench {typed}"
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1), "_VITBENCH_COMPLETE": "bash_complete"}
+    result = CliRunner().invoke(vitbench.main, prog_name="vitbench", env=asked)
+    assert {line.partition(",")[2] for line in result.stdout.splitlines()} == completed
+
+
 def test_without_a_command_it_shows_its_help() -> None:
     result = called()
     assert "Make a model:" in result.output
@@ -152,10 +172,10 @@ def test_as_a_process_it_says_what_the_module_says() -> None:
 def test_the_package_of_another_distribution_is_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "convert").mkdir()
     (tmp_path / "convert" / "__init__.py").write_text("raise RuntimeError('never imported')\n")
-    result = in_fresh_process("import vitbench; vitbench.main(['convert', '--list'])", tmp_path)
+    result = in_fresh_process("from vitbench.command import main; main(['convert', '--list'])", tmp_path)
     assert result.returncode == 2, result.stderr
     (line,) = result.stderr.splitlines()
     assert f"{tmp_path}/convert/__init__.py is found before vitbench's own {ROOT}/convert/__init__.py" in line
     shutil.rmtree(tmp_path / "convert")
     (tmp_path / "convert.py").write_text("raise RuntimeError('never imported')\n")
-    assert in_fresh_process("import vitbench; vitbench.main(['convert', '--list'])", tmp_path).returncode == 2
+    assert in_fresh_process("from vitbench.command import main; main(['convert', '--list'])", tmp_path).returncode == 2

@@ -1,0 +1,94 @@
+"""The functions of `import vitbench` refuse what the commands refuse, and hand back what is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vitbench as vb
+from convert import artifact as artifacts
+from convert.artifact import Artifact
+from convert.common.errors import CheckFailed, InputError
+from convert.model_options import ModelOptions
+from runtimes.records.kinds import Parity
+from validate.parity.run import ParityRequest, run
+from vitbench import api
+
+EXAMPLE = Path(__file__).parents[1] / "reports" / "data" / "example"
+
+
+def test_its_names_are_there_and_no_others() -> None:
+    assert {vb.convert, vb.parity, vb.bench, vb.results} <= {getattr(api, name) for name in vb.__all__}
+    assert (vb.InputError, vb.CheckFailed) == (InputError, CheckFailed)
+    assert set(vb.__all__) <= set(dir(vb))
+    with pytest.raises(AttributeError, match="no attribute 'load'"):
+        vb.load  # noqa: B018
+
+
+def test_results_that_are_there() -> None:
+    run = vb.results(EXAMPLE)
+    assert {"latency", "latency-detail", "parity", "environment"} <= set(run.tables)
+    table = run.table("latency-detail")
+    assert len(table) == len(run.table())
+    assert table["Median (ms)"].dtype == float
+    shown = run._repr_html_()
+    assert shown.count("<table") == 2
+    with pytest.raises(InputError, match="no table latencies; there are answer, latency, "):
+        run.table("latencies")
+
+
+@pytest.mark.parametrize(
+    ("file", "lang", "text"), [("r.md", "en", "# "), ("r.html", "zh", "<!doctype html>"), ("r.tex", "en", "%")]
+)
+def test_a_report_is_of_the_format_that_its_suffix_says(file: str, lang: str, text: str, tmp_path: Path) -> None:
+    written = vb.results(EXAMPLE).report(tmp_path / file, lang=lang)
+    assert written.read_text(encoding="utf-8").lower().startswith(text)
+
+
+def test_what_is_wrong_is_said(toy_artifact: Artifact, tmp_path: Path) -> None:
+    run = vb.results(EXAMPLE)
+    with pytest.raises(InputError, match=r"r\.pdf: the suffix says the format, and there are \.html, "):
+        run.report(tmp_path / "r.pdf")
+    with pytest.raises(InputError, match="lang 'de': there are en, zh"):
+        run.report(tmp_path / "r.md", lang="de")
+    with pytest.raises(InputError, match="no results folder"):
+        vb.results(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="max_second: no setting of the bench; there are processes, "):
+        vb.bench(toy_artifact, max_second=3)
+    with pytest.raises(InputError, match=r"runtimes: a list is needed, as \['ort-cpu'\]"):
+        vb.bench(toy_artifact, runtimes="ort-cpu")
+    with pytest.raises(InputError, match="no artifact given"):
+        vb.bench([])
+    with pytest.raises(InputError, match="unknown model ViT_nobody"):
+        vb.convert("ViT_nobody")
+
+
+def test_a_runtime_that_fails_parity_raises(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(asked: ParityRequest, folder: Path) -> Iterator[Parity]:
+        for record in run(asked, folder):
+            yield dataclasses.replace(record, passed=False, reason="another model")
+
+    monkeypatch.setattr(api, "run", failing)
+    with pytest.raises(CheckFailed, match="toy fp32 on ort-cpu: another model"):
+        vb.parity(toy_artifact, runtimes=["ort-cpu"], batches=[1], limit=1, out=tmp_path / "run")
+    assert len(vb.results(tmp_path / "run").table("parity")) == 1
+
+
+def test_an_artifact_is_asked_for_by_what_it_was_made_of(
+    toy_artifact: Artifact, toy_toml: Path, tmp_path: Path
+) -> None:
+    assert api._asked(toy_artifact) == (str(toy_toml), ModelOptions())
+    mine = shutil.copytree(toy_artifact.path, tmp_path / "mine" / "fp32")
+    named = artifacts.save(mine, dataclasses.replace(toy_artifact.manifest, model="mine"))
+    assert api._asked(named) == (str(toy_toml), ModelOptions(name="mine"))
+    without = artifacts.save(mine, dataclasses.replace(named.manifest, defined_in="/nowhere/toy.toml"))
+    assert api._asked(without) == ("mine", ModelOptions())
+    (mine / "model.onnx").write_bytes(b"")
+    with pytest.raises(InputError, match="it is not there any more as it was: convert it again"):
+        vb.bench(without)

@@ -1,0 +1,31 @@
+"""Paddle vision transformers on many runtimes: converted to ONNX, proven to be the same models, and measured.
+
+    import vitbench as vb
+    artifact = vb.convert("ViT_base_patch16_224")
+    vb.parity(artifact)
+    run = vb.bench(artifact, runtimes=["ort-cpu", "openvino"], batches=[1])
+    run.table()
+    run.report("report.html")
+
+What the commands do, by the same functions (docs/notebook.ipynb). They are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vitbench.api import CheckFailed, InputError, bench, convert, parity, results
+
+__all__ = ["CheckFailed", "InputError", "bench", "convert", "parity", "results"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("vitbench.api"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,207 @@
+"""What the commands do, as functions of a program or a notebook.
+
+They do the same work by the same functions, tell about it on standard error, and store the same records. Where a
+command ends with exit status 2, they raise `vitbench.InputError`; where a check fails, `vitbench.CheckFailed`. The
+`message` of both is the line that the command would print.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from convert import cli
+from convert.artifact import Artifact
+from convert.build import ARTIFACTS, Request
+from convert.common.console import say
+from convert.common.errors import CheckFailed, InputError, listing
+from convert.images.inputs import COUNT
+from convert.model_options import ModelOptions
+from convert.precision.table import FP32
+from convert.zoo import DEFAULT_MODEL
+from runtimes.bench import describe
+from runtimes.bench.command import measure
+from runtimes.bench.plan.settings import Matrix, Policy, declared, policy
+from runtimes.options import precisions, select
+from runtimes.records import store
+from validate.parity.inputs import InputOptions
+from validate.parity.run import ParityRequest, hints, prove, run
+from vitbench.run_folder import LATENCIES, PARITY, RunFolder
+
+__all__ = ["CheckFailed", "InputError", "bench", "convert", "parity", "results"]
+
+PathLike = str | os.PathLike[str]
+
+
+def convert(
+    model: PathLike = DEFAULT_MODEL,
+    *,
+    weights: PathLike | None = None,
+    precision: str = FP32,
+    calibration: PathLike | None = None,
+    keep_fp32: Sequence[str] | None = None,
+    opset: int | None = None,
+    artifacts: PathLike = ARTIFACTS,
+    weights_key: str | None = None,
+    name: str | None = None,
+    image_size: int | None = None,
+    preprocessing: str | None = None,
+    classes: int | None = None,
+    onnx: PathLike | None = None,
+) -> Artifact:
+    """Convert a model to ONNX, as `vitbench convert` does; what is there and is the same is taken.
+
+    model: a name, a `.toml` model spec, or a folder with a Paddle inference model. The others are the options of the
+    command. Returns the artifact: `path`, its folder; `onnx`, the file; `manifest`. InputError for a wrong input,
+    CheckFailed where what came out is not the model.
+    """
+    request = Request(
+        str(model),
+        weights=None if weights is None else str(weights),
+        precision=precision,
+        opset=opset,
+        root=Path(artifacts),
+        calibration=None if calibration is None else Path(calibration),
+        keep_fp32=None if keep_fp32 is None else tuple(keep_fp32),
+        weights_key=weights_key,
+        name=name,
+        image_size=image_size,
+        preprocessing=preprocessing,
+        classes=classes,
+        onnx=None if onnx is None else str(onnx),
+    )
+    return cli.obtain_loudly(request)[0]
+
+
+def parity(
+    artifact: Artifact,
+    images: PathLike | None = None,
+    *,
+    runtimes: Sequence[str] | None = None,
+    precision: str | None = None,
+    batches: Sequence[int] | None = None,
+    limit: int = COUNT,
+    device: str | None = None,
+    threads: int | None = None,
+    options: Iterable[str] = (),
+    out: PathLike | None = None,
+) -> RunFolder:
+    """Hold runtimes against the Paddle model in float64, as `vitbench parity` does.
+
+    images: photos, as `--inputs` takes them; seeded images without. runtimes: all that are available without.
+    precision: of the arithmetic, where it is not the artifact's (`tf32`). batches: sizes to check, 1 and 4 without.
+    limit: images used. options: `runtime.key=value` each. out: the results folder, a new one below results/ without.
+
+    Returns the results folder with one record for each runtime. CheckFailed, which names the folder, where a runtime
+    does not compute what the model does.
+    """
+    names = precisions(precision or artifact.precision)
+    chosen = select(_joined(runtimes), device, threads, pairs=options)
+    sizes = cli.batches(artifact, tuple(batches or (1, 4)), batches is not None)
+    photos = None if images is None else Path(images)
+    folder = Path(out) if out else store.new_run()
+    say(cli.drawn_weights_warning(artifact))
+    failed = []
+    with store.alone(folder):
+        for one in names:
+            argument, said = _asked(artifact)
+            request = ParityRequest(argument, said, artifact, one, chosen, sizes, InputOptions(photos, limit))
+            for record in run(request, folder):
+                if not record.passed:
+                    failed.append(f"{record.model} {record.precision} on {record.runtime}: {record.reason}")
+                    for hint in hints(request, record, folder):
+                        say(hint)
+    if failed:
+        raise CheckFailed(f"parity: {'; '.join(failed)} (vitbench.results({str(folder)!r}) has the records)")
+    return RunFolder(folder, (PARITY,))
+
+
+def bench(
+    artifacts: Artifact | Iterable[Artifact],
+    *,
+    runtimes: Sequence[str] | None = None,
+    precision: str | None = None,
+    batches: Sequence[int] | None = None,
+    mode: Sequence[str] = Matrix.mode,
+    device: str | None = None,
+    threads: Sequence[int] | None = None,
+    options: Iterable[str] = (),
+    out: PathLike | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    **effort: Any,
+) -> RunFolder:
+    """Measure how fast artifacts are on runtimes, as `vitbench bench` does, after their parity.
+
+    runtimes: all that are available without. precision: of the arithmetic, where it is not the artifact's. batches:
+    sizes, 1, 4 and 8 without. mode: any of latency, throughput and server. threads: numbers of threads, every core
+    without. out, resume, seed: as of the command. effort: how hard to try, by the keys of a plan file, as
+    `max_seconds=10`.
+
+    Returns the results folder. Cells without numbers are in its `problems`, and are said on standard error; CheckFailed
+    where no cell has any.
+    """
+    strange = sorted(set(effort) - {setting.key for setting in declared(Policy).values()})
+    if strange:
+        known = ", ".join(setting.key for setting in declared(Policy).values())
+        raise InputError(f"{listing(strange)}: no setting of the bench; there are {known}")
+    matrices = []
+    for artifact in [artifacts] if isinstance(artifacts, Artifact) else list(artifacts):
+        argument, said = _asked(artifact)
+        matrices.append(
+            Matrix(
+                model=(argument,),
+                runtime=None if (named := _joined(runtimes)) is None else (named,),
+                precision=(precision or artifact.precision,),
+                mode=tuple(mode),
+                device=(device,),
+                option=tuple(options),
+                batch=tuple(batches or Matrix.batch),
+                threads=tuple(threads) if threads else (None,),
+                artifacts=str(artifact.path.parents[1]),
+                batches_given=batches is not None,
+                **said.arguments(),
+            )
+        )
+    if not matrices:
+        raise InputError("no artifact given")
+    folder = Path(out) if out else store.newest_run() if resume else store.new_run()
+    made = measure(matrices, policy(effort), folder, seed, resume, prove)
+    problems = tuple(f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured)
+    if problems and len(problems) == len(made):
+        raise CheckFailed(f"no cell has numbers: {listing(problems)}; the records are in {folder}")
+    for problem in problems:
+        say(problem)
+    return RunFolder(folder, LATENCIES, problems)
+
+
+def results(folder: PathLike) -> RunFolder:
+    """A results folder that is there, or a file that `python -m reports.export` made of some. InputError for others."""
+    found = RunFolder(Path(folder), (*LATENCIES, PARITY))
+    found.report_of()
+    return found
+
+
+def _joined(names: Sequence[str] | None) -> str | None:
+    if isinstance(names, str):
+        raise InputError(f"runtimes: a list is needed, as [{names!r}]")
+    return None if names is None else ",".join(names)
+
+
+def _asked(artifact: Artifact) -> tuple[str, ModelOptions]:
+    """What a command has to be given to mean an artifact: MODEL, and what is said of it besides.
+
+    InputError where nothing means it: it is not there any more, or was made again.
+    """
+    root = artifact.path.parents[1]
+    source = artifact.manifest.defined_in or (artifact.spec.name if artifact.spec else artifact.model)
+    for argument, name in ((source, None), (source, artifact.model), (artifact.model, None)):
+        try:
+            found = cli.there(Request(argument, precision=artifact.precision, root=root, name=name))
+        except InputError:  # that is another model, or none
+            continue
+        if found and found.sha256 == artifact.sha256:
+            return argument, ModelOptions(name=name)
+    raise InputError(f"{artifact.path}: it is not there any more as it was: convert it again")
