@@ -18,6 +18,8 @@ BATCH ?= 1,4,8
 FORMAT ?= md,html
 IMAGES ?=
 OUT ?=
+# Of `make export`: ways out, comma-separated (python -m validate.ship --help).
+TO ?= onnx
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
 # the interval of each median is within 1 %, or a minute of measuring per cell.
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
@@ -33,7 +35,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES OUT ONLY
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES OUT TO ONLY
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -44,7 +46,7 @@ calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -64,6 +66,9 @@ convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
 	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
 
+export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, checked and with its proof, into shipped/
+	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
+
 bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
 	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
 
@@ -78,7 +83,7 @@ doctor: $(READY) ## each runtime: available or why not, version, devices, precis
 
 verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu-check/ to bring back (EXTRA=cuda)
 	@$(MAKE) --no-print-directory setup EXTRA=cuda
-	@$(PY) scripts/verify_gpu.py --model "$$MODEL" $(runtime) --batch "$$BATCH" $(out)
+	@$(PY) -m scripts.verify_gpu --model "$$MODEL" $(runtime) --batch "$$BATCH" $(out)
 
 check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a quiet machine, some hours)
 	@$(PY) -m scripts.check_claims $(if $(ONLY),--only "$$ONLY") $(if $(QUICK),--quick)

@@ -18,6 +18,7 @@ from convert.model_options import ModelOptions
 
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
+OPENVINO_FILE, PROOF = "model.xml", "proof"  # of a folder to ship
 PADDLE_PROGRAM = "paddle/inference.json"
 ASSUMED = "assumed"  # the source of a preprocessing that nothing says
 PADDLE_PARAMS = "paddle/inference.pdiparams"
@@ -52,6 +53,11 @@ class Artifact:
     @property
     def onnx(self) -> Path:
         return self.path / ONNX_FILE
+
+    @property
+    def form(self) -> str | None:
+        """What the files of a folder to ship are for (`validate/ship/targets`); None for an artifact of `convert`."""
+        return self.manifest.form
 
     @property
     def paddle_program(self) -> Path:
@@ -137,6 +143,8 @@ class Artifact:
 
     def arguments(self, chosen: ModelOptions) -> dict[str, Any]:
         """The command-line options that mean this model anywhere. chosen: those that a command was given."""
+        if self.form is not None:
+            return {}  # its folder says it all
         said, _, text = (self.manifest.preprocessing_source or "").partition(" ")
         return {
             **chosen.arguments(),
@@ -194,12 +202,17 @@ def load(path: Path) -> Artifact:
     return artifact
 
 
+def is_shipped(path: Path) -> bool:
+    """Whether a folder looks like one to ship, whole or not."""
+    return (path / MANIFEST).is_file() and (path / PROOF).is_dir()
+
+
 def _check(artifact: Artifact) -> None:
     """ValueError says in a clause what of a manifest does not go together."""
     size, crop = artifact.image_size, artifact.preprocessing.crop
     if size != crop:
         raise ValueError(f"preprocessing.crop = {crop}, and the input takes {size} pixels")
-    if ONNX_FILE not in artifact.manifest.files:
+    if artifact.form is None and ONNX_FILE not in artifact.manifest.files:
         raise ValueError(f"files does not name {ONNX_FILE}")
 
 

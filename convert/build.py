@@ -11,15 +11,24 @@ from pathlib import Path
 
 from convert import earlier, identity, making, models, other_onnx, preprocessing
 from convert.artifact import Artifact
-from convert.common import commands, typed, worker
-from convert.common.errors import InputError
+from convert.common import commands, paddle, typed, worker
+from convert.common.errors import InputError, listing
 from convert.common.progress import bar
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.identity import CONVERTER, READER, Identity
 from convert.images import option
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
-from convert.models import ConvertedModel, InferenceFolder, Model, called, defined_in, inference_folder
+from convert.model_options import ModelOptions
+from convert.models import (
+    ConvertedModel,
+    InferenceFolder,
+    Model,
+    ShippedFolder,
+    called,
+    defined_in,
+    inference_folder,
+)
 from convert.paddleclas import export
 from convert.precision import calibration_images
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
@@ -88,6 +97,8 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     Paddle2ONNX failed, what it gave is not the model, or the graph cannot be lowered.
     """
     named = models.find(request.model, request.root)
+    if isinstance(named, ShippedFolder):
+        return _shipped(named.artifact, request), True
     if request.onnx is not None:
         name, file = request.name, Path(request.onnx)
         base, _ = obtain(dataclasses.replace(request, onnx=None, name=None), say)
@@ -99,7 +110,8 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     if request.precision != FP32:
         return variant(request, target, say)
     if isinstance(named, ConvertedModel):
-        say(f"{target}: {named.remark}" if named.remark else "")
+        if named.remark:
+            say(f"{target}: {named.remark}")
         request = _as_it_was(request, named)
         if named.model is None:
             asked = (request.weights, request.opset, request.image_size, request.preprocessing)
@@ -124,7 +136,7 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
             opset=settled.opset or DEFAULT_OPSET,
             spec=identity.architecture(model) if isinstance(model, ModelSpec) else None,
             weights=identity.weights_of(weights),
-            tools=identity.foreign_tools(FP32),
+            tools=identity.wanted_tools(FP32, present),
             image_size=settled.image_size,
             reader=None if isinstance(model, ModelSpec) else READER,
         )
@@ -134,6 +146,9 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     make = partial(_converted, settled, model, kept, say)
     what = f"{model.name}: the conversion"
     artifact, reused = making.find_or_make(target, present, wanted, make, describe, what, say)
+    if reused and not paddle.installed() and (others := identity.other_tools(artifact)):
+        by = listing(others)
+        say(f"{target}: taken as it was made, by {by}; to make it again Paddle is needed: {paddle.INSTALL}")
     if reused and kept and (changed := earlier.changed_since(kept)):
         say(f"{target}: {changed}")
     return artifact, reused
@@ -173,7 +188,7 @@ def lower(
     wanted = dataclasses.replace(
         identity.of(base),
         precision=precision,
-        tools=identity.foreign_tools(precision),
+        tools=identity.wanted_tools(precision, present),
         base=base.sha256,
         keep_fp32=settled.keep_fp32,
         calibration=hashes,
@@ -185,11 +200,27 @@ def lower(
     return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
 
 
+def _shipped(found: Artifact, request: Request) -> Artifact:
+    """A folder to ship as it is. InputError when it is damaged, or is asked to be something else."""
+    if found.precision != request.precision:
+        raise InputError(f"{found.path}: it holds {found.precision}, and no {request.precision}")
+    asked = ModelOptions(
+        request.weights, request.weights_key, request.name, request.image_size, request.preprocessing
+    ).arguments()
+    given = [name for name, value in asked.items() if value is not None]
+    if given or request.opset or request.calibration or request.keep_fp32:
+        raise InputError(f"{found.path}: a folder to ship is taken as it is: leave {listing(given) or 'options'} out")
+    if damage := found.damage():
+        raise InputError(f"{found.path}: {damage}; copy it again")
+    return found
+
+
 def _had(named: HostedModel, target: Path) -> InferenceFolder:
     """The official inference model of a name, downloaded where it is not there. InputError where it cannot be had."""
     had = inference_tar.unpacked(named)
     if had is None:
         making.refuse(target)
+        paddle.need(f"{named.name}: converting")
         had = inference_tar.fetch(named)
     return inference_folder(had[0], named.name)
 
@@ -226,7 +257,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
 
     kept: the artifact whose weights are to stay.
     """
-    identity.need(f"converting {model.name}")
+    paddle.need(f"{settled.model}: converting")
     from convert.export import assemble  # late: it imports what only the extra `convert` has
 
     weights, opset = settled.weights or "auto", settled.opset or DEFAULT_OPSET

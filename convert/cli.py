@@ -21,7 +21,7 @@ from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
-from convert.models import ConvertedModel, InferenceFolder, all_called, find, find_all
+from convert.models import ConvertedModel, InferenceFolder, ShippedFolder, all_called, find, find_all
 from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
@@ -161,6 +161,8 @@ def estimated_bytes(request: Request) -> int:
         weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
     elif isinstance(model, InferenceFolder):
         weights = model.params.stat().st_size
+    elif isinstance(model, ShippedFolder):
+        return 0
     else:
         published = model.published if model else None
         weights = int(4e6 * published.mparams) if published else 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.common.errors import InputError, listing
+from convert.common import paddle
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
@@ -24,7 +23,6 @@ CONVERTER = 1
 READER = 2
 _VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
 _TOOLS = (_VITBENCH, "paddlepaddle", "paddle2onnx", "onnx", "onnxscript", "numpy")
-_CONVERTING = {"paddle": "paddlepaddle", "paddle2onnx": "paddle2onnx", "onnxscript": "onnxscript"}
 _LOWERING_TOOLS = (_VITBENCH, "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "ml-dtypes")
 
 
@@ -126,24 +124,26 @@ def tools(precision: str) -> dict[str, str]:
     return found
 
 
-def lacking(modules: Iterable[str] = tuple(_CONVERTING)) -> list[str]:
-    """Which packages of the extra `convert` are not installed here. modules: the names that they are imported by."""
-    return [_CONVERTING[name] for name in modules if importlib.util.find_spec(name) is None]
-
-
-def need(what: str, *modules: str) -> None:
-    """InputError where packages of the extra `convert` are not installed.
-
-    what: what cannot be done without them, the subject of the sentence. modules: as in `lacking`, all where none is
-    named.
-    """
-    if missing := lacking(modules or tuple(_CONVERTING)):
-        raise InputError(f"{what} needs {listing(missing)}, not installed here: pip install 'vitbench[convert]'")
-
-
 def foreign_tools(precision: str) -> dict[str, str]:
     """Those of `tools` that an artifact is known by: all but vitbench's own version."""
     return _foreign(tools(precision))
+
+
+def wanted_tools(precision: str, present: Artifact | None) -> dict[str, str]:
+    """Those that an artifact is asked to have been made with: `foreign_tools`.
+
+    Where Paddle is not installed nothing could be made again: there it is those of the artifact that is there.
+    """
+    if present is not None and not paddle.installed():
+        return _foreign(present.manifest.tools)
+    return foreign_tools(precision)
+
+
+def other_tools(artifact: Artifact) -> list[str]:
+    """`numpy 2.0` of each tool that made an artifact and is here in another version."""
+    here = foreign_tools(artifact.precision)
+    made = _foreign(artifact.manifest.tools)
+    return [f"{name} {version}" for name, version in made.items() if here.get(name, version) != version]
 
 
 def _foreign(versions: Mapping[str, str]) -> dict[str, str]:

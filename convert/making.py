@@ -18,7 +18,6 @@ from convert.common.files import new_folder
 from convert.common.lock import alone
 from convert.identity import Identity
 from convert.manifest import Manifest
-from convert.precision.table import FP32
 
 Say = Callable[[str], None]
 
@@ -59,9 +58,6 @@ def find_or_make(
     present: what is in `target` now. wanted: None when only making it can tell. make: fills a folder. describe: puts
     into a manifest what can change while the files stay the same, its preprocessing. what: is named where making fails.
     """
-    if present and wanted and wanted.precision == FP32 and identity.lacking():
-        # It was made elsewhere, by versions of its own; what says something else of it still counts.
-        wanted = dataclasses.replace(wanted, tools=identity.of(present).tools)
     if present and identity.of(present) == wanted:
         damage = present.damage()
         if not damage:

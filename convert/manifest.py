@@ -211,6 +211,10 @@ class Manifest(Lowering):
             "class index, logits before an argmax or a TopK that was cut"
         ),
     ] = LOGITS
+    form: Annotated[
+        str | None,
+        about("of a folder to ship: the target that its files are for, as `--to` named it; absent from an artifact"),
+    ] = None
     image_size: Annotated[
         Count | None, about("`--image-size`, pixels: given to an inference model that leaves it open")
     ] = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from convert import artifact as artifacts
 from convert import inference_yml
+from convert.artifact import Artifact
 from convert.common import names
 from convert.common.errors import InputError
 from convert.families.base import ModelSpec, from_spec_table, load_spec
@@ -51,6 +52,17 @@ class InferenceFolder:
         return self.program.parent
 
 
+@dataclass(frozen=True)
+class ShippedFolder:
+    """A folder of `vitbench export`, which is an artifact already: it is taken as it is."""
+
+    artifact: Artifact
+
+    @property
+    def name(self) -> str:
+        return self.artifact.model
+
+
 Model = ModelSpec | InferenceFolder  # of which an artifact is made
 
 
@@ -69,7 +81,7 @@ class ConvertedModel:
     remark: str = ""
 
 
-Named = Model | HostedModel | ConvertedModel
+Named = Model | HostedModel | ShippedFolder | ConvertedModel
 
 
 def find(model: str, root: Path | None = None) -> Named:
@@ -86,6 +98,8 @@ def find(model: str, root: Path | None = None) -> Named:
         return load_spec(path)
     found = _converted(model, root) if root is not None else None
     if path.is_dir():
+        if artifacts.is_shipped(path):
+            return ShippedFolder(artifacts.load(path))
         try:
             return inference_folder(path)
         except InputError:

@@ -221,6 +221,7 @@ class Runtime:
     environment: variables that a process must be started with for these options.
     reference: whether the others are held against it.
     reads: the ONNX graph, or the Paddle program that it was exported from.
+    loads: forms of folders to ship that it opens as they are (`Artifact.form`); one that reads ONNX opens `onnx` too.
     holds_lock: whether it holds the interpreter's lock while it computes, so that streams need processes of their own.
     writes_cache: whether it writes the model in a form of its own, of about its size: always, or into a given cache.
     footprint: how much time and memory it takes.
@@ -241,6 +242,7 @@ class Runtime:
     environment: Callable[[Options], dict[str, str]] = _no_environment
     reference: bool = False
     reads: Literal["onnx", "paddle"] = "onnx"
+    loads: tuple[str, ...] = ()
     holds_lock: bool = False
     writes_cache: Literal["never", "always", "where given"] = "never"
     footprint: Footprint = Footprint()
@@ -281,6 +283,12 @@ class Runtime:
             if not self.settings[key].accepts(value):
                 raise UnavailableError(f"{self.name}.{key}={value}: {self.settings[key].choice} is needed")
 
+    def cannot_load(self, artifact: Artifact) -> str | None:
+        """Why it does not open a folder of that form, in a sentence; None where it does, as it does an artifact."""
+        if artifact.form in (None, *self.loads) or (artifact.form == "onnx" and self.reads == "onnx"):
+            return None
+        return f"{self.name} does not load a folder for {artifact.form}"
+
     def setting(self, options: Options, key: str) -> str:
         """The value given for one of the settings, else its default."""
         return options.extra.get(key, self.settings[key].default)
@@ -297,6 +305,8 @@ class Runtime:
         for name, value in self.environment(options).items():
             if os.environ.get(name) != value:
                 raise UnavailableError(f"{self.name} needs {name}={value} in the environment when its process starts")
+        if reason := self.cannot_load(artifact):
+            raise UnavailableError(reason)
         if reason := artifact.no_batch(*options.batches):
             raise UnavailableError(reason)
         return self.open_session(artifact, options)

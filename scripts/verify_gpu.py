@@ -1,6 +1,9 @@
 """Every GPU runtime through parity, precision proof, fallback proof and a latency table, into a folder to bring back.
 
-    make verify-gpu                    # or: python scripts/verify_gpu.py --model ViT_base_patch32_384
+    make verify-gpu                    # or: python -m scripts.verify_gpu --model ViT_base_patch32_384
+
+The model may be a folder of `vitbench export`, whose proof takes the place of Paddle. `--pack DIR` writes that folder
+and vitbench itself in pieces of 60 MiB for a machine behind a narrow door; drawn weights are drawn again there.
 
 Made for a machine that one reaches once: each step is a command of its own with a time limit and a log, none of them
 stops the others, and SUMMARY.md says of each what it had to show and whether it did.
@@ -20,8 +23,9 @@ from pathlib import Path
 
 import click
 
+from convert.artifact import Artifact, is_shipped
 from convert.common.console import say
-from convert.common.errors import CheckFailed
+from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
@@ -30,6 +34,8 @@ from runtimes.options import numbers
 from runtimes.records.blank import words
 from runtimes.records.kinds import Latency, Parity, Record
 from runtimes.records.reading import from_table
+from scripts.packing import holes, pieces
+from validate.ship import proof
 
 TIMEOUT_S = 3600
 # TF32 keeps 10 bits of the significand where FP32 keeps 23: its error has to show.
@@ -82,7 +88,12 @@ class GpuCheck:
 def steps(check: GpuCheck) -> Iterator[Step]:
     """All of it, in the order of what matters most should the machine go away."""
     yield Step("doctor", ["runtimes", "--json"], _succeeds)
-    yield Step("convert", ["convert", check.model, "--out", str(check.root), "--json"], _succeeds)
+    if is_shipped(Path(check.model)):
+        for runtime in check.runtimes:
+            check_it = ["validate.check", check.model, "--runtime", runtime.name, "--device", check.device, "--json"]
+            yield Step(f"check of the folder on {runtime.name}", check_it, _succeeds)
+    else:
+        yield Step("convert", ["convert", check.model, "--out", str(check.root), "--json"], _succeeds)
     for runtime in check.runtimes:
         yield from _of(runtime, check)
     for runtime in check.runtimes:
@@ -217,18 +228,35 @@ def _machine(folder: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("gpu-check"), show_default=True)
 @click.option("--artifacts", "root", type=click.Path(path_type=Path), default=Path("artifacts"), show_default=True)
 @click.option("--minutes", default=1.0, show_default=True, help="Of each measurement, about.")
-def main(model: str, chosen: str | None, device: str, batch: str, out: Path, root: Path, minutes: float) -> None:
+@click.option("--pack", type=click.Path(path_type=Path), help="Only write the pieces, into a folder.")
+def main(
+    model: str,
+    chosen: str | None,
+    device: str,
+    batch: str,
+    out: Path,
+    root: Path,
+    minutes: float,
+    pack: Path | None,
+) -> None:
     """Verify every GPU runtime of this machine and write what was seen into a folder, and an archive of it.
 
     Exit status 1 when something did not show what it had to; SUMMARY.md says what.
     """
     numbers("--batch", batch)
+    shipped = _shipped(model)
+    if pack:
+        _pack(shipped, pack)
+        return
     logs = out / "logs"
     _machine(logs)
     states = registry.examine(registry.names() if chosen is None else chosen.split(","))
     device = device.upper()
     there = [name for name, s in states.items() if _kind(device) in map(_kind, s["devices"])]
     missing = {name: s["reason"] for name, s in states.items() if name not in there}
+    if shipped:
+        missing |= {name: reason for name in there if (reason := registry.get(name).cannot_load(shipped))}
+        there = [name for name in there if name not in missing]
     check = GpuCheck(model, [registry.get(name) for name in there], device, batch, out, root, minutes)
     lines, faults = [], []
     for step in steps(check):
@@ -249,6 +277,28 @@ def main(model: str, chosen: str | None, device: str, batch: str, out: Path, roo
         raise CheckFailed(f"no runtime finds a {device} here ({reasons})")
     if faults:
         raise CheckFailed(f"{len(faults)} of {len(lines)} steps did not show what they had to: {faults[0]}")
+
+
+def _shipped(model: str) -> Artifact | None:
+    """The folder that MODEL is, whole; None where it is none. Weights that were left out of it are drawn now."""
+    if not is_shipped(Path(model)):
+        return None
+    artifact = proof.opened(Path(model))
+    for name in holes.fill(artifact):
+        say(f"{artifact.path / name}: its weights {artifact.manifest.weights.source} were drawn, its sha256 is right")
+    if damage := artifact.damage():
+        raise InputError(f"{artifact.path}: {damage}; unpack it again")
+    return artifact
+
+
+def _pack(shipped: Artifact | None, target: Path) -> None:
+    if shipped is None:
+        raise InputError("--pack: --model must be a folder of `vitbench export`, as shipped/<model>/fp32/onnx")
+    made = pieces.pack(shipped, target)
+    for file in made:
+        say(f"{file}: {file.stat().st_size / 2**20:.1f} MiB")
+    say(f"there: sha256sum -c {pieces.SUMS} && cat {pieces.NAME}.* | tar xz && cd vitbench")
+    say(f"       python -m scripts.verify_gpu --model {pieces.place(shipped)}")
 
 
 def _summary(check: GpuCheck, lines: list[str], missing: dict[str, str | None]) -> None:

@@ -43,6 +43,7 @@ def made(folder: Path, *arguments: str) -> list[str]:
         ("convert", {"KEEP": "--keep", "IMAGES": "--images", "MODEL": "--model"}),
         ("bench", {"MODEL": "--model", "RUNTIME": "--runtime", "BATCH": "--batch", "OUT": "--out"}),
         ("parity", {"MODEL": "--model", "IMAGES": "--inputs", "OUT": "--out"}),
+        ("export", {"MODEL": "--model", "TO": "--to", "IMAGES": "--inputs", "OUT": "--out"}),
         ("bisect", {"MODEL": "--model", "IMAGES": "--inputs", "OUT": "--out"}),
         ("accuracy", {"MODEL": "--model", "IMAGES": "--images", "OUT": "--out", "PRECISION": "--precision"}),
         ("report", {"OUT": None, "FORMAT": "--format"}),

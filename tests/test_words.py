@@ -33,7 +33,7 @@ from validate.bisect import __main__ as bisect
 from validate.bisect.bisection import BisectionResult, JudgedTensor
 from validate.bisect.fault import Fault
 from validate.bisect.judgement import Judgement
-from validate.parity import __main__ as parity
+from validate.parity import table
 from validate.search.ladder import Ladder, Rung
 
 EVIL = "n\x1b[2J\nok: converted\r\x9b31m\u202e [red]x[/red] | <b> `y`"
@@ -50,7 +50,7 @@ def doctor_table(evil: str) -> None:
 
 
 def parity_table(evil: str) -> None:
-    parity._show([cast(Parity, record("parity", model=evil, status="failed", reason=evil, passed=False))])
+    table.show([cast(Parity, record("parity", model=evil, status="failed", reason=evil, passed=False))])
 
 
 def accuracy_lines(evil: str) -> None:

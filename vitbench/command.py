@@ -38,7 +38,11 @@ COMMANDS = {
     "Read, compare and share results": {
         "report": ("reports", "Write the report of one or several results folders."),
         "compare": ("reports.compare", "Tell what changed between two results, with a verdict."),
-        "export": ("reports.export", "Write results as one file, without names and paths."),
+        "share": ("reports.export", "Write results as one file, without names and paths."),
+    },
+    "Ship it": {
+        "export": ("validate.ship", "Write a folder for each way out, with proof that travels."),
+        "check": ("validate.check", "Hold such a folder against its proof, without Paddle."),
     },
     "Look at this machine": {
         "doctor": ("runtimes", "Show which runtimes are available, or why they are not."),

@@ -18,12 +18,13 @@ from typing import Any, NoReturn
 
 import click
 
-from convert.common import interruptible, said, scratch
+from convert.common import interruptible, paddle, said, scratch
 from convert.common.console import say
 from convert.common.errors import shown
 
 DEBUG = "VITBENCH_DEBUG"
 INPUT, SIGNALLED = 2, 128  # exit statuses; a signal's number is added to the latter, as shells have it: 130 is Ctrl-C
+_OURS = ("vitbench", "convert", "runtimes", "validate", "reports", "scripts")
 _TYPED, _FOLDER = "vitbench.typed", "vitbench.folder"
 
 _ADVICE = {
@@ -100,8 +101,15 @@ def end(error: BaseException) -> NoReturn:
     if isinstance(error, click.ClickException):
         error.show()
         sys.exit(error.exit_code)
-    say(f"error: {in_words(error) if known else fault(error)}")
+    say(f"error: {missing(error) or (in_words(error) if known else fault(error))}")
     sys.exit(INPUT)
+
+
+def missing(error: BaseException) -> str | None:
+    """What to install, where a package is missing that a light installation leaves out; None for anything else."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.partition(".")[0] in _OURS:
+        return None
+    return f"this command needs the package {error.name}, which is not installed here: {paddle.INSTALL}"
 
 
 def in_words(error: BaseException) -> str:
@@ -153,9 +161,14 @@ def _short(error: BaseException) -> str:
 
 
 def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """`sys.excepthook`: Ctrl-C while a command is still being imported is no traceback either."""
+    """`sys.excepthook`: Ctrl-C while a command is still being imported is no traceback either, nor is a package that a
+    light installation lacks."""
     if issubclass(kind, KeyboardInterrupt):
         say("interrupted")
+    elif (what := missing(error)) and not os.environ.get(DEBUG):
+        say(f"error: {what}")
+        sys.stdout.flush()
+        os._exit(INPUT)  # a hook cannot choose the status otherwise
     else:
         sys.__excepthook__(kind, error, trace)
 

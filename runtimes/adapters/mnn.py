@@ -34,7 +34,11 @@ _DEVICES = {0: "CPU", 13: "CPU"}  # MNNForwardType; 13, MNN_FORWARD_CPU_EXTENSIO
 
 class _MnnSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
-        self._folder = mnn_file.converted(artifact, options, MNN_CPU.setting(options, "gelu"))
+        if artifact.form == "mnn" and options.extra:
+            raise UnavailableError("mnn.gelu: the folder was converted before; leave it out")
+        self._folder = mnn_file.shipped(artifact) or mnn_file.converted(
+            artifact, options, MNN_CPU.setting(options, "gelu")
+        )
         self._made = json.loads((self._folder / mnn_file.MADE).read_text(encoding="utf-8"))
         self._threads = options.thread_count()
         self._net, self._session = _load(self._folder / mnn_file.MODEL, self._threads)
@@ -142,6 +146,7 @@ MNN_CPU = Runtime(
         )
     },
     intermediate=True,
+    loads=("mnn",),
     writes_cache="always",
     # Its converter, beside the process that waits for it: 769 MiB for a model of 337.
     footprint=Footprint(0.5, 2.5, 50 << 20, 1.1, 1.3, 28e9, converter_copies=2.3, source=MEASURED),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.artifact import Artifact
+from convert.artifact import OPENVINO_FILE, Artifact
 from convert.precision.table import BF16, FP16, FP32, INT8
 from runtimes.base import (
     MEASURED,
@@ -58,6 +58,8 @@ class _OpenVinoSession(Session):
             settings["CACHE_DIR"] = options.cache
         # FP16 and bf16 are OpenVINO's own switch on the FP32 model; the types of a lowered file only add conversions.
         self._file = artifact.onnx if options.precision == INT8 else artifact.base.onnx
+        if artifact.form == "openvino":
+            self._file = artifact.path / OPENVINO_FILE
         self._device, self._settings = options.device, settings
         self._static = OPENVINO.setting(options, "shapes") == "static"
         self._compiled_for: dict[int, Any] = {}
@@ -186,6 +188,7 @@ OPENVINO = Runtime(
         ),
     },
     streams=True,
+    loads=("openvino",),
     intermediate=True,
     writes_cache="where given",
     footprint=Footprint(0.7, 5.5, 125 << 20, 2.1, 1.5, 42e9, source=MEASURED),

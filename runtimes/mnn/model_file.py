@@ -60,6 +60,16 @@ def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
     return folder
 
 
+def shipped(artifact: Artifact) -> Path | None:
+    """Likewise of a folder to ship, which was converted before; None of an artifact. UnavailableError when it is not
+    whole."""
+    if artifact.form != "mnn":
+        return None
+    if not _whole(artifact.path):
+        raise UnavailableError(f"{artifact.path}: not every file that MNN's converter made is there")
+    return artifact.path
+
+
 def _whole(folder: Path) -> bool:
     """Whether every file is there to the last byte: where weights are missing MNN computes with zeros."""
     try:

@@ -1,46 +1,47 @@
-"""Where the extra `convert` is not installed, artifacts that are there are taken, and nothing else is made."""
+"""Where Paddle is not installed: what is there is taken as it was made, and what would need Paddle says so."""
 
 from __future__ import annotations
 
-import sys
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
-from convert import identity
+from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+from convert.common import paddle
 from convert.common.errors import InputError
 from convert.images.inputs import seeded
 from validate.parity import reference
 
 
 @pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("paddle", "paddle2onnx"):
-        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
-    monkeypatch.setattr(identity, "tools", lambda precision: {"onnx": "2.0", "numpy": "9.9"})
+def root(toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with the toy's artifact, which other versions of the tools made."""
+    shutil.copytree(toy_artifact.path, tmp_path / "toy" / "fp32")
+    tools = {**toy_artifact.manifest.tools, "numpy": "9.9"}
+    artifacts.save(tmp_path / "toy" / "fp32", dataclasses.replace(toy_artifact.manifest, tools=tools))
+    monkeypatch.setattr(paddle, "installed", lambda: False)
+    return tmp_path
 
 
-@pytest.mark.usefixtures("light")
-def test_an_artifact_of_other_versions_is_taken(toy_artifact: Artifact, toy_toml: Path, toy_root: Path) -> None:
-    said: list[str] = []
-    assert obtain(Request(str(toy_toml), root=toy_root), said.append) == (toy_artifact, True)
-    assert said == []
+def test_an_artifact_is_taken_as_it_was_made(root: Path, toy_toml: Path) -> None:
+    told: list[str] = []
+    found, reused = obtain(Request(str(toy_toml), root=root), told.append)
+    assert reused
+    assert found.manifest.tools["numpy"] == "9.9"
+    assert [line for line in told if "taken as it was made" in line and "numpy 9.9" in line]
 
 
-@pytest.mark.usefixtures("light")
-def test_one_of_other_weights_is_not(toy_artifact: Artifact, toy_toml: Path, toy_root: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        obtain(Request(str(toy_toml), "seeded:2", root=toy_root), lambda text: None)
-    assert caught.value.message == (
-        "converting toy needs paddlepaddle, paddle2onnx, not installed here: pip install 'vitbench[convert]'"
-    )
-    assert toy_artifact.damage() is None
+def test_converting_needs_it(root: Path, toy_toml: Path) -> None:
+    with pytest.raises(InputError, match=r"converting needs paddlepaddle.*vitbench\[convert\]"):
+        obtain(Request(str(toy_toml), "seeded:1", root=root / "elsewhere"), print)
+    assert not list((root / "elsewhere").rglob("*.onnx"))
 
 
-@pytest.mark.usefixtures("light")
-def test_a_reference_that_is_not_stored_cannot_be_had(toy_artifact: Artifact) -> None:
-    inputs = seeded(toy_artifact.preprocessing, 3, seed=977)
-    with pytest.raises(InputError, match=r"reference of toy.* needs paddlepaddle, not installed here"):
-        reference.obtain(toy_artifact, inputs)
+def test_a_reference_that_is_not_stored_cannot_be_had(root: Path) -> None:
+    toy = artifacts.load(root / "toy" / "fp32")
+    with pytest.raises(InputError, match=r"^toy: the float64 reference .* needs paddlepaddle"):
+        reference.obtain(toy, seeded(toy.preprocessing, 3, seed=977))

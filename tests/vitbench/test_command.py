@@ -74,7 +74,20 @@ def test_a_command_has_one_name_wherever_it_is_called_by_it() -> None:
 
 
 def test_commands_that_the_contract_names() -> None:
-    expected = {"convert", "bench", "parity", "accuracy", "bisect", "search", "report", "compare", "doctor", "export"}
+    expected = {
+        "convert",
+        "bench",
+        "parity",
+        "accuracy",
+        "bisect",
+        "search",
+        "report",
+        "compare",
+        "doctor",
+        "export",
+        "check",
+        "share",
+    }
     assert expected <= set(MODULES)
 
 

@@ -18,6 +18,7 @@ from convert.common.boundary import BoundedCommand
 from convert.common.console import plain, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
+from convert.common.paddle import need
 from convert.common.progress import bar
 from convert.images.inputs import Inputs
 from convert.model_options import ModelOptions
@@ -69,6 +70,9 @@ def main(
     faults: list[str] = []
     for name in precisions(precision):
         for artifact in cli.artifacts(models, chosen, name, root).values():
+            if artifact.form:
+                raise InputError(f"{artifact.path}: it holds no Paddle program to compare with; bisect the artifact")
+            need(f"{artifact.model}: bisecting")
             say(cli.drawn_weights_warning(artifact))
             inputs = replace(images, limit=artifact.batch or images.limit).load(artifact)
             for runtime in _of_onnx(selection, name):

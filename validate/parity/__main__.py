@@ -10,27 +10,24 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from rich.table import Table
 
 from convert import cli
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import plain, printer, say, say_json
+from convert.common.console import say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
 from convert.model_options import ModelOptions
-from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 from runtimes.options import Selection, numbers, precisions, session_options
 from runtimes.records import store
 from runtimes.records.kinds import Parity
-from runtimes.records.parts import ToleranceInfo
 from runtimes.records.reading import to_table
 from validate.parity import failure_folder
 from validate.parity.check import check
 from validate.parity.inputs import InputOptions, input_options
 from validate.parity.run import ParityRequest, hints, run
+from validate.parity.table import show
 
-_UNITS: dict[str, str] = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
 
 
@@ -101,7 +98,7 @@ def main(
                 made.append(record)
                 if not record.passed:
                     advice += hints(request, record, folder)
-    _show(made)
+    show(made)
     for line in advice:
         say(line)
     say(f"records: {folder / store.RESULTS}")
@@ -112,7 +109,7 @@ def _reproduce(folder: Path, as_json: bool) -> None:
     case = failure_folder.read(folder)
     with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
         record = replace(check(case).record, command=failure_folder.command(folder))
-    _show([record])
+    show([record])
     _end([record], as_json)
 
 
@@ -124,34 +121,6 @@ def _end(made: list[Parity], as_json: bool) -> None:
     failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if not r.passed]
     if failed:
         raise CheckFailed("parity: " + "; ".join(failed))
-
-
-def _show(made: list[Parity]) -> None:
-    table = Table("model", "runtime", "precision", "max abs", "Paddle's FP32", "needed", "allowed", "cosine", "top-1")
-    table.add_column("verdict")
-    for record in made:
-        bounds = record.tolerance or ToleranceInfo()
-        of = _UNITS.get(bounds.unit or "", "")
-        columns = [
-            ("{:.2g}", record.max_abs),
-            ("{:.2g}", bounds.paddle_max_abs),
-            ("{:.2g} " + of, bounds.needed),
-            ("{:g} " + of, bounds.factor),
-            ("{:.9f}", record.cosine),
-        ]
-        shown = ["-" if value is None else form.format(value) for form, value in columns]
-        reason = plain(f": {record.reason}")
-        verdict = plain("passed", "green") if record.passed else plain("failed", "red").append_text(reason)
-        runtime = " ".join([record.runtime, *(f"{key}={value}" for key, value in record.settings.items())])
-        table.add_row(*map(plain, (record.model, runtime, record.precision)), *shown, _top1(record), verdict)
-    printer().print(table)
-
-
-def _top1(record: Parity) -> str:
-    if record.top1_agreement is None:
-        return "-"
-    told = f" ({record.top1_flips} flipped, {record.top1_ties} of them a tie)" if record.top1_flips else ""
-    return f"{record.top1_agreement:.0%}{told}"
 
 
 if __name__ == "__main__":

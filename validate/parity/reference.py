@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from convert import artifact as artifacts
-from convert import identity
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
 from convert.common import scratch, typed, worker
 from convert.common.errors import CheckFailed, InputError, WriteError
 from convert.common.files import new_file, sha256_json, writing
+from convert.common.paddle import need
 from convert.common.progress import bar
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
@@ -58,7 +58,7 @@ def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
     file = artifact.path / "reference" / f"{_key(artifact, inputs)}.npz"
     found = _load(file, (len(inputs.images), artifact.classes))
     if found is None:
-        identity.need(f"the reference of {artifact.model}, which is not stored for these images,", "paddle")
+        need(f"{artifact.model}: the float64 reference of these inputs, which {file.parent} does not have,")
         try:
             file.parent.mkdir(exist_ok=True)
             found = _compute(artifact, inputs, file.parent)

@@ -30,6 +30,7 @@ from validate.parity.check import Case, Checked, Run, check
 from validate.parity.inputs import InputOptions
 from validate.parity.openings import Openings
 from validate.parity.took import Took
+from validate.ship import proof
 
 _PLAIN = "--option paddle.kernels=plain"
 
@@ -69,7 +70,7 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
         with took.by("images"):
             inputs = images(request)
         with took.by("reference"):
-            truth = reference.obtain(artifact, inputs)
+            truth = proof.read(artifact).reference if artifact.form else reference.obtain(artifact, inputs)
 
         def checked(asked: ParityRequest, cell: Cell, infer: Run | None = None) -> Parity:
             case = Case(artifact, cell.runtime, cell.options, inputs, request.batches, truth)
@@ -124,8 +125,12 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
 def images(request: ParityRequest) -> Inputs:
     """The images to check on, edge cases among them but for int8.
 
-    Its scales end where the calibration images did, and no photo is a checkerboard.
+    Its scales end where the calibration images did, and no photo is a checkerboard. A folder to ship has its own.
     """
+    if request.artifact.form:
+        if request.images != InputOptions():
+            raise InputError(f"{request.artifact.path}: it carries the images that it is held to: leave --inputs out")
+        return proof.read(request.artifact).inputs
     return request.images.load(request.artifact, edge_cases=request.artifact.precision != INT8)
 
 

@@ -137,9 +137,10 @@ def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
 
 
 def model_bytes(artifact: Artifact) -> int:
-    """Size of the model on disk: of the ONNX file with what lies beside it."""
+    """Size of the model on disk: of the ONNX file with what lies beside it; of all files of another form."""
     files = artifact.manifest.files
-    return sum(entry.bytes for name, entry in files.items() if name.startswith(artifact.onnx.name))
+    of_onnx = sum(entry.bytes for name, entry in files.items() if name.startswith(artifact.onnx.name))
+    return of_onnx or sum(entry.bytes for entry in files.values())
 
 
 def memory_bytes(cell: Cell) -> int:

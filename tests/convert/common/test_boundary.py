@@ -144,6 +144,16 @@ def test_ctrl_c_during_imports_is_no_traceback() -> None:
     assert result.stderr == "interrupted\n"
 
 
+def test_a_package_that_is_missing_is_a_line() -> None:
+    code = "import convert.common.boundary\nimport a_package_that_is_missing.of_this_name"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2
+    line = "error: this command needs the package a_package_that_is_missing, which is not installed here: "
+    assert result.stderr == f"{line}pip install 'vitbench[convert]'\n"
+    ours = subprocess.run([sys.executable, "-c", f"{code[:30]}\nimport convert.nothing"], cwd=ROOT, capture_output=True)
+    assert b"Traceback" in ours.stderr  # a fault of ours
+
+
 def test_an_ascii_terminal_is_no_reason_to_fail() -> None:
     code = (
         "import click\nfrom convert.common.boundary import BoundedCommand\n"

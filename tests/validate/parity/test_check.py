@@ -17,9 +17,8 @@ from runtimes.base import Effective, Options
 from runtimes.infer import Pass
 from runtimes.records.kinds import Parity
 from runtimes.records.reading import to_table
-from validate.parity import __main__ as parity
 from validate.parity import check as checks
-from validate.parity import reference
+from validate.parity import reference, table
 from validate.parity.check import Case, check, passes
 
 FP32_ON_CPU = Effective("fp32", "CPU")
@@ -220,7 +219,7 @@ def test_a_flip_within_the_bound_is_a_tie_and_no_fault(faked: Callable[..., Pari
     (one,) = record.flips
     assert (one.image, one.expected, one.found, one.tie) == ("seeded 2", first, second, True)
     assert one.margin == pytest.approx(1e-7)
-    assert parity._top1(record) == "90% (1 flipped, 1 of them a tie)"
+    assert table._top1(record) == "90% (1 flipped, 1 of them a tie)"
 
 
 @pytest.mark.parametrize(

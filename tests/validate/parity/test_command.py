@@ -27,7 +27,7 @@ from runtimes.options import Selection
 from runtimes.records import store
 from runtimes.records.reading import to_table
 from validate.parity import __main__ as parity
-from validate.parity import reference, run
+from validate.parity import reference, run, table
 from validate.parity.check import Case, Checked, check
 from validate.parity.inputs import InputOptions
 from validate.parity.run import ParityRequest
@@ -173,5 +173,5 @@ def test_a_trained_model_on_photos(shared_data: Path, tmp_path: Path) -> None:
 
 def test_a_reason_with_brackets_is_shown_whole(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     record = replace(check(case).record, passed=False, reason="no [bold] kernel [Errno 2]")
-    parity._show([record])
+    table.show([record])
     assert "no [bold] kernel [Errno 2]" in capsys.readouterr().err

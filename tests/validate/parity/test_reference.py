@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import worker
+from convert.common import paddle, worker
 from convert.common.errors import CheckFailed, InputError
 from convert.families.vit import VisionTransformerSpec
 from convert.images import inputs
@@ -156,3 +156,16 @@ def test_no_room_beside_the_artifact_is_a_clear_line(own: Artifact, images: Inpu
     (own.path / "reference").write_text("a file where the folder should be")
     with pytest.raises(InputError, match=r"the reference cannot be kept: .*reference: cannot be written"):
         reference.obtain(own, images)
+
+
+def test_without_paddle_only_what_is_kept_is_had(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paddle, "installed", lambda: False)
+    found = Artifact(tmp_path, toy_artifact.manifest)
+    shown = inputs.seeded(toy_artifact.preprocessing, 1, seed=3)
+    with pytest.raises(InputError, match=r"reference of these inputs.*needs paddlepaddle.*vitbench\[convert\]"):
+        reference.obtain(found, shown)
+    kept = np.ones((1, 7))
+    reference._save(tmp_path / "reference" / f"{reference._key(found, shown)}.npz", reference.Reference(kept, kept))
+    assert reference.obtain(found, shown).logits.tolist() == kept.tolist()

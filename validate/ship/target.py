@@ -1,0 +1,55 @@
+"""The one interface behind which every way out stands: what a folder holds for those who ship on it.
+
+`python -m validate.ship` does the rest: parity before, proof, hashes, README.md, manifest.json and labels.txt beside
+what a target writes, and loading the folder again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from convert.artifact import Artifact
+from runtimes.base import Setting
+
+# What stands in every folder beside the files of its target.
+README, LABELS = "README.md", "labels.txt"  # and proof/
+
+
+class Target(ABC):
+    """A way out.
+
+    name: as `--to` has it, and `form` in the folder's manifest; an adapter that loads such a folder has it in its
+    `Runtime.loads`, and finds `artifact.form` to be it. purpose: what it is for, in a line. runtime: the vitbench
+    runtime that loads the folder again, by default; None where there is none, and then why_none says so in a sentence.
+    precisions: those that it can carry. settings: the keys of `--option NAME.KEY=VALUE`. order: its place in lists.
+    """
+
+    name: ClassVar[str]
+    purpose: ClassVar[str]
+    runtime: ClassVar[str | None] = None
+    why_none: ClassVar[str] = ""
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    settings: ClassVar[Mapping[str, Setting]] = {}
+    order: ClassVar[int] = 100
+
+    def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
+        """Why an artifact cannot be shipped this way or not here, in a sentence, before any work; None where it can."""
+        return None
+
+    @abstractmethod
+    def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
+        """Write the model's files into an empty folder. artifact: one from `convert`, which stays as it is.
+
+        settings: every key of `settings`, with its default where none was given. Files of the names above, and
+        `manifest.json`, are not the target's. UnavailableError or CheckFailed with the converter's own words.
+        """
+
+    @abstractmethod
+    def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
+        """Markdown on how to load the folder: a few lines of code, threads, and what is to be known of this way out.
+
+        artifact: the one that was shipped, whose manifest has names and shapes of input and output.
+        """

@@ -1,0 +1,1 @@
+"""One file per way out. Each has `TARGETS`; they are found here, not listed."""
