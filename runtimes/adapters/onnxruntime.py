@@ -110,6 +110,7 @@ ORT_CPU = Runtime(
     precisions=(FP32, INT8),  # its FP16 on x86 is FP32 between casts, and it has no bf16
     devices=lambda: ["CPU"],
     open_session=_CpuSession,
+    loads=("cpp",),
     intermediate=True,
     footprint=Footprint(0.5, 3.5, 75 << 20, 1.5, 2.0, 38e9, source=MEASURED),
     order=10,

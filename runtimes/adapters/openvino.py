@@ -188,7 +188,7 @@ OPENVINO = Runtime(
         ),
     },
     streams=True,
-    loads=("openvino",),
+    loads=("openvino", "cpp"),
     intermediate=True,
     writes_cache="where given",
     footprint=Footprint(0.7, 5.5, 125 << 20, 2.1, 1.5, 42e9, source=MEASURED),

@@ -156,6 +156,7 @@ PADDLE = Runtime(
     environment=_environment,
     reference=True,
     reads="paddle",
+    loads=("cpp",),
     holds_lock=True,
     footprint=Footprint(1.5, 5.0, 350 << 20, 2.1, 5.0, 38e9, source=MEASURED),
     order=0,
