@@ -20,6 +20,7 @@ from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
 from convert.paddleclas.export import export
+from convert.precision.table import percent
 from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
 
 
@@ -134,6 +135,11 @@ def main(
                 f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {manifest.opset}, "
                 f"{_counted(manifest.macs, 1e9, 'GMACs', ' as published')}, "
                 f"{_counted(manifest.parameters, 1e6, 'M parameters')}"
+                + (
+                    ""
+                    if manifest.share is None
+                    else f", {percent(manifest.share)} of the arithmetic in {manifest.precision}"
+                )
             )
     if as_json:
         say_json(tables[0] if len(tables) == 1 else tables)

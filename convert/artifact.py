@@ -114,6 +114,11 @@ class Artifact:
         words = f"exported with a fixed batch of {self.batch}: batch {', '.join(map(str, wrong))} is not possible"
         return f"{words}; export it with a free batch (None or -1 in its input's shape), or leave --batch out"
 
+    def macs(self, images: int) -> int | None:
+        """Multiply-accumulates of its graph for so many images; None where they were not counted."""
+        computed = self.manifest.macs.computed
+        return None if computed is None else computed * images
+
     @property
     def preprocessing(self) -> Preprocessing:
         return self.manifest.preprocessing

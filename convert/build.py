@@ -193,7 +193,7 @@ def lower(
         keep_fp32=settled.keep_fp32,
         calibration=hashes,
         preprocessing=None if hashes is None else base.preprocessing,
-        converter=CONVERTER,
+        converter=identity.converter(precision),
     )
     make = partial(_lowered, base, precision, settled, target, argument, name)
     describe = partial(preprocessing.like_base, base=base.manifest)
@@ -315,7 +315,7 @@ def _lowered(
     return dataclasses.replace(
         wanted,
         format=FORMAT,
-        converter=CONVERTER,
+        converter=identity.converter(precision),
         base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
         recipe=options,
         **vars(lowering),

@@ -13,12 +13,14 @@ from convert.common import paddle
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
-from convert.precision.table import FP32
+from convert.precision.table import FP32, INT8
 
 # Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
 # weights or the arithmetic of a lower precision; then every artifact is made again.
 # (tests/convert/test_identity.py holds the files that each number stands for.)
 CONVERTER = 1
+# Comes on top of it where the arithmetic of one precision changed. int8: convolutions got a rounding behind them.
+_LOWERERS = {INT8: 1}
 # The same for inference models alone: what is cut, folded and assumed when one is read.
 READER = 2
 _VITBENCH = "vitbench"  # its version is written down, but CONVERTER stands for its code
@@ -111,6 +113,11 @@ def weights_of(origin: WeightsOrigin) -> tuple[str, ...]:
 def architecture(spec: ModelSpec | None) -> ModelSpec | None:
     """A spec without what it says of images."""
     return spec and dataclasses.replace(spec, preprocessing=Preprocessing(spec.img_size, spec.img_size))
+
+
+def converter(precision: str) -> int:
+    """What stands for our own code in a manifest of a precision."""
+    return CONVERTER + _LOWERERS.get(precision, 0)
 
 
 def tools(precision: str) -> dict[str, str]:

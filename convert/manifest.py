@@ -146,6 +146,17 @@ class Lowering:
     """What became of the operators of a lower precision."""
 
     multiplying: OperatorCounts | None = None
+    share: Annotated[
+        float | None,
+        about(
+            "of the multiply-accumulates that are in the lower precision, more than 0.5 and up to 1; null where they "
+            "were not counted; absent from older manifests"
+        ),
+    ] = None
+    macs_by_operator: Annotated[
+        Mapping[str, Count] | None,
+        about("multiply-accumulates of each multiplying operator, for one image or the batch that is fixed; likewise"),
+    ] = None
     kept_fp32: Annotated[tuple[KeptOperator, ...] | None, about("operators that stay FP32, and why")] = None
     signal_to_noise_db: Annotated[
         Mapping[str, float] | None,

@@ -19,6 +19,7 @@ from convert.common.files import sha256_json
 from convert.precision import table
 from convert.precision.table import FP32
 from runtimes.quiet import stdout_to
+from runtimes.records import arithmetic
 from runtimes.records.parts import Effective as Effective  # what adapters give belongs to their interface
 from runtimes.system import conflicts
 
@@ -93,6 +94,8 @@ def discrepancy(runtime: str, effective: Effective, options: Options) -> str | N
     """Why what ran is not what was asked for, in a sentence; None when it is."""
     if effective.precision != options.precision:
         return f"{runtime} computed in {effective.precision} instead of {options.precision}"
+    if little := arithmetic.too_little(runtime, options.precision, effective.arithmetic):
+        return little
     if _numbered(str(effective.device)) != _numbered(options.device):
         return f"{runtime} ran on {effective.device} instead of {options.device}"
     return None

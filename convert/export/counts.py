@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import prod
 
 import onnx
+from onnx import helper
 
 from convert.common.errors import GraphError
 from convert.export import constants
@@ -24,23 +25,50 @@ def count_macs(model: onnx.ModelProto, weights: dict[str, tuple[int, ...]]) -> C
     total adds the products of two activations (query x key, attention x value) to the convolutions and linear layers.
     Additions, normalisations, Softmax and GELU count in neither, as is the custom.
     """
-    nodes = [node for node in model.graph.node if node.op_type in MULTIPLY]
-    shapes = _shapes(model, [name for node in nodes for name in (node.output[0], node.input[1])])
+    found = macs_by_output(model)
+    layers = sum(found[node.output[0]] for node in multiplying(model) if node.input[1] in weights)
     images = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
-    layers = products = 0
+    return Counts(published=layers // images, total=sum(found.values()) // images)
+
+
+def multiplying(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The nodes whose multiply-accumulates are counted."""
+    return [node for node in model.graph.node if node.op_type in MULTIPLY]
+
+
+def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
+    """Multiply-accumulates of each node that multiplies, by what it writes: for one image, or for a batch that is
+    fixed. GraphError when a shape that is needed is known neither way."""
+    nodes = multiplying(model)
+    shapes = _shapes(model, [name for node in nodes for name in (node.output[0], node.input[1])])
+    found: dict[str, int] = {}
     for node in nodes:
-        output, second = shapes[node.output[0]], shapes[node.input[1]]
+        second = shapes[node.input[1]]
         if node.op_type == "Conv":
             per_output = prod(second[1:])  # (out, in / groups, height, width)
         elif node.op_type == "MatMul":
             per_output = second[-2]
         else:
             per_output = second[1] if is_transposed(node) else second[0]
-        if node.input[1] in weights:
-            layers += prod(output) * per_output
+        found[node.output[0]] = prod(shapes[node.output[0]]) * per_output
+    return found
+
+
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with its floating-point weights declared as inputs: their shapes are enough to count, and a protobuf
+    with all their numbers in it may be too large to be copied."""
+    light = onnx.ModelProto(ir_version=model.ir_version)
+    light.opset_import.extend(model.opset_import)
+    graph = model.graph
+    light.graph.name = graph.name
+    for name in ("node", "input", "output"):
+        getattr(light.graph, name).extend(getattr(graph, name))
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims):
+            light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
         else:
-            products += prod(output) * per_output
-    return Counts(published=layers // images, total=(layers + products) // images)
+            light.graph.initializer.append(tensor)
+    return light
 
 
 def _shapes(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:

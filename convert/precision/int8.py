@@ -106,17 +106,28 @@ def _scale_and_shift(graph: onnx.GraphProto, name: str, factor: np.ndarray, shif
 
 
 def signal_to_noise_db(
-    operator: Operator, weight: np.ndarray, ranges: Mapping[str, Range], shifted: np.ndarray | None
+    operator: Operator,
+    weight: np.ndarray,
+    ranges: Mapping[str, Range],
+    shifted: np.ndarray | None,
+    rounded_behind: bool = False,
 ) -> float:
     """How far an operator's output stands above what int8 adds to it: dB of the median token, on the first images.
 
     shifted: what `smooth` took from its activations. The median, since a ViT has single tokens that are a hundred times
     larger than the others. Computed in float32 from what the operator reads there; a convolution, whose patches are not
-    laid out for a product, by its weights alone.
+    laid out for a product, by its weights alone, and by the rounding of its output where it has one (`rounded_behind`).
     """
     rounded = _rounded(weight, operator.axis)
     if operator.kind == "Conv":
-        return _db(float(np.square(weight).sum()), float(np.square(rounded - weight).sum()))
+        noise = float(np.square(rounded - weight).sum()) / (float(np.square(weight).sum()) or 1)
+        if rounded_behind:
+            given = ranges[operator.output]
+            assert given.first is not None
+            noise += ((given.largest / LEVELS or 1) ** 2 / 12) / (
+                float(np.square(given.first).mean()) or 1
+            )  # of a rounding, evenly distributed
+        return _db(1, noise)
     seen = ranges[operator.activations[0]]
     assert seen.first is not None
     step = np.float32(seen.largest / LEVELS or 1)
@@ -137,8 +148,12 @@ def quantize(
     model: onnx.ModelProto,
     chosen: Collection[Operator],
     ranges: Mapping[str, Range],
+    behind: Collection[str] = (),
 ) -> None:
     """Put QuantizeLinear and DequantizeLinear before the chosen operators; their weights become int8. In place.
+
+    behind: outputs that get them too. ONNX Runtime computes a convolution in int8 only where they stand on both sides
+    (its documentation on quantization, "QDQ format").
 
     What rounding the weights does to the mean output is taken out of the bias (Nagel et al. 2019, arXiv 1906.04721,
     section 4.2, with the mean from the calibration images). An activation's scale takes in the largest value seen:
@@ -171,6 +186,11 @@ def quantize(
                     done[name] = added[-1].output[0]
                 node.input[i] = done[name]
         nodes.append(node)
+        if lowered is not None and (name := node.output[0]) in behind:
+            node.output[0] = f"{name}_exact"
+            added = _activation(graph, node.output[0], ranges[name].largest)
+            added[-1].output[0] = done[name] = name
+            nodes.extend(added)
     del graph.node[:]
     graph.node.extend(nodes)
     replaced = {operator.weight for operator in chosen}

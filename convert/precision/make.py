@@ -13,13 +13,17 @@ from convert.artifact import ONNX_FILE, Artifact
 from convert.common import typed
 from convert.common.errors import InputError, listing
 from convert.manifest import CalibrationSet, KeptOperator, Lowering, LoweringOptions, OperatorCounts
-from convert.precision import calibrate, calibration_images, half, int8, reach
+from convert.precision import calibrate, calibration_images, convolutions, half, int8, reach, share
 from convert.precision.operators import Operator, operators, weights
 from convert.precision.table import FP16, INT8
 
 # An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
 # tiny ViT one is at 8.9 dB (it reads a channel that is 30 times as large as all others); the next one is at 24.3.
 LEAST_DB = 15.0
+# Convolutions get a rounding behind them, without which ONNX Runtime computes them in FP32, where they are more than
+# this share of the arithmetic. The patch embedding of a ViT is 0.3 to 2.6 %: nothing to gain, and what it gives is in
+# every later sum.
+LEAST_CONVOLVED = 0.05
 
 
 def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,12 +72,17 @@ def _to_half(
             f"--keep-fp32 {','.join(asked) or 'none'}: {precision} cannot hold {listing(needed)} ({name}: {reason}, on "
             f"{inputs.source}): leave --keep-fp32 out, or give --keep-fp32 {','.join(kept)}"
         )
+    counted = share.macs(model, found.values())
     lowered = half.lower(model, precision, outputs)
+    names = [name for name, operator in found.items() if operator.output in lowered]
+    share.check(precision, names, found.values(), kept, counted)
     if precision == FP16:  # ONNX Runtime's processor kernels know no bf16
         reach.verify(model, inputs, found.values())
     largest = sorted(operators.items(), key=lambda one: -one[1].largest)
     return Lowering(
-        multiplying=_counts(lowered, found),
+        multiplying=_counts(names, found),
+        share=share.of(names, counted),
+        macs_by_operator=counted or None,
         kept_fp32=_kept(kept),
         largest={name: float(f"{one.largest:.4g}") for name, one in largest},
     )
@@ -84,6 +93,13 @@ def _to_int8(
 ) -> Lowering:
     # The products of attention stay FP32: they are a few percent of the multiplications, and softmax's output rounded
     # to 127 levels alone cost the trained tiny ViT 7 of 438 right answers, where qkv, proj or fc1 alone cost none.
+    convolved = share.of([name for name, one in found.items() if one.kind == "Conv"], share.macs(model, found.values()))
+    worth = convolved is None or convolved > LEAST_CONVOLVED
+    if worth:
+        convolutions.fold(model)
+        found = {operator.name: operator for operator in operators(model, weights(model))}
+    counted = share.macs(model, found.values())
+    behind = [operator.output for operator in found.values() if operator.kind == "Conv" and worth]
     linear = [operator for operator in found.values() if operator.weight is not None]
     folder = Path(options.calibration) if options.calibration else None
     inputs, hashes = calibration_images.preprocessed(folder, base)
@@ -93,9 +109,11 @@ def _to_int8(
     stored = weights(model)
     linear = [one for one in operators(model, stored) if one.weight is not None]  # what they read has other names now
     tensors = [name for operator in linear for name in operator.activations]
-    ranges = calibrate.observe(model, tensors, inputs.images)
+    ranges = calibrate.observe(model, [*tensors, *behind], inputs.images)
     noise = {
-        one.name: int8.signal_to_noise_db(one, stored[str(one.weight)], ranges, smoothed.get(one.name))
+        one.name: int8.signal_to_noise_db(
+            one, stored[str(one.weight)], ranges, smoothed.get(one.name), one.output in behind
+        )
         for one in linear
     }
     if options.keep_fp32 is None:
@@ -103,9 +121,13 @@ def _to_int8(
     else:
         kept = dict.fromkeys(options.keep_fp32, "asked for")
     lowered = [operator for operator in linear if operator.name not in kept]
-    int8.quantize(model, lowered, ranges)
+    names = [operator.name for operator in lowered]
+    share.check(INT8, names, found.values(), kept, counted)
+    int8.quantize(model, lowered, ranges, behind)
     return Lowering(
-        multiplying=_counts(lowered, found),
+        multiplying=_counts(names, found),
+        share=share.of(names, counted),
+        macs_by_operator=counted or None,
         kept_fp32=_kept(kept),
         signal_to_noise_db={name: round(value, 2) for name, value in sorted(noise.items(), key=lambda one: one[1])},
         smoothed=tuple(sorted(smoothed)),

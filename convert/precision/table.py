@@ -67,6 +67,10 @@ class Precision:
 
 FP32, TF32, FP16, BF16, INT8 = "fp32", "tf32", "fp16", "bf16", "int8"
 
+# A model is called by a lower precision where more than this share of its multiply-accumulates is in it: with less,
+# most of what it computes is in another one, and its speed and errors are those of the other one.
+MOSTLY = 0.5
+
 _ENTRIES = (
     Precision(
         name=FP32,
@@ -165,6 +169,11 @@ PRECISIONS = {entry.name: entry for entry in _ENTRIES}  # from high to low
 NAMES = tuple(PRECISIONS)
 CONVERTED = tuple(entry.name for entry in _ENTRIES if entry.converted)
 _BY_ALIAS = {alias: entry.name for entry in _ENTRIES for alias in entry.aliases}
+
+
+def percent(share: float) -> str:
+    """A share for people: whole percents, below one `0.4 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.01 or not share else f"{100 * share:.1g} %"
 
 
 def lowest(types: Iterable[str]) -> str | None:

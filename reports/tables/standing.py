@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from convert.precision.table import percent
 from reports import faster
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
@@ -51,12 +52,15 @@ def label(results: Results, cell: TimedRecord) -> str:
 
 
 def ran_as(record: Record) -> str | None:
-    """Precision and device as read back from the runtime, None where nothing ran."""
+    """Precision, with its share of the arithmetic where that is not all, and device; None where nothing ran."""
     effective = record.effective
     if not effective or not effective.precision:
         return None
     device = effective.device or say("an unknown device")
-    return say("{precision} on {device}", precision=effective.precision, device=device)
+    shares = (effective.arithmetic and effective.arithmetic.shares) or {}
+    share = shares.get(effective.precision, 1.0)
+    ran = effective.precision if share == 1 else f"{percent(share)} {effective.precision}"
+    return say("{precision} on {device}", precision=ran, device=device)
 
 
 def status_note(record: Record) -> str:

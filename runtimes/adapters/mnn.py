@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.common.errors import listing
 from convert.precision.table import FP32
 from runtimes.base import (
     MEASURED,
@@ -26,6 +27,7 @@ from runtimes.base import (
 from runtimes.mnn import model_file as mnn_file
 from runtimes.mnn import precision_probe as significand
 from runtimes.quiet import stdout_to
+from runtimes.records.parts import Arithmetic
 
 _CONFIG = {"backend": "CPU", "precision": 1}  # BackendConfig::Precision_High; as a word it would be printed
 _BACKENDS, _THREAD_NUMBER = 2, 4  # Interpreter::SessionInfoCode
@@ -40,6 +42,8 @@ class _MnnSession(Session):
             artifact, options, MNN_CPU.setting(options, "gelu")
         )
         self._made = json.loads((self._folder / mnn_file.MADE).read_text(encoding="utf-8"))
+        self._free = artifact.batch is None
+        self._check_batch(max(options.batches, default=1))
         self._threads = options.thread_count()
         self._net, self._session = _load(self._folder / mnn_file.MODEL, self._threads)
         self._input = self._net.getSessionInput(self._session)
@@ -47,6 +51,14 @@ class _MnnSession(Session):
         self.inputs = tuple(_info(*one) for one in self._net.getSessionInputAll(self._session).items())
         found = self._net.getSessionOutputAll(self._session)
         self.outputs = tuple(_info(name, found[name]) for name in self._made["outputs"])
+
+    def _check_batch(self, batch: int) -> None:
+        """UnavailableError for a batch at which MNN is known to compute this model wrongly."""
+        if self._free and batch > 1 and (names := self._made["broadcasts"]):
+            raise UnavailableError(
+                f"MNN computes a MatMul that several heads share an operand of wrongly at a batch of two or more, and "
+                f"this model has {listing(names, 3)}: give --batch 1, or export it with a fixed batch"
+            )
 
     def _look_up(self) -> None:
         """The memory of input and outputs, which a new batch size moves."""
@@ -56,6 +68,7 @@ class _MnnSession(Session):
         self._logits = next(iter(self._outputs.values()))
 
     def _resize(self, shape: tuple[int, ...]) -> None:
+        self._check_batch(shape[0])
         with stdout_to(2):
             self._net.resizeTensor(self._input, shape)
             self._net.resizeSession(self._session)
@@ -95,7 +108,8 @@ class _MnnSession(Session):
             "threads": threads,
         }
         types = [*self._made["weights"], *map(significand.widest_type, bits.values())]
-        return Effective(lowest_precision(types), _DEVICES.get(backend, f"MNNForwardType {backend}"), details)
+        ran = Arithmetic(reason="MNN does not tell what each operator computed in")
+        return Effective(lowest_precision(types), _DEVICES.get(backend, f"MNNForwardType {backend}"), details, ran)
 
     def _probe(self) -> dict[str, np.ndarray]:
         net, session = _load(self._folder / mnn_file.PROBE, self._threads)

@@ -18,6 +18,7 @@ from runtimes.ort import session as ort_session
 from runtimes.ort import tensorrt as ort_tensorrt
 from runtimes.ort.gpu import GpuSession
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, is_on
+from runtimes.records import arithmetic
 from runtimes.tensorrt import engine as tensorrt_engine
 
 
@@ -27,9 +28,10 @@ class _CpuSession(Session):
         self.inputs, self.outputs = self._ort.inputs, self._ort.outputs
         self._names = [self.outputs[0].name]
         self._input = self.inputs[0].name
+        self._artifact, self._images = artifact, 0  # of the first run, which the profile is of
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        logits = self._later_run(images)
+        logits, self._images = self._later_run(images), len(images)
         self._ort.end_first_run()
         self._run = self._later_run  # type: ignore[method-assign]
         return logits
@@ -39,6 +41,8 @@ class _CpuSession(Session):
         return logits
 
     def _run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        if not self._ort.ran:
+            self._images = len(images)
         return self._ort.run_all({self._input: images})
 
     def effective(self) -> Effective:
@@ -46,7 +50,8 @@ class _CpuSession(Session):
         device, where = ort_session.placement(nodes, CPU)
         types = ort_session.types_computed(nodes)
         details = {"read_from": ort_session.PROFILE, **where, "types": types, "threads": self._ort.threads()}
-        return Effective(lowest_precision(types), device, details)
+        ran = arithmetic.shares(ort_session.products(nodes), self._artifact.macs(self._images))
+        return Effective(lowest_precision(types), device, details, ran)
 
     def close(self) -> None:
         self._ort.close()

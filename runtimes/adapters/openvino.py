@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import OPENVINO_FILE, Artifact
+from convert.precision import table
 from convert.precision.table import BF16, FP16, FP32, INT8
 from runtimes.base import (
     MEASURED,
@@ -23,6 +24,9 @@ from runtimes.base import (
     UnavailableError,
     lowest_precision,
 )
+from runtimes.records import arithmetic
+from runtimes.records.arithmetic import Product
+from runtimes.records.parts import Arithmetic
 
 # Without the hint OpenVINO computes an FP32 model in bf16 on processors that can (openvino#27795).
 HINTS = {FP32: "f32", FP16: "f16", BF16: "bf16"}
@@ -32,6 +36,9 @@ _NO_ARITHMETIC = {
     "Broadcast", "Concatenation", "Const", "Convert", "FakeQuantize", "Input", "Output", "Reorder", "Reshape", "Split",
     "Transpose",
 }  # fmt: skip
+_MATRICES = {"FullyConnected", "Gemm", "MatMul"}
+# Fused attention is one of these, with the names of what it was made of.
+_FUSED, _ATTENTION = {"MHA", "ScaledDotProductAttention", "ScaledDotProductAttentionWithKVCache", "Subgraph"}, "MatMul"
 
 
 class _OpenVinoSession(Session):
@@ -60,7 +67,7 @@ class _OpenVinoSession(Session):
         self._file = artifact.onnx if options.precision == INT8 else artifact.base.onnx
         if artifact.form == "openvino":
             self._file = artifact.path / OPENVINO_FILE
-        self._device, self._settings = options.device, settings
+        self._artifact, self._device, self._settings = artifact, options.device, settings
         self._static = OPENVINO.setting(options, "shapes") == "static"
         self._compiled_for: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -99,10 +106,12 @@ class _OpenVinoSession(Session):
     def effective(self) -> Effective:
         compiled = self._last.get_compiled_model()
         layers: Counter[str] = Counter()
+        products: list[Product] = []
         for operation in compiled.get_runtime_model().get_ops():
             info = operation.get_rt_info()
             if "runtimePrecision" in info and info["layerType"].astype(str) not in _NO_ARITHMETIC:
                 layers[info["runtimePrecision"].astype(str)] += 1
+                products += _product(operation, info)
         devices = list(compiled.get_property("EXECUTION_DEVICES"))
         details = {
             "read_from": "compiled model",
@@ -113,7 +122,14 @@ class _OpenVinoSession(Session):
             "threads": _property(compiled, "INFERENCE_NUM_THREADS"),
             "streams": _property(compiled, "NUM_STREAMS"),
         }
-        return Effective(lowest_precision(layers), "+".join(devices), details)
+        dimension = compiled.inputs[0].partial_shape[0]
+        if dimension.is_dynamic:
+            ran = Arithmetic(
+                reason="compiled for any batch, which leaves its shapes open; openvino.shapes=static tells"
+            )
+        else:
+            ran = arithmetic.shares(products, self._artifact.macs(dimension.get_length()))
+        return Effective(lowest_precision(layers), "+".join(devices), details, ran)
 
     def twin(self) -> Session:
         # A compiled model shares its streams among the requests that are in flight.
@@ -125,6 +141,30 @@ class _OpenVinoSession(Session):
         self._requests.clear()
         self._compiled_for.clear()
         del self._last
+
+
+def _product(operation: Any, info: Any) -> list[Product]:
+    """A layer of the compiled model where it multiplies. Of what was fused the sizes are not told."""
+    kind, precision = info["layerType"].astype(str), table.lowest([info["runtimePrecision"].astype(str)])
+    names = info["originalLayersNames"].astype(str)
+    fused = kind in _FUSED and (kind != "Subgraph" or _ATTENTION in names)
+    if precision is None or not (fused or kind in _MATRICES or kind == "Convolution"):
+        return []
+    first, *others = (_shape(port) for port in operation.inputs())
+    output, macs = _shape(operation.outputs()[0]), None
+    if first and others and others[0] and output and not fused:
+        if kind == "Convolution":
+            macs = arithmetic.of_convolution(output, others[0])
+        else:
+            macs = arithmetic.of_product(first, output, others[0])
+    name = next((one for one in names.split(",") if _ATTENTION in one), names.split(",")[0])
+    return [Product(name or operation.get_friendly_name(), precision, macs)]
+
+
+def _shape(port: Any) -> tuple[int, ...]:
+    """Nothing where it is not fixed."""
+    found = port.get_partial_shape()
+    return () if found.is_dynamic else tuple(found.to_shape())
 
 
 def _partitioner(options: Options) -> str:

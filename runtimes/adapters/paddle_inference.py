@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from runtimes.base import (
     lowest_precision,
 )
 from runtimes.gpu.precision import TF32_OVERRIDE
+from runtimes.records.parts import Arithmetic
 
 # oneDNN computes FP32 primitives in a lower precision when this is set (oneDNN: "Primitive attributes: fpmath mode").
 _FPMATH = "ONEDNN_DEFAULT_FPMATH_MODE"
@@ -34,8 +36,6 @@ _FIRST_GPU_MEMORY_MB = 256  # of Paddle's memory pool, which grows
 
 class _PaddleSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
-        import paddle.inference as paddle
-
         if os.environ.get(_FPMATH, "STRICT").upper() != "STRICT":
             raise UnavailableError(f"{_FPMATH}={os.environ[_FPMATH]} is set: FP32 would not be FP32; unset it")
         if options.precision == BF16 and (reason := _no_bf16(options)):
@@ -45,23 +45,9 @@ class _PaddleSession(Session):
             # Paddle itself runs without its parameters, and answers NaN.
             if not file.is_file():
                 raise UnavailableError(f"{file} is missing; convert the model again")
-        config = paddle.Config(str(program), str(params))
-        config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(options.thread_count())
-        if options.device.startswith("GPU"):
-            config.enable_use_gpu(_FIRST_GPU_MEMORY_MB, int(options.device.partition(".")[2] or 0))
-        else:
-            config.disable_gpu()
-        if PADDLE.setting(options, "kernels") == "plain":
-            config.disable_mkldnn()
-            config.switch_ir_optim(False)
-        elif not config.use_gpu():
-            config.enable_mkldnn()
-            if options.precision == BF16:
-                config.enable_mkldnn_bfloat16()
-        self._config, batch, size = config, artifact.batch or 1, artifact.image_size
+        self._config, self._predictor = predictor(program, params, options)
+        batch, size = artifact.batch or 1, artifact.image_size
         self._example = (batch, 3, size, size)
-        self._predictor = paddle.create_predictor(config)
         (input_name,), (output_name,) = self._predictor.get_input_names(), self._predictor.get_output_names()
         self._input = self._predictor.get_input_handle(input_name)
         self._output = self._predictor.get_output_handle(output_name)
@@ -85,7 +71,8 @@ class _PaddleSession(Session):
             "onednn": self._config.mkldnn_enabled(),
             "threads": self._config.cpu_math_library_num_threads(),
         }
-        return Effective(lowest_precision(types), _device(places), details)
+        ran = Arithmetic(reason="Paddle tells of its operators what they give, and not what they read")
+        return Effective(lowest_precision(types), _device(places), details, ran)
 
     def _heard(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
         """How often each operator ran; as what type, and where, those that compute left their outputs.
@@ -110,6 +97,27 @@ class _PaddleSession(Session):
 
     def close(self) -> None:
         del self._input, self._output, self._predictor
+
+
+def predictor(program: Path, params: Path, options: Options) -> tuple[Any, Any]:
+    """Paddle's configuration for some options, and its predictor of a program."""
+    import paddle.inference as paddle
+
+    config = paddle.Config(str(program), str(params))
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(options.thread_count())
+    if options.device.startswith("GPU"):
+        config.enable_use_gpu(_FIRST_GPU_MEMORY_MB, int(options.device.partition(".")[2] or 0))
+    else:
+        config.disable_gpu()
+    if PADDLE.setting(options, "kernels") == "plain":
+        config.disable_mkldnn()
+        config.switch_ir_optim(False)
+    elif not config.use_gpu():
+        config.enable_mkldnn()
+        if options.precision == BF16:
+            config.enable_mkldnn_bfloat16()
+    return config, paddle.create_predictor(config)
 
 
 def _no_bf16(options: Options) -> str:

@@ -24,6 +24,7 @@ from runtimes.base import (
 )
 from runtimes.gpu import cuda, precision
 from runtimes.gpu import io as gpu_io
+from runtimes.records.parts import Arithmetic
 from runtimes.tensorrt import cache as tensorrt_cache
 from runtimes.tensorrt import engine as tensorrt_engine
 from runtimes.tensorrt import layers as tensorrt_layers
@@ -138,7 +139,8 @@ class _TensorRtSession(Session):
             **self._loaded.facts,
         }
         found = tensorrt_layers.precision(layers.types or declared, bool(layers.tf32) or details["tf32_flag"])
-        return Effective(found, f"GPU.{number}" if number else "GPU", details)
+        ran = Arithmetic(reason="TensorRT's inspector does not tell how much a layer multiplies; types are the file's")
+        return Effective(found, f"GPU.{number}" if number else "GPU", details, ran)
 
     def _release(self) -> None:
         self._shape = None

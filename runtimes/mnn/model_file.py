@@ -11,7 +11,7 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.common import scratch, worker
-from convert.common.errors import is_full
+from convert.common.errors import GraphError, is_full
 from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.mnn import precision_probe as significand
@@ -35,7 +35,8 @@ _HALF = 3  # IDSTQuan.type of weights that are stored as FP16; the other types a
 
 def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
     """The folder with the artifact (MODEL), a probe converted alike (PROBE), and what was found in MODEL (MADE, JSON:
-    `outputs` in the model's order, `weights` counted by the type that they are stored as, `operators` counted).
+    `outputs` in the model's order, `weights` counted by the type that they are stored as, `operators` counted,
+    `broadcasts` as in the function of that name).
 
     Made once per artifact, version of MNN, arguments of the converter and state of this code. gelu: a key of GELU.
     UnavailableError with the converter's own words when it fails.
@@ -95,8 +96,30 @@ def convert(job: dict[str, Any]) -> None:
         "outputs": network["outputName"],
         "weights": Counter(filter(None, map(_weight_type, layers))),
         "operators": Counter(map(_operator, layers)),
+        "broadcasts": broadcasts(Path(job["onnx"])),
     }
     write_json(folder / MADE, made)
+
+
+def broadcasts(onnx_file: Path) -> list[str]:
+    """The MatMuls of two activations of which one is shared by several heads or windows of an image.
+
+    MNN 3.6.1 computes them wrongly at a dynamic batch of two or more (scripts/upstream/mnn_matmul_broadcast.py). None
+    where shapes cannot be inferred: then parity alone finds it.
+    """
+    import onnx
+
+    from convert.export import counts, graph  # late, as onnx is: every command imports this file
+
+    model = counts.without_weights(onnx.load(onnx_file))
+    stored = {value.name for value in model.graph.input[1:]} | {tensor.name for tensor in model.graph.initializer}
+    try:
+        shapes = graph.shapes_at_batch_one(model)
+    except GraphError:
+        return []
+    products = [node for node in model.graph.node if node.op_type == "MatMul" and not stored & set(node.input)]
+    sides = {node.name: [shapes.get(name, ())[:-2] for name in node.input] for node in products}
+    return [name for name, (left, right) in sides.items() if len(left) == len(right) and left[1:] != right[1:]]
 
 
 def _convert(form: str, source: Path, option: str, target: Path, *arguments: str) -> None:

@@ -18,6 +18,7 @@ from runtimes.gpu import io as gpu_io
 from runtimes.gpu import precision as gpu_precision
 from runtimes.ort import session as ort_session
 from runtimes.ort.session import Node, OrtSession, is_on
+from runtimes.records import arithmetic
 
 _NUMPY = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _GRAPH_SWITCHES = ("enable_cuda_graph", "trt_cuda_graph_enable")
@@ -142,8 +143,10 @@ class GpuSession(Session):
             "gpu": self._gpu.name,
             "compute_capability": self._gpu.compute_capability,
         }
+        # The batches of several sessions are not one number of images, and a TensorRT engine is one node.
+        ran_in = arithmetic.shares(ort_session.products(nodes), None)
         precision = TF32 if lowest == FP32 and details["tf32_allowed"] else lowest
-        return Effective(precision, f"{device}.{number}" if device == "GPU" and number else device, details)
+        return Effective(precision, f"{device}.{number}" if device == "GPU" and number else device, details, ran_in)
 
     def close(self) -> None:
         for session in self._sessions.values():

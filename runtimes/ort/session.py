@@ -15,7 +15,10 @@ import numpy as np
 
 from convert.common import scratch
 from convert.common.files import writing
+from convert.precision import table
 from runtimes.base import TensorInfo, UnavailableError
+from runtimes.records import arithmetic
+from runtimes.records.arithmetic import Product
 
 PROFILE = "profile of the first run"
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -27,19 +30,33 @@ _NO_ARITHMETIC = {
     "MemcpyFromHost", "MemcpyToHost", "QuantizeLinear", "ReorderInput", "ReorderOutput", "Reshape", "Shape", "Slice",
     "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
+# Those that multiply, with contrib operators that ONNX Runtime makes of them.
+_CONVOLUTIONS = {"Conv", "ConvInteger", "FusedConv", "NhwcConv", "NhwcFusedConv", "QLinearConv"}
+_MATRICES = {
+    "DynamicQuantizeMatMul", "FusedGemm", "FusedMatMul", "Gemm", "MatMul", "MatMulInteger", "MatMulIntegerToFloat",
+    "QGemm", "QLinearMatMul", "TransposeMatMul",
+}  # fmt: skip
+_ATTENTION = {"Attention", "MultiHeadAttention", "QAttention"}
 _OF_SHAPES = {"int64", "int32", "bool"}
 _RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
+# Processors with AVX2 and without VNNI add two products of u8 and s8 in 16 bits, which saturate: int8 would be another
+# model there. With this ONNX Runtime computes with weights of u8 on those, and as ever on all others
+# (kOrtSessionOptionsAvx2PrecisionMode in onnxruntime_session_options_config_keys.h).
+_UNSATURATED = "session.x64quantprecision"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node that ran: where, and the types (`float`, `int64`) that it read and wrote."""
+    """A node that ran: where, and the types (`float`, `int64`) and shapes of what it read and wrote. Weights that ONNX
+    Runtime has packed are not among them."""
 
     name: str
     operator: str
     provider: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    read_shapes: tuple[tuple[int, ...], ...] = ()
+    written_shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_of_shapes(self) -> bool:
@@ -69,6 +86,7 @@ class OrtSession:
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         settings.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
+        settings.add_session_config_entry(_UNSATURATED, "1")
         for name, size in (static or {}).items():
             settings.add_free_dimension_override_by_name(name, size)
         # The profile of the first run names each node's provider and types: what ran, not what was asked for.
@@ -158,7 +176,33 @@ def _node(event: Mapping[str, Any]) -> Node:
     reads, writes = (
         tuple(name for tensor in found[key] for name in tensor) for key in ("input_type_shape", "output_type_shape")
     )
-    return Node(event["name"].removesuffix("_kernel_time"), found["op_name"], found["provider"], reads, writes)
+    shapes = (
+        tuple(tuple(shape) for tensor in found[key] for shape in tensor.values())
+        for key in ("input_type_shape", "output_type_shape")
+    )
+    return Node(event["name"].removesuffix("_kernel_time"), found["op_name"], found["provider"], reads, writes, *shapes)
+
+
+def products(nodes: Iterable[Node]) -> list[Product]:
+    """The nodes that multiply, with the precision of what they read."""
+    found = []
+    for node in nodes:
+        precision = table.lowest(node.reads)
+        if precision and not node.is_of_shapes and node.operator in _CONVOLUTIONS | _MATRICES | _ATTENTION:
+            found.append(Product(node.name, precision, _macs(node)))
+    return found
+
+
+def _macs(node: Node) -> int | None:
+    if node.operator in _ATTENTION or not (node.read_shapes and node.written_shapes):
+        return None
+    first, *others = node.read_shapes
+    output = node.written_shapes[0]
+    matrices = [shape for shape in others if len(shape) > 1]  # the others are scales, zero points and biases
+    if node.operator in _CONVOLUTIONS:
+        weight = next((shape for shape in matrices if len(shape) == len(output)), None)
+        return None if weight is None else arithmetic.of_convolution(output, weight)
+    return arithmetic.of_product(first, output, matrices[0] if matrices else None)
 
 
 def types_computed(nodes: Iterable[Node]) -> dict[str, int]:

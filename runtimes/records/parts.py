@@ -13,6 +13,18 @@ from convert.families.spec import PER_LEVEL
 Interval = tuple[float, float]  # low, high
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """What a model's multiply-accumulates ran in. Counted for each operator; those whose precision or size a runtime
+    does not tell are in no share, so that these may sum to less than 1."""
+
+    shares: Annotated[Mapping[str, float] | None, about("of all multiply-accumulates, by precision, 0 to 1")] = None
+    higher: Annotated[
+        tuple[str, ...], about("operators in another precision than the lowest one, the largest ten, with their share")
+    ] = ()
+    reason: Annotated[str | None, about("why shares is null")] = None
+
+
 @dataclass(frozen=True)
 class Effective:
     """What really ran, as read back from the runtime: never an echo of what was asked for."""
@@ -23,6 +35,9 @@ class Effective:
         Mapping[str, Any],
         about("where it was read and what else was found there: providers, precisions of layers, passes, threads"),
     ] = field(default_factory=dict)
+    arithmetic: Annotated[
+        Arithmetic | None, about("how much ran in which precision; null in older records and where all is FP32")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,21 +107,21 @@ def test_vitbenchs_own_version_does_not_count(toy_artifact: Artifact) -> None:
 
 @pytest.fixture
 def as_before(toy_toml: Path, tmp_path: Path) -> Path:
-    """A folder with the toy in FP32 and int8, whose manifests are written as vitbench wrote them at first."""
-    for precision in ("fp32", "int8"):
+    """A folder with the toy in FP32 and bf16, whose manifests are written as vitbench wrote them at first."""
+    for precision in ("fp32", "bf16"):
         made, _ = obtain(Request(str(toy_toml), "seeded:1", precision, root=tmp_path), print)
         file = made.path / "manifest.json"
         table = json.loads(file.read_text())
         for name in ("format", "converter", "checksum"):
             del table[name]
-        table["spec"].pop("family", None)  # int8 has it from the manifest that was changed just now
+        table["spec"].pop("family", None)  # bf16 has it from the manifest that was changed just now
         table["tools"]["vitbench"] = "0.0.1"
         table["key"] = "a hash of the sources"
         file.write_text(json.dumps(table))
     return tmp_path
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_an_artifact_of_the_first_format_is_taken_up(toy_toml: Path, as_before: Path, precision: str) -> None:
     before = (as_before / "toy" / precision / "manifest.json").read_text()
     artifact, reused = obtain(Request(str(toy_toml), "seeded:1", precision, root=as_before), print)

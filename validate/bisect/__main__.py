@@ -24,6 +24,7 @@ from convert.images.inputs import Inputs
 from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.options import Selection, precisions, session_options
+from validate.bisect import paddle_runtime
 from validate.bisect.bisection import BisectionResult, JudgedTensor, bisect
 from validate.parity.inputs import InputOptions, input_options
 
@@ -55,7 +56,8 @@ def main(
     itself makes of the same inputs in float64, so that an operator is judged by what it does and not by what it
     inherits. The bound is a small factor of Paddle's own FP32 error there; lower precisions have bounds relative to the
     tensor's largest value. Weights, epsilons, scales and the form of GELU are compared on paper too. Runtimes that give
-    no intermediate outputs get the graph cut for each of them.
+    no intermediate outputs get the graph cut for each of them. `--runtime paddle` is held against its own program in
+    plain kernels and float64, which is cut behind one operator after the other, by halves.
 
     Exit status 0: nothing is out of bounds; 1: a fault was found, and named. With --out the JSON document is kept there
     as bisect.json.
@@ -75,10 +77,13 @@ def main(
             need(f"{artifact.model}: bisecting")
             say(cli.drawn_weights_warning(artifact))
             inputs = replace(images, limit=artifact.batch or images.limit).load(artifact)
-            for runtime in _of_onnx(selection, name):
+            for runtime in _runtimes(selection, name, onnx):
                 options = selection.options(runtime, name, [len(inputs.images)])
                 with bar(f"{artifact.model} on {runtime.name}", None):
-                    found = bisect(artifact, runtime, options, inputs, model, say)
+                    if runtime.reads == "paddle":
+                        found = paddle_runtime.bisect(artifact, runtime, options, inputs, say)
+                    else:
+                        found = bisect(artifact, runtime, options, inputs, model, say)
                 where = f"{artifact.model} {name} on {runtime.name}"
                 _show(where, found)
                 made.append(_entry(artifact, runtime, options, inputs, onnx, found))
@@ -93,13 +98,13 @@ def main(
         raise CheckFailed(f"bisect: out of bounds: {'; '.join(faults)}")
 
 
-def _of_onnx(selection: Selection, precision: str) -> list[Runtime]:
-    """The runtimes that read the ONNX model. InputError when there is none among those asked for."""
+def _runtimes(selection: Selection, precision: str, onnx: Path | None) -> list[Runtime]:
+    """The runtimes that read the ONNX model; by name, those that read the Paddle program too. InputError for none."""
     found = selection.having(precision)
-    runtimes = [runtime for runtime in found if runtime.reads == "onnx"]
     others = [runtime.name for runtime in found if runtime.reads != "onnx"]
-    if selection.named and others:
-        raise InputError(f"--runtime {others[0]}: it runs the Paddle program, not the ONNX model; leave it out")
+    if selection.named and others and onnx:
+        raise InputError(f"--runtime {others[0]}: it runs the Paddle program, not the file of --onnx; leave it out")
+    runtimes = found if selection.named else [runtime for runtime in found if runtime.reads == "onnx"]
     if not runtimes:
         raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")
     return runtimes

@@ -23,6 +23,7 @@ from convert.datasets import LabelledSet
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.models import find_all
+from convert.precision import share
 from convert.precision.make import LEAST_DB
 from convert.precision.table import INT8
 from runtimes import registry
@@ -169,7 +170,8 @@ def main(
         return rung.holds
 
     start = sum(value < LEAST_DB for value in noise.values())
-    ladder.chosen = search(list(noise), start, len(noise) // 2, Judge(holds, evaluations))
+    most = min(len(noise) // 2, share.most_kept(list(noise), first.manifest.macs_by_operator or {}))
+    ladder.chosen = search(list(noise), start, most, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
     printer().print(ladder.table(noise))

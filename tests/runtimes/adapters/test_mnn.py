@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from convert.artifact import Artifact
@@ -233,3 +234,29 @@ def test_standard_output_belongs_to_the_command(toy_artifact: Artifact, cache: s
     command = [sys.executable, "-c", _THROUGH_INFER, str(toy_artifact.path), cache]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert json.loads(done.stdout) == ["fp32", True]
+
+
+def test_a_product_that_mnn_gets_wrong_is_refused_at_larger_batches(
+    toy_artifact: Artifact, images: np.ndarray, cache: str, tmp_path: Path
+) -> None:
+    """Two activations, of which one is shared by all heads: right at a batch of 1, and wrong above."""
+    values = {"q": ["batch", 4, 5, 6], "shared": ["batch", 1, 6, 7], "own": ["batch", 4, 6, 7]}
+    info = {name: onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in values.items()}
+    out = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 4, 5, 7]) for name in ("wrong", "right")]
+    nodes = [
+        onnx.helper.make_node("Mul", ["q", "one"], ["x"], name="Mul"),
+        onnx.helper.make_node("Mul", ["shared", "one"], ["s"], name="Mul_s"),
+        onnx.helper.make_node("Concat", ["s", "s", "s", "s"], ["o"], name="Concat", axis=1),
+        onnx.helper.make_node("MatMul", ["x", "s"], ["wrong"], name="MatMul.wrong"),
+        onnx.helper.make_node("MatMul", ["x", "o"], ["right"], name="MatMul.right"),
+    ]
+    one = onnx.numpy_helper.from_array(np.ones(1, np.float32), "one")
+    graph = onnx.helper.make_graph(nodes, "g", [info["q"], info["shared"]], out, [one])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    assert mnn_file.broadcasts(tmp_path / "m.onnx") == ["MatMul.wrong"]
+    assert mnn_file.broadcasts(toy_artifact.onnx) == []
+    with MNN.open(toy_artifact, Options(cache=cache)) as session:
+        session._made["broadcasts"] = ["MatMul.wrong"]
+        session.run(images[:1])
+        with pytest.raises(UnavailableError, match=r"this model has MatMul\.wrong: give --batch 1"):
+            session.run(images[:2])

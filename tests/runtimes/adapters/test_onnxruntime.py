@@ -12,6 +12,8 @@ import onnxruntime
 import pytest
 
 from convert.artifact import Artifact
+from convert.build import Request, obtain
+from convert.images.inputs import seeded
 from runtimes import registry
 from runtimes.adapters.onnxruntime import ORT_CPU, ORT_CUDA, ORT_TENSORRT
 from runtimes.base import Options, Runtime, UnavailableError
@@ -118,6 +120,17 @@ def test_the_processor_says_what_it_did(toy_artifact: Artifact) -> None:
     assert (effective.precision, effective.device) == ("fp32", "CPU")
     assert effective.details["types"].keys() == {"float"}
     assert effective.details["nodes_elsewhere"] == []
+
+
+def test_int8_is_the_same_on_every_processor(toy_toml: Path, toy_root: Path, toy_artifact: Artifact) -> None:
+    """Sums of two products that saturate in 16 bits, without VNNI, would be off by twice as much."""
+    variant = obtain(Request(str(toy_toml), "seeded:1", "int8", root=toy_root), print)[0]
+    images, logits = seeded(toy_artifact.preprocessing, 64, seed=7).images, {}
+    for artifact in (variant, toy_artifact):
+        with ORT_CPU.open(artifact, Options(artifact.precision, threads=1)) as session:
+            logits[artifact.precision] = session.run(images)
+    error = np.square(logits["int8"] - logits["fp32"]).mean() / np.square(logits["fp32"]).mean()
+    assert 0 < np.sqrt(error) < 0.04
 
 
 def _node(operator: str, provider: str, reads: str, writes: str) -> Node:

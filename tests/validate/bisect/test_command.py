@@ -81,10 +81,10 @@ def test_a_wrong_onnx_file_is_one_line(run: Run, tmp_path: Path, what: str) -> N
     assert str(file) in result.stderr or "do not belong together" in result.stderr
 
 
-def test_paddle_runs_no_onnx(run: Run) -> None:
-    result = run(runtime="paddle")
+def test_paddle_runs_no_onnx(run: Run, toy_artifact: Artifact) -> None:
+    result = run("--onnx", str(toy_artifact.path), runtime="paddle")
     assert result.exit_code == 2
-    assert "it runs the Paddle program, not the ONNX model" in result.stderr
+    assert "it runs the Paddle program, not the file of --onnx" in result.stderr
 
 
 def test_a_lower_precision_is_held_against_the_same_program(run: Run) -> None:
