@@ -17,6 +17,8 @@ BATCH ?= 1,4,8
 # Of the report: md, html, csv, json, latex.
 FORMAT ?= md,html
 IMAGES ?=
+# Of IMAGES: how many; 0 takes all, as accuracy does without it.
+LIMIT ?=
 OUT ?=
 # Of `make export`: ways out, comma-separated (python -m validate.ship --help).
 TO ?= onnx
@@ -25,6 +27,8 @@ TO ?= onnx
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
 # RESUME=1 with OUT=: measure only what that results folder lacks; where it lacks nothing, what was disturbed.
 RESUME ?=
+# FRESH=1 with OUT=: start again where that folder holds an unfinished run.
+FRESH ?=
 
 # Of `make fuzz`: how long all targets take together; one of them (python -m scripts.fuzz --help).
 SECONDS ?= 900
@@ -35,7 +39,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES OUT TO ONLY
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO ONLY
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -44,6 +48,8 @@ DEV_READY := $(VENV)/.ready-dev
 weights = $(if $(WEIGHTS),--weights "$$WEIGHTS") $(if $(PREPROCESSING),--preprocessing "$$PREPROCESSING")
 calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
+limit = $(if $(LIMIT),--limit "$$LIMIT")
+resume = $(if $(RESUME),--resume) $(if $(FRESH),--fresh)
 out = $(if $(OUT),--out "$$OUT")
 
 .PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report doctor setup lock clean
@@ -57,23 +63,23 @@ help: ## this list
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@$(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&) \
 	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
-	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(if $(RESUME),--resume) --out "$$run"; status=$$?; \
+	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(resume) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format "$$FORMAT" || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
 	@$(if $(KEEP),$(PY) -m validate.search --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(calibration) --keep "$$KEEP" --images "$$IMAGES" $(out) $(if $(RESUME),--resume),$(PY) -m convert "$$MODEL" $(weights) --precision "$$PRECISION" $(calibration) $(out))
 
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
-	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
+	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
 
 export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, checked and with its proof, into shipped/
 	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
 
 bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
-	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
+	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
 
 accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
-	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(out)
+	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
 	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from reports import language, written
 from reports.load import results
 from reports.render import terminal
 from reports.tables import report as tables
+from reports.text import one_line
 from reports.written import FORMATS
 from runtimes.records import store
 
@@ -30,8 +32,9 @@ from runtimes.records import store
     show_default=True,
     help="Language of the report: English, or Chinese.",
 )
+@click.option("--title", help="Title of the report. [default: the names of the runs]")
 @click.option("--out", type=FolderToWrite(), help="Folder of the report; default: that of the results.")
-def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> None:
+def main(paths: tuple[Path, ...], formats: str, lang: str, title: str | None, out: Path | None) -> None:
     """Write the report of RESULTS: folders, or files that `python -m reports.export` made (default: the newest folder).
 
     Several become one report, which needs --out. It is a pure function of results.jsonl and environment.json. Files:
@@ -50,6 +53,12 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
     found = results.load(sources)
     for source, problem in found.damaged.items():
         say(f"left out: {problem if source in problem else f'{source}: {problem}'}")
+    if found.passed_over:
+        count = len(found.passed_over)
+        records = "a newer record is" if count == 1 else f"{count} newer records are"
+        say(f"{records} passed over: earlier ones are better measured; the report names them")
+    if title:
+        found = replace(found, name=one_line(title))
     with language.speaking(lang):
         report = tables.build(found)
         try:
@@ -59,7 +68,7 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, out: Path | None) -> 
                 made.append(folder / file)
         except OSError as error:
             raise InputError(f"the report cannot be written: {WriteError(folder, error).message}") from None
-        terminal.console(sys.stdout.isatty()).print(terminal.latencies(report))
+        terminal.show(report, terminal.console(sys.stdout.isatty()))
     for path in made:
         click.echo(path)
     if found.damaged:

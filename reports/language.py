@@ -33,7 +33,7 @@ def mark(text: str) -> str:
 WORDS = (
     *(mark("ok"), mark("failed"), mark("refused"), mark("unavailable"), mark("unstable"), mark("unproven")),
     *(mark("passed"), mark("not measured")),
-    *(mark("fastest"), mark("tie"), mark("the only one"), mark("cannot tell"), mark("none")),
+    *(mark("fastest"), mark("tie"), mark("the only one"), mark("cannot tell"), mark("none"), mark("highest")),
     *(mark("fastest, on a busy machine"), mark("tie, on a busy machine")),
     *(mark("latency"), mark("throughput"), mark("server"), mark("parity"), mark("accuracy")),
 )

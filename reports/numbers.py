@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from reports.language import say
+from runtimes.bench import describe
 from runtimes.bench.describe import LEAST_MS
 from runtimes.records.kinds import Latency
 from runtimes.records.parts import Interval
@@ -56,6 +58,8 @@ def milliseconds(value: float | None, interval: Sequence[float] | None = None, u
 
 def milliseconds_spread(value: float | None, interval: Sequence[float] | None) -> str:
     """`spread` likewise, in the unit that the value has."""
+    if value is not None and interval and not describe.tells(interval):
+        return say("unknown")
     if value is None or not interval or not 0 < value < LEAST_MS:
         return spread(value, interval)
     digit = last_digit(value, interval)

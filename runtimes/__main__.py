@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from convert.common.boundary import BoundedCommand
-from convert.common.console import plain, printer, say_json
+from convert.common.console import plain, print_table, printer, say_json
 from convert.common.errors import CheckFailed, shown
 from runtimes import registry
 from runtimes.system import conflicts
@@ -42,7 +42,7 @@ def _show(states: list[dict[str, Any]]) -> None:
         devices, precisions = ", ".join(state["devices"]), ", ".join(state["precisions"])
         row = (state["name"], "yes" if state["available"] else "no", state["version"] or "-", devices, precisions)
         table.add_row(*map(plain, (*row, state["reason"] or "")))
-    console.print(table)
+    print_table(console, table, ("precisions", "reason"))
     for state in states:
         for key, text in state["options"].items():
             console.print(

@@ -37,7 +37,11 @@ class Selection:
 
     def having(self, precision: str) -> list[Runtime]:
         """The runtimes to run in a precision: those that have it, and whatever was named."""
-        return [runtime for runtime in self.runtimes if self.named or precision in runtime.precisions]
+        return self.runtimes if self.named else self.able(precision)
+
+    def able(self, precision: str) -> list[Runtime]:
+        """The runtimes that have a precision."""
+        return [runtime for runtime in self.runtimes if precision in runtime.precisions]
 
     def options(self, runtime: Runtime, precision: str, batches: Iterable[int] = ()) -> Options:
         """What a session of one of the runtimes is asked for."""
@@ -145,6 +149,12 @@ def resume_option(command: Command) -> Command:
     """`--resume`, for commands whose work is long."""
     text = "Only what the folder lacks; without --out, in the newest under results/."
     return click.option("--resume", is_flag=True, help=text)(command)
+
+
+def fresh_option(command: Command) -> Command:
+    """`--fresh`, beside `--resume`."""
+    text = "Start again in a folder that holds an unfinished run; its records stay, and newer ones replace them."
+    return click.option("--fresh", is_flag=True, help=text)(command)
 
 
 def words(text: str) -> list[str]:

@@ -148,7 +148,7 @@ def test_passwords_stand_in_no_report(tmp_path: Path) -> None:
 
 def test_the_terminal_of_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = hostile(tmp_path / "evil", EVIL)
-    Console(file=sys.stdout, width=400).print(terminal.latencies(tables.build(results.load(folder))))
+    terminal.show(tables.build(results.load(folder)), Console(file=sys.stdout, width=400))
     with pytest.raises(SystemExit):
         compare.main([str(folder), str(folder)])
     found = capsys.readouterr()

@@ -42,7 +42,7 @@ class RunFolder:
         InputError for one that there is not.
         """
         report = self.report_of()
-        return plain.frame(report, _named(report, name or self.shown[0]), lambda entry: entry.value).infer_objects()
+        return plain.frame(report, _named(report, name or self.shown[0]), plain.number_or_none).infer_objects()
 
     def report(self, file: str | Path, lang: str = "en") -> Path:
         """Write the report: HTML, Markdown, JSON or LaTeX, as the file's suffix says. lang: en or zh.

@@ -147,10 +147,10 @@ def _how_to_go_on(ctx: click.Context) -> str:
 
 
 def _without(typed: Sequence[str]) -> list[str]:
-    """Arguments without `--resume` and `--out`."""
+    """Arguments without `--resume`, `--fresh` and `--out`."""
     left, skip = [], False
     for word in typed:
-        if not skip and word != "--out" and word != "--resume" and not word.startswith("--out="):
+        if not skip and word not in ("--out", "--resume", "--fresh") and not word.startswith("--out="):
             left.append(word)
         skip = word == "--out" and not skip
     return left

@@ -6,16 +6,19 @@ no terminal and is taken for no line of ours.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Column, Table
 from rich.text import Text
 
 from convert.common.errors import shown
 from convert.common.files import json_text
 
 _CELL = 600  # characters of an entry in a table
+_SENTENCE = 20  # characters to which a column of sentences may be narrowed
 _LOG_LINES, _LOG_WIDTH = 60, 1000
 
 
@@ -56,3 +59,44 @@ def printer(stderr: bool = True) -> Console:
     """Where tables are printed: as wide as the terminal, and wide enough for a log where there is none."""
     found = Console(stderr=stderr)
     return found if found.is_terminal else Console(stderr=stderr, width=160)
+
+
+def print_table(console: Console, table: Table, sentences: Collection[str] = ()) -> None:
+    """Print a table with every entry whole; where the console is too narrow for that, its rows one below the other.
+
+    sentences: the names of columns that may become narrow, since what stands in them may be broken.
+    """
+    natural = console.measure(table, options=console.options.update(width=10_000)).maximum
+    foldable = [column for column in table.columns if str(column.header) in sentences]
+    spare = sum(max(0, max(text.cell_len for text in _texts(column)) - _SENTENCE) for column in foldable)
+    if natural - spare <= console.width:
+        for column in table.columns:
+            column.no_wrap = column not in foldable
+        console.print(table)
+        return
+    if table.title:
+        console.print(table.title)
+    for number in range(table.row_count):
+        for line in _packed(table.columns, number, console.width):
+            console.print(line, highlight=False)
+        console.print()
+
+
+def _texts(column: Column) -> list[Text]:
+    """What stands in a column, its name first."""
+    return [one if isinstance(one, Text) else Text.from_markup(str(one)) for one in (column.header, *column.cells)]
+
+
+def _packed(columns: Collection[Column], row: int, width: int) -> Iterator[Text]:
+    """Name and entry of each column that says something in a row, as many on a line as it has room for."""
+    line = Text()
+    for column in columns:
+        name, *entries = _texts(column)
+        if entries[row].plain in ("", "-"):
+            continue
+        pair = Text.assemble((f"{name.plain}: ", "dim"), entries[row])
+        if line and line.cell_len + 3 + pair.cell_len > width:
+            yield line
+            line = Text()
+        line = Text.assemble(line, "   ", pair) if line else pair
+    yield line

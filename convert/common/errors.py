@@ -58,6 +58,15 @@ class CheckFailed(click.ClickException):
         click.echo(f"failed: {shown(self.format_message())}", err=True)
 
 
+class CannotTell(click.ClickException):
+    """The command did its work and what it checked stays open. Exit status 3."""
+
+    exit_code = 3
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"cannot tell: {shown(self.format_message())}", err=True)
+
+
 class GraphError(Exception):
     """The converted graph is not what it must be; the message says what was expected and what was found."""
 

@@ -62,7 +62,7 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
         columns: str | None,
         **rest: Any,
     ) -> Any:
-        labelled = SetOptions(images, ground_truth, synsets, images_root, limit, columns)
+        labelled = SetOptions(images, ground_truth, synsets, images_root, limit or None, columns)
         return command(labelled=labelled, **rest)
 
     options = [
@@ -98,8 +98,8 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--limit",
-            type=click.IntRange(min=1),
-            help="Only so many images, evenly over the classes.",
+            type=click.IntRange(min=0),
+            help="Only so many images, evenly over the classes; 0: all.",
         ),
         click.option(
             "--columns",

@@ -16,6 +16,7 @@ from convert.families.spec import Preprocessing
 from convert.images.preprocess import UnreadableImage, preprocess
 
 COUNT = 8
+_MOST_BYTES = 4 << 30  # of preprocessed images, which are in memory together
 
 
 @dataclass(frozen=True)
@@ -86,20 +87,28 @@ def photos(
     option: str = "--inputs",
     say: Callable[[str], object] = lambda _: None,
 ) -> Inputs:
-    """`count` images of any set of images: the first ones, or evenly over the classes where a list has labels.
+    """`count` images of any set of images (0: all): the first ones, or evenly over the classes where a list has labels.
 
-    option: what the user called them. say: told what a user should know of them. InputError: there are none, or one of
-    them cannot be read.
+    option: what the user called them. say: told what a user should know of them. InputError: there are none, they are
+    more than memory should hold, or one of them cannot be read.
     """
+    totals: list[int] = []
 
     def pick(total: int, words: Sequence[str] | None) -> Sequence[int]:
-        return range(min(count, total)) if words is None else choose(words, count)
+        totals.append(total)
+        wanted = min(count or total, total)
+        if (size := 12 * wanted * preprocessing.crop**2) > _MOST_BYTES:
+            raise InputError(f"{path}: {wanted} images take {size / 2**30:.0f} GiB of memory: give --limit")
+        return range(wanted) if words is None else choose(words, wanted)
 
     chosen = load_images(path, option, pick)
     for note in chosen.notes:
         say(f"{option} {path}: {note}")
-    noun = "photo" if len(chosen.names) == 1 else "photos"
-    source = f"{len(chosen.names)} {noun} of {path.resolve().name}"
+    used, total = len(chosen.names), max([*totals, len(chosen.names)])
+    if used < total:
+        say(f"{option} {path}: {used} of its {total} images are looked at; --limit 0 takes all")
+    counted = f"{used} of {total} photos" if used < total else f"{used} photo{'s' * (used != 1)}"
+    source = f"{counted} of {path.resolve().name}"
     return of_images(chosen, source, preprocessing, f"{option} {path}")[0]
 
 

@@ -8,10 +8,10 @@ import click
 
 from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import printer, say
-from convert.common.errors import CheckFailed, InputError
+from convert.common.errors import CannotTell, CheckFailed, InputError
 from convert.common.files import json_text, write_text
 from reports.compare import judge, writers
-from reports.compare.judge import DEFAULT, parse_all, parse_share
+from reports.compare.judge import DEFAULT, OPEN, parse_all, parse_share
 from reports.load import results
 
 
@@ -33,10 +33,21 @@ from reports.load import results
     metavar="NUMBER%",
     help="Changes of speed count only where they are certain to be larger than this.",
 )
+@click.option(
+    "--fail-unknown",
+    is_flag=True,
+    help="Exit status 3 where nothing can be said of a cell that --fail asks for; without it 0.",
+)
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write it as Markdown too, for a pull request.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
 def main(
-    base_path: Path, new_path: Path, fails: tuple[str, ...], smallest: str, markdown: Path | None, as_json: bool
+    base_path: Path,
+    new_path: Path,
+    fails: tuple[str, ...],
+    smallest: str,
+    fail_unknown: bool,
+    markdown: Path | None,
+    as_json: bool,
 ) -> None:
     """Hold the results NEW against BASE, cell by cell. Each is a results folder or an exported file.
 
@@ -44,6 +55,12 @@ def main(
     A change is one only where it is statistically so, by the variation between processes and for the number of cells
     looked at. It fails where it is for the worse and the threshold cannot be excluded: a true slow-down of 5 % is
     measured below 5 % every other time. What does not run any more, or fails parity now, fails always.
+
+    \b
+    ✅ exit status 0: it holds, and all that --fail asks for was judged
+    ❌ exit status 1: a regression
+    ❔ nothing can be said of some cells: 0, and 3 with --fail-unknown
+    2: the input is wrong, or the two have no cell in common
 
     \b
     python -m reports.compare results/main results/branch --fail median:5% \\
@@ -70,6 +87,9 @@ def main(
         first = found.regressions[0]
         what = "a regression" if count == 1 else f"{count} regressions, the first"
         raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
+    if found.outcome == OPEN and fail_unknown:
+        first = next(iter(found.open), None)
+        raise CannotTell(f"{first.cell}: {'; '.join(first.notes)}" if first else writers.summary(found))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 from reports.compare import match
 from reports.compare.change import Change
 from reports.compare.figures import FIGURES
+from reports.tables.standing import cell_name
 
 FASTER, SLOWER, SAME, UNKNOWN, APART = "faster", "slower", "no change", "cannot tell", "not comparable"
 BETTER, WORSE = "better", "worse"
@@ -18,6 +19,7 @@ class Compared:
     """A cell of both, or cells together (kind `group`). base, new: the figure; None where there is none.
 
     figure: of `FIGURES`, or qps_max, accuracy, parity. regression: why it fails the comparison; None where it does not.
+    absent: BASE has no figure, so nothing of it can be lost.
     """
 
     kind: str
@@ -30,6 +32,12 @@ class Compared:
     change: Change | None = None
     notes: tuple[str, ...] = ()
     regression: str | None = None
+    absent: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything can be said of it."""
+        return self.verdict not in (UNKNOWN, APART)
 
     def noted(self, *notes: str, **changes: Any) -> Compared:
         """It with more notes, and other fields changed."""
@@ -39,7 +47,7 @@ class Compared:
 def of_pair(pair: match.Pair[Any], figure: str, base: float | None = None, new: float | None = None) -> Compared:
     """A pair before it is judged."""
     one = pair.base
-    return Compared(one.kind, one.model, match.name(one), figure, base=base, new=new, notes=pair.notes)
+    return Compared(one.kind, one.model, cell_name(one), figure, base=base, new=new, notes=pair.notes)
 
 
 def worst(cell: Compared, found: Change) -> float:

@@ -11,8 +11,10 @@ from reports.compare import machine_speed, match, quality, speeds
 from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amount, worst
 from reports.compare.figures import FIGURES
 from reports.load.results import Results
+from reports.tables.standing import cell_name
 from runtimes.records.kinds import Accuracy, Parity, Server
 
+HOLDS, REGRESSION, OPEN = "it holds", "a regression", "nothing can be said"
 DEFAULT = ("median:5%", "throughput:5%", "accuracy:1%")
 _SHARE = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)%", re.ASCII)
 
@@ -61,7 +63,8 @@ def parse_share(option: str, text: str) -> float:
 class Comparison:
     """cells: in the order of the results. notes: sentences about all. only_base, only_new: names of cells.
 
-    rule: when a change is one, and when it fails, in sentences.
+    rule: when a change is one, and when it fails, in sentences. asked: the figures that may fail it.
+    unanswered: thresholds of which no cell tells anything.
     """
 
     cells: tuple[Compared, ...]
@@ -69,10 +72,31 @@ class Comparison:
     only_base: tuple[str, ...]
     only_new: tuple[str, ...]
     rule: str
+    asked: frozenset[str]
+    unanswered: tuple[str, ...] = ()
 
     @property
     def regressions(self) -> list[Compared]:
         return [cell for cell in self.cells if cell.regression]
+
+    @property
+    def open(self) -> list[Compared]:
+        """What might be a regression, as far as anybody can tell: cells that BASE has, that were asked for, and of
+        which nothing can be said. A group is no cell."""
+        cells = [cell for cell in self._relevant if cell.kind != "group"]
+        return [cell for cell in cells if not (cell.judged or cell.absent)]
+
+    @property
+    def _relevant(self) -> list[Compared]:
+        return [cell for cell in self.cells if cell.figure in (*self.asked, "parity")]
+
+    @property
+    def outcome(self) -> str:
+        """HOLDS where all that was asked for could be judged, and something was."""
+        if self.regressions:
+            return REGRESSION
+        judged = any(cell.judged for cell in self._relevant)
+        return HOLDS if judged and not self.open and not self.unanswered else OPEN
 
 
 def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smallest: float) -> Comparison:
@@ -92,10 +116,23 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
     return Comparison(
         judged,
         (*machine, *match.environments(base, new), *_power_notes(judged, thresholds)),
-        tuple(map(match.name, found.only_base)),
-        tuple(map(match.name, found.only_new)),
+        tuple(map(cell_name, found.only_base)),
+        tuple(map(cell_name, found.only_new)),
         _rule(thresholds, smallest),
+        frozenset(asked),
+        _unanswered(judged, thresholds),
     )
+
+
+def _unanswered(cells: Sequence[Compared], thresholds: Sequence[Threshold]) -> tuple[str, ...]:
+    """The thresholds of which no cell tells anything; what nobody asked for by name need not be there at all."""
+    usual = tuple(map(str, thresholds)) == DEFAULT
+    found = []
+    for threshold in thresholds:
+        own = [cell for cell in cells if cell.figure == threshold.figure]
+        if not any(cell.judged for cell in own) and (own or not usual):
+            found.append(str(threshold))
+    return tuple(found)
 
 
 def _rule(thresholds: Sequence[Threshold], smallest: float) -> str:

@@ -17,6 +17,9 @@ from runtimes.records.kinds import Record, TimedRecord
 # Inference follows the probe about one to one; ten runs gave a slope of 1.2 (docs/measuring.md). So a part of what is
 # taken out is uncertain.
 _UNCERTAIN = 0.25
+# The probe was tried between two states of a machine that it shows 17 % apart (docs/measuring.md). What it says of
+# machines that are further apart than this, inference need not follow.
+_TRIED = math.log(1.3)
 # A smaller change is not worth a word.
 _WORTH_SAYING = 0.01
 _FEWEST_READINGS = 4
@@ -35,12 +38,20 @@ class Shift:
         return abs(self.log - other.log) >= _WORTH_SAYING
 
     @property
+    def too_large(self) -> bool:
+        """Whether it is more than can be taken out of a change."""
+        return abs(self.log) > _TRIED
+
+    @property
     def note(self) -> str:
         """What to say of it, in a clause; empty where it is hardly any."""
         if abs(self.log) < _WORTH_SAYING:
             return ""
         way = "slower" if self.log > 0 else "faster"
-        return f"the machine itself was {abs(math.expm1(self.log)):.1%} {way} in NEW, which is taken out of the change"
+        said = f"the machine itself was {abs(math.expm1(self.log)):.1%} {way} in NEW"
+        if self.too_large:
+            return f"{said}: beyond the {math.expm1(_TRIED):.0%} that the speed probe was tried for; no speed is judged"
+        return f"{said}, which is taken out of the change"
 
 
 # Where nothing tells, 1 % for each run is assumed; no measured figure.

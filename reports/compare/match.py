@@ -9,9 +9,8 @@ from typing import Any, Generic, TypeVar, cast
 from reports.load import machines
 from reports.load.machines import section
 from reports.load.results import Results, batch_of, grouped, machine_of
-from reports.tables.standing import runtime_name
 from runtimes.records import identity
-from runtimes.records.kinds import Latency, Record, Throughput, TimedRecord
+from runtimes.records.kinds import Record, Throughput, TimedRecord
 
 R = TypeVar("R", bound=Record, covariant=True)
 Kind = TypeVar("Kind", bound=Record)
@@ -78,12 +77,6 @@ def pair(base: Results, new: Results) -> MatchedCells:
     return MatchedCells(tuple(pairs), tuple(only_base), tuple(rest.values()))
 
 
-def name(record: Record) -> str:
-    """`ViT_base_patch32_384 on openvino fp32, batch 4`."""
-    what = f"batch {record.batch}" if isinstance(record, Latency) else record.kind
-    return f"{record.model} on {runtime_name(record)}, {what}"
-
-
 def _machine_keys(results: Results) -> dict[str, str | None]:
     return {label: machines.key(environment) for label, environment in results.environments.items()}
 
@@ -144,7 +137,10 @@ def environments(base: Results, new: Results) -> list[str]:
 def _changed(
     name: str, base: Mapping[str, Any], new: Mapping[str, Any], only: Iterable[str] | None = None
 ) -> Iterable[str]:
-    """What differs in a section of two environments. only: the entries to look at."""
+    """What differs in a section of two environments. only: the entries to look at. A section that one of them lacks, as
+    an exported file lacks the variables, is not known there: that is no difference."""
+    if name not in base or name not in new:
+        return
     old, now = section(base, name), section(new, name)
     for entry in sorted({*old, *now}) if only is None else only:
         if old.get(entry) != now.get(entry):

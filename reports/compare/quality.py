@@ -21,7 +21,8 @@ def accuracies(pairs: Sequence[Pair[Accuracy]]) -> list[Compared]:
         outcomes = one.outcomes or "", other.outcomes or ""
         if why := pair.apart or _other_images(pair, outcomes):
             lost = not pair.apart and one.measured and other.status == "failed"
-            found.append(cell.noted(why, verdict=WORSE if lost else APART))
+            absent = not pair.apart and not one.measured
+            found.append(cell.noted(why, verdict=WORSE if lost else APART, absent=absent))
             continue
         read = [both for both in zip(*outcomes, strict=True) if UNREADABLE not in both]
         only_base, only_new = sum(a == FIRST != b for a, b in read), sum(b == FIRST != a for a, b in read)
@@ -62,4 +63,4 @@ def parity(pair: Pair[Parity]) -> Compared:
     reason = other.reason or "no reason recorded"
     if one.passed and (other.passed is False or other.status == "failed"):
         return cell.noted(f"parity fails now: {reason}", verdict=WORSE)
-    return cell.noted(f"not checked in one of the two: {reason}", verdict=UNKNOWN)
+    return cell.noted(f"not checked in one of the two: {reason}", verdict=UNKNOWN, absent=one.passed is None)

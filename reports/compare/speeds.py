@@ -53,7 +53,8 @@ class Speeds:
         """What can be judged, or why it cannot; None where a record that need not have the figure lacks it."""
         cell = of_pair(pair, self.figure)
         if why := pair.apart or self._without_speed(pair):
-            return cell.noted(why, verdict=WORSE if self._broke(pair) else APART)
+            absent = not pair.apart and not pair.base.measured
+            return cell.noted(why, verdict=WORSE if self._broke(pair) else APART, absent=absent)
         cell = replace(cell, base=value(pair.base, FIGURES[self.figure]), new=value(pair.new, FIGURES[self.figure]))
         if cell.base is None or cell.new is None:
             of_samples = self.figure not in ("median", "throughput")
@@ -68,6 +69,8 @@ class Speeds:
         if base.assumed or new.assumed:
             cell = cell.noted("measured in one process: 2 % between processes is assumed")
         machine = machine_speed.of([pair], self.shift)
+        if machine.too_large:
+            return cell.noted(machine.note)
         if machine.differs(self.shift):
             cell = cell.noted(machine.note or "the machine itself did not change")
         return Speed(cell, base, new, machine, runtime_name(pair.base))

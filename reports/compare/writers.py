@@ -10,13 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from convert.common.console import plain
+from convert.common.console import plain, print_table
 from reports.compare.compared import APART, BETTER, FASTER, SAME, SLOWER, UNKNOWN, WORSE, Compared, amount
-from reports.compare.judge import Comparison
+from reports.compare.judge import HOLDS, OPEN, REGRESSION, Comparison
 from reports.numbers import NONE, measured, milliseconds, tiny
 from reports.render.markdown import escape
 
 _STYLES = {FASTER: "green", BETTER: "green", SLOWER: "red", WORSE: "red", UNKNOWN: "yellow", APART: "dim", SAME: ""}
+_SIGNS = {HOLDS: "✅", REGRESSION: "❌", OPEN: "❔"}
 _COLUMNS = ("Cell", "Figure", "Base", "New", "Change [95 %]", "Verdict", "Notes")
 _CHANGED = (SLOWER, WORSE, FASTER, BETTER)
 _LISTED = 20
@@ -29,6 +30,10 @@ def summary(comparison: Comparison) -> str:
     parts = [f"{counts[verdict]} {verdict}" for verdict in (*_CHANGED, SAME, UNKNOWN, APART) if counts[verdict]]
     number = len(comparison.regressions)
     found = "no regression" if not number else "1 regression" if number == 1 else f"{number} regressions"
+    if comparison.outcome == OPEN:
+        left = len(comparison.open)
+        of = f"{left} cell{'s' * (left != 1)}" if left else ", ".join(comparison.unanswered) or "any cell"
+        found = f"nothing can be said of {of}"
     return f"{found}; of {len(comparison.cells)} comparisons {', '.join(parts)}"
 
 
@@ -49,15 +54,14 @@ def terminal(comparison: Comparison, console: Console) -> None:
             style = "bold red" if cell.regression else _STYLES[cell.verdict]
             table.add_row(*(plain(text, style if place == 5 else "") for place, text in enumerate(_row(cell))))
         table.add_section()
-    console.print(table)
+    print_table(console, table, ("Cell", "Notes"))
     for note in [*comparison.notes, *_alone(comparison)]:
         console.print(plain(note))
 
 
 def markdown(comparison: Comparison, base: str, new: str) -> str:
     """Short enough for a comment: a line, what changed, and the rest folded."""
-    mark = "❌" if comparison.regressions else "✅"
-    lines = [f"### {mark} {escape(new)} against {escape(base)}: {summary(comparison)}", ""]
+    lines = [f"### {_SIGNS[comparison.outcome]} {escape(new)} against {escape(base)}: {summary(comparison)}", ""]
     lines += [*(f"- {escape(note)}" for note in comparison.notes), *([""] if comparison.notes else [])]
     changed, rest = ordered(comparison)
     if changed:
@@ -73,6 +77,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
     """As JSON types. `change` is relative, and for accuracy a difference of fractions; `ratio` is new over base."""
     return {
         "summary": summary(comparison),
+        "outcome": comparison.outcome,
+        "open": len(comparison.open),
         "regressions": len(comparison.regressions),
         "cells": [_cell(cell) for cell in comparison.cells],
         "notes": list(comparison.notes),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from convert.precision.table import FP32
-from reports.faster import only_wide
 from reports.html.facets import Facets, Tags
 from reports.language import say
 from reports.load.results import Results, machine_of
 from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
-from reports.tables.standing import busy, label, median, ranking
+from reports.tables.standing import label, median, ranking
 from reports.tables.table import Subject
 from runtimes.records.kinds import Latency
 
@@ -100,6 +99,4 @@ def _remark(results: Results, cell: Latency) -> str:
     """What has to be known of a cell's speed, in a word or two."""
     if results.accurate(cell) is False:
         return say("accuracy failed")
-    if busy(cell):
-        return say("busy")
-    return "" if cell.status == "ok" else say("wide") if only_wide(cell) else say(cell.status)
+    return "" if cell.status == "ok" else say(cell.status)

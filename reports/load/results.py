@@ -1,4 +1,5 @@
-"""What stored results say: sound records, of the artifacts in force, the newest one of each cell on each machine."""
+"""What stored results say: sound records, of the artifacts in force, one of each cell on each machine: as a rule the
+newest."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Results:
     it was measured on) and `run` (the name of its run). environments: label of the machine -> its newest environment.
     stale: model -> number of records left out because a newer artifact has replaced theirs. mixed: model -> the weights
     that its records are of, those left out included, where they are several. damaged: path of what could not be read
-    -> why.
+    -> why. passed_over: records with numbers that are newer than the one which stands for their cell, and measured
+    worse.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Results:
     stale: dict[str, int]
     damaged: dict[str, str] = field(default_factory=dict)
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    passed_over: tuple[Record, ...] = ()
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -136,7 +139,8 @@ def load(paths: Path | Sequence[Path]) -> Results:
 
     What is damaged is left out, and `damaged` names it, as long as something is left; InputError when nothing is.
     Records of several runs go by the time at which they were made. On one machine the newest of a cell counts,
-    whichever run it is of; machines never replace each other.
+    whichever run it is of, unless an earlier one is better measured (`identity.better_measured`); machines never
+    replace each other.
     """
     paths = [paths] if isinstance(paths, Path) else list(dict.fromkeys(paths))
     stored: list[StoredRun] = []
@@ -152,8 +156,9 @@ def load(paths: Path | Sequence[Path]) -> Results:
     records = _by_time(stored, labels)
     in_force, stale = _newest_artifacts(records)
     name = " + ".join(dict.fromkeys(one.name for one in stored))
-    ordered = tuple(sorted(_latest_cells(in_force), key=_order))
-    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records))
+    kept, passed_over = _one_of_each_cell(in_force)
+    ordered = tuple(sorted(kept, key=_order))
+    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records), tuple(passed_over))
 
 
 def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]:
@@ -235,14 +240,23 @@ def _mixed_weights(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
     return {model: tuple(each.values()) for model, each in found.items() if len(each) > 1}
 
 
-def _latest_cells(records: Sequence[Record]) -> list[Record]:
-    """The last record of each cell of each machine.
+def _one_of_each_cell(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """The record of each cell of each machine that counts, and those that are newer and measured worse.
 
     One that was not measured may not know its threads: those of all others count.
     """
     counts = _thread_counts(records)
     usual = counts.pop() if len(counts) == 1 else None
-    return list({identity.cell(record, usual): record for record in records}.values())
+    kept: dict[str, Record] = {}
+    passed_over: dict[str, list[Record]] = {}
+    for record in records:
+        cell = identity.cell(record, usual)
+        if cell in kept and identity.better_measured(kept[cell], record):
+            passed_over.setdefault(cell, []).append(record)
+        else:
+            kept[cell] = record
+            passed_over.pop(cell, None)
+    return list(kept.values()), [record for each in passed_over.values() for record in each]
 
 
 def runtime_order(record: Record) -> tuple[Any, ...]:

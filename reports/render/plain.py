@@ -53,21 +53,29 @@ def json_text(report: Report) -> str:
 
 
 def csv(report: Report, table: Table) -> str:
-    """One table as CSV. A list or a table in an entry is JSON; beside each model stands the kind of its weights."""
-    found = frame(report, table, lambda entry: _scalar(entry.value))
+    """One table as CSV. A list or a table in an entry is JSON; beside each model stands the kind of its weights, beside
+    each column of a runtime's numbers the statuses of their records."""
+    found = frame(report, table, lambda entry: _scalar(number_or_none(entry)))
     return str(found.to_csv(index=False, lineterminator="\n"))
 
 
 def frame(report: Report, table: Table, of: Callable[[Entry], Any]) -> pd.DataFrame:
-    """One table as objects, what `of` gives of each entry; beside each model stands the kind of its weights."""
-    rows = [[of(entry) for entry in row.entries] for row in table.rows]
-    # pandas would make None a NaN and whole numbers floats, were the columns not told to be objects.
-    found = pd.DataFrame(rows, columns=[column.full for column in table.columns], dtype=object)
+    """One table as objects, what `of` gives of each entry; with the columns that `csv` tells of."""
+    columns: dict[str, list[Any]] = {}
     for place, column in enumerate(table.columns):
+        entries = [row.entries[place] for row in table.rows]
+        columns[column.full] = [of(one) for one in entries]
         if column.facet is Facet.MODEL:
-            weights = [report.weights[model] for row in table.rows for model in row.subject.models]
-            found.insert(place + 1, say("Weights"), weights)
-    return found
+            columns[say("Weights")] = [report.weights[model] for row in table.rows for model in row.subject.models]
+        if any(entry.status for entry in entries):
+            columns[f"{column.full}, {say('status')}"] = [say(one.status) for one in entries]
+    # pandas would make None a NaN and whole numbers floats, were the columns not told to be objects.
+    return pd.DataFrame(columns, dtype=object)
+
+
+def number_or_none(entry: Entry) -> Any:
+    """A number; None where nothing but the status of a record stands in its place."""
+    return None if entry.status and isinstance(entry.value, str) else entry.value
 
 
 def _scalar(value: Any) -> Any:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from convert.common.console import plain
+from convert.common.console import plain, print_table
 from reports.language import say
 from reports.tables.report import SEEDED_NOTE, Report
 from reports.tables.table import Entry
 
 
-def latencies(report: Report) -> Group:
+def show(report: Report, console: Console) -> None:
     """A table per batch: median latencies in ms, the fastest in bold green."""
     table = next(table for table in report.tables if table.name == "latency")
-    parts: list[RichTable | Text] = []
     for block in table.blocks():
         rich = RichTable(title=plain(block.heading), title_justify="left")
         for position, column in enumerate(block.columns):
             rich.add_column(plain(column.name), justify="left" if position == 0 else "right", overflow="fold")
         for row in block.rows:
             rich.add_row(*map(_text, row.entries))
-        parts.append(rich)
+        print_table(console, rich)
     if report.seeded:
-        parts.append(Text(say(SEEDED_NOTE)))
-    return Group(*parts)
+        console.print(Text(say(SEEDED_NOTE)))
 
 
 def console(tty: bool) -> Console:

@@ -13,7 +13,7 @@ from reports.load.results import Results, grouped
 from reports.numbers import measured
 from reports.tables import columns
 from reports.tables.columns import BATCH, MODEL, RUNTIME, STATUS, Column, Measured, Row, number_column, rows_of
-from reports.tables.standing import runtime_name, spread_note, status_note
+from reports.tables.standing import how_made, runtime_name, spread_note, status_note
 from reports.tables.table import Entry, Subject, Table, Tone
 from runtimes.records.kinds import Accuracy, Latency
 
@@ -30,7 +30,7 @@ _INTERVAL_NOTE = mark(
 _PRECISION_NOTE = mark(
     "Accuracy: whether top-1 held against the reference over the same images; where it was not measured, "
     "parity alone speaks for a precision. Change of top-1: against that reference; p is that of McNemar's test "
-    "in pairs. Gain: how many times as fast as fp32 on the same runtime at the same batch."
+    "in pairs. Gain over its own fp32: how many times as fast as fp32 on the same runtime at the same batch."
 )
 
 
@@ -99,9 +99,8 @@ def _images(row: AccuracyRow) -> Entry | None:
         about.append(say("a multi-label model: top-1 is the class with the highest score, whatever its threshold"))
     if record.labels:
         about.append(_labels(record.labels))
-    subset = record.subset or (record.model in PUBLISHED and record.images != FULL_SET)
     text = columns.entry(record.images).text
-    text = say("{count} (subset)", count=text) if subset else text
+    text = say("{count} (subset)", count=text) if record.subset else text
     return Entry(record.images, text, row.note("; ".join(about)))
 
 
@@ -128,10 +127,13 @@ def _verdict(row: AccuracyRow) -> Entry | None:
     record = _counted(row)
     if record is None:
         return None
-    why = () if record.status == "ok" else row.note(status_note(record))
+    said = [None if record.status == "ok" else status_note(record), how_made(record)]
+    why = row.note(*filter(None, said))
     p = record.mcnemar_p
     if record.doubt and record.passed is None:
-        return Entry(None, say("in doubt"), row.note(record.doubt), tone=Tone.DOUBTFUL)
+        return Entry(
+            None, say("in doubt"), row.note(*filter(None, [record.doubt, how_made(record)])), tone=Tone.DOUBTFUL
+        )
     return columns.verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
 
 
@@ -144,19 +146,24 @@ def precision(results: Results) -> Table:
     cells = [cell for cell in results.of(Latency) if results.accuracies(cell) or _runtime_of(cell) in several]
     shown: list[Column[Row[Latency]]] = [
         *(MODEL, RUNTIME, BATCH),
-        columns.text_column("Accuracy", lambda row: columns.held_accuracy(row.results, row.record)),
+        columns.text_column("Accuracy", _held),
         number_column("Top-1", lambda row: _top1(_worst(row))),
         columns.range_column("95 % interval of top-1", lambda row: _top1(_worst(row))),
         number_column("Change of top-1", lambda row: columns.change_of_top1(_worst(row)), form="+.4f"),
         number_column("McNemar p", lambda row: one.mcnemar_p if (one := _worst(row)) else None, form=".2g"),
         STATUS,
         number_column("Median (ms)", lambda row: (row.record.median_ms, row.record.ci95_ms) if row.shown else None),
-        number_column("Gain over fp32", lambda row: _gain(row) if row.shown else None),
+        number_column("Gain over its own fp32", lambda row: _gain(row) if row.shown else None),
     ]
     rows, notes = rows_of(results, cells), (_PRECISION_NOTE, spread_note(results))
     records = [record for row in rows for record in (row.record, _worst(row))]
     title = mark("Precision against accuracy and speed")
     return columns.build("precision", title, results, shown, rows, *notes, records=records)
+
+
+def _held(row: Row[Latency]) -> Entry:
+    made = how_made(_worst(row) or row.record)
+    return columns.held_accuracy(row.results, row.record, notes=row.note(made) if made else ())
 
 
 def _worst(row: Row[Latency]) -> Accuracy | None:

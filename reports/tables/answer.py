@@ -18,7 +18,8 @@ from runtimes.records.kinds import Latency
 
 BATCH = 1
 _NOTE = mark(
-    "Every cell takes part that has a number, whose parity passed and whose accuracy did not fail. Which is faster, "
+    "Every cell (a model on a runtime in a precision, with one batch size and one set of options) takes part that has "
+    "a number, whose parity passed and whose accuracy did not fail. Which is faster, "
     "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns where two "
     "had them side by side, so that what the machine did at a moment falls out, and elsewhere from medians. Tie: any "
     "of them may be the fastest."
@@ -129,7 +130,9 @@ def _accuracy(row: AnswerRow) -> Entry | None:
         return None
     known = map(columns.change_of_top1, row.results.accuracies(row.record))
     changes = [change for change in known if change is not None]
-    return columns.held_accuracy(row.results, row.record, f" ({min(changes):+.4f})" if changes else "")
+    made = standing.how_made(next(iter(row.results.accuracies(row.record)), row.record))
+    notes = row.note(made) if made else ()
+    return columns.held_accuracy(row.results, row.record, f" ({min(changes):+.4f})" if changes else "", notes)
 
 
 def is_baseline(cell: Latency) -> bool:

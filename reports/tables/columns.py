@@ -156,10 +156,17 @@ def build(
     headings = tuple(replace(column.heading, name=say(column.heading.name)) for column in columns)
     filled = tuple(TableRow(row.subject, tuple(_bounded(column.entry(row)) for column in columns)) for row in rows)
     again = [row.record for row in rows] if records is None else records
-    commands = together(record.command for record in again if isinstance(record, Record) and record.command)
+    commands = together(command for record in again if isinstance(record, Record) for command in _commands(record))
     footnotes = tuple(map(one_line, rows[0].footnotes)) if rows else ()
     about = tuple(one_line(say(note)) for note in notes)
     return Table(name, say(title), headings, filled, about, footnotes, tuple(map(command_line, commands)))
+
+
+def _commands(record: Record) -> list[str]:
+    """What makes a record again; before it what makes its model, where that takes images of one's own."""
+    info = record.model_info
+    made = info.command if info and info.calibration else None
+    return [command for command in (made, record.command) if command]
 
 
 def _bounded(found: Entry) -> Entry:
@@ -183,15 +190,15 @@ def verdict(passed: bool | None, detail: str = "", notes: tuple[int, ...] = ()) 
     return Entry(passed, f"{said}{detail}", notes, tone=tone)
 
 
-def held_accuracy(results: Results, cell: Record, detail: str = "") -> Entry:
+def held_accuracy(results: Results, cell: Record, detail: str = "", notes: tuple[int, ...] = ()) -> Entry:
     """Whether accuracy held for a cell: passed, with some detail behind it, or failed, or not measured.
 
     "-" where it was measured and says nothing: of seeded weights, or without a reference.
     """
     accurate = results.accurate(cell)
     if accurate is None:
-        return Entry(None, NONE if results.accuracies(cell) else say("not measured"))
-    return verdict(accurate, detail if accurate else "")
+        return Entry(None, NONE if results.accuracies(cell) else say("not measured"), notes)
+    return verdict(accurate, detail if accurate else "", notes)
 
 
 def change_of_top1(record: Accuracy | None) -> float | None:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from convert.zoo import PUBLISHED
-from reports.faster import only_wide
 from reports.language import mark, say
 from reports.load.results import Results, machine_of, runtime_order
-from reports.numbers import NONE, measured, milliseconds, own_interval
+from reports.numbers import NONE, milliseconds, own_interval
 from reports.tables import columns, standing
 from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, STATUS, Column, Row, number_column, range_column
 from reports.tables.table import Entry, Heading, Shows, Subject, Table
@@ -23,8 +22,9 @@ _LATENCY_NOTES = (
     standing.BATCH_NOTE,
     mark(
         "Bold: the fastest of a model at a batch size. Where none is bold, the first ones cannot be told apart, or "
-        "there is only one. Busy: other programs ran so much that the samples do not tell a quiet machine's median; "
-        "wide: the interval is wider than was asked for. Where accuracy failed, the cell takes no part."
+        "there is only one. Unstable: other programs ran so much that the samples do not tell a quiet machine's "
+        "median, or the interval is wider than was asked for; the footnote says which. Where accuracy failed, the cell "
+        "takes no part."
     ),
     mark("Unproven: measured, but without a parity check that passed, so no speed is shown. -: not measured."),
     mark(
@@ -90,20 +90,16 @@ def _median_of(cells: dict[tuple[str, str], Latency], fastest: list[Latency]) ->
 def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
     """A median, or the mark of why there is none."""
     results, remarks = row.results, row.note(*standing.why(row.results, cell))
+    status = standing.shown_status(results, cell)
     if not cell.measured or results.doubt(cell):
-        return columns.status_entry(standing.shown_status(results, cell), remarks)
+        return replace(columns.status_entry(status, remarks), status=status)
     text = milliseconds(cell.median_ms, cell.ci95_ms)
     if results.accurate(cell) is False:
-        return Entry(cell.median_ms, say("{text} (accuracy failed)", text=text), remarks)
-    if only_wide(cell):
-        return Entry(cell.median_ms, say("{text} (wide)", text=text), remarks, best)
-    if standing.busy(cell):
-        return Entry(f"{measured(cell.median_ms, cell.ci95_ms)} (busy)", say("{text} (busy)", text=text), remarks, best)
-    if cell.status == "unstable":
-        return Entry(
-            f"{measured(cell.median_ms, cell.ci95_ms)} (unstable)", say("{text} (unstable)", text=text), remarks, best
-        )
-    return Entry(cell.median_ms, text, remarks, best)
+        text = say("{text} (accuracy failed)", text=text)
+        best = False
+    elif cell.status == "unstable":
+        text = say("{text} (unstable)", text=text)
+    return Entry(cell.median_ms, text, remarks, best, status=status)
 
 
 def _time(name: str) -> Callable[[Row[Latency]], columns.Measured]:

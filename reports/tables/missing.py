@@ -9,9 +9,12 @@ from reports.language import mark, say
 from reports.load.results import Results, machine_of
 from reports.numbers import NONE
 from reports.tables.columns import Column, Row, build, model_entry, range_column, status_entry, text_column
-from reports.tables.standing import reason, runtime_name
+from reports.tables.standing import cell_name, reason, runtime_name
 from reports.tables.table import Entry, Facet, Subject, Table
-from runtimes.records.kinds import Latency, Record, Throughput
+from runtimes.bench import describe
+from runtimes.records.kinds import Latency, Record, Throughput, TimedRecord
+
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,6 @@ def missing(results: Results) -> Table:
         "ran and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: "
         "measured, but no parity check passed."
     )
-    nothing = mark("Nothing: every cell ended well and every speed is proven.")
     left_out = mark("Left out, because their artifact has been replaced since: {count} of the records of {model}.")
     stale = [say(left_out, count=count, model=model) for model, count in results.stale.items()]
     of_several = mark(
@@ -62,9 +64,19 @@ def missing(results: Results) -> Table:
         " newest is shown; two models need two names (--name)."
     )
     mixed = [say(of_several, model=model, weights=", ".join(each)) for model, each in results.mixed.items()]
-    title, notes = mark("Not measured, or not to be relied on"), (note if rows else nothing, *stale, *mixed)
+    title = mark("Not measured, or not to be relied on")
+    notes = (*([note] if rows else []), *stale, *mixed, *_passed_over(results))
     troubled = [record for records in groups.values() for record in records]
     return build("missing", title, results, columns, rows, *notes, records=troubled)
+
+
+def _passed_over(results: Results) -> list[str]:
+    """Which records do not stand for their cell although they are the newest, in sentences."""
+    timed = [record for record in results.passed_over if isinstance(record, TimedRecord)]
+    text = mark("Passed over, because an earlier record of the cell is better measured: {name}, run {run}: {outcome}.")
+    named = [say(text, name=cell_name(one), run=one.run, outcome=describe.outcome(one)) for one in timed[:_NAMED]]
+    more = len(timed) - _NAMED
+    return [*named, *([say("{count} more were passed over likewise.", count=more)] if more > 0 else [])]
 
 
 def _listed(batches: Iterable[int]) -> str:

@@ -14,8 +14,8 @@ from reports.tables.latency import detail, latency, steadiness
 from reports.tables.missing import missing
 from reports.tables.parity import parity
 from reports.tables.table import Table
-from reports.tables.throughput import server, throughput
-from runtimes.records.kinds import Latency, Server, Throughput
+from reports.tables.throughput import rates, server, throughput
+from runtimes.records.kinds import Accuracy, Latency, Parity, Server, Throughput
 from runtimes.records.parts import WeightsInfo
 
 SEEDED_NOTE = mark("† seeded weights: the accuracy means nothing; speed and parity do.")
@@ -38,18 +38,24 @@ class Report:
 
 
 def build(results: Results) -> Report:
-    """All tables of some results. Throughput, server and what follows from latencies are there only where measured."""
-    latencies = results.of(Latency)
-    tables = [answer(results), latency(results)]
-    if results.of(Throughput):
-        tables.append(throughput(results))
-    if results.of(Server):
-        tables.append(server(results))
-    if latencies:
-        compared = precision(results)
-        tables += [*([compared] if compared.rows else []), cost(results), compute(results)]
-    tables += [accuracy(results), size(results), parity(results), missing(results), detail(results)]
-    tables += [*([steadiness(results)] if any(cell.processes for cell in latencies) else []), environment(results)]
+    """The tables of some results that have something to say."""
+    latencies, served, driven = results.of(Latency), results.of(Server), results.of(Throughput)
+    compared, lacking = precision(results), missing(results)
+    about_speed = [latency(results), *([throughput(results)] if driven else []), *([server(results)] if served else [])]
+    tables = [
+        *([answer(results)] if latencies or not (driven or served or results.of(Accuracy)) else []),
+        *([rates(results)] if driven or served else []),
+        *(about_speed if latencies else about_speed[1:]),
+        *([compared] if compared.rows else []),
+        *([cost(results), compute(results)] if latencies else []),
+        *([accuracy(results)] if results.of(Accuracy) else []),
+        size(results),
+        *([parity(results)] if results.of(Parity) else []),
+        *([lacking] if lacking.rows or lacking.notes else []),
+        *([detail(results)] if latencies else []),
+        *([steadiness(results)] if any(cell.processes for cell in latencies) else []),
+        environment(results),
+    ]
     # What has to be said of a report that is not in the language of its records.
     about_language = [] if current() == "en" else [say(_REASONS_NOTE)]
     return Report(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from convert.precision.table import percent
+from convert.precision.table import INT8, percent
 from reports import faster
 from reports.language import mark, say
 from reports.load.results import Results, machine_of
 from reports.tables.table import Tone
 from runtimes import pairs
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+from runtimes.records.parts import ModelInfo
 from runtimes.statistics import Noise
 from runtimes.system import programs
 
@@ -20,7 +21,7 @@ TONES = {
     "fastest, on a busy machine": Tone.GOOD,
     **dict.fromkeys(("unstable", "unproven", "refused", "unavailable", "cannot tell"), Tone.DOUBTFUL),
 }
-_MOST_PROGRAMS = 3
+_MOST_PROGRAMS, _MOST_OPERATORS = 3, 12
 BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
 _SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
@@ -42,6 +43,12 @@ def runtime_name(record: Record) -> str:
     place = say(" on {device}", device=record.device) if (record.device or "CPU") != "CPU" else ""
     settings = [f"{name}={value}" for name, value in sorted(record.settings.items())]
     return ", ".join([f"{record.runtime} {record.precision}{place}", *settings])
+
+
+def cell_name(record: Record) -> str:
+    """`ViT_base_patch32_384 on openvino fp32, batch 4`."""
+    what = say("batch {batch}", batch=record.batch) if isinstance(record, Latency) else say(record.kind)
+    return say("{model} on {runtime}, {what}", model=record.model, runtime=runtime_name(record), what=what)
 
 
 def label(results: Results, cell: TimedRecord) -> str:
@@ -111,6 +118,27 @@ def accuracy_note(results: Results, cell: Record) -> str:
     if reference is None or (published is not None and top1 >= keep * reference):
         return say("accuracy failed: top-1 is {top1:.4f}, published is {published:.4f}", top1=top1, published=published)
     return say("accuracy failed: top-1 is {top1:.4f}, on the reference {reference:.4f}", top1=top1, reference=reference)
+
+
+def how_made(record: Record) -> str | None:
+    """How a lower precision came about: calibration images, operators in FP32 and the bar of its accuracy, where the
+    record is one; None where there is nothing of that."""
+    facts = record.model_info or ModelInfo()
+    parts = []
+    if facts.calibration:
+        count, digest = facts.calibration.images, (facts.calibration.sha256 or "")[:8]
+        parts.append(say("calibrated on {count} images (sha256 {digest})", count=count, digest=digest))
+    elif record.precision == INT8:
+        parts.append(say("what it was calibrated on is not recorded"))
+    if facts.kept_fp32 is not None and parts:
+        kept = [str(one.operator) for one in facts.kept_fp32]
+        named = ", ".join(kept[:_MOST_OPERATORS]) + (", ..." if len(kept) > _MOST_OPERATORS else "")
+        parts.append(say("{count} operators kept in FP32", count=len(kept)) + (f" ({named})" if kept else ""))
+    if isinstance(record, Accuracy) and record.keep and parts:
+        parts.append(say("the bar is {keep} of the reference's top-1", keep=f"{record.keep:.4g}"))
+    return (
+        say("{precision} was made so: {parts}", precision=record.precision, parts="; ".join(parts)) if parts else None
+    )
 
 
 def machines_and_models(results: Results) -> list[tuple[str, str]]:

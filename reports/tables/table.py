@@ -51,7 +51,8 @@ class Subject:
 class Entry:
     """A value for programs and its text for people.
 
-    notes: numbers of the table's footnotes. best: the one to point out among its neighbours.
+    notes: numbers of the table's footnotes. best: the one to point out among its neighbours. status: of the record
+    whose number it is, where the table has no column for that.
     """
 
     value: Any
@@ -59,6 +60,7 @@ class Entry:
     notes: tuple[int, ...] = ()
     best: bool = False
     tone: Tone = Tone.PLAIN
+    status: str = ""
 
     @property
     def sort_key(self) -> float | None:

@@ -17,19 +17,19 @@ from convert import cli
 from convert.build import Request
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import printer, say, say_json
+from convert.common.console import print_table, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError, shown
 from convert.common.files import write_json
 from runtimes.bench import describe
 from runtimes.bench.ceiling import kept as ceiling
 from runtimes.bench.plan import estimate, overview, plan_file
-from runtimes.bench.plan.matrix import cells
+from runtimes.bench.plan.matrix import cannot_exist, cells
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.plan_file import OF_MATRIX, OF_PLAN, PlanFile
 from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, Matrix, Policy, declared, policy
 from runtimes.bench.schedule import display, run
 from runtimes.bench.schedule.parity import Prove
-from runtimes.options import resume_option, session_flags
+from runtimes.options import fresh_option, resume_option, session_flags
 from runtimes.records import reading, store
 from runtimes.records.kinds import TimedRecord
 from runtimes.system import environment
@@ -83,9 +83,12 @@ def _declared_options(command: Any) -> Any:
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random order of visits. [default: drawn]")
 @resume_option
+@fresh_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be measured and what it would take.")
 @click.pass_context
-def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_json: bool, **_: Any) -> None:
+def main(
+    ctx: click.Context, /, root: Path, out: Path | None, resume: bool, fresh: bool, as_json: bool, **_: Any
+) -> None:
     """Measure how fast models are on runtimes.
 
     Models are converted and their parity is checked first; a cell that fails it is refused. Each cell (a model on a
@@ -112,6 +115,8 @@ def main(ctx: click.Context, /, root: Path, out: Path | None, resume: bool, as_j
     folder = out or (store.newest_run() if resume else store.new_run())
     seed = next((one for one in (given["seed"], file.seed if file else None) if one is not None), None)
     results_in(folder)
+    if not given["dry_run"]:
+        store.refuse_unfinished(folder, "bench", resume, fresh)
     matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
     if given["dry_run"]:
         missing: list[Request] = []
@@ -138,7 +143,7 @@ def measure(
     """
     machine = environment.setting_key(environment.describe())
     plan = _plan(matrices, effort, machine, folder, seed, resume)
-    with store.alone(folder):
+    with store.alone(folder), store.until_finished(folder, "bench"):
         _show(plan)
         write_json(folder / PLAN, overview.as_dict(plan))
         environment.save(folder, ceiling=typed.table(ceiling.known()))
@@ -161,7 +166,8 @@ def _plan(
 ) -> Plan:
     """missing: as in `matrix.cells`."""
     drawn = secrets.randbelow(1 << 32) if seed is None else seed
-    return estimate.plan(cells(matrices, missing), effort, machine, folder, drawn, resume)
+    plan = estimate.plan(cells(matrices, missing), effort, machine, folder, drawn, resume)
+    return replace(plan, left_out=cannot_exist(matrices))
 
 
 def command(prove: Prove) -> click.Command:
@@ -197,6 +203,6 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
         return
     console = printer(stderr=as_json is None)
     if plan.cells or not plan.unconverted:
-        console.print(overview.table(plan))
+        print_table(console, overview.table(plan), ("runtime",))
     for line in overview.totals(plan):
         console.print(shown(line), highlight=False, markup=False, soft_wrap=True)

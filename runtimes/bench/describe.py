@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from runtimes.bench.worker.server import needed
 from runtimes.records.kinds import Latency, Server, Throughput, TimedRecord
+from runtimes.records.parts import Interval
 
 GIB = 1 << 30
 LEAST_MS = 0.1  # a shorter time is told in microseconds
@@ -13,6 +17,12 @@ def name(record: TimedRecord) -> str:
     what = f"batch {record.batch}" if isinstance(record, Latency) else record.kind
     threads = f", {record.threads} threads" if record.threads else ""
     return f"{record.model} {record.precision} on {record.runtime}, {what}{threads}"
+
+
+def tells(interval: Interval | Sequence[float]) -> bool:
+    """Whether an interval says anything: where its ends are ten times apart, as two processes that differ give it, not
+    even the first digit is known."""
+    return interval[1] < 10 * interval[0]
 
 
 def outcome(record: TimedRecord) -> str:
@@ -27,15 +37,32 @@ def _figure(record: TimedRecord) -> str:
         factor, unit = (1, "ms") if record.median_ms >= LEAST_MS else (1000, "µs")
         median, *ends = (f"{factor * one:.1f}" for one in (record.median_ms, *(record.ci95_ms or ())))
         interval = f"[{', '.join(ends)}]" if ends else "(too few for an interval)"
+        if record.ci95_ms and not tells(record.ci95_ms):
+            interval = "(interval unknown)"
         return f"median {median} {unit} {interval}, {record.count} samples"
     if isinstance(record, Throughput) and record.images_per_s is not None:
         rate = record.ci95_images_per_s
         shown = " [{:.1f}, {:.1f}]".format(*rate) if rate else ""
+        if rate and not tells(rate):
+            shown = " (interval unknown)"
         return f"{record.images_per_s:.1f} images/s{shown} at batch {record.batch}, streams {record.streams or 1}"
     if isinstance(record, Server) and record.points:
         rate_found = "no rate" if record.qps_max is None else f"{record.qps_max:.1f} requests/s"
-        return f"{rate_found} with p{record.percentile} within {record.latency_bound_ms:g} ms"
+        known = " known" if record.unknown else ""
+        return f"{rate_found}{known} with p{record.percentile} within {record.latency_bound_ms:.4g} ms"
     return ""
+
+
+def not_carried(record: Server) -> list[str]:
+    """Why it is not known which rate keeps the bound, in a clause; empty where it is."""
+    if not record.unknown:
+        return []
+    lowest = min(point.qps_target or 0.0 for point in record.uncarried)
+    count = needed(record.percentile or 0)
+    return [
+        f"p{record.percentile} not carried at {len(record.uncarried)} of {len(record.points or ())} rates: {count}"
+        f" requests need {count / lowest:.0f} s at {lowest:.3g} requests/s (--max-seconds)"
+    ]
 
 
 def duration(seconds: float) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from convert.common import typed
-from runtimes.records.kinds import Record, Throughput
+from runtimes.records.kinds import ASKED_FOR, Latency, Record, Server, Throughput, TimedRecord
 
 # What mode throughput chose by searching is a result, and makes no other cell.
 _CHOSEN = ("batch", "streams")
 
 
 def cell(record: Record, usual_threads: int | None = None) -> str:
-    """Equal for two records of one machine of which the later one replaces the earlier one.
+    """Equal for two records of one machine of which the later one replaces the earlier one, unless that is better
+    measured.
 
     usual_threads: what counts for a record that does not know its threads, because nothing was measured.
     """
@@ -31,6 +33,23 @@ def compared(record: Record) -> str:
     return json.dumps(_values(record, ("kind", *record.COMPARED)), sort_keys=True)
 
 
+def better_measured(one: Record, other: Record) -> bool:
+    """Whether a record of a cell tells more of the same thing than another one: of the same artifact by the same
+    version, both with numbers; undisturbed, with the interval that was asked for, and that a narrower one."""
+    same = (one.artifact, one.runtime_version) == (other.artifact, other.runtime_version)
+    if not (
+        isinstance(one, TimedRecord) and isinstance(other, TimedRecord) and same and one.measured and other.measured
+    ):
+        return False
+    return _quality(one) > _quality(other)
+
+
+def _quality(record: TimedRecord) -> tuple[bool, bool, float]:
+    sound = record.status == "ok"
+    target = record.target if isinstance(record, Latency) and sound else None
+    return not record.disturbed, sound, -target if target else -math.inf
+
+
 def differing(one: Record, other: Record) -> list[str]:
     """The fields that keep two records of a kind from being held against each other."""
     values = _values(one, one.COMPARED), _values(other, one.COMPARED)
@@ -39,4 +58,7 @@ def differing(one: Record, other: Record) -> list[str]:
 
 def _values(record: Record, names: Iterable[str]) -> dict[str, Any]:
     """Values of fields as JSON types; what is empty counts as absent."""
-    return {name: typed.table(getattr(record, name)) or None for name in names}
+    values = {name: typed.table(getattr(record, name)) or None for name in names}
+    if isinstance(record, Server):  # a bound that was asked for is part of the question, the bench's own choice is none
+        values["bound"] = record.latency_bound_ms if record.bound in (None, ASKED_FOR) else None
+    return values

@@ -33,6 +33,7 @@ from runtimes.records.parts import (
 FORMAT = 2
 Status = Literal["ok", "failed", "refused", "unavailable", "unstable"]
 MEASURED = ("ok", "unstable")  # a record of such a status has numbers
+ASKED_FOR = "as asked for"  # of a server's bound, that was not its own choice
 _SUBJECT = ("model", "runtime", "precision", "device", "settings")
 
 
@@ -177,6 +178,16 @@ class ServerCurve:
     capacity_qps: Annotated[float | None, about("what it answers back to back", private=True)] = None
     unloaded_ms: Annotated[float | None, about("median of one request at a time", private=True)] = None
     loadgen: LoadGenInfo | None = None
+
+    @property
+    def uncarried(self) -> list[ServerPoint]:
+        """The rates that had too few requests for the percentile."""
+        return [point for point in self.points or () if point.valid is False]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is open which rate keeps the bound: none is known to, and at some nothing could be told."""
+        return self.qps_max is None and bool(self.uncarried)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,23 @@ class ImagePreprocessing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalibrationInfo:
+    """The images that int8 was calibrated on."""
+
+    source: Annotated[str | None, about("what they are, in words", private=True)] = None
+    images: Annotated[int | None, about("how many")] = None
+    sha256: Annotated[str | None, about("of the preprocessed images")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptInfo:
+    """An operator of a lower precision that stays FP32."""
+
+    operator: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """What reports say of a model, so that they need no artifact."""
 
@@ -86,6 +103,12 @@ class ModelInfo:
     head: Annotated[str | None, about("what the outputs are: logits, multi-label, features or class index")] = None
     notes: Annotated[tuple[str, ...], about("what the conversion did beyond translating")] = ()
     weights: WeightsInfo | None = None
+    calibration: Annotated[CalibrationInfo | None, about("int8 only; null in older records")] = None
+    kept_fp32: Annotated[
+        tuple[KeptInfo, ...] | None,
+        about("of a lower precision that has an artifact of its own; null in older records"),
+    ] = None
+    command: Annotated[str | None, about("makes the artifact again; null in older records")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

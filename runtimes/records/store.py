@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from convert.common import json_lines as lines
 from convert.common import lock, scratch
 from convert.common.errors import InputError
+from convert.common.files import write_text
 from runtimes.records import reading
 from runtimes.records.kinds import Record, TimedRecord
 
@@ -55,6 +56,30 @@ def alone(folder: Path) -> AbstractContextManager[bool]:
     """
     scratch.sweep_below(folder.parent if folder.parent == _ROOT else folder)
     return lock.alone(folder / ".lock", str(folder))
+
+
+def refuse_unfinished(folder: Path, what: str, resume: bool, fresh: bool) -> None:
+    """InputError where a run of a command did not come to its end, and the user does not say what to do about it."""
+    if resume and fresh:
+        raise InputError("--resume beside --fresh: go on with what is there, or start again?")
+    if _unfinished(folder, what).exists() and not (resume or fresh):
+        raise InputError(
+            f"{folder} holds an unfinished run: --resume goes on with it, --fresh starts again"
+            " (make: RESUME=1 or FRESH=1)"
+        )
+
+
+@contextmanager
+def until_finished(folder: Path, what: str) -> Iterator[None]:
+    """While a run of a command is under way its folder says so, and it still does where the run came to no end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(_unfinished(folder, what), "")
+    yield
+    _unfinished(folder, what).unlink(missing_ok=True)
+
+
+def _unfinished(folder: Path, what: str) -> Path:
+    return folder / f".{what}-unfinished"
 
 
 def append(folder: Path, record: Record) -> None:

@@ -18,7 +18,19 @@ from reports.render import terminal
 from reports.tables import report as tables
 
 CSVS = (
-    *("answer", "latency", "throughput", "server", "precision", "cost", "compute", "accuracy", "size", "parity"),
+    *(
+        "answer",
+        "rates",
+        "latency",
+        "throughput",
+        "server",
+        "precision",
+        "cost",
+        "compute",
+        "accuracy",
+        "size",
+        "parity",
+    ),
     *("missing", "latency-detail", "steadiness", "environment"),
 )
 
@@ -83,7 +95,16 @@ def test_csv_has_plain_names_and_the_kind_of_weights(copy: Path) -> None:
         ("vit_tiny_patch16_224", "file"),
     ]
     assert rows[1]["Batch 1, median in ms: paddle fp32"] == "196.2215"
-    assert rows[1]["Batch 8, median in ms: paddle fp32"] == "failed"
+    assert rows[1]["Batch 1, median in ms: paddle fp32, status"] == "ok"
+    assert rows[1]["Batch 8, median in ms: paddle fp32"] == "", "a column of numbers has numbers only"
+    assert rows[1]["Batch 8, median in ms: paddle fp32, status"] == "failed"
+
+
+def test_a_title_of_ones_own(copy: Path) -> None:
+    run(copy, "--format", "md,html,json", "--title", "Two machines | May\n2026")
+    assert (copy / "report.md").read_text(encoding="utf-8").startswith("# vitbench report: Two machines \\| May 2026\n")
+    assert "<h1>Two machines | May 2026</h1>" in (copy / "report.html").read_text(encoding="utf-8")
+    assert json.loads((copy / "report.json").read_text(encoding="utf-8"))["name"] == "Two machines | May 2026"
 
 
 def test_a_second_report_is_the_same_and_measures_nothing(copy: Path) -> None:
@@ -101,7 +122,7 @@ def test_the_terminal_table_has_colour_on_a_terminal_only(copy: Path) -> None:
     for tty in (True, False):
         screen = terminal.console(tty)
         with screen.capture() as capture:
-            screen.print(terminal.latencies(report))
+            terminal.show(report, screen)
         assert ("\x1b" in capture.get()) == tty
         assert "84.4" in capture.get()
         assert tables.SEEDED_NOTE in capture.get()
@@ -158,7 +179,7 @@ def test_a_single_cell_is_a_whole_report(make: Any, folder: Any) -> None:
         "| ViT_base_patch32_384 | the only one | ort-cpu fp32 | fp32 on CPU | 100.0 | 99.0–101.0 | -<sup>1</sup> |"
         in text
     )
-    assert "Nothing: every cell ended well and every speed is proven." in text
+    assert "Not measured, or not to be relied on" not in text
 
 
 def test_several_results_need_a_place(copy: Path, tmp_path: Path) -> None:

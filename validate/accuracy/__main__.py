@@ -15,7 +15,7 @@ from convert.common.folders import FolderToWrite
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.precision.table import INT8
-from runtimes.options import Selection, precisions, resume_option, session_options
+from runtimes.options import Selection, fresh_option, precisions, resume_option, session_options
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from runtimes.records.reading import to_table
@@ -61,6 +61,7 @@ runtime failed, 2 the input or the usage is wrong, or a runtime asked for by nam
     help="Models and runtimes in one pass over the images. [default: as many as fit into memory]",
 )
 @resume_option
+@fresh_option
 def main(
     models: str,
     chosen: ModelOptions,
@@ -76,6 +77,7 @@ def main(
     together: int | None,
     out: Path | None,
     resume: bool,
+    fresh: bool,
 ) -> None:
     """Top-1 and top-5 of models on runtimes over a labelled set of images.
 
@@ -90,13 +92,15 @@ def main(
     labelled.load(None)
     folder = out or (store.newest_run() if resume else store.new_run())
     click.get_current_context().with_resource(store.alone(folder))
+    store.refuse_unfinished(folder, "accuracy", resume, fresh)
     results_in(folder)
     evaluations = _evaluations(models, root, precision, settings, report)
     storage = run.Storage(folder, resume, cache_images, together)
     records: list[Accuracy] = []
     try:
-        for record in run.measure(evaluations, settings, storage, report):
-            records.append(record)
+        with store.until_finished(folder, "accuracy"):
+            for record in run.measure(evaluations, settings, storage, report):
+                records.append(record)
     finally:
         if records:
             report.table(records)

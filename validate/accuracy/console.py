@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from convert.common.console import plain, printer
+from convert.common.console import plain, print_table, printer
 from convert.common.errors import shown
 from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import Interval
@@ -63,7 +63,7 @@ class Reporter:
             table.add_column(name, overflow="fold")
         for record in records:
             table.add_row(*map(plain, _row(record)))
-        self.console.print(table)
+        print_table(self.console, table, ("verdict",))
         for record in records:
             if record.doubt:
                 title = f"{record.model} {record.precision} on {record.runtime}"

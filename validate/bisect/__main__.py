@@ -15,7 +15,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
-from convert.common.console import plain, printer, say, say_json
+from convert.common.console import plain, print_table, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import write_json
 from convert.common.paddle import need
@@ -172,7 +172,7 @@ def _table(title: str, what: str, rows: list[JudgedTensor]) -> None:
         else:
             share, verdict = f"{judged.excess:.2g}", "[red]out" if judged.bad else "ok"
         table.add_row(plain(row.name), *cells, share, verdict)
-    printer().print(table)
+    print_table(printer(), table)
 
 
 if __name__ == "__main__":

@@ -96,13 +96,13 @@ def main(
             request = ParityRequest(argument, chosen, artifact, name, selection, sizes, images)
             for record in run(request, folder):
                 made.append(record)
-                if not record.passed:
+                if record.passed is False:
                     advice += hints(request, record, folder)
     show(made)
     for line in advice:
         say(line)
     say(f"records: {folder / store.RESULTS}")
-    _end(made, as_json)
+    _end(made, as_json, selection.named)
 
 
 def _reproduce(folder: Path, as_json: bool) -> None:
@@ -110,17 +110,21 @@ def _reproduce(folder: Path, as_json: bool) -> None:
     with bar(f"parity of {case.artifact.model} on {case.runtime.name}", None):
         record = replace(check(case).record, command=failure_folder.command(folder))
     show([record])
-    _end([record], as_json)
+    _end([record], as_json, named=True)
 
 
-def _end(made: list[Parity], as_json: bool) -> None:
-    """Print the records where they are wanted. CheckFailed when one of them failed."""
+def _end(made: list[Parity], as_json: bool, named: bool) -> None:
+    """Print the records where they are wanted. CheckFailed when one of them failed; InputError for what nobody has that
+    was asked for by name, or where nothing else was checked."""
     if as_json:
         document = {"records": [to_table(record) for record in made]}
         say_json(document)
-    failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if not r.passed]
+    failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if r.passed is False]
     if failed:
         raise CheckFailed("parity: " + "; ".join(failed))
+    refused = [f"{r.model} {r.precision}: {r.reason}" for r in made if r.status == "refused"]
+    if refused and (named or len(refused) == len(made)):
+        raise InputError("; ".join(dict.fromkeys(refused)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from convert.artifact import Artifact
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
 from convert.manifest import FEATURES, MULTI_LABEL
-from runtimes.base import Effective, Options, Runtime, discrepancy
+from runtimes.base import Effective, Options, Runtime, UnavailableError, discrepancy
 from runtimes.infer import Pass, infer
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Parity
@@ -79,6 +79,8 @@ def check(case: Case, run: Run | None = None) -> Checked:
         run = run or functools.partial(infer, case.artifact, runtime.name, options)
         outputs, effective = run(inputs.images, ways)
     except JobError as failure:
+        if failure.kind == UnavailableError.__name__:
+            return Checked(replace(record, status="refused", reason=failure.said), ways, ())
         died = f"{runtime.name} did not run it: {failure}"
         return Checked(replace(record, status="failed", reason=died, passed=False), ways, ())
     difference = _difference(outputs, ways, case, bounds)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from convert.artifact import Artifact
+from convert.common.errors import InputError
 from convert.images import inputs
 from convert.images.inputs import COUNT, Inputs
 
@@ -27,6 +28,8 @@ class InputOptions:
         preprocessing = artifact.preprocessing
         if self.photos:
             chosen = inputs.photos(self.photos, preprocessing, self.limit, say=functools.partial(click.echo, err=True))
+        elif not self.limit:
+            raise InputError("--limit 0: all of which photos? Give --inputs too")
         else:
             chosen = inputs.seeded(preprocessing, self.limit)
         return chosen + inputs.edge_cases(preprocessing) if edge_cases else chosen
@@ -41,7 +44,7 @@ def input_options(limit: int, limit_help: str) -> Callable[[Callable[..., Any]],
             return command(images=InputOptions(photos, limit), **rest)
 
         counted = click.option(
-            "--limit", type=click.IntRange(min=1), default=limit, show_default=True, help=limit_help
+            "--limit", type=click.IntRange(min=0), default=limit, show_default=True, help=f"{limit_help} 0: all."
         )(collected)
         return click.option(
             "--inputs",

@@ -77,7 +77,7 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
             with took.by(cell.runtime.name), bar(f"parity of {artifact.model} on {cell.runtime.name}", None):
                 found = check(case, infer)
             record = replace(found.record, command=command(asked, found.record.runtime))
-            if not record.passed:
+            if record.passed is False:
                 record = replace(record, failure_folder=keep(folder, case, found))
             environment.save(folder)
             store.append(folder, record)
@@ -116,7 +116,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     )
     try:
         for record in run(request, folder):
-            for hint in [] if record.passed else hints(request, record, folder):
+            for hint in hints(request, record, folder) if record.passed is False else []:
                 say(hint)
     except (CheckFailed, InputError) as error:
         say(error.message)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from convert.common.console import plain, printer
+from convert.common.console import plain, print_table, printer
 from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import ToleranceInfo
@@ -16,7 +16,9 @@ _UNITS: dict[str, str] = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_L
 
 def show(made: Iterable[Parity]) -> None:
     """Print a line for each record to standard error, as all that is no result."""
-    table = Table("model", "runtime", "precision", "max abs", "Paddle's FP32", "needed", "allowed", "cosine", "top-1")
+    table = Table(
+        "model", "runtime", "precision", "max abs", "Paddle's FP32", "needed", "allowed", "cosine", "top-1 agreement"
+    )
     table.add_column("verdict")
     for record in made:
         bounds = record.tolerance or ToleranceInfo()
@@ -29,11 +31,11 @@ def show(made: Iterable[Parity]) -> None:
             ("{:.9f}", record.cosine),
         ]
         shown = ["-" if value is None else form.format(value) for form, value in columns]
-        reason = plain(f": {record.reason}")
-        verdict = plain("passed", "green") if record.passed else plain("failed", "red").append_text(reason)
+        reason, style = plain(f": {record.reason}"), "yellow" if record.passed is None else "red"
+        verdict = plain("passed", "green") if record.passed else plain(record.status, style).append_text(reason)
         runtime = " ".join([record.runtime, *(f"{key}={value}" for key, value in record.settings.items())])
         table.add_row(*map(plain, (record.model, runtime, record.precision)), *shown, _top1(record), verdict)
-    printer().print(table)
+    print_table(printer(), table, ("verdict",))
 
 
 def _top1(record: Parity) -> str:

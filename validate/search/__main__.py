@@ -16,7 +16,7 @@ from convert.artifact import Artifact
 from convert.build import Request, variant
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
-from convert.common.console import printer, say, say_json
+from convert.common.console import print_table, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
 from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
@@ -174,7 +174,7 @@ def main(
     ladder.chosen = search(list(noise), start, most, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
-    printer().print(ladder.table(noise))
+    print_table(printer(), ladder.table(noise), ladders.SENTENCES)
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     if as_json:
         say_json(ladder.document())

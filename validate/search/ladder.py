@@ -16,6 +16,7 @@ from convert.common.console import plain
 from convert.common.errors import InputError, listing
 from convert.common.files import write_json
 
+SENTENCES = ("operators in FP32 (dB above int8's noise)", "verdict")  # columns that may be narrow
 LADDER = "ladder.json"
 _FORMAT = 1
 
@@ -64,7 +65,7 @@ class Ladder:
         """A row for each rung. noise: dB by operator."""
         runtimes = list(dict.fromkeys(name for rung in self.rungs for name in rung.top1))
         shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in ("in FP32", "in int8", "operators in FP32 (dB above int8's noise)", *runtimes, "verdict"):
+        for name in ("in FP32", "in int8", SENTENCES[0], *runtimes, "verdict"):
             shown.add_column(plain(name), overflow="fold")
         for rung in self.rungs:
             names = listing((f"{name} ({noise[name]:.1f})" for name in rung.kept_fp32), 3) or "-"

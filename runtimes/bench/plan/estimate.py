@@ -22,7 +22,7 @@ from runtimes.bench.worker import server
 from runtimes.bench.worker.job import Effort
 from runtimes.records import store
 from runtimes.records.blank import start
-from runtimes.records.kinds import Latency, Record, TimedRecord
+from runtimes.records.kinds import Latency, Record, Server, TimedRecord
 from runtimes.records.parity_gate import gate
 from runtimes.system import capacity
 from runtimes.system.capacity import Capacity
@@ -112,7 +112,9 @@ def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost
         more = 1 + visits / policy.processes
         measured_s, fixed_s = more * policy.min_s, more * (footprint.start_s + fixed_s) - footprint.start_s
     elif cell.mode == "server":
-        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, policy.visit)
+        if isinstance(old, Server) and old.capacity_qps:
+            latency_s, source = 1 / old.capacity_qps, "record"
+        measured_s = _server_s(int(cell.mode_options["percentile"]), 1 / latency_s, policy.visit(cell.mode))
     guess = memory_bytes(cell)
     disk = 0 if _is_kept(cell) else _written_bytes(cell)
     known = (old and old.peak_memory_bytes) or 0
@@ -128,10 +130,9 @@ def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
     Few requests come at a low rate, so that what a percentile needs takes long there; above the capacity as many take
     as long as they take to be answered.
     """
-    carried = server.choose(percentile, capacity, effort.max_s)
     seconds = 0.0
     for load in (*server.LOADS, *[_NEAR_THE_BOUND] * server.HALVINGS):
-        least_s, count = server.extent(load * capacity, carried, effort)
+        least_s, count = server.extent(load * capacity, percentile, effort)
         seconds += max(least_s, count / (load * capacity)) * max(1.0, load)
     return seconds
 

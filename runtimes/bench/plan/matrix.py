@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,21 @@ def key(cell: Cell, machine: str) -> str:
     )
 
 
-def cells(matrices: Iterable[Matrix], missing: list[Request] | None = None) -> tuple[Cell, ...]:
+def cannot_exist(matrices: Iterable[Matrix]) -> tuple[str, ...]:
+    """What was asked for by name and is in no cell, since a runtime lacks the precision: a clause for each runtime."""
+    lacking: dict[str, tuple[Runtime, dict[str, None]]] = {}
+    for matrix in matrices:
+        for selection, precision in itertools.product(matrix.selections, matrix.precision):
+            for runtime in selection.having(precision):
+                if precision not in runtime.precisions:
+                    lacking.setdefault(runtime.name, (runtime, {}))[1][precision] = None
+    return tuple(
+        f"{name} has no {' and no '.join(precisions)}, only {', '.join(runtime.precisions)}"
+        for name, (runtime, precisions) in lacking.items()
+    )
+
+
+def cells(matrices: Sequence[Matrix], missing: list[Request] | None = None) -> tuple[Cell, ...]:
     """The cells of some matrices, each once, in the order in which they were asked for.
 
     Models are converted where they are not yet. InputError when one cannot be, or two models share a name. missing:
@@ -123,19 +137,20 @@ def cells(matrices: Iterable[Matrix], missing: list[Request] | None = None) -> t
         whole = dataclasses.replace(cell, options=dataclasses.replace(cell.options, batches=together))
         once.setdefault(key(whole, ""), whole)
     if not once and not missing:
-        raise InputError("no runtime here has that precision: `python -m runtimes` shows which has which")
+        why = "; ".join(cannot_exist(matrices)) or "no runtime here has that precision"
+        raise InputError(f"{why}: `python -m runtimes` shows which has which")
     return tuple(once.values())
 
 
 def _combinations(matrix: Matrix, missing: list[Request] | None) -> Iterator[Cell]:
     for selection, precision in itertools.product(matrix.selections, matrix.precision):
-        if missing is not None and not selection.having(precision):
+        if not (able := selection.able(precision)):
             continue
         root = Path(matrix.artifacts or "artifacts")
         found = cli.artifacts(
             ",".join(matrix.model), matrix.chosen, precision, root, *([] if missing is None else [missing])
         )
-        axes = itertools.product(found.items(), selection.having(precision), matrix.threads, matrix.mode)
+        axes = itertools.product(found.items(), able, matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)
             given, fixed = matrix.mode_options(mode), artifact.batch

@@ -12,6 +12,7 @@ from convert.common.console import plain
 from runtimes.bench.describe import duration, size
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
+from runtimes.bench.worker.server import needed
 
 
 def table(plan: Plan) -> Table:
@@ -62,7 +63,21 @@ def totals(plan: Plan) -> list[str]:
         f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}"
     ]
     refused = [f"refused: {cell.name}: {reason}" for cell, reason in plan.refused]
-    return [*(sums if count or not plan.unconverted else []), *refused, *_unconverted(plan)]
+    refused += [f"left out: {why}" for why in plan.left_out]
+    return [*(sums if count or not plan.unconverted else []), *_percentiles(plan), *refused, *_unconverted(plan)]
+
+
+def _percentiles(plan: Plan) -> list[str]:
+    """What the percentiles of mode server take, and whether there is time for them."""
+    asked = {int(cell.mode_options["percentile"]) for cell in plan.cells if cell.mode == "server"}
+    lines = []
+    for percentile in sorted(asked):
+        count, most_s = needed(percentile), plan.effort.max_s
+        limit = f"; in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
+        lines.append(
+            f"server: p{percentile} needs {count} requests at each rate{limit if plan.effort.max_s_asked else ''}"
+        )
+    return lines
 
 
 def _unconverted(plan: Plan) -> list[str]:
@@ -85,6 +100,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "refused": [{**_cell(cell), "reason": reason} for cell, reason in plan.refused],
         "effort": asdict(plan.effort),
         "estimate": estimate,
+        "left_out": list(plan.left_out),
         "seed": plan.seed,
         "unconverted": [
             {"model": one.model, "precision": one.precision, "bytes": estimated_bytes(one)} for one in plan.unconverted

@@ -46,7 +46,8 @@ class PlanEstimate:
 class Plan:
     """What to measure, what not and why, and how hard to try. seed: of the order within rounds.
 
-    unconverted: artifacts that have to be made first; their cells are in none of the sums.
+    unconverted: artifacts that have to be made first; their cells are in none of the sums. left_out: what was asked for
+    and cannot exist, in clauses.
     """
 
     cells: tuple[Cell, ...]
@@ -55,3 +56,4 @@ class Plan:
     estimate: PlanEstimate
     seed: int = 0
     unconverted: tuple[Request, ...] = ()
+    left_out: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from runtimes.options import Selection, check_threads, numbers, precisions, sele
 
 _PERCENTILES = " or ".join(map(str, reversed(PERCENTILES)))
 _OF_MODEL = [field.name for field in dataclasses.fields(ModelOptions)]
+_NO_END_S = 24 * 3600.0  # nobody waits so long for a rate
 WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
 
 
@@ -114,8 +115,9 @@ class Policy:
 
     processes: rounds that every cell gets at least. min_s, min_count: measured time and samples per cell over all its
     processes, at least. target: half width of the 95 % interval of the median relative to it, at which a cell is done.
-    max_s: measured time per cell at most; one that is not done by then is unstable. patience_s: per run, for waiting
-    while the machine is slowed down. repeats: how often a disturbed visit is repeated.
+    max_s: measured time per cell at most; one that is not done by then is unstable; of mode server at each rate, and
+    only where it is asked for. patience_s: per run, for waiting while the machine is slowed down. repeats: how often a
+    disturbed visit is repeated.
     minutes: of the whole run, after which no visit begins that is more than a cell gets at least; 0: no such end.
     """
 
@@ -125,7 +127,13 @@ class Policy:
     target: float = _effort(
         "target", SHARE, 0.01, "... until half of the median's 95 % interval is this share of it.", None, "1%"
     )
-    max_s: float = _effort("max_seconds", NUMBER, 60.0, "... but no longer than this: then the cell is unstable.")
+    max_s: float = _effort(
+        "max_seconds",
+        NUMBER,
+        60.0,
+        "... but no longer than this: then the cell is unstable. Mode server: at each rate.",
+        shown="60; mode server: until the percentile is carried",
+    )
     patience_s: float = _effort(
         "patience", NUMBER, 30.0, "Seconds of the run to wait while the machine is slowed down."
     )
@@ -153,13 +161,17 @@ class Policy:
         return {declared(Policy)[n].key: value for n, value in given.items() if value != getattr(Policy, n)}
 
     @property
-    def visit(self) -> Effort:
-        """What one visit measures of a cell."""
-        return Effort(
-            self.min_s / self.processes,
-            math.ceil(self.min_count / self.processes),
-            self.max_s / self.processes,
-        )
+    def max_s_asked(self) -> bool:
+        """Whether somebody chose the maximum."""
+        return self.max_s != Policy.max_s
+
+    def visit(self, mode: str) -> Effort:
+        """What one visit measures of a cell; of mode server each of its rates, as long as its percentile needs where no
+        maximum is asked for."""
+        most_s = self.max_s / self.processes
+        if mode == "server":
+            most_s = self.max_s if self.max_s_asked else _NO_END_S
+        return Effort(self.min_s / self.processes, math.ceil(self.min_count / self.processes), most_s)
 
 
 def policy(*givens: dict[str, Any]) -> Policy:

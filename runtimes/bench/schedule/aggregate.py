@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from runtimes.base import discrepancy
+from runtimes.bench import describe
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule.climb import BestPoint
@@ -49,6 +50,7 @@ def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
         **policy.arguments(),
         **cell.selection.arguments([cell.runtime]),
     }
+    asked = {name: given.get(name) for name in ("latency_bound_ms", "percentile")} if cell.mode == "server" else {}
     return start(
         _KINDS[cell.mode],
         cell.artifact,
@@ -58,6 +60,7 @@ def blank(cell: Cell, key: str, policy: Policy) -> TimedRecord:
         key=key,
         batch=cell.batch,
         threads=cell.options.thread_count(),
+        **asked,
     )
 
 
@@ -223,7 +226,8 @@ def server(record: Server, visit: VisitOutcome) -> Server:
     numbers = visit.measured
     assert isinstance(numbers, ServerNumbers)
     found = {field.name: getattr(numbers, field.name) for field in dataclasses.fields(ServerCurve)}
-    return replace(record, streams=numbers.streams, **found, **_common([visit], _doubts([visit])))
+    whole = replace(record, streams=numbers.streams, **found)
+    return replace(whole, **_common([visit], [*_doubts([visit]), *describe.not_carried(whole)]))
 
 
 def _doubts(visits: Sequence[VisitOutcome], tells: bool | None = None) -> list[str]:

@@ -177,7 +177,7 @@ def shown(plan: Plan, machine: str, console: Console) -> Iterator[Display]:
         TextColumn("{task.fields[done]}"),
         BarColumn(bar_width=20),
         TextColumn("{task.fields[times]}"),
-        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold")),
     )
     with Progress(*columns, console=console, transient=True, auto_refresh=False, expand=True) as progress:
         yield Display(plan, machine, console, progress)

@@ -89,7 +89,7 @@ def _pending(plan: Plan, cell: Cell, machine: str, visit_s: float, memory_bytes:
         cell.batch,
         cell.options,
         cell.mode,
-        plan.effort.visit,
+        plan.effort.visit(cell.mode),
         cell.runtime.environment(cell.options),
         max(_SURELY_NOT_HANGING_S, _HANGS * visit_s),
         # Device drivers map much more than they use: the limit is for the processor's memory only.

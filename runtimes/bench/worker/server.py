@@ -15,6 +15,7 @@ from runtimes.bench.worker import loadgen, streams, throughput
 from runtimes.bench.worker.job import PERCENTILES, Effort, Job
 from runtimes.bench.worker.numbers import ServerNumbers
 from runtimes.bench.worker.visit import Opened
+from runtimes.records.kinds import ASKED_FOR
 from runtimes.records.parts import LoadGenInfo, ServerPoint
 
 # Shares of what it answers back to back; above 1 the line grows as long as the test lasts.
@@ -24,8 +25,6 @@ HALVINGS = 2
 # Where no bound is given: room for a request that finds a line. MLPerf's bound for ResNet-50, 15 ms, is one for
 # accelerators.
 BOUND_IN_MEDIANS = 3.0
-# From this share of its capacity on a server is interesting: there a percentile has to be carried.
-_BUSY = 0.5
 
 
 def needed(percentile: float) -> int:
@@ -44,7 +43,7 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
     """All rates, in one process.
 
     mode_options: `latency_bound_ms` (None: three times the median of an idle machine), `percentile` (99 where it is not
-    given; 90 is taken where half the capacity does not give enough requests for it within effort.max_s a point).
+    given). It is never another one: a rate that does not give enough requests for it within effort.max_s is not valid.
     qps_max: rate, as completed, of the point with the highest target that met the bound; None where none did.
     samples_ms: back to back, from which capacity_qps is known; unloaded_ms: the median of one at a time.
     InputError where LoadGen is missing.
@@ -62,7 +61,7 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
         capacity = busy.per_second()
         given, usual = options.get("latency_bound_ms"), f"{BOUND_IN_MEDIANS:g} x the median latency of an idle machine"
         bound = float(given or BOUND_IN_MEDIANS * unloaded)
-        percentile = choose(options.get("percentile") or PERCENTILES[0], capacity, effort.max_s)
+        percentile = options.get("percentile") or PERCENTILES[0]
         version: list[str] = []
 
         def at(rate: float) -> ServerPoint:
@@ -87,7 +86,7 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
         unloaded_ms=unloaded,
         percentile=percentile,
         latency_bound_ms=bound,
-        bound="as asked for" if given else usual,
+        bound=ASKED_FOR if given else usual,
         points=tuple(points),
         qps_max=max(met, key=_target).qps if met else None,
         loadgen=LoadGenInfo(version=version[0], seeds=loadgen.SEEDS),
@@ -110,13 +109,6 @@ def explore(at: Callable[[float], ServerPoint], capacity: float) -> list[ServerP
 
 def _target(point: ServerPoint) -> float:
     return point.qps_target or 0.0
-
-
-def choose(asked: int, capacity: float, max_s: float) -> int:
-    """The percentile asked for, or the next smaller one that requests at half the capacity carry within max_s."""
-    smaller = [percentile for percentile in PERCENTILES if percentile <= asked]
-    carried = [percentile for percentile in smaller if needed(percentile) <= _BUSY * capacity * max_s]
-    return carried[0] if carried else smaller[-1]
 
 
 def extent(rate: float, percentile: int, effort: Effort) -> tuple[float, int]:

@@ -59,4 +59,4 @@ def test_an_empty_value_is_not_the_current_folder(option: str) -> None:
 
 
 def test_a_limit_of_none() -> None:
-    assert CliRunner().invoke(command, ["--images", "a", "--limit", "0"]).exit_code == 2
+    assert CliRunner().invoke(command, ["--images", "a", "--limit", "-1"]).exit_code == 2

@@ -72,16 +72,27 @@ def photos(tmp_path: Path) -> Path:
     [
         (".", 8, {"a b.png": 0, "c.png": 40, "d.png": 80}),
         (".", 2, {"a b.png": 0, "c.png": 40}),
+        (".", 0, {"a b.png": 0, "c.png": 40, "d.png": 80}),
         ("list.txt", 8, {"d.png": 80, "a b.png": 0, "c.png": 40}),
         ("c.png", 8, {"c.png": 40}),
     ],
 )
 def test_photos(photos: Path, name: str, count: int, expected: dict[str, int]) -> None:
-    found = inputs.photos(photos / name, Preprocessing(32, 32), count)
+    told: list[str] = []
+    found = inputs.photos(photos / name, Preprocessing(32, 32), count, say=told.append)
     levels = [round((image.mean() + 1) * 127.5) for image in found.images]
     assert dict(zip(found.names, levels, strict=True)) == expected
-    noun = "photo" if len(expected) == 1 else "photos"
-    assert found.source == f"{len(expected)} {noun} of {(photos / name).resolve().name}"
+    used = {1: "1 photo", 2: "2 of 3 photos", 3: "3 photos"}[len(expected)]
+    assert found.source == f"{used} of {(photos / name).resolve().name}"
+    said = f"--inputs {photos}: 2 of its 3 images are looked at; --limit 0 takes all"
+    assert (said in told) == (count == 2)
+
+
+def test_more_photos_than_memory_should_hold(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "_MOST_BYTES", 2 * 12 * 32**2)
+    assert len(inputs.photos(photos, Preprocessing(32, 32), 2).images) == 2
+    with pytest.raises(InputError, match="3 images take 0 GiB of memory: give --limit"):
+        inputs.photos(photos, Preprocessing(32, 32), 0)
 
 
 @pytest.mark.parametrize(

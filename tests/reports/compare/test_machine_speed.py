@@ -71,3 +71,11 @@ def test_one_percent_is_worth_a_word(log: float, words: str) -> None:
     found = Shift(log, 0.0)
     assert words in found.note
     assert bool(found.note) == found.differs(Shift(0.0, 0.0)) == Shift(0.0, 0.0).differs(found) == bool(words)
+
+
+@pytest.mark.parametrize(("factor", "corrected"), [(1.29, True), (1.31, False), (1 / 1.29, True), (1 / 1.31, False)])
+def test_beyond_what_the_probe_was_tried_for_nothing_is_taken_out(factor: float, corrected: bool) -> None:
+    found = shift([4.0] * 4, [4.0 * factor] * 4)
+    assert found.too_large != corrected
+    assert ("taken out" in found.note) == corrected
+    assert ("beyond the 30% that the speed probe was tried for" in found.note) != corrected

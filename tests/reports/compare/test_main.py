@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from reports.export.__main__ import main as export
 from tests.reports import runs
-from tests.reports.compare.comparing import one, run, stored
+from tests.reports.compare.comparing import Records, one, run, stored
 
 
 @pytest.fixture
@@ -65,3 +68,49 @@ def test_bad_input_is_one_line(folders: tuple[Path, Path], tmp_path: Path) -> No
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
         assert not result.stdout
+
+
+BUSY: dict[str, Any] = {"disturbed": "other processes took 90% of the processor", "status": "unstable"}
+
+
+@pytest.mark.parametrize(
+    ("new", "arguments", "outcome", "sign", "status"),
+    [
+        (one(100.0, seed=2), (), "it holds", "✅", 0),
+        (one(120.0), (), "a regression", "❌", 1),
+        (one(400.0, **BUSY), (), "nothing can be said", "❔", 3),
+        (one(32.0, speed_ms=4.25 * 8), (), "nothing can be said", "❔", 3),  # 8 times as slow by the probe
+        ([*one(100.0, seed=2), one(400.0, batch=4, **BUSY)[1]], (), "nothing can be said", "❔", 3),  # of one of two
+        (one(100.0, seed=2), ("--fail", "throughput:5%"), "nothing can be said", "❔", 3),
+    ],
+)
+def test_three_outcomes_have_three_signs_and_exit_statuses(
+    tmp_path: Path, new: Records, arguments: tuple[str, ...], outcome: str, sign: str, status: int
+) -> None:
+    base = [*one(100.0), *([one(100.0, batch=4)[1]] if len(new) > 2 else [])]
+    folders, comment = (stored(tmp_path / "a", base), stored(tmp_path / "b", new)), tmp_path / "comment.md"
+    strict = run(*folders, "--fail-unknown", "--json", "--markdown", comment, *arguments)
+    assert (strict.exit_code, json.loads(strict.stdout)["outcome"]) == (status, outcome)
+    assert comment.read_text(encoding="utf-8").startswith(f"### {sign} b against a: ")
+    assert ("cannot tell: " in strict.stderr) == (status == 3)
+    assert run(*folders, *arguments).exit_code == status % 3, "without the flag what is not known does not fail"
+
+
+def test_what_an_export_leaves_out_is_no_difference(tmp_path: Path) -> None:
+    environment = runs.ENVIRONMENT | {"variables": {"OMP_NUM_THREADS": "2"}}
+    folder, packed = stored(tmp_path / "a", one(100.0), environment), tmp_path / "a.vitbench.json.gz"
+    assert CliRunner().invoke(export, [str(folder), "--out", str(packed)]).exit_code == 0
+    for sides in ((folder, packed), (packed, folder)):
+        result = run(*sides)
+        assert (result.exit_code, "Different" in result.stdout) == (0, False)
+    changed = stored(tmp_path / "b", one(100.0), environment | {"variables": {}})
+    assert "OMP_NUM_THREADS 2, now none" in run(folder, changed).stdout
+
+
+def test_what_base_has_not_either_cannot_be_lost(tmp_path: Path) -> None:
+    gone = one(100.0, batch=4)[1] | {"status": "refused", "reason": "no", "median_ms": None, "samples_ms": []}
+    folders = [stored(tmp_path / name, [*one(100.0), gone]) for name in ("a", "b")]
+    assert run(*folders, "--fail-unknown").exit_code == 0
+    assert (
+        run(folders[0], stored(tmp_path / "c", [*one(100.0), one(100.0, batch=4)[1]]), "--fail-unknown").exit_code == 0
+    )

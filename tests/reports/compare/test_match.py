@@ -11,13 +11,14 @@ import pytest
 from reports.compare import match
 from reports.compare.match import Pair
 from reports.load.results import Results
+from reports.tables import standing
 from runtimes.records.kinds import Latency, Parity, Record, Throughput
 from runtimes.records.parts import SearchPoint
 from tests.reports import runs
 from tests.runtimes.records.made import record
 
 HERE, THERE = copy.deepcopy(runs.ENVIRONMENT), copy.deepcopy(runs.ENVIRONMENT)
-THERE["machine"]["cores_usable"] = 4
+THERE["machine"]["cores_usable"], HERE["variables"] = 4, {}
 LATENCY = record(Latency, median_ms=5.0, batch=1, threads=2, machine="m", runtime_version="1")
 
 
@@ -136,7 +137,7 @@ def test_of_an_unknown_machine_nothing_is_compared_but_what_needs_no_clock() -> 
     ],
 )
 def test_the_name_of_a_cell(one: Record, text: str) -> None:
-    assert match.name(one) == text
+    assert standing.cell_name(one) == text
 
 
 def test_environments() -> None:

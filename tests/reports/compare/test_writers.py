@@ -85,7 +85,13 @@ def cell(verdict: str, figure: str = "median", **fields: Any) -> Compared:
 
 
 def comparison(*cells: Compared, **fields: Any) -> Comparison:
-    empty: dict[str, Any] = {"notes": (), "only_base": (), "only_new": (), "rule": "The rule."}
+    empty: dict[str, Any] = {
+        "notes": (),
+        "only_base": (),
+        "only_new": (),
+        "rule": "The rule.",
+        "asked": frozenset({"median"}),
+    }
     return Comparison(cells, **{**empty, **fields})
 
 

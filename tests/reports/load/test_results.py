@@ -9,6 +9,7 @@ import pytest
 
 from convert.common.errors import InputError
 from reports.load import machines, results
+from reports.tables.missing import missing
 from runtimes.records.kinds import Latency, Throughput
 from tests.reports import runs, synthetic
 
@@ -168,3 +169,33 @@ def test_doubts_do_not_grow_with_the_square(tmp_path: Path) -> None:
     for record in found.of(Latency):
         calls += len(kept.get(results._subject(record), ()))
     assert calls <= len(found.records)
+
+
+BUSY = {"status": "unstable", "reason": "busy", "disturbed": "busy"}
+WIDE = {"status": "unstable", "reason": "the interval is wider than asked"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ({}, BUSY, 100.0),
+        (WIDE, BUSY, 100.0),
+        ({}, WIDE, 100.0),
+        ({"target": 0.005}, {"target": 0.05}, 100.0),
+        ({}, {}, 90.0),
+        (BUSY, WIDE, 90.0),
+        (BUSY, BUSY, 90.0),
+        ({}, BUSY | {"runtime_version": "2"}, 90.0),  # another thing was measured
+        ({}, {"status": "failed", "reason": "broke", "median_ms": None, "samples_ms": [], "count": 0}, None),
+    ],
+)
+def test_a_better_measured_record_is_not_replaced_and_what_was_passed_over_is_said(
+    tmp_path: Path, old: dict[str, Any], new: dict[str, Any], kept: float | None
+) -> None:
+    folders = [stored(tmp_path / "a", timed(100.0, **old)), stored(tmp_path / "b", timed(90.0, 9, **new))]
+    found = results.load(folders)
+    assert [one.median_ms for one in found.of(Latency)] == [kept]
+    assert [(one.run, one.median_ms) for one in found.passed_over] == ([("b", 90.0)] if kept == 100.0 else [])  # type: ignore[attr-defined]
+    told = [note for note in missing(found).notes if note.startswith("Passed over")]
+    assert len(told) == len(found.passed_over)
+    assert all("ViT_base_patch16_224 on ort-cpu fp32, batch 1, run b: median 90.0 ms" in note for note in told)

@@ -146,7 +146,7 @@ def latency(raw: Raw) -> Iterator[Row]:
 def _speed(raw: Raw, one: Row) -> Any:
     if not raw.speeds(one):
         return raw.status(one)
-    return f"{middle(one):.3g}".replace("1.38e+03", "1380") + " (busy)" if one["disturbed"] else middle(one)
+    return middle(one)
 
 
 def throughput(raw: Raw) -> Iterator[Row]:
@@ -194,7 +194,7 @@ def precision(raw: Raw) -> Iterator[Row]:
             "McNemar p": exact.get("mcnemar_p"),
             "Status": raw.status(one),
             "Median (ms)": middle(one) if raw.speeds(one) else None,
-            "Gain over fp32": middle(base[0]) / middle(one) if gains else None,
+            "Gain over its own fp32": middle(base[0]) / middle(one) if gains else None,
         }
 
 

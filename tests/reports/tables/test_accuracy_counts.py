@@ -139,7 +139,7 @@ def test_a_wide_interval_is_called_wide_on_the_card(make: Any, folder: Any) -> N
     wide = make.latency(50.0, 5.0, status="unstable", reason="wide", target=0.01)
     loaded = results.load(folder(make.parity(), wide))
     (card,) = cards.cards(loaded, Facets.of(loaded))
-    assert [bar.label for bar in card.bars] == ["ort-cpu fp32 (wide)"]
+    assert [bar.label for bar in card.bars] == ["ort-cpu fp32 (unstable)"]
 
 
 def test_what_runs_differ_by_does_not_make_a_cell_wide(make: Any, folder: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,28 @@ def shown(example: Path) -> dict[str, Table]:
     return {table.name: table for table in tables.build(results.load(example)).tables}
 
 
-@pytest.mark.parametrize("table", EXPECTED)
+def rates(raw: Raw) -> Iterator[dict[str, Any]]:
+    for model in dict.fromkeys(one["model"] for one in raw.records):
+        for one in raw.of("throughput", model=model):
+            yield _most(one, "images/s, back to back", one["images_per_s"], one["ci95_images_per_s"])
+        for one in raw.of("server", model=model):
+            asked = f"requests/s, p{one['percentile']} within {one['latency_bound_ms']:g} ms"
+            yield _most(one, asked, one["qps_max"], None)
+
+
+def _most(one: dict[str, Any], question: str, rate: float, interval: list[float] | None) -> dict[str, Any]:
+    name, only = f"{one['runtime']} {one['precision']}", "the only one"  # of the example each has one
+    found = {"Model": one["model"], "Question": question, "Verdict": only, "Runtime": name, "Per second": rate}
+    return found | {"95 % interval": interval}
+
+
+EVERY = {**EXPECTED, "rates": rates}
+
+
+@pytest.mark.parametrize("table", EVERY)
 def test_every_value_follows_from_the_raw_records(raw: Raw, shown: dict[str, Table], table: str) -> None:
     found = values(shown[table])
-    expected = list(EXPECTED[table](raw))
+    expected = list(EVERY[table](raw))
     assert len(found) == len(expected)
     for row, wanted in zip(found, expected, strict=True):
         assert set(row) == set(wanted)
@@ -69,7 +88,7 @@ def test_percentiles_at_the_edge_of_what_a_count_carries(make: Any, folder: Any,
 
 
 def test_no_table_is_left_out(shown: dict[str, Table]) -> None:
-    assert set(shown) == {*EXPECTED, "missing"}
+    assert set(shown) == {*EVERY, "missing"}
 
 
 def _numeric(value: Any) -> bool:

@@ -198,6 +198,12 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     )
     assert result.stderr.splitlines()[-1] == f"interrupted; to go on: {again}"
     assert result.stdout == ""
+    refused = bench("--out", str(folder)).stderr
+    assert refused.startswith(
+        f"error: {folder} holds an unfinished run: --resume goes on with it, --fresh starts again"
+    )
+    assert bench("--out", str(folder), "--dry-run").exit_code == 0
+    assert "--resume beside --fresh" in bench("--out", str(folder), "--resume", "--fresh").stderr
     result = bench("--resume", "--out", str(folder))
     assert result.stderr.splitlines()[-1] == (
         f"interrupted; to go on: python -m runtimes.bench --resume --out {folder}"
@@ -206,6 +212,7 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     assert bench("--batch", "1,2", "--target", "0.02", "--resume", "--out", str(folder)).exit_code == 0
     assert fake.resumed == [False, True, True]
     assert fake.plans[0].effort == fake.plans[2].effort
+    assert bench("--out", str(folder)).exit_code == 0, "what came to its end is no unfinished run"
 
 
 def test_resumed_without_a_folder_it_is_the_newest(fake: Fake) -> None:

@@ -25,6 +25,8 @@ def test_what_is_known_before_the_measurement(toy_artifact: Artifact) -> None:
     assert found.model_info
     assert found.model_info.weights
     assert found.model_info.weights.kind == "seeded"
+    assert found.model_info.command == toy_artifact.manifest.command
+    assert (found.model_info.calibration, found.model_info.kept_fp32) == (None, None)
     assert found.time_utc
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.time_utc)
     assert found.time_utc[:10] in {time.strftime("%Y-%m-%d", time.gmtime(time.time() - ago)) for ago in (0, 60)}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtimes.records.identity import cell, compared, differing
-from runtimes.records.kinds import Latency, Parity, Throughput
+from runtimes.records.kinds import ASKED_FOR, Latency, Parity, Server, Throughput
 from runtimes.records.parts import InputsInfo, SearchPoint
 from tests.runtimes.records.made import record
 
@@ -72,3 +72,13 @@ def test_what_a_search_chose_is_a_result_and_what_was_asked_for_is_not() -> None
         assert compared(asked) == compared(replace(asked, **other))
     assert cell(searched) != cell(replace(searched, threads=4))
     assert cell(searched) != cell(asked)
+
+
+def test_a_bound_that_was_asked_for_is_part_of_the_question_and_the_benchs_own_is_not() -> None:
+    asked = record(Server, percentile=99, latency_bound_ms=100.0, bound=ASKED_FOR)
+    assert cell(asked) == cell(replace(asked, bound=None)), "one that was refused has no answer yet"
+    own = replace(asked, bound="3 x the median latency of an idle machine")
+    assert cell(own) == cell(replace(own, latency_bound_ms=110.0)) != cell(asked)
+    for other in ({"latency_bound_ms": 50.0}, {"percentile": 90}):
+        assert cell(asked) != cell(replace(asked, **other))
+        assert compared(asked) != compared(replace(asked, **other))

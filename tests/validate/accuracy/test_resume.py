@@ -99,3 +99,15 @@ class TestResume:
         run("--images", "set", "--resume", runtimes=runtimes)
         (file,) = Path("results").glob("*/results.jsonl")
         assert len(store.read(file.parent)) == 1
+
+    def test_an_unfinished_run_is_not_started_again_without_a_word(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1], [1])
+        arguments, runtimes = ["--images", "set", "--out", "run"], [make_runtime("paddle", identity)]
+        Path("run").mkdir()
+        Path("run/.accuracy-unfinished").touch()
+        refused = run(*arguments, runtimes=runtimes)
+        assert (refused.exit_code, "run holds an unfinished run: --resume goes on" in refused.stderr) == (2, True)
+        assert run(*arguments, "--fresh", runtimes=runtimes).exit_code == 0
+        assert run(*arguments, runtimes=runtimes).exit_code == 0

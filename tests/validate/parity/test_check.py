@@ -236,6 +236,14 @@ def test_another_precision_or_device_than_asked_for_is_no_pass(
     assert (record.passed, record.reason) == (False, reason)
 
 
+def test_what_a_runtime_cannot_do_is_no_failure(case: Case) -> None:
+    def refuse(*_: object) -> Any:
+        raise worker.JobError("UnavailableError: it has no bf16", kind="UnavailableError", said="it has no bf16")
+
+    record = check(case, refuse).record
+    assert (record.status, record.passed, record.reason) == ("refused", None, "it has no bf16")
+
+
 def test_a_runtime_that_crashes_is_recorded(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
     def crash(*_: object) -> None:
         raise worker.JobError("the process was ended by SIGSEGV")

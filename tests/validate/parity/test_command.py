@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+from convert.common.errors import InputError
 from convert.common.files import sha256_file
 from convert.common.json_lines import parse
 from convert.manifest import FileEntry
@@ -168,10 +169,15 @@ def test_a_trained_model_on_photos(shared_data: Path, tmp_path: Path) -> None:
     for record in records:
         assert record["max_abs"] < 4 * record["tolerance"]["paddle_max_abs"] < 1e-4
         assert record["top1_agreement"] == 1
-        assert record["inputs"]["source"] == "8 photos of val_list.txt and 5 edge cases"
+        assert record["inputs"]["source"] == "8 of 500 photos of val_list.txt and 5 edge cases"
 
 
 def test_a_reason_with_brackets_is_shown_whole(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     record = replace(check(case).record, passed=False, reason="no [bold] kernel [Errno 2]")
     table.show([record])
     assert "no [bold] kernel [Errno 2]" in capsys.readouterr().err
+
+
+def test_all_of_which_photos(toy_artifact: Artifact) -> None:
+    with pytest.raises(InputError, match="--limit 0: all of which photos"):
+        InputOptions(limit=0).load(toy_artifact)

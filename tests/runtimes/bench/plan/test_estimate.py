@@ -176,9 +176,9 @@ def test_other_modes_take_time_for_each_point() -> None:
         (100, 90, 600, 64 / 10 * (1 / 0.2 + 1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
         (10, 99, 600, 662 / 100 * (1 / 0.2 + 1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
         # Half a minute a rate is enough for none but the fastest: 60 requests at 0.2, 64 from 0.4 on.
-        (100, 90, 60, 30 + 64 / 10 * (1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
-        # It carries no p99 in that time: p90 is taken instead.
-        (100, 99, 60, 30 + 64 / 10 * (1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        (100, 90, 30, 30 + 64 / 10 * (1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
+        # Where no maximum is asked for, it takes what the percentile needs.
+        (100, 99, 60, 662 / 10 * (1 / 0.2 + 1 / 0.4 + 1 / 0.6 + 1 / 0.8 + 1 + 1 + 2 / 0.7)),
         # A model that is so quick that the least time decides: two seconds a rate, and what came above the capacity.
         (0.01, 99, 60, 2 * (5 + 1.2 + 2)),
     ],

@@ -16,7 +16,7 @@ from convert.families.spec import Preprocessing
 from convert.model_options import ModelOptions
 from runtimes.base import Options
 from runtimes.bench.plan import settings
-from runtimes.bench.plan.matrix import Cell, cells, key
+from runtimes.bench.plan.matrix import Cell, cannot_exist, cells, key
 from runtimes.bench.plan.settings import Matrix
 from runtimes.options import Selection
 from tests.runtimes.bench import on_paper
@@ -82,7 +82,6 @@ def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() 
     both: dict[str, Any] = {"precision": ("fp32", "bf16")}
     found = cells([matrix(runtime=None, **both)])
     assert [(c.precision, c.runtime.name) for c in found] == [("fp32", "a"), ("fp32", "b"), ("bf16", "b")]
-    assert len(cells([matrix("a", "b", **both)])) == 4, "named ones stay, to say that they cannot"
     with pytest.raises(InputError, match="no runtime here has that precision"):
         cells([matrix(runtime=None, precision=("int8",))])
 
@@ -229,3 +228,12 @@ class TestFixedBatch:
     def test_one_image_at_a_time_is_not_possible(self) -> None:
         (found,) = cells([matrix(model=("fixed",), mode=("server",))])
         assert found.impossible
+
+
+def test_what_cannot_exist_is_no_cell_and_is_named_once() -> None:
+    asked = [matrix("a", "b", precision=("fp32", "bf16"), batch=(1, 8)), matrix("a", precision=("bf16", "int8"))]
+    assert {(c.runtime.name, c.precision) for c in cells(asked)} == {("a", "fp32"), ("b", "fp32"), ("b", "bf16")}
+    assert cannot_exist(asked) == ("a has no bf16 and no int8, only fp32",)
+    assert cannot_exist([matrix("a", "b")]) == ()
+    with pytest.raises(InputError, match=r"^a has no bf16, only fp32: `python"):
+        cells([matrix("a", precision=("bf16",))])

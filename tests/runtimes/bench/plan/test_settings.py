@@ -61,3 +61,9 @@ def test_every_key_of_a_plan_file_is_an_option_of_the_command() -> None:
         *("--plan", "--out", "--resume", "--dry-run", "--json"),
     }
     assert all(key == setting.key for key, setting in declared.items())
+
+
+def test_a_rate_of_a_server_ends_by_its_percentile_unless_a_maximum_is_asked_for() -> None:
+    assert Policy().visit("latency").max_s == Policy.max_s / 2
+    assert Policy().visit("server").max_s >= 3600
+    assert Policy(max_s=8.0).visit("server").max_s == 8.0, "of each rate, and there is one process"

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runtimes.bench import describe
-from runtimes.bench.plan import overview
 from runtimes.bench.plan.matrix import Cell, key
-from runtimes.bench.plan.plan import CellCost, Plan
+from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.settings import Policy
 from runtimes.bench.schedule import aggregate, display
 from runtimes.bench.schedule.display import Display
@@ -288,42 +287,3 @@ def test_outcomes_of_the_other_modes(mode: str, fields: dict[str, Any], expected
 )
 def test_durations(seconds: float, text: str) -> None:
     assert describe.duration(seconds) == text
-
-
-def drawn(plan: Any) -> str:
-    text = io.StringIO()
-    console = Console(file=text, width=160)
-    console.print(overview.table(plan))
-    for line in overview.totals(plan):
-        console.print(line, soft_wrap=True)
-    return text.getvalue()
-
-
-def test_a_plan_in_a_table_has_a_row_for_cells_that_differ_in_batch_only() -> None:
-    refused = on_paper.cell(on=on_paper.runtime("mnn"))
-    found = on_paper.cell(mode="throughput", mode_options={"batches": [1, 8]})
-    plan = on_paper.plan(*cells(2), found, refused=((refused, "too large"),), parity_s=5)
-    lines = drawn(plan).splitlines()
-    (latency,) = (line for line in lines if "latency" in line)
-    assert "1, 2" in latency
-    assert "40 s" in latency
-    assert "1.0 GiB" in latency
-    assert any("among 1, 8" in line for line in lines)
-    assert lines[-2:] == [
-        "3 cells, 2 processes each at least: about 1 min 5 s, 5 s of it for parity; at the peak 1.0 GiB of memory of"
-        " 4.0 GiB free",
-        "refused: vit fp32 on mnn, 2 threads, batch 1: too large",
-    ]
-
-
-def test_a_plan_says_what_is_known_and_what_is_there_already() -> None:
-    plan = on_paper.plan(*cells(2))
-
-    def told(*costs: CellCost) -> str:
-        return drawn(replace(plan, estimate=replace(plan.estimate, costs=costs, disk_bytes=350 << 20)))
-
-    stored, known = CellCost(0, 0, 0, 0, "stored"), CellCost(1, 1, 1, 350 << 20, "record")
-    assert "(2 of 2 known from earlier records)" in told(stored, known)
-    assert "; 350 MiB more on disk" in told(stored, known)
-    assert "stored" in told(stored, stored)
-    assert "\n1 cell, 1 process each at least:" in drawn(on_paper.plan(*cells(1), processes=1))
