@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from convert.build import ARTIFACTS, DEFAULT_OPSET, OPSETS, Request
+from convert.build import ARTIFACTS, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
@@ -16,6 +16,7 @@ from convert.common.errors import InputError
 from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec, toml
 from convert.families.spec import MOST
+from convert.making import DEFAULT_OPSET
 from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all

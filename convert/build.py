@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shlex
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from convert import earlier, identity, making, models, other_onnx, preprocessing
 from convert.artifact import Artifact
-from convert.common import commands, paddle, typed, worker
+from convert.common import paddle
 from convert.common.errors import InputError, listing
-from convert.common.progress import bar
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.identity import CONVERTER, READER, Identity
 from convert.images import option
-from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest, RequestedWeights
+from convert.making import DEFAULT_OPSET, Say
+from convert.manifest import FORMAT, LoweringOptions, Manifest, RequestedWeights
 from convert.model_options import ModelOptions
 from convert.models import (
     ConvertedModel,
@@ -30,17 +27,14 @@ from convert.models import (
     inference_folder,
 )
 from convert.paddleclas import export
-from convert.precision import calibration_images
+from convert.precision import variant
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
 from convert.weights.resolve import resolve
 from convert.zoo import HOSTED, HostedModel, inference_tar
 
-DEFAULT_OPSET = 17
 # Below 17 LayerNormalization is written out in primitives; above 21 Paddle2ONNX 2.1.0 aborts, which knows 7 to 21.
 OPSETS = range(17, 22)
 ARTIFACTS = Path("artifacts")
-
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +102,7 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
         named = models.with_classes(named, request.model, request.classes, request.name)
     target = request.root / called(named, request.name) / request.precision
     if request.precision != FP32:
-        return variant(request, target, say)
+        return obtain_variant(request, target, say)
     if isinstance(named, ConvertedModel):
         if named.remark:
             say(f"{target}: {named.remark}")
@@ -160,44 +154,14 @@ def _as_it_was(request: Request, named: ConvertedModel) -> Request:
     return dataclasses.replace(request, model=named.argument, name=name, classes=named.classes)
 
 
-def variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
+def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
     options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
     if isinstance(named := models.find(request.model, request.root), ConvertedModel):
         request = _as_it_was(request, named)
-    return lower(base, request.precision, options, target, say, request.model, request.name)
-
-
-def lower(
-    base: Artifact,
-    precision: str,
-    options: LoweringOptions,
-    target: Path,
-    say: Say,
-    argument: str,
-    name: str | None = None,
-) -> tuple[Artifact, bool]:
-    """The variant of an FP32 artifact in a folder and whether it was there already.
-
-    What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
-    """
-    present = making.present_in(target, say)
-    settled, hashes = _settled_options(precision, options, present, say)
-    wanted = dataclasses.replace(
-        identity.of(base),
-        precision=precision,
-        tools=identity.wanted_tools(precision, present),
-        base=base.sha256,
-        keep_fp32=settled.keep_fp32,
-        calibration=hashes,
-        preprocessing=None if hashes is None else base.preprocessing,
-        converter=identity.converter(precision),
-    )
-    make = partial(_lowered, base, precision, settled, target, argument, name)
-    describe = partial(preprocessing.like_base, base=base.manifest)
-    return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
+    return variant.lower(base, request.precision, options, target, say, request.model, request.name)
 
 
 def _shipped(found: Artifact, request: Request) -> Artifact:
@@ -233,23 +197,6 @@ def _settled(request: Request, model: Model, known: Artifact | None) -> Request:
     opset = request.opset or (known.manifest.opset if known else DEFAULT_OPSET)
     size = earlier.image_size(model, request.image_size, known)
     return dataclasses.replace(request, weights=weights, opset=opset, image_size=size)
-
-
-def _settled_options(
-    precision: str, options: LoweringOptions, present: Artifact | None, say: Say
-) -> tuple[LoweringOptions, tuple[str, ...] | None]:
-    """Likewise, and the calibration files' sha256."""
-    earlier = (present.manifest.recipe if present else None) or LoweringOptions()
-    keep = earlier.keep_fp32 if options.keep_fp32 is None else options.keep_fp32
-    if not PRECISIONS[precision].calibrated:
-        return LoweringOptions(options.calibration, keep), None
-    if options.calibration is not None:
-        chosen = calibration_images.choose(Path(options.calibration))
-        for note in chosen.notes:
-            say(f"--calibration {options.calibration}: {note}")
-        return LoweringOptions(options.calibration, keep), calibration_images.hashes(chosen)
-    calibrated = present.manifest.calibration if present else None
-    return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
 
 
 def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, folder: Path) -> Manifest:
@@ -289,70 +236,5 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option()
-    command = _command(settled.model, settled.name, manifest, option, LoweringOptions(), settled.classes)
+    command = making.command(settled.model, settled.name, manifest, option, LoweringOptions(), settled.classes)
     return dataclasses.replace(manifest, command=command)
-
-
-def _lowered(
-    base: Artifact,
-    precision: str,
-    options: LoweringOptions,
-    target: Path,
-    argument: str,
-    name: str | None,
-    folder: Path,
-) -> Manifest:
-    """Make a lower precision into a folder, which will be `target`. JobError or InputError when that fails."""
-    if options.calibration and not Path(options.calibration).exists():
-        raise InputError(
-            f"--calibration {options.calibration}: there is no such file or folder any more, and {target} has to be "
-            "made again: name the images with `python -m convert --precision int8 --calibration`"
-        )
-    job = {"base": str(base.path), "precision": precision, "folder": str(folder), **typed.table(options)}
-    with bar(f"{base.model} to {precision}", None):
-        lowering = typed.read(Lowering, worker.call("convert.precision.make:run_job", job))
-    wanted = dataclasses.replace(base.manifest, precision=precision)
-    return dataclasses.replace(
-        wanted,
-        format=FORMAT,
-        converter=identity.converter(precision),
-        base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
-        recipe=options,
-        **vars(lowering),
-        notes=(*base.manifest.notes, *_notes(precision, lowering)),
-        tools=identity.tools(precision),
-        command=_command(argument, name, wanted, base.weights_option(), options, None),
-    )
-
-
-def _notes(precision: str, lowering: Lowering) -> list[str]:
-    """What the user must know of a lower precision."""
-    from convert.precision import reach  # late: it imports onnx
-
-    kept = [f"{entry.operator} ({entry.reason})" for entry in lowering.kept_fp32 or ()]
-    notes = [f"kept in FP32: {', '.join(kept)}"] if kept else []
-    if lowering.calibration and not lowering.calibration.files_sha256:
-        notes.append(f"int8 was calibrated on {lowering.calibration.source}: fine for speed, not for accuracy")
-    return [*notes, *reach.notes(precision, lowering)]
-
-
-def _command(
-    argument: str,
-    name: str | None,
-    manifest: Manifest,
-    weights: str | None,
-    options: LoweringOptions,
-    classes: int | None,
-) -> str:
-    """The command that makes the same artifact again."""
-    opset, size = manifest.opset, manifest.image_size
-    words = [*commands.words("convert"), argument, "--precision", manifest.precision]
-    words += ["--image-size", str(size)] if size is not None else []
-    words += ["--name", name] if name else []
-    words += ["--classes", str(classes)] if classes is not None else []
-    words += ["--weights", weights] if weights else []
-    words += ["--weights-key", manifest.weights.key] if manifest.weights.key is not None else []
-    words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
-    words += ["--calibration", options.calibration] if options.calibration else []
-    words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []
-    return shlex.join(words)

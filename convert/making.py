@@ -1,8 +1,9 @@
-"""An artifact is found in its folder or made there; and whether it may be: a plan is shown without making any."""
+"""An artifact is found in its folder or made there; whether it may be made; and the command that makes it."""
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,15 +12,17 @@ from pathlib import Path
 from convert import artifact as artifacts
 from convert import identity, preprocessing
 from convert.artifact import Artifact
-from convert.common import worker
+from convert.common import commands, worker
 from convert.common.console import say_log
 from convert.common.errors import CheckFailed, GraphError, InputError
 from convert.common.files import new_folder
 from convert.common.lock import alone
 from convert.identity import Identity
-from convert.manifest import Manifest
+from convert.manifest import LoweringOptions, Manifest
 
 Say = Callable[[str], None]
+
+DEFAULT_OPSET = 17
 
 _MAY = ContextVar("may", default=True)
 
@@ -120,3 +123,25 @@ def _redescribed(present: Artifact, manifest: Manifest, say: Say) -> Artifact:
         if alike:
             return Artifact(present.path, manifest)  # nothing that others read there is wrong
         raise InputError(f"{present.path}: its manifest cannot be written ({error.strerror})") from None
+
+
+def command(
+    argument: str,
+    name: str | None,
+    manifest: Manifest,
+    weights: str | None,
+    options: LoweringOptions,
+    classes: int | None,
+) -> str:
+    """The command that makes the same artifact again."""
+    opset, size = manifest.opset, manifest.image_size
+    words = [*commands.words("convert"), argument, "--precision", manifest.precision]
+    words += ["--image-size", str(size)] if size is not None else []
+    words += ["--name", name] if name else []
+    words += ["--classes", str(classes)] if classes is not None else []
+    words += ["--weights", weights] if weights else []
+    words += ["--weights-key", manifest.weights.key] if manifest.weights.key is not None else []
+    words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
+    words += ["--calibration", options.calibration] if options.calibration else []
+    words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []
+    return shlex.join(words)

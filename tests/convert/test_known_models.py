@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from convert import artifact as artifacts
-from convert import build
+from convert import build, making
 from convert.__main__ import main
 from convert.artifact import Artifact
 from convert.build import Request, obtain
@@ -119,7 +119,7 @@ def test_another_head_is_another_model(toy_artifact: Artifact, monkeypatch: pyte
     ((model, settled),) = asked
     assert model == PETS
     options = (toy_artifact.manifest, "seeded:1", LoweringOptions())
-    assert build._command(settled.model, settled.name, *options, settled.classes) == (
+    assert making.command(settled.model, settled.name, *options, settled.classes) == (
         f"python -m convert {ZOO} --precision fp32 --name pets --classes 37 --weights seeded:1"
     )
 

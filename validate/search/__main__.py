@@ -13,7 +13,7 @@ import click
 from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
-from convert.build import Request, variant
+from convert.build import Request, obtain_variant
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import print_table, printer, say, say_json
@@ -80,7 +80,7 @@ class Trials:
 
         CheckFailed or InputError when a runtime gives no accuracy: then there is no verdict either way.
         """
-        artifact, _ = variant(replace(self.request, keep_fp32=kept), self.target, say)
+        artifact, _ = obtain_variant(replace(self.request, keep_fp32=kept), self.target, say)
         records = self._measure(artifact, self.runtimes, self.request.precision)
         top1 = {record.runtime: record.top1 or 0.0 for record in records}
         lowered = artifact.manifest.multiplying.lowered if artifact.manifest.multiplying else 0

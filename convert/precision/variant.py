@@ -1,0 +1,108 @@
+"""A lower precision of an FP32 artifact, beside it: found when it is there and whole, made when it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from functools import partial
+from pathlib import Path
+
+from convert import identity, making, preprocessing
+from convert.artifact import Artifact
+from convert.common import typed, worker
+from convert.common.errors import InputError
+from convert.common.progress import bar
+from convert.making import Say
+from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest
+from convert.precision import calibration_images
+from convert.precision.table import PRECISIONS
+
+
+def lower(
+    base: Artifact,
+    precision: str,
+    options: LoweringOptions,
+    target: Path,
+    say: Say,
+    argument: str,
+    name: str | None = None,
+) -> tuple[Artifact, bool]:
+    """The variant of an FP32 artifact in a folder and whether it was there already.
+
+    What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
+    """
+    present = making.present_in(target, say)
+    settled, hashes = _settled_options(precision, options, present, say)
+    wanted = dataclasses.replace(
+        identity.of(base),
+        precision=precision,
+        tools=identity.wanted_tools(precision, present),
+        base=base.sha256,
+        keep_fp32=settled.keep_fp32,
+        calibration=hashes,
+        preprocessing=None if hashes is None else base.preprocessing,
+        converter=identity.converter(precision),
+    )
+    make = partial(_lowered, base, precision, settled, target, argument, name)
+    describe = partial(preprocessing.like_base, base=base.manifest)
+    return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
+
+
+def _settled_options(
+    precision: str, options: LoweringOptions, present: Artifact | None, say: Say
+) -> tuple[LoweringOptions, tuple[str, ...] | None]:
+    """Likewise, and the calibration files' sha256."""
+    earlier = (present.manifest.recipe if present else None) or LoweringOptions()
+    keep = earlier.keep_fp32 if options.keep_fp32 is None else options.keep_fp32
+    if not PRECISIONS[precision].calibrated:
+        return LoweringOptions(options.calibration, keep), None
+    if options.calibration is not None:
+        chosen = calibration_images.choose(Path(options.calibration))
+        for note in chosen.notes:
+            say(f"--calibration {options.calibration}: {note}")
+        return LoweringOptions(options.calibration, keep), calibration_images.hashes(chosen)
+    calibrated = present.manifest.calibration if present else None
+    return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
+
+
+def _lowered(
+    base: Artifact,
+    precision: str,
+    options: LoweringOptions,
+    target: Path,
+    argument: str,
+    name: str | None,
+    folder: Path,
+) -> Manifest:
+    """Make a lower precision into a folder, which will be `target`. JobError or InputError when that fails."""
+    if options.calibration and not Path(options.calibration).exists():
+        raise InputError(
+            f"--calibration {options.calibration}: there is no such file or folder any more, and {target} has to be "
+            "made again: name the images with `python -m convert --precision int8 --calibration`"
+        )
+    job = {"base": str(base.path), "precision": precision, "folder": str(folder), **typed.table(options)}
+    with bar(f"{base.model} to {precision}", None):
+        lowering = typed.read(Lowering, worker.call("convert.precision.make:run_job", job))
+    wanted = dataclasses.replace(base.manifest, precision=precision)
+    return dataclasses.replace(
+        wanted,
+        format=FORMAT,
+        converter=identity.converter(precision),
+        base=BaseArtifact(os.path.relpath(base.path, target), base.sha256),
+        recipe=options,
+        **vars(lowering),
+        notes=(*base.manifest.notes, *_notes(precision, lowering)),
+        tools=identity.tools(precision),
+        command=making.command(argument, name, wanted, base.weights_option(), options, None),
+    )
+
+
+def _notes(precision: str, lowering: Lowering) -> list[str]:
+    """What the user must know of a lower precision."""
+    from convert.precision import reach  # late: it imports onnx
+
+    kept = [f"{entry.operator} ({entry.reason})" for entry in lowering.kept_fp32 or ()]
+    notes = [f"kept in FP32: {', '.join(kept)}"] if kept else []
+    if lowering.calibration and not lowering.calibration.files_sha256:
+        notes.append(f"int8 was calibrated on {lowering.calibration.source}: fine for speed, not for accuracy")
+    return [*notes, *reach.notes(precision, lowering)]
