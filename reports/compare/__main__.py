@@ -88,8 +88,8 @@ def main(
         what = "a regression" if count == 1 else f"{count} regressions, the first"
         raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
     if found.outcome == OPEN and fail_unknown:
-        first = next(iter(found.open), None)
-        raise CannotTell(f"{first.cell}: {'; '.join(first.notes)}" if first else writers.summary(found))
+        untold = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in found.open]
+        raise CannotTell(untold[0] if untold else writers.summary(found))
 
 
 if __name__ == "__main__":

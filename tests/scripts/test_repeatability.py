@@ -135,7 +135,7 @@ def test_what_was_disturbed_is_measured_again_or_told(
 def comparison(*verdicts: str, regressions: int = 0) -> Comparison:
     cells = [Compared("latency", "toy", one, "median", one) for one in verdicts]
     broken = [Compared("parity", "toy", "other", "parity", "worse", regression="it broke")] * regressions
-    return Comparison((*cells, *broken), (), (), (), "")
+    return Comparison((*cells, *broken), (), (), (), "", frozenset({"median"}))
 
 
 def test_cannot_tell_is_not_no_change() -> None:
