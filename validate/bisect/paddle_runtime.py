@@ -49,11 +49,18 @@ def bisect(artifact: Artifact, runtime: Runtime, options: Options, inputs: Input
         base, images = artifact.base, folder / "images.npy"
         np.save(images, inputs.images)
         program = paddle_program.read(base.paddle_program)
-        made = [(one, value) for one in program.operators for value in one.outputs if value in program.activations]
+        read = {*program.users, program.output}  # what nothing reads, as the mean of a LayerNorm, may not be kept
+        made = [
+            (one, value) for one in program.operators for value in one.outputs if value in program.activations & read
+        ]
         say(f"{artifact.model}: the whole program on {runtime.name}")
-        truth, own = PaddleActivations(base, folder, options.thread_count()).compute(
-            {program.input: images}, [value for _, value in made]
-        )
+        paddle = PaddleActivations(base, folder, options.thread_count())
+
+        def judged_as(file: Path, value: int) -> Judgement:
+            # One value at a time: a later operator may work in the memory of an earlier one's.
+            truth, own = paddle.compute({program.input: images}, [value])
+            return judge(np.load(file), truth[value], own[value], options.precision)
+
         document = json.loads(base.paddle_program.read_text(encoding="utf-8"))
 
         def judged(value: int) -> Judgement:
@@ -64,14 +71,14 @@ def bisect(artifact: Artifact, runtime: Runtime, options: Options, inputs: Input
                 worker.call("validate.bisect.paddle_runtime:run_program", {"run": typed.table(job)})
             except worker.JobError as error:
                 raise CheckFailed(f"{runtime.name} does not run its program up to one of its values: {error}") from None
-            return judge(np.load(file), truth[value], own[value], options.precision)
+            return judged_as(file, value)
 
         try:
             files, effective = infer_all(artifact, runtime.name, options, inputs.images, folder)
         except worker.JobError as error:
             raise CheckFailed(f"{runtime.name} does not run {artifact.model}: {error}") from None
         (logits,) = files.values()
-        last = judge(np.load(logits), truth[program.output], own[program.output], options.precision)
+        last = judged_as(logits, program.output)
         found = BisectionResult(
             [JudgedTensor("model", _name(program.maker[program.output]), last)], effective=effective
         )

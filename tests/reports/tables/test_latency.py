@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reports.load import results
-from reports.tables import compute, latency, missing, parity
+from reports.tables import compute, latency, missing, parity, standing
 from reports.tables import report as tables
 from reports.tables.answer import answer
 from runtimes.records.kinds import Latency
@@ -235,6 +235,12 @@ def test_what_ran_as_something_else_is_said(make: Any, folder: Any) -> None:
         "asked for fp32, ran as bf16 on CPU",
         "asked for CUDA, ran on the CPU",
     )
+
+
+def test_a_lower_precision_says_how_much_of_it_was(make: Any, folder: Any) -> None:
+    ran = {"precision": "int8", "device": "CPU", "arithmetic": {"shares": {"int8": 0.81, "fp32": 0.19}}}
+    found = results.load(folder(make.parity(precision="int8"), make.latency(precision="int8", effective=ran)))
+    assert [standing.ran_as(record) for record in found.of(Latency)] == ["81 % int8 on CPU"]
 
 
 def test_a_device_and_settings_make_another_cell(make: Any, folder: Any) -> None:

@@ -240,7 +240,7 @@ def test_a_product_that_mnn_gets_wrong_is_refused_at_larger_batches(
     toy_artifact: Artifact, images: np.ndarray, cache: str, tmp_path: Path
 ) -> None:
     """Two activations, of which one is shared by all heads: right at a batch of 1, and wrong above."""
-    values = {"q": ["batch", 4, 5, 6], "shared": ["batch", 1, 6, 7], "own": ["batch", 4, 6, 7]}
+    values = {"q": ("batch", 4, 5, 6), "shared": ("batch", 1, 6, 7)}
     info = {name: onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in values.items()}
     out = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 4, 5, 7]) for name in ("wrong", "right")]
     nodes = [
@@ -256,7 +256,7 @@ def test_a_product_that_mnn_gets_wrong_is_refused_at_larger_batches(
     assert mnn_file.broadcasts(tmp_path / "m.onnx") == ["MatMul.wrong"]
     assert mnn_file.broadcasts(toy_artifact.onnx) == []
     with MNN.open(toy_artifact, Options(cache=cache)) as session:
-        session._made["broadcasts"] = ["MatMul.wrong"]
+        session._made["broadcasts"] = ["MatMul.wrong"]  # type: ignore[attr-defined]
         session.run(images[:1])
         with pytest.raises(UnavailableError, match=r"this model has MatMul\.wrong: give --batch 1"):
             session.run(images[:2])

@@ -19,7 +19,7 @@ from validate.bisect.bisection import BisectionResult
 from validate.bisect.judgement import Judgement
 
 
-class _Net(nn.Layer):
+class _Net(nn.Layer):  # type: ignore[misc]
     """A LayerNorm over channels in five operators, which Paddle 3.3.1 with oneDNN computes wrongly."""
 
     def __init__(self) -> None:
@@ -28,7 +28,8 @@ class _Net(nn.Layer):
 
     def forward(self, x: Any) -> Any:
         around = x - x.mean(1, keepdim=True)
-        x = around / paddle.sqrt(around.pow(2).mean(1, keepdim=True) + 1e-6)
+        square = (x - x.mean(1, keepdim=True)).pow(2)  # written twice, as ConvNeXt has it
+        x = around / paddle.sqrt(square.mean(1, keepdim=True) + 1e-6)
         return self.head(paddle.flatten(x, 1))
 
 
