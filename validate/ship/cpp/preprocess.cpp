@@ -105,7 +105,8 @@ Image bilinear(const Image& image, int width, int height) {
     return out;
 }
 
-[[maybe_unused]] Image bicubic(const Image& image, int width, int height) {
+// OpenCV's INTER_CUBIC as it is with Intel's library: in float. Without, it has weights of 11 bits, and is another one.
+Image bicubic(const Image& image, int width, int height) {
     Image out(width, height);
     const auto sums = widened(image, cubic_taps(image.width, width));
     const auto rows = cubic_taps(image.height, height);
@@ -121,9 +122,9 @@ Image bilinear(const Image& image, int width, int height) {
 
 Image resized(const Image& image, int width, int height, const std::string& interpolation) {
     if (interpolation == "bilinear") return bilinear(image, width, height);
+    if (interpolation == "bicubic") return bicubic(image, width, height);
 #ifdef WITH_OPENCV
     const std::map<std::string, int> known = {{"nearest", cv::INTER_NEAREST},
-                                              {"bicubic", cv::INTER_CUBIC},
                                               {"area", cv::INTER_AREA},
                                               {"lanczos", cv::INTER_LANCZOS4}};
     if (known.count(interpolation)) {
@@ -133,8 +134,6 @@ Image resized(const Image& image, int width, int height, const std::string& inte
         cv::resize(from, to, to.size(), 0, 0, known.at(interpolation));
         return out;
     }
-#else
-    if (interpolation == "bicubic") return bicubic(image, width, height);
 #endif
     throw Refusal("this program does not resize by " + interpolation + ": build it with -DWITH_OPENCV=ON");
 }
