@@ -28,12 +28,12 @@ from convert.zoo import DEFAULT_MODEL
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def model_options(command: Command, precision: str = "fp32") -> Command:
+def model_options(command: Command, precision: str = "fp32", onnx: bool = True) -> Command:
     """`--model`, what ModelOptions has, `--precision`, `--artifacts` and `--json`, for commands that work on artifacts.
 
-    The command gets the ModelOptions as `chosen`. precision: the default.
+    The command gets the ModelOptions as `chosen`. precision: the default. onnx: whether `--onnx` is among them.
     """
-    options = [
+    options: list[Callable[[Any], Any]] = [
         click.option(
             "--model",
             "models",
@@ -42,7 +42,7 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
             help="Comma-separated: a name (of an artifact that is there, too), all (the seven), a .toml spec, a folder"
             " with a Paddle inference model.",
         ),
-        chosen_options,
+        functools.partial(chosen_options, onnx=onnx),
         click.option(
             "--precision",
             default=precision,
@@ -66,7 +66,7 @@ def model_options(command: Command, precision: str = "fp32") -> Command:
     return command
 
 
-def chosen_options(command: Command) -> Command:
+def chosen_options(command: Command, onnx: bool = True) -> Command:
     """The options of ModelOptions; the command gets what they came to as `chosen`."""
 
     @functools.wraps(command)
@@ -77,12 +77,12 @@ def chosen_options(command: Command) -> Command:
         name: str | None,
         image_size: int | None,
         preprocessing: str | None,
-        onnx: str | None,
         **rest: Any,
     ) -> Any:
-        if onnx is not None and not any(map(named, ("model", "models"))):
-            raise InputError(f"--onnx {onnx}: name with --model what it is held against: nothing else vouches for it")
-        chosen = ModelOptions(weights, weights_key, name, image_size, preprocessing, onnx)
+        file = rest.pop("onnx") if onnx else None
+        if file is not None and not any(map(named, ("model", "models"))):
+            raise InputError(f"--onnx {file}: name with --model what it is held against: nothing else vouches for it")
+        chosen = ModelOptions(weights, weights_key, name, image_size, preprocessing, file)
         return command(*args, chosen=chosen, **rest)
 
     options = [
@@ -114,7 +114,7 @@ def chosen_options(command: Command) -> Command:
         ),
     ]
     found: Any = collected
-    for option in reversed(options):
+    for option in reversed(options if onnx else options[:-1]):
         found = option(found)
     return cast(Command, found)
 

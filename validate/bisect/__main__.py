@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from validate.parity.inputs import InputOptions, input_options
 
 
 @click.command(cls=BoundedCommand)
-@cli.model_options
+@functools.partial(cli.model_options, onnx=False)  # its own takes the folder of an artifact too
 @session_options
 @click.option(
     "--onnx",

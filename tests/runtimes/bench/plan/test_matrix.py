@@ -35,7 +35,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> None:
         return Selection(found, runtimes is not None)
 
     monkeypatch.setattr(cli, "artifacts", artifacts)
-    monkeypatch.setattr(settings, "find", lambda model: None)
+    monkeypatch.setattr(settings, "find", lambda model, root: None)
     monkeypatch.setattr(settings, "select", select)
 
 
