@@ -40,8 +40,11 @@ def _show(states: list[dict[str, Any]]) -> None:
     table = Table("runtime", "available", "version", "devices", "precisions", "reason")
     for state in states:
         devices, precisions = ", ".join(state["devices"]), ", ".join(state["precisions"])
-        row = (state["name"], "yes" if state["available"] else "no", state["version"] or "-", devices, precisions)
-        table.add_row(*map(plain, (*row, state["reason"] or "")))
+        # TensorRT for RTX 1.7 is another product than TensorRT.
+        version = f"{state['distribution']} {state['version']}" if state["version"] else "-"
+        row = (state["name"], "yes" if state["available"] else "no", version, devices, precisions)
+        lacks = "; ".join(f"no {precision}: {why}" for precision, why in state["lacks"].items())
+        table.add_row(*map(plain, (*row, state["reason"] or lacks)))
     print_table(console, table, ("precisions", "reason"))
     for state in states:
         for key, text in state["options"].items():

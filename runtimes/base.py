@@ -206,6 +206,10 @@ class Footprint:
 MEASURED = "measured on two cores of a Xeon with AVX-512: /proc/self/status, getrusage, perf_counter"
 
 
+def _lacks_nothing() -> dict[str, str]:
+    return {}
+
+
 def _no_environment(options: Options) -> dict[str, str]:
     return {}
 
@@ -217,6 +221,7 @@ class Runtime:
     package: the import name.
     distributions: what pip calls it, any one of which will do.
     devices: finds the devices that it has here.
+    lacks: the precisions that none of them gives, and why; asked only where the runtime is available.
     open_session: loads a model; UnavailableError when the runtime cannot give what the options ask for.
     settings: the keys of `Options.extra` that it knows.
     streams: whether `Options.streams` means something to it.
@@ -240,6 +245,7 @@ class Runtime:
     open_session: Callable[[Artifact, Options], Session]
     settings: Mapping[str, Setting] = field(default_factory=dict)
     default_device: str = "CPU"
+    lacks: Callable[[], Mapping[str, str]] = _lacks_nothing
     streams: bool = False
     intermediate: bool = False
     environment: Callable[[Options], dict[str, str]] = _no_environment
@@ -270,7 +276,12 @@ class Runtime:
 
     def version(self) -> str | None:
         """Version of the first of the distributions that is installed, None where none is."""
-        return next((version for name in self.distributions if (version := conflicts.version(name))), None)
+        found = self.distribution()
+        return conflicts.version(found) if found else None
+
+    def distribution(self) -> str | None:
+        """The first of the distributions that is installed, None where none is."""
+        return next((name for name in self.distributions if conflicts.version(name)), None)
 
     def check(self, options: Options) -> None:
         """UnavailableError, in a sentence, when the options ask for what this runtime has not, whatever the machine."""

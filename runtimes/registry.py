@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import pkgutil
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from convert.common import worker
@@ -66,8 +67,9 @@ def reference() -> Runtime:
 
 
 def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
-    """The state of runtimes by name: name, available, reason (None when available), version, devices, precisions,
-    options (each setting in a line).
+    """The state of runtimes by name: name, available, reason (None when available), version, distribution (what pip
+    calls what is installed), devices, precisions, lacks (those that this machine does not give it, and why), options
+    (each setting in a line).
 
     They are imported in a process of its own: a broken one may crash, and Paddle takes seconds and changes logging.
     """
@@ -85,7 +87,13 @@ def _examine(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name in job["names"]:
         runtime = get(name)
         reason = runtime.unavailable()
-        found = {"available": reason is None, "reason": reason, "devices": [] if reason else runtime.devices()}
+        found: dict[str, Any] = {
+            "available": reason is None,
+            "reason": reason,
+            "devices": [] if reason else runtime.devices(),
+        }
+        lacks = {} if reason else dict(runtime.lacks())
+        found |= {"lacks": lacks, "precisions": [one for one in runtime.precisions if one not in lacks]}
         states[name] = {**_blank(name), **found}
     return states
 
@@ -97,14 +105,16 @@ def _blank(name: str) -> dict[str, Any]:
         "available": False,
         "reason": None,
         "version": runtime.version(),
+        "distribution": runtime.distribution(),
         "devices": [],
         "precisions": list(runtime.precisions),
+        "lacks": {},
         "options": {key: f"{s.choice} (default {s.default}): {s.help}" for key, s in runtime.settings.items()},
     }
 
 
 def available(chosen: Sequence[str] | None, device: str | None = None) -> list[Runtime]:
-    """The chosen runtimes, each of which must be available; for None, all that are.
+    """The chosen runtimes, each of which must be available (None: all that are), with this machine's precisions.
 
     device: one that they must find; None takes each one's own. InputError when a runtime is unknown or missing, with
     the reason, or when there is none at all.
@@ -117,7 +127,11 @@ def available(chosen: Sequence[str] | None, device: str | None = None) -> list[R
     if chosen is not None:
         for name, reason in missing.items():
             raise InputError(f"runtime {name} is not available: {reason}")
-    found = [runtime for runtime in runtimes if runtime.name not in missing]
+    found = [
+        replace(runtime, precisions=tuple(states[runtime.name]["precisions"]))
+        for runtime in runtimes
+        if runtime.name not in missing
+    ]
     if not found:
         raise InputError(
             f"no runtime is available here{f' on {device}' if device else ''}; `python -m runtimes` says why"

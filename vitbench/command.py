@@ -150,7 +150,8 @@ def main() -> None:
     vitbench report results/<run> --format md,html
 
     In a checkout each command is also there as `python -m ...`; `vitbench COMMAND --help` says more of it. Exit status:
-    0 it holds, 1 a check failed, 2 the input or the usage is wrong, 130 after Ctrl-C, 143 after SIGTERM.
+    0 it holds, 1 a check failed, 2 the input or the usage is wrong, 3 nothing can be said (compare --fail-unknown), 130
+    after Ctrl-C, 143 after SIGTERM.
     """
 
 

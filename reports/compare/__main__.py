@@ -88,8 +88,8 @@ def main(
         what = "a regression" if count == 1 else f"{count} regressions, the first"
         raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
     if found.outcome == OPEN and fail_unknown:
-        untold = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in found.open]
-        raise CannotTell(untold[0] if untold else writers.summary(found))
+        named = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in found.open]
+        raise CannotTell(named[0] if named else writers.summary(found))
 
 
 if __name__ == "__main__":

@@ -203,12 +203,24 @@ def _devices() -> list[str]:
     return list(ov.Core().available_devices)
 
 
+def _lacks() -> dict[str, str]:
+    """Which of the hints no device has arithmetic for; int8's operators run everywhere."""
+    import openvino as ov
+
+    core = ov.Core()
+    devices = list(core.available_devices)
+    able = {name for device in devices for name in core.get_property(device, "OPTIMIZATION_CAPABILITIES")}
+    why = f"OpenVINO finds no arithmetic for it on {', '.join(devices)}"
+    return {name: why for name in HINTS if name.upper() not in able}
+
+
 OPENVINO = Runtime(
     name="openvino",
     package="openvino",
     distributions=("openvino",),
     precisions=(*HINTS, INT8),
     devices=_devices,
+    lacks=_lacks,
     open_session=_OpenVinoSession,
     settings={
         "int8_rest": Setting(

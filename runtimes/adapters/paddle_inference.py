@@ -131,6 +131,11 @@ def _no_bf16(options: Options) -> str:
     return ""
 
 
+def _lacks() -> dict[str, str]:
+    reason = _no_bf16(Options(BF16))
+    return {BF16: reason} if reason else {}
+
+
 def _device(places: Counter[str]) -> str:
     """CPU, GPU.0 or a mixture, from places as Paddle writes them: Place(cpu), Place(gpu:0)."""
     devices = {place[len("Place(") : -1].upper().replace(":", ".") for place in places}
@@ -155,6 +160,7 @@ PADDLE = Runtime(
     distributions=("paddlepaddle-gpu", "paddlepaddle"),
     precisions=(FP32, BF16),  # bf16 is oneDNN's own, on the FP32 program
     devices=_devices,
+    lacks=_lacks,
     open_session=_PaddleSession,
     settings={
         "kernels": Setting(

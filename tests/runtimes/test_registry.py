@@ -62,7 +62,10 @@ def test_a_runtime_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPat
 
     def examine(names: list[str]) -> dict[str, dict[str, object]]:
         return {
-            name: {"available": name == "openvino", "reason": "it is not installed", "devices": ["CPU", "GPU.0"]}
+            name: {
+                **{"available": name == "openvino", "reason": "it is not installed"},
+                **{"devices": ["CPU", "GPU.0"], "precisions": ["fp32"]},
+            }
             for name in names
         }
 
@@ -127,6 +130,17 @@ def test_a_third_party_joins_through_an_entry_point(plugin: Callable[[str, str],
     assert registry.names() == [*OWN, "mine"]
     state = registry.examine(["mine"])["mine"]
     assert (state["available"], state["version"], state["devices"]) == (True, "1.2", ["CPU"])
+    assert state["distribution"] == "plugin"
+
+
+def test_a_precision_that_the_machine_lacks_is_none_of_it(plugin: Callable[[str, str], None]) -> None:
+    source = PLUGIN.replace('("fp32",)', '("fp32", "bf16")').replace(
+        "None)", "None, lacks=lambda: {{'bf16': 'too old'}})"
+    )
+    plugin("mine", source.format(name="mine"))
+    state = registry.examine(["mine"])["mine"]
+    assert (state["precisions"], state["lacks"]) == (["fp32"], {"bf16": "too old"})
+    assert [runtime.precisions for runtime in registry.available(["mine"])] == [("fp32",)]
 
 
 def test_two_adapters_of_one_name_are_an_error(plugin: Callable[[str, str], None]) -> None:

@@ -76,6 +76,10 @@ def check(case: Case, run: Run | None = None) -> Checked:
         tolerance=bounds.info(None),
     )
     try:
+        runtime.check(options)
+    except UnavailableError as lacking:
+        return Checked(replace(record, status="refused", reason=str(lacking)), ways, ())
+    try:
         run = run or functools.partial(infer, case.artifact, runtime.name, options)
         outputs, effective = run(inputs.images, ways)
     except JobError as failure:

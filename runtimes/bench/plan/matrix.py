@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,18 +91,26 @@ def key(cell: Cell, machine: str) -> str:
     )
 
 
-def cannot_exist(matrices: Iterable[Matrix]) -> tuple[str, ...]:
-    """What was asked for by name and is in no cell, since a runtime lacks the precision: a clause for each runtime."""
+def cannot_exist(matrices: Sequence[Matrix]) -> tuple[str, ...]:
+    """What was asked for and is in no cell: the precisions that nobody has, and those that a named runtime lacks, in a
+    clause each."""
     lacking: dict[str, tuple[Runtime, dict[str, None]]] = {}
     for matrix in matrices:
         for selection, precision in itertools.product(matrix.selections, matrix.precision):
             for runtime in selection.having(precision):
                 if precision not in runtime.precisions:
                     lacking.setdefault(runtime.name, (runtime, {}))[1][precision] = None
-    return tuple(
-        f"{name} has no {' and no '.join(precisions)}, only {', '.join(runtime.precisions)}"
+    nobodys = [
+        f"no runtime here has {precision}"
+        for matrix in matrices
+        for precision in matrix.precision
+        if not any(selection.able(precision) or selection.named for selection in matrix.selections)
+    ]
+    named = [
+        f"{name} has no {' and no '.join(precisions)} here, only {', '.join(runtime.precisions)}"
         for name, (runtime, precisions) in lacking.items()
-    )
+    ]
+    return (*dict.fromkeys(nobodys), *named)
 
 
 def cells(matrices: Sequence[Matrix], missing: list[Request] | None = None) -> tuple[Cell, ...]:
@@ -137,7 +145,7 @@ def cells(matrices: Sequence[Matrix], missing: list[Request] | None = None) -> t
         whole = dataclasses.replace(cell, options=dataclasses.replace(cell.options, batches=together))
         once.setdefault(key(whole, ""), whole)
     if not once and not missing:
-        why = "; ".join(cannot_exist(matrices)) or "no runtime here has that precision"
+        why = "; ".join(cannot_exist(matrices))
         raise InputError(f"{why}: `python -m runtimes` shows which has which")
     return tuple(once.values())
 

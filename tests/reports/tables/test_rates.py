@@ -15,12 +15,14 @@ from tests.reports.shown import texts
 
 def served(make: Any, runtime: str, qps: float | None, percentile: int = 99, **fields: Any) -> dict[str, Any]:
     numbers = {"qps_max": qps, "percentile": percentile, "latency_bound_ms": 100.0, "bound": ASKED_FOR}
-    return make.latency(None) | {"kind": "server", "runtime": runtime, **numbers, "points": [{"valid": True}], **fields}
+    found: dict[str, Any] = make.latency(None)
+    return found | {"kind": "server", "runtime": runtime, **numbers, "points": [{"valid": True}], **fields}
 
 
 def driven(make: Any, runtime: str, rate: float, half: float, **fields: Any) -> dict[str, Any]:
     numbers = {"images_per_s": rate, "ci95_images_per_s": [rate - half, rate + half], "batch": 4}
-    return make.latency(None) | {"kind": "throughput", "runtime": runtime, **numbers, **fields}
+    found: dict[str, Any] = make.latency(None)
+    return found | {"kind": "throughput", "runtime": runtime, **numbers, **fields}
 
 
 def rows(make: Any, folder: Any, *records: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -46,7 +48,7 @@ def test_percentiles_and_bounds_are_never_ranked_together(make: Any, folder: Any
 
 
 def test_bounds_that_nobody_asked_for_are_each_cells_own(make: Any, folder: Any) -> None:
-    own = {"bound": "3 x the median latency of an idle machine"}
+    own: dict[str, Any] = {"bound": "3 x the median latency of an idle machine"}
     found = rows(make, folder, served(make, "ort-cpu", 20.0, **own), served(make, "openvino", 30.0, **own))
     assert [verdict for _, verdict, *_ in found] == ["the only one"] * 2
 

@@ -199,9 +199,7 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     assert result.stderr.splitlines()[-1] == f"interrupted; to go on: {again}"
     assert result.stdout == ""
     refused = bench("--out", str(folder)).stderr
-    assert refused.startswith(
-        f"error: {folder} holds an unfinished run: --resume goes on with it, --fresh starts again"
-    )
+    assert refused.startswith(f"error: {folder} holds an unfinished run: --resume goes on with it, --fresh starts")
     assert bench("--out", str(folder), "--dry-run").exit_code == 0
     assert "--resume beside --fresh" in bench("--out", str(folder), "--resume", "--fresh").stderr
     result = bench("--resume", "--out", str(folder))

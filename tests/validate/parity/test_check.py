@@ -188,7 +188,8 @@ class TestAlikeImages:
     def test_also_in_a_precision_that_allows_more_than_they_differ(
         self, faked: Callable[..., Parity], alike: Case
     ) -> None:
-        coarse = replace(alike, options=Options("bf16"))
+        able = replace(alike.runtime, precisions=("fp32", "bf16"))
+        coarse = replace(alike, runtime=able, options=Options("bf16"))
         effective = replace(FP32_ON_CPU, precision="bf16")
         record: Any = faked(coarse, swapped, effective)
         assert record.max_abs < record.tolerance.max_abs
