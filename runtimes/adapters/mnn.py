@@ -25,7 +25,7 @@ from runtimes.base import (
     lowest_precision,
 )
 from runtimes.mnn import model_file as mnn_file
-from runtimes.mnn import precision_probe as significand
+from runtimes.probe import significand
 from runtimes.quiet import stdout_to
 from runtimes.records.parts import Arithmetic
 

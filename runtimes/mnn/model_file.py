@@ -14,7 +14,7 @@ from convert.common import scratch, worker
 from convert.common.errors import GraphError, is_full
 from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
-from runtimes.mnn import precision_probe as significand
+from runtimes.probe import significand
 from runtimes.quiet import stdout_to
 
 MODEL, PROBE, MADE = "model.mnn", "probe.mnn", "made.json"

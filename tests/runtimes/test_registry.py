@@ -15,7 +15,7 @@ from runtimes import base, registry
 from runtimes.base import Runtime
 from runtimes.system import conflicts
 
-OWN = ["paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn", "paddle-lite"]
+OWN = ["paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn", "ncnn", "paddle-lite"]
 
 
 def broken(name: str, package: str) -> Runtime:

@@ -271,6 +271,17 @@ def test_the_graph_is_cut_where_a_runtime_gives_one_output(search: Search, fault
     assert found.sessions > len(found.operators)
 
 
+@pytest.mark.parametrize("fault", ["one element of a weight", "tanh GELU", "an epsilon"])
+def test_ncnn_is_searched_by_its_own_blobs(search: Search, fault: str) -> None:
+    pytest.importorskip("ncnn")
+    plant, layer, operator, cause = FAULTS[fault]
+    found = search(plant, registry.get("ncnn"))
+    assert found.fault
+    assert (found.fault.layer, found.fault.operator) == (layer, operator)
+    assert cause in str(found.fault.cause)
+    assert found.sessions == 2, "one for all blocks, one for all operators"
+
+
 def test_a_cut_model_within_bounds(search: Search) -> None:
     found = search(None, dataclasses.replace(registry.get("ort-cpu"), intermediate=False))
     assert found.fault is None

@@ -1,0 +1,1 @@
+"""ncnn's own files of an artifact."""

@@ -1,0 +1,1 @@
+"""What a runtime computes in, for those that do not say."""

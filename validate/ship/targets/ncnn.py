@@ -1,0 +1,71 @@
+"""ncnn's own form, written by vitbench."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from convert.artifact import Artifact
+from convert.common import scratch
+from convert.precision.table import BF16, FP32
+from runtimes.base import Options
+from runtimes.ncnn import model_file
+from validate.ship.target import Target
+
+
+class NcnnTarget(Target):
+    """`model.param` and `model.bin`."""
+
+    name = "ncnn"
+    purpose = "ncnn on Android, iOS and small boards"
+    runtime = "ncnn"
+    precisions: ClassVar[tuple[str, ...]] = (FP32, BF16)
+    order = 40
+
+    def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
+        """What the adapter loads, written anew."""
+        with scratch.folder(folder.parent) as cache:
+            made = model_file.converted(artifact.base, Options(cache=str(cache)))
+            for file in made.iterdir():
+                shutil.copyfile(file, folder / file.name)
+
+    def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
+        """See Target."""
+        (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
+        found, lower = artifact.preprocessing, artifact.precision == BF16
+        means = ", ".join(f"{255 * value:.8g}f" for value in found.mean)
+        norms = ", ".join(f"1 / {255 * value:.8g}f" for value in found.std)
+        return f"""\
+```python
+import ncnn, numpy as np
+
+net = ncnn.Net()
+net.opt.num_threads = 4
+for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
+    setattr(net.opt, f"use_{{name}}", {'name.startswith("bf16")' if lower else False})  # before load_param
+assert net.load_param("model.param") == 0 and net.load_model("model.bin") == 0
+extractor = net.create_extractor()
+assert extractor.input("{source.name}", ncnn.Mat(images, batch_index=0)) == 0
+error, found = extractor.extract("{result.name}")
+logits = found.numpy(batch_index=0)
+```
+
+On a phone, in C++, one image at a time, with the same switches of `net.opt`: after resizing and cropping,
+
+```cpp
+ncnn::Mat in = ncnn::Mat::from_pixels(rgb, ncnn::Mat::PIXEL_RGB, {found.crop}, {found.crop}), out;
+const float means[3] = {{{means}}}, norms[3] = {{{norms}}};
+in.substract_mean_normalize(means, norms);
+ncnn::Extractor extractor = net.create_extractor();
+extractor.input("{source.name}", in);
+extractor.extract("{result.name}", out);
+```
+
+**An image of another size is not refused**: the answer is then not even finite. With its switches left alone ncnn
+computes some layers in FP16 where the processor has it: check that with your own photos. `probe.*` and `made.json` are
+for `vitbench check`; the model does not need them."""
+
+
+TARGETS = (NcnnTarget(),)
