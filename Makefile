@@ -22,6 +22,8 @@ LIMIT ?=
 OUT ?=
 # Of `make export`: ways out, comma-separated (python -m validate.ship --help).
 TO ?= onnx
+# Of `make serve`: the port on loopback.
+PORT ?= 8000
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
 # the interval of each median is within 1 %, or a minute of measuring per cell.
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
@@ -39,7 +41,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO ONLY
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT ONLY
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -52,7 +54,7 @@ limit = $(if $(LIMIT),--limit "$$LIMIT")
 resume = $(if $(RESUME),--resume) $(if $(FRESH),--fresh)
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report doctor setup lock clean
+.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report serve doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -83,6 +85,9 @@ accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of clas
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
 	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT"
+
+serve: $(READY) ## MODEL behind Triton on loopback, for a first try (`tritonserver` of the PATH, or VITBENCH_TRITON_PYTHON)
+	@$(PY) -m runtimes.served --model "$$MODEL" $(weights) --port "$$PORT"
 
 doctor: $(READY) ## each runtime: available or why not, version, devices, precisions
 	@$(PY) -m runtimes

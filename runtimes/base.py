@@ -18,9 +18,14 @@ from convert.artifact import Artifact
 from convert.common.files import sha256_json
 from convert.precision import table
 from convert.precision.table import FP32
+from runtimes.footprint import MEASURED as MEASURED
+from runtimes.footprint import Footprint as Footprint
 from runtimes.quiet import stdout_to
 from runtimes.records import arithmetic
+from runtimes.records.parts import NOT_REPORTED
 from runtimes.records.parts import Effective as Effective  # what adapters give belongs to their interface
+from runtimes.served.counts import ServerCounts
+from runtimes.setting import Setting as Setting
 from runtimes.system import conflicts
 
 
@@ -66,22 +71,6 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A key of `Options.extra`. values: what it may be; None means a whole number."""
-
-    default: str
-    help: str
-    values: tuple[str, ...] | None = None
-
-    def accepts(self, value: str) -> bool:
-        return value in self.values if self.values else value.isascii() and value.isdigit()
-
-    @property
-    def choice(self) -> str:
-        return " or ".join(self.values) if self.values else "a whole number"
-
-
-@dataclass(frozen=True)
 class DeviceTimes:
     """Milliseconds of one inference by the device's own events: copy to it, computation, copy from it."""
 
@@ -91,12 +80,20 @@ class DeviceTimes:
 
 
 def discrepancy(runtime: str, effective: Effective, options: Options) -> str | None:
-    """Why what ran is not what was asked for, in a sentence; None when it is."""
-    if effective.precision != options.precision:
+    """Why what ran is not what was asked for, in a sentence; None when it is.
+
+    Where a server does not report its precision, parity tells that it is FP32: the bounds of the others would take FP32
+    for them. Its device nobody can tell.
+    """
+    if effective.precision == NOT_REPORTED and options.precision != FP32:
+        return (
+            f"{runtime} does not report its precision, and nothing else shows that it computed in {options.precision}"
+        )
+    if effective.precision not in (options.precision, NOT_REPORTED):
         return f"{runtime} computed in {effective.precision} instead of {options.precision}"
     if little := arithmetic.too_little(runtime, options.precision, effective.arithmetic):
         return little
-    if _numbered(str(effective.device)) != _numbered(options.device):
+    if effective.device != NOT_REPORTED and _numbered(str(effective.device)) != _numbered(options.device):
         return f"{runtime} ran on {effective.device} instead of {options.device}"
     return None
 
@@ -162,6 +159,10 @@ class Session(ABC):
         """Of the last `run`; None where there is no device beside the processor."""
         return None
 
+    def counts(self) -> ServerCounts | None:
+        """What the server behind the session counted so far; None where there is none, or it counts nothing."""
+        return None
+
     def twin(self) -> Session | None:
         """A session on the same loaded model that another thread may use at the same time.
 
@@ -182,28 +183,15 @@ class Session(ABC):
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """How much time and memory a runtime takes. The defaults are for one that was not measured: the largest of those
-    that were.
+class Elsewhere:
+    """Of a runtime that computes in a process of somebody else, which may have another model tomorrow.
 
-    start_s: a process and its imports. load_s: loading and first inference, per GB of model. base_bytes: of the process
-    before the model. copies: of the model in memory at the peak. activations: multiples of one image's widest block.
-    rate: multiply-accumulates per second and core of a CPU. converter_copies: of the model in the memory of a converter
-    that runs beside the process. source: where the numbers come from.
+    ready: UnavailableError, in a sentence, where nobody answers whom the options name. processes: those of this machine
+    that compute for it, by their numbers; none where it is another machine, or they cannot be seen.
     """
 
-    start_s: float = 1.5
-    load_s: float = 5.5
-    base_bytes: int = 350 << 20
-    copies: float = 2.1
-    activations: float = 5.0
-    rate: float = 38e9
-    converter_copies: float = 0.0
-    source: str = "not measured"
-
-
-# A fresh process each for ViT_base_patch32_384 and vit_tiny_patch16_224 at batch 1 and 8.
-MEASURED = "measured on two cores of a Xeon with AVX-512: /proc/self/status, getrusage, perf_counter"
+    ready: Callable[[Options], None]
+    processes: Callable[[Options], tuple[int, ...]]
 
 
 def _lacks_nothing() -> dict[str, str]:
@@ -228,11 +216,12 @@ class Runtime:
     intermediate: whether its sessions have `run_all`.
     environment: variables that a process must be started with for these options.
     reference: whether the others are held against it.
-    reads: the ONNX graph, or the Paddle program that it was exported from.
+    reads: the ONNX graph, the Paddle program that it was exported from, or neither, when a server has the model.
     loads: forms of folders to ship that it opens as they are (`Artifact.form`); one that reads ONNX opens `onnx` too.
     holds_lock: whether it holds the interpreter's lock while it computes, so that streams need processes of their own.
     writes_cache: whether it writes the model in a form of its own, of about its size: always, or into a given cache.
     footprint: how much time and memory it takes.
+    elsewhere: where it computes, when that is no process of ours.
     order: its place among the columns of reports.
     colour: its number in the palette of reports' charts; None for one of those that are left.
     """
@@ -250,16 +239,17 @@ class Runtime:
     intermediate: bool = False
     environment: Callable[[Options], dict[str, str]] = _no_environment
     reference: bool = False
-    reads: Literal["onnx", "paddle"] = "onnx"
+    reads: Literal["onnx", "paddle", "neither"] = "onnx"
     loads: tuple[str, ...] = ()
     holds_lock: bool = False
     writes_cache: Literal["never", "always", "where given"] = "never"
-    footprint: Footprint = Footprint()
+    footprint: Footprint = field(default_factory=Footprint)
+    elsewhere: Elsewhere | None = None
     order: int = 100
     colour: int | None = None
 
-    def unavailable(self) -> str | None:
-        """Why this runtime cannot run here, in a sentence; None when it can."""
+    def unavailable(self, options: Options | None = None) -> str | None:
+        """Why this runtime cannot run here, in a sentence; None when it can. options: for one that needs some."""
         try:
             for problem in conflicts.problems():
                 if self.name in problem.runtimes:
@@ -268,11 +258,17 @@ class Runtime:
             with warnings.catch_warnings(), stdout_to(2):
                 warnings.simplefilter("ignore")
                 importlib.import_module(self.package)
+            if self.elsewhere:
+                self.elsewhere.ready(options or Options())
             return None if self.devices() else f"{self.distributions[0]} is installed but finds no device"
         except ImportError as error:
             return f"{self.distributions[0]} cannot be imported: {error}"
         except UnavailableError as error:
             return str(error)
+
+    def processes(self, options: Options) -> tuple[int, ...]:
+        """Processes of this machine, beside ours, that compute for its sessions."""
+        return self.elsewhere.processes(options) if self.elsewhere else ()
 
     def version(self) -> str | None:
         """Version of the first of the distributions that is installed, None where none is."""
@@ -309,7 +305,7 @@ class Runtime:
 
     def open(self, artifact: Artifact, options: Options) -> Session:
         """Load an artifact. UnavailableError says why not: import, precision, device, options or environment."""
-        reason = self.unavailable()
+        reason = self.unavailable(options)
         if reason:
             raise UnavailableError(reason)
         self.check(options)

@@ -83,7 +83,7 @@ def select(
     check_threads([threads])
     device = _device(device)
     settings = _settings(pairs)
-    runtimes = registry.available(None if named is None else words(named), device)
+    runtimes = registry.available(None if named is None else words(named), device, settings)
     stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
     if stray:
         raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")

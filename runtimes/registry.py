@@ -6,16 +6,18 @@ import functools
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from convert.common import worker
 from convert.common.errors import InputError
 from runtimes import adapters
-from runtimes.base import Runtime, UnavailableError, finds
+from runtimes.base import Options, Runtime, UnavailableError, finds
 
 ENTRY_POINTS = "vitbench.runtimes"
+
+Settings = Mapping[str, Mapping[str, str]]  # of runtimes, by their names (`Options.extra`)
 
 
 @functools.cache
@@ -66,27 +68,29 @@ def reference() -> Runtime:
     return next(runtime for runtime in _found().values() if runtime.reference)
 
 
-def examine(chosen: list[str]) -> dict[str, dict[str, Any]]:
+def examine(chosen: list[str], settings: Settings | None = None) -> dict[str, dict[str, Any]]:
     """The state of runtimes by name: name, available, reason (None when available), version, distribution (what pip
     calls what is installed), devices, precisions, lacks (those that this machine does not give it, and why), options
-    (each setting in a line).
+    (each setting in a line). settings: some are there only with them.
 
     They are imported in a process of its own: a broken one may crash, and Paddle takes seconds and changes logging.
     """
     try:
-        states: dict[str, dict[str, Any]] = worker.call("runtimes.registry:_examine", {"names": chosen})
+        states: dict[str, dict[str, Any]] = worker.call(
+            "runtimes.registry:_examine", {"names": chosen, "settings": settings or {}}
+        )
         return states
     except worker.JobError as error:
         if len(chosen) == 1:
             return {chosen[0]: {**_blank(chosen[0]), "reason": f"it cannot be loaded: {error}"}}
-        return {name: examine([name])[name] for name in chosen}  # one of them crashed: find out which
+        return {name: examine([name], settings)[name] for name in chosen}  # one of them crashed: find out which
 
 
 def _examine(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
     states = {}
     for name in job["names"]:
         runtime = get(name)
-        reason = runtime.unavailable()
+        reason = runtime.unavailable(Options(extra=job["settings"].get(name, {})))
         found: dict[str, Any] = {
             "available": reason is None,
             "reason": reason,
@@ -109,20 +113,24 @@ def _blank(name: str) -> dict[str, Any]:
         "devices": [],
         "precisions": list(runtime.precisions),
         "lacks": {},
-        "options": {key: f"{s.choice} (default {s.default}): {s.help}" for key, s in runtime.settings.items()},
+        "options": {
+            key: f"{s.choice} (default {s.default or 'none'}): {s.help}" for key, s in runtime.settings.items()
+        },
     }
 
 
-def available(chosen: Sequence[str] | None, device: str | None = None) -> list[Runtime]:
+def available(
+    chosen: Sequence[str] | None, device: str | None = None, settings: Settings | None = None
+) -> list[Runtime]:
     """The chosen runtimes, each of which must be available (None: all that are), with this machine's precisions.
 
-    device: one that they must find; None takes each one's own. InputError when a runtime is unknown or missing, with
-    the reason, or when there is none at all.
+    device: one that they must find; None takes each one's own. settings: those that they are given. InputError when a
+    runtime is unknown or missing, with the reason, or when there is none at all.
     """
     runtimes = [get(name) for name in (names() if chosen is None else chosen)]
     if not runtimes:
         raise InputError(f"no runtime given; there are {', '.join(names())}")
-    states = examine([runtime.name for runtime in runtimes])
+    states = examine([runtime.name for runtime in runtimes], settings)
     missing = {name: reason for name, state in states.items() if (reason := _missing(state, device))}
     if chosen is not None:
         for name, reason in missing.items():

@@ -16,7 +16,7 @@ from reports.tables.standing import median
 from reports.tables.table import Entry, Subject, Table
 from runtimes import registry
 from runtimes.records.kinds import Latency, Record
-from runtimes.records.parts import CountsInfo, Memory
+from runtimes.records.parts import NOT_REPORTED, CountsInfo, Memory
 
 ModelRow = Row[Record | None]  # None: no record tells the facts about the model
 
@@ -121,6 +121,8 @@ def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
     Beside it a sentence where there is something to say: why there is none, or why it may be too low.
     """
     effective = cell.effective
+    if effective and NOT_REPORTED in (effective.precision, effective.device):
+        return None, say("there is no ceiling of the device that it ran on")
     precision = (effective and effective.precision) or cell.precision
     found = ceilings(results.environments.get(machine_of(cell), {}))
     if found is None:

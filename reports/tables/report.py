@@ -13,6 +13,7 @@ from reports.tables.environment import environment, summary
 from reports.tables.latency import detail, latency, steadiness
 from reports.tables.missing import missing
 from reports.tables.parity import parity
+from reports.tables.serving import serving, through_servers
 from reports.tables.table import Table
 from reports.tables.throughput import rates, server, throughput
 from runtimes.records.kinds import Accuracy, Latency, Parity, Server, Throughput
@@ -46,6 +47,7 @@ def build(results: Results) -> Report:
         *([answer(results)] if latencies or not (driven or served or results.of(Accuracy)) else []),
         *([rates(results)] if driven or served else []),
         *(about_speed if latencies else about_speed[1:]),
+        *([serving(results)] if through_servers(results) else []),
         *([compared] if compared.rows else []),
         *([cost(results), compute(results)] if latencies else []),
         *([accuracy(results)] if results.of(Accuracy) else []),

@@ -11,7 +11,7 @@ from reports.load.results import Results, machine_of
 from reports.tables.table import Tone
 from runtimes import pairs
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
-from runtimes.records.parts import ModelInfo
+from runtimes.records.parts import NOT_REPORTED, ModelInfo
 from runtimes.statistics import Noise
 from runtimes.system import programs
 
@@ -63,6 +63,8 @@ def ran_as(record: Record) -> str | None:
     effective = record.effective
     if not effective or not effective.precision:
         return None
+    if effective.precision == NOT_REPORTED:
+        return say("not reported by the server")
     device = effective.device or say("an unknown device")
     shares = (effective.arithmetic and effective.arithmetic.shares) or {}
     share = shares.get(effective.precision, 1.0)
@@ -98,7 +100,7 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
         doubt, effective = results.doubt(cell), cell.effective
         if doubt:
             texts.append(say("{status}: {reason}", status=say("unproven"), reason=doubt))
-        if effective and effective.precision not in (None, cell.precision):
+        if effective and effective.precision not in (None, cell.precision, NOT_REPORTED):
             texts.append(say("asked for {asked}, ran as {ran}", asked=cell.precision, ran=ran_as(cell)))
         if effective and effective.device == "CPU" and (cell.device or "CPU") != "CPU":
             texts.append(say("asked for {device}, ran on the CPU", device=cell.device))

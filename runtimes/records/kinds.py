@@ -25,6 +25,7 @@ from runtimes.records.parts import (
     Process,
     SearchPoint,
     ServerPoint,
+    ServerTimes,
     ToleranceInfo,
     Turn,
 )
@@ -88,6 +89,7 @@ class TimedRecord(Record):
     first_ms: Annotated[float | None, about("the first inference, median over the processes")] = None
     peak_memory_bytes: int | None = None
     memory: Memory | None = None
+    server_times: Annotated[ServerTimes | None, about("by the statistics of the server that computed")] = None
     disturbance: Disturbance | None = None
     disturbed: Annotated[str | None, about("what makes the number doubtful; then the status is unstable")] = None
     foreign_load: Annotated[float | None, about("the worst over the processes")] = None

@@ -11,6 +11,8 @@ from convert.common.typed import about
 from convert.families.spec import PER_LEVEL
 
 Interval = tuple[float, float]  # low, high
+# Of a precision or device that nobody but a server knows, and it has no words for it: parity is the evidence.
+NOT_REPORTED = "not reported by the server"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,16 @@ class Arithmetic:
 class Effective:
     """What really ran, as read back from the runtime: never an echo of what was asked for."""
 
-    precision: Annotated[str | None, about("the lowest precision that any layer computed in")] = None
-    device: Annotated[str | None, about("where it ran, in OpenVINO's spelling: CPU, GPU, GPU.1")] = None
+    precision: Annotated[
+        str | None,
+        about(
+            f"the lowest precision that any layer computed in; `{NOT_REPORTED}`: parity in FP32 is the evidence, and "
+            "in lower precisions nothing is"
+        ),
+    ] = None
+    device: Annotated[
+        str | None, about("where it ran, in OpenVINO's spelling: CPU, GPU, GPU.1; or `not reported by the server`")
+    ] = None
     details: Annotated[
         Mapping[str, Any],
         about("where it was read and what else was found there: providers, precisions of layers, passes, threads"),
@@ -180,7 +190,10 @@ class Disturbance:
     """What the system's own counters say of the time in which a cell was measured, at its worst process."""
 
     foreign_load: Annotated[float | None, about("share of our cores' time that other processes took, 0 to 1")] = None
-    own_load: Annotated[float | None, about("... that this process took")] = None
+    foreign_requests: Annotated[int | None, about("of others that the measured server answered meanwhile")] = None
+    own_load: Annotated[
+        float | None, about("... that this process took, and a server on this machine that computes for it")
+    ] = None
     steal: Annotated[float | None, about("... that the hypervisor gave to others")] = None
     pressure: Annotated[float | None, about("share of the time in which some task waited for a processor")] = None
     slowdown: Annotated[float | None, about("of the machine by its speed probe")] = None
@@ -195,6 +208,18 @@ class Disturbance:
         Mapping[str, float], about("cores that other programs used, by their names: 0.38 is 38 % of one", private=True)
     ] = field(default_factory=dict)
     unmeasured: Annotated[Mapping[str, str], about("why a value is null")] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerTimes:
+    """What a server counted of the model between two readings: means over its requests, in milliseconds."""
+
+    requests: Annotated[int | None, about("answered meanwhile, warm-up and those of others included")] = None
+    total_ms: Annotated[float | None, about("inside the server; what is left of the wall time is on the way")] = None
+    queue_ms: Annotated[float | None, about("waiting for an instance of the model")] = None
+    input_ms: Annotated[float | None, about("making the input ready for the backend")] = None
+    compute_ms: Annotated[float | None, about("in the backend")] = None
+    output_ms: Annotated[float | None, about("taking the output from it")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

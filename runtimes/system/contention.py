@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_TASKS = Path("/proc/self/task")
+from runtimes.system import helpers
+
+_PROC = Path("/proc")
 _STAT = Path("/proc/stat")
 _TICK_S = 0.01
 # The machine on which `runtimes/undisturbed.py` got its numbers.
@@ -25,7 +27,7 @@ _BUSY = (1, 2, 3, 6, 7, 8)
 class Moment:
     """clock_s: of `time.perf_counter`. waited_s: that each of our threads waited for a core so far, by its number;
     own_s: that they computed, those that came to an end too. busy_s: that anybody computed on our cores. None where the
-    system does not count it."""
+    system does not count it. Threads of a server that computes for us are ours."""
 
     clock_s: float
     own_s: float = 0.0
@@ -53,10 +55,11 @@ class Contention:
         return max(self.waited, self.foreign)
 
 
-def now() -> Moment:
-    """The counters of this process and of the cores that it may run on."""
+def now(others: Sequence[int] = ()) -> Moment:
+    """The counters of this process and of the cores that it may run on. others: processes that compute for it."""
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-    return Moment(time.perf_counter(), time.process_time(), _waited(), _busy(ours), len(ours))
+    own_s = time.process_time() + helpers.cpu_s(others)
+    return Moment(time.perf_counter(), own_s, _waited(("self", *map(str, others))), _busy(ours), len(ours))
 
 
 def between(before: Moment, after: Moment) -> Contention | None:
@@ -76,11 +79,11 @@ def between(before: Moment, after: Moment) -> Contention | None:
     return Contention(round(waited / wall_s, 3), round(foreign, 3))
 
 
-def _waited() -> dict[str, float] | None:
-    """Seconds that each of our threads waited; a thread that ends while we look is left out."""
+def _waited(processes: Sequence[str]) -> dict[str, float] | None:
+    """Seconds that each thread of some processes waited; a thread that ends while we look is left out."""
     waited: dict[str, float] = {}
     try:
-        tasks = list(_TASKS.iterdir())
+        tasks = [task for process in processes for task in (_PROC / process / "task").iterdir()]
     except OSError:
         return None
     for task in tasks:

@@ -13,6 +13,7 @@ import psutil
 from runtimes.base import UnavailableError
 from runtimes.gpu import nvml
 from runtimes.records.parts import Disturbance, Frequency
+from runtimes.system import helpers
 
 # Of the cores that the cell may use. An idle machine shows about 1 %; one busy process on two cores shows 50 %.
 TOLERABLE_FOREIGN = 0.1
@@ -33,7 +34,7 @@ class Counters:
     clock_s: of `time.perf_counter`.
     busy_s: seconds that all processes computed on our cores.
     steal_s: what of it the hypervisor gave to others.
-    own_s: what this process did, and those that it started and waited for.
+    own_s: what this process did, those that it started and waited for, and those that compute for it.
     cores: how many are ours.
     counts: by name; None where there is no counter, and `unmeasured` says why.
     pressure_s: seconds in which somebody on the whole machine waited for a core.
@@ -52,8 +53,11 @@ class Counters:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(device: str = "CPU") -> Counters:
-    """The counters now, of the cores that this process may run on and of the device where it is a GPU."""
+def read(device: str = "CPU", others: Sequence[int] = ()) -> Counters:
+    """The counters now, of the cores that this process may run on and of the device where it is a GPU.
+
+    others: processes that compute for this one.
+    """
     times = psutil.cpu_times(percpu=True)
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(times))
     mine = [times[core] for core in ours if core < len(times)]
@@ -70,7 +74,7 @@ def read(device: str = "CPU") -> Counters:
         time.perf_counter(),
         busy,
         steal,
-        own.user + own.system + own.children_user + own.children_system,
+        own.user + own.system + own.children_user + own.children_system + helpers.cpu_s(others),
         len(ours),
         counts,
         _frequencies(unmeasured),
@@ -138,6 +142,8 @@ def disturbed(found: Disturbance) -> str | None:
     reasons = []
     if (found.foreign_load or 0) > TOLERABLE_FOREIGN:
         reasons.append(f"other processes took {found.foreign_load:.0%} of the processor meanwhile")
+    if found.foreign_requests:
+        reasons.append(f"the server answered {found.foreign_requests} requests of others meanwhile")
     if (found.steal or 0) > TOLERABLE_STEAL:
         reasons.append(f"the hypervisor took {found.steal:.0%} of the processor for others")
     if found.throttled_count:

@@ -15,7 +15,10 @@ from runtimes import base, registry
 from runtimes.base import Runtime
 from runtimes.system import conflicts
 
-OWN = ["paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn", "ncnn", "paddle-lite"]
+OWN = [
+    *("paddle", "ort-cpu", "ort-cuda", "ort-tensorrt", "tensorrt", "openvino", "mnn", "ncnn", "paddle-lite"),
+    "served",
+]
 
 
 def broken(name: str, package: str) -> Runtime:
@@ -60,7 +63,7 @@ def test_a_runtime_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match="no runtime given"):
         registry.available([])
 
-    def examine(names: list[str]) -> dict[str, dict[str, object]]:
+    def examine(names: list[str], settings: object) -> dict[str, dict[str, object]]:
         return {
             name: {
                 **{"available": name == "openvino", "reason": "it is not installed"},

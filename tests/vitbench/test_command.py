@@ -87,6 +87,7 @@ def test_commands_that_the_contract_names() -> None:
         "export",
         "check",
         "share",
+        "serve",
     }
     assert expected <= set(MODULES)
 

@@ -102,9 +102,10 @@ def main(
 def _runtimes(selection: Selection, precision: str, onnx: Path | None) -> list[Runtime]:
     """The runtimes that read the ONNX model; by name, those that read the Paddle program too. InputError for none."""
     found = selection.having(precision)
-    others = [runtime.name for runtime in found if runtime.reads != "onnx"]
-    if selection.named and others and onnx:
-        raise InputError(f"--runtime {others[0]}: it runs the Paddle program, not the file of --onnx; leave it out")
+    others = [runtime for runtime in found if runtime.reads != "onnx"]
+    if selection.named and others and (onnx or others[0].reads != "paddle"):
+        what = "the Paddle program" if others[0].reads == "paddle" else "what a server has"
+        raise InputError(f"--runtime {others[0].name}: it runs {what}, not the ONNX model; leave it out")
     runtimes = found if selection.named else [runtime for runtime in found if runtime.reads == "onnx"]
     if not runtimes:
         raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")

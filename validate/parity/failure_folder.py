@@ -113,7 +113,7 @@ def read(folder: Path) -> Case:
     damage = artifact.damage()
     if damage:
         raise InputError(f"--repro {folder}: {damage}")
-    (runtime,) = registry.available([case.runtime], case.options.device)
+    (runtime,) = registry.available([case.runtime], case.options.device, {case.runtime: case.options.extra})
     return Case(artifact, runtime, case.options, inputs, case.batches, reference)
 
 

@@ -25,6 +25,7 @@ from runtimes.records.parts import (
     Process,
     Turn,
 )
+from runtimes.served.counts import median_times
 from runtimes.statistics import Noise, across_runs, relative_half_width, summarize
 from runtimes.system import disturbance
 from runtimes.system import speed_probe as probe
@@ -266,6 +267,7 @@ def _common(visits: Sequence[VisitOutcome], reasons: list[str], tells: bool | No
             loaded_bytes=_most(_minus(one.after_load_bytes, one.before_load_bytes) for one in memory),
             device_bytes=_most(one.device_bytes for one in memory),
         ),
+        "server_times": median_times([one.server_times for one in numbers if one.server_times]),
         "disturbance": worst,
         "foreign_load": worst.foreign_load,
         "processes": tuple(map(_process, visits)),

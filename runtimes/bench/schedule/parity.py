@@ -45,13 +45,15 @@ def known(
 ) -> list[Parity]:
     """The parity records of a folder, after a check of the cells of which none spoke yet.
 
+    A cell that a server computes is checked in every run: the server may have another model by now.
+
     prove: checks cells of one model, precision and device.
     """
     before, recalled = store.known(folder), list[Parity]()
     lacking: dict[tuple[object, ...], list[Cell]] = {}
     for pending in cells:
         cell = pending.cell
-        if gate(pending.blank, [*of(before), *recalled]).passed is None:
+        if cell.runtime.elsewhere or gate(pending.blank, [*of(before), *recalled]).passed is None:
             kept = recall(cell, pending.blank, machine)
             recalled += kept
             if not kept:
@@ -73,11 +75,14 @@ def setting(machine: str) -> dict[str, object]:
 
 
 def recall(cell: Cell, blank: TimedRecord, machine: str) -> list[Parity]:
-    """The newest kept record of a cell's runtime and batches, in a list; none where it does not let the cell pass.
+    """The newest kept record of a cell's runtime and batches, in a list; none where it does not let the cell pass, or
+    somebody else computes, who may have another model by now.
 
     blank: the cell's record before measuring.
     """
     wanted, fitting = setting(machine), list[Parity]()
+    if cell.runtime.elsewhere:
+        return []
     for line in lines.read(cell.artifact.path / KEPT):
         record = _kept(line, wanted)
         if record and (record.runtime, record.batches) == (cell.runtime.name, cell.options.batches):

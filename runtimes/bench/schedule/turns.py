@@ -13,6 +13,7 @@ from typing import Any
 from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.worker import JobError, Worker
+from runtimes import registry
 from runtimes.bench.schedule.outcome import VisitOutcome, failed
 from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
@@ -41,11 +42,13 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
     """The outcome of each job of mode latency.
 
     Each session has a process of its own, which is frozen while another has its turn: threads that spin while they
-    wait would compute beside it. Turns are short and in random order, so that whatever the machine does falls on all
-    alike. A session has turns until both minima of its job are reached, or the maximum time is over.
+    wait would compute beside it. A server that computes for one is not: it is idle while nobody asks it. Turns are
+    short and in random order, so that whatever the machine does falls on all alike. A session has turns until both
+    minima of its job are reached, or the maximum time is over.
     """
     order = order or random.Random()  # noqa: S311 - only shuffles
-    table, programs, seats = uuid.uuid4().hex[:8], Programs(), list[_Seat]()
+    others = frozenset(one for job in jobs for one in registry.get(job.runtime).processes(job.options))
+    table, programs, seats = uuid.uuid4().hex[:8], Programs(others), list[_Seat]()
     with ExitStack() as stack:
         programs.look()
         for job in jobs:

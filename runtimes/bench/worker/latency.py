@@ -26,7 +26,8 @@ _READ_EVERY_S = 0.05
 class Stopwatch:
     """Times the inferences of a session, and keeps what each of them met.
 
-    infer: runs one. on_device: the device's own times of the last one, None where there are none. kept_ms, met,
+    infer: runs one. on_device: the device's own times of the last one, None where there are none. others: processes
+    that compute for this one. kept_ms, met,
     device_times: of the samples that count. spans: of the machine's counters around each turn.
     """
 
@@ -35,6 +36,7 @@ class Stopwatch:
     device: str = "CPU"
     clock: Callable[[], float] = time.perf_counter
     look: Callable[[], Moment] = contention.now
+    others: tuple[int, ...] = ()
     warmup_ms: tuple[float, ...] = ()
     steady: bool = False
     kept_ms: list[float] = field(default_factory=list)
@@ -107,11 +109,11 @@ class Stopwatch:
         """The machine's counters around a turn, in which the garbage collector rests, so that it strikes no sample."""
         gc.collect()
         gc.disable()
-        before = disturbance.read(self.device)
+        before = disturbance.read(self.device, self.others)
         try:
             yield
         finally:
-            self.spans.append((before, disturbance.read(self.device)))
+            self.spans.append((before, disturbance.read(self.device, self.others)))
             gc.enable()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from convert.common import typed
 from runtimes.base import DeviceTimes
 from runtimes.records.kinds import ServerCurve
-from runtimes.records.parts import DeviceMedians, Disturbance, Effective
+from runtimes.records.parts import DeviceMedians, Disturbance, Effective, ServerTimes
 from runtimes.system.contention import Contention
 
 
@@ -30,7 +30,8 @@ class VisitNumbers:
 
     A mode gives the first three: the kept samples and those of the warm-up before them, and whether the times had
     settled by then. `visit.run_job` fills in the rest. discrepancies: what ran otherwise than asked, in sentences.
-    other_peak_bytes: memory of the streams that had a process of their own.
+    other_peak_bytes: memory of the streams that had a process of their own. server_times: by the statistics of a server
+    that computed.
     """
 
     samples_ms: tuple[float, ...]
@@ -45,6 +46,7 @@ class VisitNumbers:
     discrepancies: tuple[str, ...] = ()
     effective: Effective = field(default_factory=Effective)
     other_peak_bytes: int = 0
+    server_times: ServerTimes | None = None
 
 
 @dataclass(frozen=True)

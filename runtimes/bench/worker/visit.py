@@ -30,7 +30,8 @@ from runtimes.bench.worker import latency
 from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import VisitMemory, VisitNumbers
 from runtimes.records.parts import Disturbance, Effective
-from runtimes.system import disturbance, memory
+from runtimes.served.counts import ServerCounts
+from runtimes.system import contention, disturbance, memory
 
 Measure = Callable[["Opened", Job], VisitNumbers]
 
@@ -40,6 +41,7 @@ class Opened:
     """A session that has run once, and all it takes to open more of them.
 
     images: float32 (batch, 3, height, width), the job's batch. before_load_bytes, after_load_bytes: resident memory.
+    others: processes that compute for this one.
     """
 
     session: Session
@@ -50,6 +52,7 @@ class Opened:
     first_ms: float = 0.0
     before_load_bytes: int = 0
     after_load_bytes: int = 0
+    others: tuple[int, ...] = ()
 
 
 def run_job(table: dict[str, Any]) -> dict[str, Any]:
@@ -60,10 +63,10 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
     job = typed.read(Job, table)
     measure: Measure = importlib.import_module(commands.module(f"runtimes.bench.worker.{job.mode}")).measure
     with _opened(job) as opened:
-        before = disturbance.read(job.options.device)
+        counts, before = opened.session.counts(), disturbance.read(job.options.device, opened.others)
         numbers = measure(opened, job)
-        disturbed = disturbance.difference(before, disturbance.read(job.options.device))
-        return _whole(opened, job, numbers, disturbed)
+        after = disturbance.read(job.options.device, opened.others)
+        return _whole(opened, job, numbers, disturbance.difference(before, after), counts)
 
 
 def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
@@ -77,14 +80,19 @@ def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) ->
     with _opened(job) as opened:
         session = opened.session
         watch = latency.Stopwatch(
-            functools.partial(session.run, opened.images), session.device_times, job.options.device
+            functools.partial(session.run, opened.images),
+            session.device_times,
+            job.options.device,
+            look=functools.partial(contention.now, opened.others),
+            others=opened.others,
         )
         watch.warm_up(job.effort.warmup_max_s)
+        counts = session.counts()
         yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}
         for turn in iter(functools.partial(next, turns), None):
             watch.turn(turn["name"], turn["seconds"])
             yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}
-        yield _whole(opened, job, watch.numbers(), disturbance.over(watch.spans))
+        yield _whole(opened, job, watch.numbers(), disturbance.over(watch.spans), counts)
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def _opened(job: Job) -> Iterator[Opened]:
     memory.be_the_first_to_go()
     artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
     images = example(artifact, job.batch)
-    reason = runtime.unavailable()  # which imports the package: that is no part of loading a model
+    reason = runtime.unavailable(job.options)  # which imports the package: that is no part of loading a model
     if reason:
         raise UnavailableError(reason)
     with memory.limited(job.memory_limit_bytes):
@@ -103,25 +111,34 @@ def _opened(job: Job) -> Iterator[Opened]:
             session.run(images)
             first = time.perf_counter()
             times_ms = 1e3 * (loaded - start), 1e3 * (first - loaded)
-            yield Opened(session, artifact, runtime, images, *times_ms, before_load, memory.resident())
+            others = runtime.processes(job.session_options)
+            yield Opened(session, artifact, runtime, images, *times_ms, before_load, memory.resident(), others)
 
 
-def _whole(opened: Opened, job: Job, numbers: VisitNumbers, disturbed: Disturbance) -> dict[str, Any]:
-    """The numbers of a mode, with what every visit has, as JSON."""
+def _whole(
+    opened: Opened, job: Job, numbers: VisitNumbers, disturbed: Disturbance, counts: ServerCounts | None
+) -> dict[str, Any]:
+    """The numbers of a mode, with what every visit has, as JSON. counts: of a server, before they were measured."""
     # Before `effective`: reading it back may take memory that the model does not need.
     peak = max(memory.peak() or 0, opened.after_load_bytes) + numbers.other_peak_bytes
+    held = VisitMemory(
+        before_load_bytes=opened.before_load_bytes,
+        after_load_bytes=opened.after_load_bytes,
+        peak_bytes=peak,
+        device_bytes=_device_bytes(disturbed),
+    )
+    after = opened.session.counts() if counts else None
+    if counts and after:
+        numbers = dataclasses.replace(numbers, server_times=after.times_since(counts))
+        disturbed = dataclasses.replace(disturbed, foreign_requests=after.foreign_since(counts))
+    elsewhere = opened.runtime.elsewhere is not None  # then this process neither loads nor holds a model
     effective = opened.session.effective()
     told, wrong = _threads(job, effective)
     whole = dataclasses.replace(
         numbers,
-        load_ms=opened.load_ms,
+        load_ms=None if elsewhere else opened.load_ms,
         first_ms=opened.first_ms,
-        memory=VisitMemory(
-            before_load_bytes=opened.before_load_bytes,
-            after_load_bytes=opened.after_load_bytes,
-            peak_bytes=peak,
-            device_bytes=_device_bytes(disturbed),
-        ),
+        memory=VisitMemory() if elsewhere else held,
         disturbance=disturbed,
         cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None,
         threads_readback=told,

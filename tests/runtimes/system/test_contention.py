@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.system import contention
+from runtimes.system import contention, helpers
 from runtimes.system.contention import Contention, Moment, between, now
 
 BEFORE = Moment(clock_s=10.0, own_s=3.0, waited_s={"1": 1.0}, busy_s=50.0, cores=2)
@@ -23,9 +23,9 @@ Proc = Callable[..., None]
 @pytest.fixture
 def proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Proc:
     """Writes the waiting of each thread in nanoseconds, and the columns of each core in ticks."""
-    tasks, stat = tmp_path / "task", tmp_path / "stat"
-    tasks.mkdir()
-    monkeypatch.setattr(contention, "_TASKS", tasks)
+    tasks, stat = tmp_path / "self" / "task", tmp_path / "stat"
+    tasks.mkdir(parents=True)
+    monkeypatch.setattr(contention, "_PROC", tmp_path)
     monkeypatch.setattr(contention, "_STAT", stat)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
 
@@ -82,10 +82,22 @@ def test_what_many_threads_wait_is_not_added_up(cores: int, threads: list[float]
 def test_a_thread_that_ends_takes_its_waiting_with_it(proc: Proc, tmp_path: Path) -> None:
     proc({1: "100 2000000000 5\n", 2: "100 500000000 5\n"}, ["0 0 0 0"])
     before = now()
-    (tmp_path / "task" / "2" / "schedstat").unlink()
+    (tmp_path / "self" / "task" / "2" / "schedstat").unlink()
     after = now()
     assert after.waited_s == {"1": 2.0}
     assert between(before, after) == Contention(), "and does not make the others wait less than nothing"
+
+
+def test_a_server_that_computes_for_us_is_no_stranger(
+    proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc({1: "100 2000000000 5\n"}, ["0 0 0 0"])
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77" / "task").symlink_to(tmp_path / "self" / "task")
+    computed = {(): 0.0, (77,): 0.4}
+    monkeypatch.setattr(helpers, "cpu_s", lambda processes: computed[processes])
+    assert now((77,)).own_s - now().own_s == pytest.approx(0.4, abs=0.05)
+    assert now((77,)).waited_s == {"1": 2.0}, "its threads are looked at too"
 
 
 def test_a_thread_that_ends_leaves_what_it_computed() -> None:
@@ -114,7 +126,7 @@ def test_without_schedstat_nothing_is_known(proc: Proc, text: str) -> None:
 
 
 def test_where_there_is_no_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(contention, "_TASKS", tmp_path / "nowhere")
+    monkeypatch.setattr(contention, "_PROC", tmp_path / "nowhere")
     monkeypatch.setattr(contention, "_STAT", tmp_path / "nowhere")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     found = now()

@@ -11,6 +11,7 @@ import pytest
 
 from convert.artifact import Artifact
 from convert.common import json_lines as lines
+from runtimes.base import Elsewhere
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule import aggregate, parity
@@ -123,3 +124,17 @@ def test_a_run_takes_what_was_kept_into_its_records(
     assert [record.status for record in made] == ["ok"]
     assert [record.kind for record in store.read(tmp_path / "second")] == ["parity", "latency"]
     assert selection == []
+
+
+def test_what_a_server_computes_is_checked_in_every_run(
+    make_plan: Any, tmp_path: Path, elsewhere: Artifact, selection: list[str], measure: Any
+) -> None:
+    """It may have another model by now, whatever was shown before."""
+    plan = make_plan("fake-a")
+    (cell,) = plan.cells
+    served = replace(cell.runtime, elsewhere=Elsewhere(lambda options: None, lambda options: ()))
+    plan = replace(plan, cells=(replace(cell, artifact=elsewhere, runtime=served),))
+    proven(tmp_path, elsewhere, {"fake-a": True})
+    parity.keep(plan.cells, parity.of(store.read(tmp_path)), "m")
+    measure(plan, tmp_path, Fake(good))
+    assert selection == ["fake-a"]
