@@ -10,7 +10,7 @@ from convert.artifact import Artifact
 from convert.precision.table import FP32
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo, UnavailableError, lowest_precision
 from runtimes.lite import interpreter, program
-from runtimes.mnn import precision_probe as significand
+from runtimes.probe import significand
 
 
 class _PaddleLiteSession(Session):

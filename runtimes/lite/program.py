@@ -19,7 +19,7 @@ from convert.artifact import Artifact
 from convert.common import worker
 from convert.common.files import new_folder, sha256_file
 from runtimes.base import Options, UnavailableError, cache_folder
-from runtimes.mnn import precision_probe as significand
+from runtimes.probe import significand
 
 PROGRAM, PARAMS = "inference.pdmodel", "inference.pdiparams"
 PROBE = "probe.pdmodel"
@@ -88,19 +88,19 @@ def export(job: Mapping[str, str]) -> None:
 
 
 def _save_probe(path: Path) -> None:
-    """What `precision_probe.write_probe` has: outputs `weighted` and `paired` of its input."""
+    """What `significand.write_probe` has: outputs `weighted` and `paired` of its input."""
     import paddle
 
     program, start = paddle.static.Program(), paddle.static.Program()
     with paddle.static.program_guard(program, start):
         x = paddle.static.data("x", list(significand.INPUT.shape), "float32")
-        steps = significand.INPUT[:, 0]
+        steps = significand.INPUT[0, :, 0]
         weighing = np.stack([steps, -np.ones_like(steps)]).astype(np.float32)
         values = {"weights": weighing, "signs": np.array([1, -1], np.float32)}
         weights, signs = (
             paddle.static.create_parameter(list(value.shape), "float32", name) for name, value in values.items()
         )
-        turned = paddle.transpose(x * signs, [1, 0])
+        turned = paddle.transpose(x * signs, [0, 2, 1])
         outputs = [_matmul(x, weights), _matmul(x, turned)]
     _save(path, program, start, [x], outputs, values)
 

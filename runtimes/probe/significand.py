@@ -71,20 +71,26 @@ def write_probe(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def bits(weighted: np.ndarray, paired: np.ndarray, convolved: np.ndarray, headed: np.ndarray) -> dict[str, int]:
-    """Fraction bits (0 to 23) that weights and activations kept in the probe's outputs, by what multiplied them."""
+def bits(
+    weighted: np.ndarray, paired: np.ndarray, convolved: np.ndarray | None = None, headed: np.ndarray | None = None
+) -> dict[str, int]:
+    """Fraction bits (0 to 23) that weights and activations kept in the probe's outputs, by what multiplied them.
+
+    convolved, headed: None where a runtime's own form of the probe does not have them.
+    """
     linear, pairs = weighted.reshape(24, 24), paired.reshape(24, 24)
-    channels, vector = convolved.reshape(24, 24), headed.reshape(47)
     found = {
         "weights": linear[-1, :-1],
         "activations": linear[:-1, -1],
         "left of a product": pairs[:-1, -1],
         "right of a product": pairs[-1, :-1],
-        "weights of a convolution": channels[:-1, -1],
-        "activations of a convolution": channels[-1, :-1],
-        "weights of a head": vector[23:-1],
-        "activations of a head": vector[:23],
     }
+    if convolved is not None:
+        channels = convolved.reshape(24, 24)
+        found |= {"weights of a convolution": channels[:-1, -1], "activations of a convolution": channels[-1, :-1]}
+    if headed is not None:
+        vector = headed.reshape(47)
+        found |= {"weights of a head": vector[23:-1], "activations of a head": vector[:23]}
     return {name: int(np.append(values == _STEPS, False).argmin()) for name, values in found.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reports.load import results
-from reports.tables import compute, latency, throughput
+from reports.tables import compute, latency, serving
 from reports.tables import report as tables
 from runtimes.records.parts import NOT_REPORTED
 from tests.reports.shown import texts
@@ -31,7 +31,7 @@ def test_what_the_server_counted_stands_beside_what_its_user_waits(make: Any, fo
             make.parity(), make.parity(runtime="served"), make.latency(80.0), make.latency(90.0, batch=4), served(make)
         )
     )
-    (row,) = texts(throughput.serving(found))
+    (row,) = texts(serving.serving(found))
     assert [row[name] for name in ("In the server (ms)", "Queue (ms)", "Compute (ms)", "On the way (ms)")] == [
         *("101", "0.500", "100", "3.00"),
     ]
@@ -47,10 +47,10 @@ def test_what_the_server_counted_stands_beside_what_its_user_waits(make: Any, fo
 def test_nothing_is_compared_that_differs_or_is_not_proven(make: Any, folder: Any) -> None:
     others = [make.latency(80.0, threads=1), make.latency(80.0, batch=4), make.latency(80.0, runtime="openvino")]
     found = results.load(folder(make.parity(), make.parity(runtime="served"), *others, served(make)))
-    (row,) = texts(throughput.serving(found))
+    (row,) = texts(serving.serving(found))
     assert (row["In process"], row["Times the latency in process"]) == ("-", "-")
     unproven = results.load(folder(make.latency(80.0), served(make), name="unproven"))
-    (row,) = texts(throughput.serving(unproven))
+    (row,) = texts(serving.serving(unproven))
     assert {row[name] for name in ("Median (ms)", "In the server (ms)", "In process")} == {"-"}
 
 

@@ -19,7 +19,7 @@ from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
 from runtimes.lite import interpreter, program
-from runtimes.mnn import precision_probe as significand
+from runtimes.probe import significand
 from validate.parity import reference
 
 # Adds up the values of each image, in place of a model.
