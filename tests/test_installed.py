@@ -81,7 +81,7 @@ def test_every_command_works_in_a_folder_of_our_names(installed: Path, toy_toml:
 
 def test_importing_it_leaves_the_users_names_alone(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "convert.py").write_text("mine = True\n")
-    code = "import vitbench.command, convert; vitbench.command.load('convert'); print(convert.mine)"
+    code = "import vitbench, convert; print(vitbench.convert.__module__, convert.mine)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -90,7 +90,7 @@ def test_importing_it_leaves_the_users_names_alone(installed: Path, tmp_path: Pa
         text=True,
         check=False,
     )
-    assert done.stdout == "True\n", done.stderr
+    assert done.stdout == "vitbench.api True\n", done.stderr
 
 
 def test_imports_and_commands_are_changed_and_nothing_else() -> None:
