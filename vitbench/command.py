@@ -43,8 +43,6 @@ COMMANDS = {
     "Ship it": {
         "export": ("validate.ship", "Write a folder for each way out, with proof that travels."),
         "check": ("validate.check", "Hold such a folder against its proof, without Paddle."),
-    },
-    "Serve it": {
         "serve": ("runtimes.served", "Start Triton on loopback with a model, for a first try."),
     },
     "Look at this machine": {

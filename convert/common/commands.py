@@ -18,7 +18,10 @@ NAMES = {
     "runtimes.bench.ceiling": "ceiling",
     "reports": "report",
     "reports.compare": "compare",
-    "reports.export": "export",
+    "reports.export": "share",
+    "validate.ship": "export",
+    "validate.check": "check",
+    "runtimes.served": "serve",
     "runtimes": "doctor",
 }
 FLOORS = ("convert", "runtimes", "validate", "reports")
