@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from reports.commands import together
 from reports.faster import faster
 from reports.language import say
 from reports.load.results import Results, batch_of, machine_of
 from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
-from reports.tables.commands import together
 from reports.tables.standing import TONES, ran_as, runtime_name, shown_status, why
 from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
 from reports.text import command_line, one_line

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from convert.artifact import MANIFEST, Artifact
+from convert.common import commands
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
 from convert.common.errors import CheckFailed, InputError, listing
@@ -73,7 +74,7 @@ def main(
     for runtime in selection.runtimes:
         record = _checked(artifact, carried, selection, runtime, asked, batches)
         options = {**selection.arguments([runtime]), "precision": precision, "batch": batch}
-        command = shlex.join(["python", "-m", "validate.check", str(folder), *words(options)])
+        command = shlex.join([*commands.words("validate.check"), str(folder), *words(options)])
         made.append(replace(record, command=command))
     show(made)
     if out:

@@ -235,9 +235,8 @@ def _doubts(visits: Sequence[VisitOutcome], tells: bool | None = None) -> list[s
     """What disturbed any of the visits, each cause once and at its worst. tells: whether the samples of all of them
     together tell what a quiet machine would show, and so know better than the share that others took; None where it
     is not known what they met."""
-    found = [visit.measured.disturbance for visit in visits]
-    if tells:
-        found = [replace(one, foreign_load=None) for one in found]
+    unknown = {"foreign_load": None} if tells else {}
+    found = [replace(visit.measured.disturbance, **unknown) for visit in visits]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     too_few = _TOO_FEW if tells is False else None

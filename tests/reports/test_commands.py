@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.tables.commands import together
+from reports.commands import together
 
 BENCH, ACCURACY = "python -m runtimes.bench", "python -m validate.accuracy"
 
