@@ -152,14 +152,14 @@ def test_the_input_is_pythons_to_the_bit(program: Program, copied: Path, pngs: l
 
 
 def test_bicubic_is_within_a_level_of_opencvs(program: Program, copied: Path, pngs: list[Path]) -> None:
-    """OpenCV's own differs from build to build: with Intel's library it is computed in float, else of 11 bits. Ours
-    is in float, and ties are rounded apart."""
+    """OpenCV's own differs from build to build: in float with Intel's library, else of 11 bits. Ours is in float too, and
+    rounds ties apart."""
     cubic = Preprocessing(36, 32, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1), pixel_scale=1.0)
     said(copied, cubic)
     found = program.values("--model", copied, *pngs, kind="--save", to=copied / "saved").reshape(-1, 3, 32, 32)
     apart = np.abs(found - np.stack([preprocess(file, cubic) for file in pngs]))
     assert apart.max() <= 1
-    assert (apart > 0).mean() < (1e-3 if cv2.ipp.useIPP() else 0.1)
+    assert (apart > 0).mean() < (0.01 if cv2.ipp.useIPP() else 0.1)
 
 
 def test_a_jpeg_is_turned_as_it_says(program: Program, tmp_path: Path) -> None:
