@@ -51,7 +51,7 @@ def _to_option(command: cli.Command) -> cli.Command:
     "pairs",
     metavar="TARGET.KEY=VALUE",
     multiple=True,
-    help="A setting of one way out, repeatable; docs/ship.md has them.",
+    help="A setting of one way out, repeatable; docs/ship/README.md has them.",
 )
 @click.option("--out", type=FolderToWrite(), default=SHIPPED, show_default=True, help="Folder of what is shipped.")
 def main(
