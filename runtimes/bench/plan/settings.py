@@ -142,8 +142,11 @@ class Policy:
         "minutes", NUMBER, 0.0, "Minutes of the run, after which cells get only what they need at least; 0: no end."
     )
 
+    max_s_asked: bool = False  # whether somebody chose the maximum, be it the default's number
+
     def __post_init__(self) -> None:
         """InputError for what makes no sense."""
+        object.__setattr__(self, "max_s_asked", self.max_s_asked or self.max_s != Policy.max_s)
         for name, setting in declared(Policy).items():
             value = getattr(self, name)
             if setting.least == 1 and value < 1:
@@ -158,12 +161,8 @@ class Policy:
     def arguments(self) -> dict[str, Any]:
         """The settings that are not the default, for `blank.command`."""
         given = {name: getattr(self, name) for name in declared(Policy)}
-        return {declared(Policy)[n].key: value for n, value in given.items() if value != getattr(Policy, n)}
-
-    @property
-    def max_s_asked(self) -> bool:
-        """Whether somebody chose the maximum."""
-        return self.max_s != Policy.max_s
+        asked = {"max_s"} if self.max_s_asked else set()
+        return {declared(Policy)[n].key: v for n, v in given.items() if n in asked or v != getattr(Policy, n)}
 
     def visit(self, mode: str) -> Effort:
         """What one visit measures of a cell; of mode server each of its rates, as long as its percentile needs where no
@@ -177,7 +176,8 @@ class Policy:
 def policy(*givens: dict[str, Any]) -> Policy:
     """How hard to try, by keys of settings; a later table has the last word where it says something."""
     fields = {setting.key: name for name, setting in declared(Policy).items()}
-    return Policy(**{fields[key]: value for given in givens for key, value in given.items() if value is not None})
+    found = {fields[key]: value for given in givens for key, value in given.items() if value is not None}
+    return Policy(**found, max_s_asked="max_s" in found)
 
 
 @dataclass(frozen=True)

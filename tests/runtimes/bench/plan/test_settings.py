@@ -67,3 +67,6 @@ def test_a_rate_of_a_server_ends_by_its_percentile_unless_a_maximum_is_asked_for
     assert Policy().visit("latency").max_s == Policy.max_s / 2
     assert Policy().visit("server").max_s >= 3600
     assert Policy(max_s=8.0).visit("server").max_s == 8.0, "of each rate, and there is one process"
+    typed = settings.policy({"max_seconds": Policy.max_s})
+    assert typed.visit("server").max_s == Policy.max_s, "also where it is the number of the default"
+    assert "max_seconds" in typed.arguments()
