@@ -67,14 +67,15 @@ def _why(operator: Operator, precision: str, kept: Mapping[str, str]) -> str:
     return "a product of two activations" if operator.weight is None else "not lowered"
 
 
-def most_kept(candidates: Sequence[str], counted: Mapping[str, int]) -> int:
-    """How many of some operators, the first ones, can stay FP32 so that more than half of the arithmetic does not.
+def keepable(candidates: Sequence[str], counted: Mapping[str, int]) -> list[str]:
+    """Those of some operators, in their order, that can stay FP32 together while most of the arithmetic does not.
 
-    candidates: all that can be lowered. All of them where nothing was counted.
+    candidates: all that can be lowered. One that is too much of the arithmetic is passed over; none is where nothing
+    was counted.
     """
-    if not counted:
-        return len(candidates)
-    for count in range(len(candidates), 0, -1):
-        if (of(candidates[count:], counted) or 0) > MOSTLY:
-            return count
-    return 0
+    kept: list[str] = []
+    for name in candidates:
+        left = of(set(candidates) - {*kept, name}, counted)
+        if left is None or left > MOSTLY:
+            kept.append(name)
+    return kept

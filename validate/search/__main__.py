@@ -169,9 +169,10 @@ def main(
         trials.report.say(ladder.line(rung, len(noise)))
         return rung.holds
 
-    start = sum(value < LEAST_DB for value in noise.values())
-    most = min(len(noise) // 2, share.most_kept(list(noise), first.manifest.macs_by_operator or {}))
-    ladder.chosen = search(list(noise), start, most, Judge(holds, evaluations))
+    candidates = share.keepable(list(noise), first.manifest.macs_by_operator or {})
+    start = sum(noise[name] < LEAST_DB for name in candidates)
+    most = min(len(noise) // 2, len(candidates))
+    ladder.chosen = search(candidates, start, most, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
     print_table(printer(), ladder.table(noise), ladders.SENTENCES)

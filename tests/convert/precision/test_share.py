@@ -65,9 +65,9 @@ def test_what_is_kept_on_request_is_no_lower_precision(toy_toml: Path, toy_root:
 
 
 def test_a_search_keeps_no_more_than_that() -> None:
-    assert share.most_kept(["head", "body", "stem"], COUNTED) == 2
-    assert share.most_kept(["stem", "head", "body"], COUNTED) == 0
-    assert share.most_kept(["stem", "head"], {}) == 2
+    assert share.keepable(["head", "body", "stem"], COUNTED) == ["head", "body"]
+    assert share.keepable(["stem", "head", "body"], COUNTED) == ["head", "body"]
+    assert share.keepable(["stem", "head"], {}) == ["stem", "head"]
 
 
 def test_shares_for_people() -> None:

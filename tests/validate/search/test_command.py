@@ -108,7 +108,8 @@ def test_the_operator_that_matters_is_the_only_one_kept(
     assert ladder["chosen"] == [NEEDED]
     assert [tuple(rung["kept_fp32"]) for rung in ladder["rungs"]] == tried
     assert len(set(tried)) == len(tried)
-    noise = list(ladder["signal_to_noise_db"])
+    # The patch embedding is too much of the toy to stay FP32 in a model that is called int8.
+    noise = [name for name in ladder["signal_to_noise_db"] if name != "patch_embed.proj"]
     assert noise.index(NEEDED) > 0  # else this test shows less than it says
     assert tried[1] == (noise[0],)
 
