@@ -152,8 +152,8 @@ def test_the_input_is_pythons_to_the_bit(program: Program, copied: Path, pngs: l
 
 
 def test_bicubic_is_within_a_level_of_opencvs(program: Program, copied: Path, pngs: list[Path]) -> None:
-    """OpenCV's own differs from build to build: in float with Intel's library, else of 11 bits. Ours is in float, and
-    rounds ties apart."""
+    """OpenCV's own differs from build to build: in float with Intel's library, else of 11 bits. Ours is in float,
+    and rounds ties apart."""
     cubic = Preprocessing(36, 32, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1), pixel_scale=1.0)
     said(copied, cubic)
     found = program.values("--model", copied, *pngs, kind="--save", to=copied / "saved").reshape(-1, 3, 32, 32)
