@@ -17,14 +17,7 @@ from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers, device_medians
 from runtimes.records.blank import command, start
 from runtimes.records.kinds import Latency, Server, ServerCurve, Throughput, TimedRecord
-from runtimes.records.parts import (
-    Disturbance,
-    Interval,
-    IntervalMethod,
-    Memory,
-    Process,
-    Turn,
-)
+from runtimes.records.parts import Disturbance, Interval, IntervalMethod, Memory, Process, Turn
 from runtimes.served.counts import median_times
 from runtimes.statistics import Noise, across_runs, relative_half_width, summarize
 from runtimes.system import disturbance
@@ -235,8 +228,9 @@ def _doubts(visits: Sequence[VisitOutcome], tells: bool | None = None) -> list[s
     """What disturbed any of the visits, each cause once and at its worst. tells: whether the samples of all of them
     together tell what a quiet machine would show, and so know better than the share that others took; None where it
     is not known what they met."""
-    unknown = {"foreign_load": None} if tells else {}
-    found = [replace(visit.measured.disturbance, **unknown) for visit in visits]
+    found = [visit.measured.disturbance for visit in visits]
+    if tells:
+        found = [replace(one, foreign_load=None) for one in found]
     slowdown = max(visit.slowdown for visit in visits)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     too_few = _TOO_FEW if tells is False else None
