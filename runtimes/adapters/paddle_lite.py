@@ -45,7 +45,7 @@ class _PaddleLiteSession(Session):
         probe = self._folder / program.PROBE
         predictor = interpreter.Predictor(probe, probe.with_suffix(".pdiparams"), self._threads)
         try:
-            return predictor.run(significand.INPUT)
+            return predictor.run(significand.ROWS)
         finally:
             predictor.close()
 

@@ -93,8 +93,8 @@ def _save_probe(path: Path) -> None:
 
     program, start = paddle.static.Program(), paddle.static.Program()
     with paddle.static.program_guard(program, start):
-        x = paddle.static.data("x", list(significand.INPUT.shape), "float32")
-        steps = significand.INPUT[0, :, 0]
+        x = paddle.static.data("x", list(significand.ROWS.shape), "float32")
+        steps = significand.ROWS[:, 0]
         weighing = np.stack([steps, -np.ones_like(steps)]).astype(np.float32)
         values = {"weights": weighing, "signs": np.array([1, -1], np.float32)}
         weights, signs = (

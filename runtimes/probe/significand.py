@@ -19,8 +19,8 @@ _FRACTION_BITS = {
 _STEPS = np.ldexp(1.0, -np.arange(1, 24)).astype(np.float32)  # 2^-1 to 2^-23
 
 # The last row picks a column of the weights out of the product; the others are 1 + 2^-k beside 1.
-_ROWS = np.stack([np.append(1 + _STEPS, 1), np.ones(24)], axis=1).astype(np.float32)  # (24, 2)
-INPUT = _ROWS[None]  # (1, 24, 2)
+ROWS = np.stack([np.append(1 + _STEPS, 1), np.ones(24)], axis=1).astype(np.float32)  # (24, 2)
+INPUT = ROWS[None]  # (1, 24, 2)
 
 
 def write_probe(path: Path) -> None:
@@ -74,9 +74,9 @@ def write_probe(path: Path) -> None:
 def bits(
     weighted: np.ndarray, paired: np.ndarray, convolved: np.ndarray | None = None, headed: np.ndarray | None = None
 ) -> dict[str, int]:
-    """Fraction bits (0 to 23) that weights and activations kept in the probe's outputs, by what multiplied them.
+    """Fraction bits (0 to 23) that weights and activations kept in outputs of the probe, by what multiplied them.
 
-    convolved, headed: None where a runtime's own form of the probe does not have them.
+    A probe that a runtime needs in a form of its own may have the first two alone, of ROWS: each of 24 x 24 numbers.
     """
     linear, pairs = weighted.reshape(24, 24), paired.reshape(24, 24)
     found = {

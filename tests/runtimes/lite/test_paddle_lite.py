@@ -101,7 +101,7 @@ def test_the_old_program_is_the_model(toy_artifact: Artifact, tmp_path: Path) ->
     shown = inputs.seeded(toy_artifact.preprocessing, 3)
     program.write(toy_artifact, tmp_path)
     truth = reference.obtain(toy_artifact, shown)
-    for file, images in ((program.PROGRAM, shown.images), (program.PROBE, significand.INPUT)):
+    for file, images in ((program.PROGRAM, shown.images), (program.PROBE, significand.ROWS)):
         np.save(tmp_path / "images.npy", images)
         params = (tmp_path / file).with_suffix(".pdiparams")
         places = {"program": tmp_path / file, "params": params, "folder": tmp_path}

@@ -30,9 +30,10 @@ def test_a_folder_for_ncnn(
     assert [one.loaded for one in carried.said.shown] == ["artifact", "folder"]
 
     (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    monkeypatch.chdir(folder)
     names = {"images": carried.inputs.images}
-    exec(code, names)
+    with monkeypatch.context() as patched:
+        patched.chdir(folder)
+        exec(code, names)
     assert np.abs(names["logits"] - carried.reference.logits).max() < float(carried.said.tolerance.max_abs or 0)
 
     weights = np.fromfile(folder / "model.bin", np.float32)
@@ -42,5 +43,5 @@ def test_a_folder_for_ncnn(
     (folder / artifacts.MANIFEST).unlink()
     artifacts.save(folder, replace(manifest, files=artifacts.entries(folder)))  # so that no hash tells
     result = CliRunner().invoke(check, [str(folder)])
-    assert result.exit_code == 1
-    assert "ncnn" in result.output
+    assert result.exit_code == 1, result.output
+    assert "logits differ by up to" in result.output
