@@ -100,7 +100,7 @@ def _save_probe(path: Path) -> None:
         weights, signs = (
             paddle.static.create_parameter(list(value.shape), "float32", name) for name, value in values.items()
         )
-        turned = paddle.transpose(x * signs, [0, 2, 1])
+        turned = paddle.transpose(x * signs, [1, 0])
         outputs = [_matmul(x, weights), _matmul(x, turned)]
     _save(path, program, start, [x], outputs, values)
 

@@ -19,10 +19,11 @@ class Programs:
     """Adds up what programs other than ours computed, look by look.
 
     A program that starts and ends between two looks is missed, so they should be short apart: a compiler's processes
-    live for seconds. others: processes that compute for us. seconds: between the first look and the last.
+    live for seconds. ours: processes that compute for us, beside those that we started. seconds: between the first look
+    and the last.
     """
 
-    others: frozenset[int] = frozenset()
+    ours: set[int] = field(default_factory=set)
     used_s: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     _last: dict[tuple[int, float], float] = field(default_factory=dict)
@@ -30,7 +31,7 @@ class Programs:
 
     def look(self) -> None:
         """Read all processes."""
-        at, ours = time.monotonic(), _ours() | self.others
+        at, ours = time.monotonic(), _ours() | self.ours
         found: dict[tuple[int, float], float] = {}
         for process in psutil.process_iter():
             try:

@@ -13,7 +13,6 @@ from typing import Any
 from convert.common import typed
 from convert.common.errors import InputError
 from convert.common.worker import JobError, Worker
-from runtimes import registry
 from runtimes.bench.schedule.outcome import VisitOutcome, failed
 from runtimes.bench.worker import numbers
 from runtimes.bench.worker.job import Job
@@ -47,14 +46,13 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
     minima of its job are reached, or the maximum time is over.
     """
     order = order or random.Random()  # noqa: S311 - only shuffles
-    others = frozenset(one for job in jobs for one in registry.get(job.runtime).processes(job.options))
-    table, programs, seats = uuid.uuid4().hex[:8], Programs(others), list[_Seat]()
+    table, programs, seats = uuid.uuid4().hex[:8], Programs(), list[_Seat]()
     with ExitStack() as stack:
         programs.look()
         for job in jobs:
             process = stack.enter_context(Worker(_TURNS, typed.table(job), environment=job.environment))
             seats.append(_Seat(job, process))
-            _listen(seats[-1])
+            programs.ours.update(_listen(seats[-1]))
             programs.look()
         number = 0
         while left := [seat for seat in seats if not seat.outcome and not seat.enough]:
@@ -70,8 +68,8 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
     return [replace(seat.outcome, seconds=seat.seconds, programs=shares) for seat in seats if seat.outcome]
 
 
-def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> None:
-    """Have a session warm up, or take its turn, and freeze it."""
+def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> list[int]:
+    """Have a session warm up, or take its turn, and freeze it. Returns the processes that it said compute for it."""
     answer = _answer(seat, message)
     if answer:
         seat.process.freeze()
@@ -80,6 +78,7 @@ def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> None:
         minima = seconds >= effort.min_s and count >= effort.min_count
         fewest = _FEWEST_OF_LONG if seconds >= LONG_S * count else _FEWEST
         seat.enough = seat.turns >= fewest and (minima or seconds >= effort.max_s)
+    return answer.get("others", []) if answer else []
 
 
 def _finish(seat: _Seat) -> None:

@@ -73,8 +73,9 @@ def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) ->
     """A visit of mode latency, whose session stays while those of other cells have their turns.
 
     table: a `Job` as JSON. It answers when the session is warm, and after each turn (`name`, and `seconds` to measure):
-    `count` and `seconds` of all samples that are kept so far. None ends it, with its `LatencyNumbers` as JSON. Latency
-    is wall-clock time from images in memory to logits in memory. UnavailableError when the runtime refuses.
+    `count` and `seconds` of all samples that are kept so far, and the first time `others`, processes that compute for
+    it. None ends it, with its `LatencyNumbers` as JSON. Latency is wall-clock time from images in memory to logits in
+    memory. UnavailableError when the runtime refuses.
     """
     job = typed.read(Job, table)
     with _opened(job) as opened:
@@ -88,7 +89,7 @@ def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) ->
         )
         watch.warm_up(job.effort.warmup_max_s)
         counts = session.counts()
-        yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}
+        yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3, "others": opened.others}
         for turn in iter(functools.partial(next, turns), None):
             watch.turn(turn["name"], turn["seconds"])
             yield {"count": len(watch.kept_ms), "seconds": sum(watch.kept_ms) / 1e3}

@@ -68,7 +68,8 @@ def test_every_null_of_this_machine_has_a_reason(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(disturbance, "_PRESSURE", tmp_path / "absent")
     first = read()
     found = difference(first, replace(read(), clock_s=first.clock_s + 2))
-    nulls = {name for name, value in typed.table(found).items() if value is None} - {"gpu", "slowdown"}
+    elsewhere = {"gpu", "slowdown", "foreign_requests"}
+    nulls = {name for name, value in typed.table(found).items() if value is None} - elsewhere
     assert {"pressure", "frequency_mhz", "throttled_count"} <= nulls
     assert nulls == set(found.unmeasured)
 

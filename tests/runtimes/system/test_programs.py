@@ -83,6 +83,17 @@ def test_ours_are_not_named(machine: SimpleNamespace) -> None:
     assert found.shares() == {"python3": 0.1}
 
 
+def test_a_server_that_computes_for_us_is_not_named(machine: SimpleNamespace) -> None:
+    server = Process(2, "tritonserver")
+    machine.processes.append(server)
+    found = Programs()
+    found.look()
+    found.ours.update([2])
+    server.computed_s, machine.now = 5.0, 5.0
+    found.look()
+    assert found.shares() == {}
+
+
 def test_processes_of_a_program_are_added_up_and_come_and_go(machine: SimpleNamespace) -> None:
     found = Programs()
     found.look()
