@@ -12,8 +12,8 @@ from convert.build import ARTIFACTS, OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError
-from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec, toml
 from convert.families.spec import MOST
 from convert.making import DEFAULT_OPSET

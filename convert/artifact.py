@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from convert import manifest as manifests
-from convert.common import json_lines
+from convert.common.disk import json_lines
+from convert.common.disk.files import sha256_files, sha256_json, write_json
 from convert.common.errors import InputError
-from convert.common.files import sha256_files, sha256_json, write_json
 from convert.families.base import ModelSpec, from_spec_table
 from convert.families.spec import Preprocessing
 from convert.images.option import OPTION

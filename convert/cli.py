@@ -14,10 +14,10 @@ from click.core import ParameterSource
 from convert import making
 from convert.artifact import Artifact
 from convert.build import ARTIFACTS, Request, obtain
-from convert.common import lock, scratch
 from convert.common.console import say
+from convert.common.disk import lock, scratch
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError
-from convert.common.folders import FolderToWrite
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact, UnreadableError
+from convert.common.disk.files import sha256_file, sha256_files, sha256_json
 from convert.common.errors import InputError, listing
-from convert.common.files import sha256_file, sha256_files, sha256_json
 from convert.families.base import ModelSpec
 from convert.identity import weights_of
 from convert.manifest import RequestedWeights, WeightsOrigin

@@ -14,9 +14,9 @@ from convert import identity, preprocessing
 from convert.artifact import Artifact
 from convert.common import commands, worker
 from convert.common.console import say_log
+from convert.common.disk.files import new_folder
+from convert.common.disk.lock import alone
 from convert.common.errors import CheckFailed, GraphError, InputError
-from convert.common.files import new_folder
-from convert.common.lock import alone
 from convert.identity import Identity
 from convert.manifest import LoweringOptions, Manifest
 

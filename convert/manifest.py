@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from convert.common import names, typed
-from convert.common.files import sha256_json
+from convert.common.disk.files import sha256_json
 from convert.common.typed import Count, about
 from convert.families.spec import MOST, Preprocessing
 from convert.precision.table import PRECISIONS

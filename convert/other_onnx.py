@@ -13,9 +13,9 @@ from convert import artifact as artifacts
 from convert import making
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common import commands, names, worker
+from convert.common.disk.files import new_folder, sha256_file
+from convert.common.disk.lock import alone
 from convert.common.errors import InputError, shown
-from convert.common.files import new_folder, sha256_file
-from convert.common.lock import alone
 from convert.manifest import BaseArtifact, Counts, MacCounts, Manifest, Port, RequestedWeights
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import click
 
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say
+from convert.common.disk.files import write_text
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError, WriteError, listing
-from convert.common.files import write_text
-from convert.common.folders import FolderToWrite
 from reports import language, written
 from reports.load import results
 from reports.render import terminal

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common.files import sha256_json
+from convert.common.disk.files import sha256_json
 from convert.precision import table
 from convert.precision.table import FP32
 from runtimes.footprint import MEASURED as MEASURED
@@ -110,7 +110,7 @@ def _numbered(device: str) -> str:
 def cache_folder(artifact: Artifact, options: Options, runtime: str, *key: str) -> Path:
     """Where a runtime keeps what it made of an artifact. key: whatever else it depends on (versions, device, options).
 
-    The folder is not made. What goes into it must be written whole (convert/common/files.py), as others may read it.
+    The folder is not made. What goes into it must be written whole (convert/common/disk/files.py): others may read it.
     """
     root = Path(options.cache) if options.cache else artifact.path / "cache"
     return root / runtime / f"{artifact.model}-{sha256_json([artifact.sha256, *key])[:16]}"

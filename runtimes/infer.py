@@ -12,8 +12,9 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import Artifact
-from convert.common import scratch, typed, worker
-from convert.common.files import writing
+from convert.common import typed, worker
+from convert.common.disk import scratch
+from convert.common.disk.files import writing
 from runtimes import registry
 from runtimes.base import Effective, Options, Session
 

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from convert.cli import Command
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError, listing
-from convert.common.folders import FolderToWrite
 from convert.precision.table import NAMES
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError, usable_cores

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from convert import artifact as artifacts
-from convert.common import json_lines
+from convert.common.disk import json_lines
 from scripts.common import vit_toml
 
 _PAGE = 4096

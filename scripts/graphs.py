@@ -21,8 +21,8 @@ from typing import Any
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common import worker
+from convert.common.disk.files import sha256_file
 from convert.common.errors import InputError
-from convert.common.files import sha256_file
 from convert.manifest import FileEntry
 from scripts.common import ClaimOptions, Finding, compared, verdict
 from scripts.interleaved import measure, possible, runnable, visit_ms

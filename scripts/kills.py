@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from convert import artifact as artifacts
-from convert.common import scratch
+from convert.common.disk import scratch
 from convert.common.errors import InputError
 from runtimes.records import store
 from scripts.common import vit_toml

@@ -25,8 +25,8 @@ import click
 
 from convert.artifact import Artifact, is_shipped
 from convert.common.console import say
+from convert.common.disk.files import write_text
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import write_text
 from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
 from runtimes.base import Runtime

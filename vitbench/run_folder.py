@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convert.common.disk.files import write_text
 from convert.common.errors import InputError, listing
-from convert.common.files import write_text
 from reports import language, written
 from reports.load import results
 from reports.render import plain

@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 
 import click
 
-from convert.common import interruptible, paddle, said, scratch
+from convert.common import interruptible, paddle, said
 from convert.common.console import say
+from convert.common.disk import scratch
 from convert.common.errors import shown
 
 DEBUG = "VITBENCH_DEBUG"

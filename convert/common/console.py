@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from convert.common.disk.files import json_text
 from convert.common.errors import shown
-from convert.common.files import json_text
 
 _CELL = 600  # characters of an entry in a table
 _SENTENCE = 20  # characters to which a column of sentences may be narrowed

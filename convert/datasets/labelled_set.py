@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from convert.common.disk.files import sha256_json
 from convert.common.errors import InputError
-from convert.common.files import sha256_json
 from convert.datasets.labels.class_order import ClassOrder
 
 COMPLETE = 50_000  # images in the validation set of ILSVRC 2012

@@ -17,7 +17,8 @@ import numpy as np
 import onnx
 
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM
-from convert.common import scratch, worker
+from convert.common import worker
+from convert.common.disk import scratch
 from convert.common.errors import GraphError, InputError, shown
 from convert.common.progress import bar
 from convert.export import constants, counts, folder_files, graph, onnx_file, pdiparams_file

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from convert.common import typed, worker
 from convert.common.console import say_log
+from convert.common.disk.files import new_folder, sha256_file, sha256_json, write_json
 from convert.common.errors import InputError
-from convert.common.files import new_folder, sha256_file, sha256_json, write_json
 from convert.weights.checkpoints import SUFFIXES
 from convert.weights.locate import locate
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import platformdirs
 
+from convert.common.disk.files import sha256_file, write_text
+from convert.common.disk.lock import alone
 from convert.common.errors import InputError, WriteError, is_full
-from convert.common.files import sha256_file, write_text
-from convert.common.lock import alone
 from convert.weights import transfer
 from convert.weights.transfer import NotFetchedError, Source, shown
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from convert.common.disk.files import sha256_file
 from convert.common.errors import InputError
-from convert.common.files import sha256_file
 from convert.families.base import ModelSpec, Piece
 from convert.manifest import WeightsOrigin
 from convert.weights import checkpoints, download, seeded, side_config

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from convert.common.files import sha256_json
+from convert.common.disk.files import sha256_json
 from convert.families.base import ModelSpec
 from convert.weights.tensors import Array, Shape, Tensor
 

@@ -13,8 +13,8 @@ import requests
 
 from convert.common import typed
 from convert.common.console import say
+from convert.common.disk.files import sha256_json, write_text
 from convert.common.errors import InputError
-from convert.common.files import sha256_json, write_text
 from convert.common.progress import bar
 
 _CONNECT_S, _READ_S = 5, 30

@@ -8,8 +8,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from convert.common.disk.files import new_folder
 from convert.common.errors import InputError
-from convert.common.files import new_folder
 from convert.weights import download
 from convert.weights.download import Cached, NotFetchedError
 from convert.zoo import PLACES, HostedModel

@@ -8,8 +8,8 @@ import click
 
 from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import printer, say
+from convert.common.disk.files import json_text, write_text
 from convert.common.errors import CannotTell, CheckFailed, InputError
-from convert.common.files import json_text, write_text
 from reports.compare import judge, writers
 from reports.compare.judge import DEFAULT, OPEN, parse_all, parse_share
 from reports.load import results

@@ -12,8 +12,8 @@ import click
 
 from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import say
+from convert.common.disk.files import sha256_json, write_bytes
 from convert.common.errors import InputError
-from convert.common.files import sha256_json, write_bytes
 from reports.export import anonymous
 from reports.load import machines, reading
 from reports.load.reading import EXPORT_FORMAT, StoredRun

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from convert.common.files import sha256_json
+from convert.common.disk.files import sha256_json
 from reports.load.reading import is_number
 from runtimes.system import environment
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common import json_lines, typed
+from convert.common import typed
+from convert.common.disk import json_lines
 from convert.common.errors import InputError
 from runtimes.records import store
 from runtimes.records.kinds import Record

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from convert.common import files
 from convert.common.console import cell
+from convert.common.disk import files
 from reports.language import say
 from reports.tables.report import Report
 from reports.tables.table import Entry, Facet, Table

@@ -18,8 +18,8 @@ from convert.build import Request
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import print_table, printer, say, say_json
+from convert.common.disk.files import write_json
 from convert.common.errors import CheckFailed, InputError, shown
-from convert.common.files import write_json
 from runtimes.bench import describe
 from runtimes.bench.ceiling import kept as ceiling
 from runtimes.bench.plan import estimate, overview, plan_file

@@ -17,7 +17,7 @@ import numpy as np
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.common import worker
-from convert.common.files import new_folder, sha256_file
+from convert.common.disk.files import new_folder, sha256_file
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.probe import significand
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from convert.artifact import Artifact
-from convert.common import scratch, worker
+from convert.common import worker
+from convert.common.disk import scratch
+from convert.common.disk.files import new_folder, sha256_file, write_json
 from convert.common.errors import GraphError, is_full
-from convert.common.files import new_folder, sha256_file, write_json
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.probe import significand
 from runtimes.quiet import stdout_to

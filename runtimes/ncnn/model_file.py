@@ -14,8 +14,8 @@ import numpy as np
 
 from convert.artifact import Artifact
 from convert.common import worker
+from convert.common.disk.files import new_folder, sha256_file, write_json, write_text
 from convert.common.errors import is_full
-from convert.common.files import new_folder, sha256_file, write_json, write_text
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.ncnn import graph, layers, pnnx
 from runtimes.ncnn.graph import UnknownError

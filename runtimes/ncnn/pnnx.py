@@ -13,9 +13,9 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
-from convert.common import scratch
+from convert.common.disk import scratch
+from convert.common.disk.files import write_text
 from convert.common.errors import shown
-from convert.common.files import write_text
 from runtimes.base import UnavailableError
 from runtimes.ncnn.graph import UnknownError, blob_name
 

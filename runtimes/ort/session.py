@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.common import scratch
-from convert.common.files import writing
+from convert.common.disk import scratch
+from convert.common.disk.files import writing
 from convert.precision import table
 from runtimes.base import TensorInfo, UnavailableError
 from runtimes.records import arithmetic

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convert.artifact import Artifact
+from convert.common.disk.files import new_folder
 from convert.common.errors import listing
-from convert.common.files import new_folder
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.gpu.cuda import DeviceInfo
 from runtimes.ort.session import OrtSession, is_on

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from convert.common import json_lines as lines
-from convert.common import lock, scratch
+from convert.common.disk import json_lines as lines
+from convert.common.disk import lock, scratch
+from convert.common.disk.files import write_text
 from convert.common.errors import InputError
-from convert.common.files import write_text
 from runtimes.records import reading
 from runtimes.records.kinds import Record, TimedRecord
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from convert import cli
-from convert.common import scratch
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
+from convert.common.disk import scratch
 from convert.common.errors import InputError
 from convert.model_options import ModelOptions
 from convert.precision.table import FP32

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convert.artifact import ONNX_FILE, Artifact
+from convert.common.disk.files import write_text
 from convert.common.errors import InputError, shown
-from convert.common.files import write_text
 from convert.common.worker import die_with_parent
 from runtimes.base import UnavailableError
 from runtimes.served import stand_in, triton

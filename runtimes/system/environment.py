@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convert.common.files import sha256_json, write_json
+from convert.common.disk.files import sha256_json, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import nvml
 from runtimes.records.store import ENVIRONMENT

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from convert.common import typed
-from convert.common.files import write_text
+from convert.common.disk.files import write_text
 from runtimes import undisturbed
 from runtimes.statistics import Noise, noise
 from runtimes.system import contention

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.common import typed, worker
-from convert.common.files import new_folder, write_json
+from convert.common.disk.files import new_folder, write_json
 from runtimes.base import UnavailableError
 from runtimes.gpu import cuda
 from runtimes.tensorrt.engine import EngineConfig, Log, build, log_of

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.common.disk.files import new_file, write_json
 from convert.common.errors import InputError
-from convert.common.files import new_file, write_json
 from convert.weights import seeded
 
 SUFFIX = ".holes"  # model.onnx.holes: what is left of model.onnx, and model.onnx.holes.json: where the holes are

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convert.artifact import Artifact
-from convert.common import scratch
+from convert.common.disk import scratch
+from convert.common.disk.files import new_folder, sha256_files, write_text
 from convert.common.errors import InputError
-from convert.common.files import new_folder, sha256_files, write_text
 from scripts.packing import holes
 
 PIECE = 60 << 20  # bytes

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from convert.common import json_lines
 from convert.common.console import say
+from convert.common.disk import json_lines
 from scripts.zoo import seen as kept
 from scripts.zoo.commands import run
 from scripts.zoo.families import FORMS, MODELS, PDMODEL, ZooModel

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convert.common import json_lines, typed
+from convert.common import typed
+from convert.common.disk import json_lines
+from convert.common.disk.files import write_json
 from convert.common.errors import shown
-from convert.common.files import write_json
 from scripts.zoo.families import ZooModel
 
 RUNTIMES = ("paddle", "ort-cpu", "openvino", "mnn")

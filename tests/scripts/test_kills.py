@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.common import scratch
+from convert.common.disk import scratch
 from scripts import kills
 
 

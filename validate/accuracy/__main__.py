@@ -10,8 +10,8 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import say_json
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import CheckFailed, InputError
-from convert.common.folders import FolderToWrite
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.precision.table import INT8

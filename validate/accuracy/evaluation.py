@@ -9,8 +9,8 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.common import typed
+from convert.common.disk.files import sha256_json
 from convert.common.errors import InputError
-from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
 from convert.datasets.labels.settle import shown
 from convert.datasets.options import SetOptions

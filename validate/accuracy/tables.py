@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from convert.common.console import cell
-from convert.common.files import new_file, sha256_json
+from convert.common.disk.files import new_file, sha256_json
 from convert.datasets import LabelledSet
 from runtimes.records.kinds import Accuracy
 from validate.accuracy import top5_file

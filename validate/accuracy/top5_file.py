@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from convert.common.disk.files import append, sha256_json, write_text
 from convert.common.errors import InputError
-from convert.common.files import append, sha256_json, write_text
 from validate.accuracy.outcomes import AMONG_FIVE, FIRST, NOT_FINITE, UNREADABLE, WRONG
 
 PLACES = 5

@@ -17,8 +17,8 @@ from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
 from convert.common.console import plain, print_table, printer, say, say_json
+from convert.common.disk.files import write_json
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import write_json
 from convert.common.paddle import need
 from convert.common.progress import bar
 from convert.images.inputs import Inputs

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common import scratch
+from convert.common.disk import scratch
+from convert.common.disk.files import writing
 from convert.common.errors import InputError
-from convert.common.files import writing
 from convert.images.inputs import Inputs
 from convert.precision.table import FP32
 from runtimes.base import Options, Runtime

@@ -13,8 +13,8 @@ import onnx_ir as ir
 
 from convert import artifact as artifacts
 from convert.artifact import ONNX_FILE, Artifact
+from convert.common.disk.files import sha256_files
 from convert.common.errors import CheckFailed
-from convert.common.files import sha256_files
 from convert.common.worker import JobError
 from convert.manifest import FileEntry, Port
 from runtimes.base import Options, Runtime

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
-from convert.common import scratch, typed, worker
+from convert.common import typed, worker
+from convert.common.disk import scratch
+from convert.common.disk.files import writing
 from convert.common.errors import CheckFailed
-from convert.common.files import writing
 from convert.images.inputs import Inputs
 from runtimes.base import Options, Runtime
 from runtimes.infer import infer_all

@@ -16,8 +16,8 @@ from convert import artifact as artifacts
 from convert.artifact import MANIFEST, Artifact
 from convert.common import commands, typed
 from convert.common.console import say
+from convert.common.disk.files import new_folder, write_json, write_text
 from convert.common.errors import InputError, WriteError
-from convert.common.files import new_folder, write_json, write_text
 from convert.images.inputs import Inputs
 from runtimes import registry
 from runtimes.base import Options

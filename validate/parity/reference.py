@@ -11,9 +11,10 @@ import numpy as np
 
 from convert import artifact as artifacts
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
-from convert.common import scratch, typed, worker
+from convert.common import typed, worker
+from convert.common.disk import scratch
+from convert.common.disk.files import new_file, sha256_json, writing
 from convert.common.errors import CheckFailed, InputError, WriteError
-from convert.common.files import new_file, sha256_json, writing
 from convert.common.paddle import need
 from convert.common.progress import bar
 from convert.common.worker import JobError

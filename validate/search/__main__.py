@@ -17,8 +17,8 @@ from convert.build import Request, obtain_variant
 from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import print_table, printer, say, say_json
+from convert.common.disk.files import sha256_json
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import sha256_json
 from convert.datasets import LabelledSet
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from convert.common import typed
 from convert.common.console import plain
+from convert.common.disk.files import write_json
 from convert.common.errors import InputError, listing
-from convert.common.files import write_json
 
 SENTENCES = ("operators in FP32 (dB above int8's noise)", "verdict")  # columns that may be narrow
 LADDER = "ladder.json"

@@ -12,8 +12,8 @@ from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
+from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError
-from convert.common.folders import FolderToWrite
 from convert.datasets.labels import imagenet
 from convert.images.inputs import COUNT, Inputs
 from convert.manifest import FEATURES, to_table

@@ -13,8 +13,8 @@ from typing import Any
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.common.console import say
+from convert.common.disk.files import new_folder, write_text
 from convert.common.errors import CheckFailed, InputError
-from convert.common.files import new_folder, write_text
 from convert.common.progress import bar
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs

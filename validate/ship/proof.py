@@ -13,9 +13,10 @@ from typing import Annotated
 import numpy as np
 
 from convert.artifact import MANIFEST, PROOF, Artifact, UnreadableError, load
-from convert.common import scratch, typed
+from convert.common import typed
+from convert.common.disk import scratch
+from convert.common.disk.files import write_json
 from convert.common.errors import InputError, listing
-from convert.common.files import write_json
 from convert.common.progress import bar
 from convert.common.typed import about
 from convert.images.inputs import Inputs

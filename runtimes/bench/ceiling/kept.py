@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 
 from convert.common import typed
-from convert.common.files import write_json
+from convert.common.disk.files import write_json
 from runtimes.bench.ceiling.measure import SECONDS, measure
 from runtimes.bench.ceiling.reach import Ceiling, merge
 from runtimes.system import environment

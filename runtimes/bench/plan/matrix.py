@@ -12,8 +12,8 @@ from typing import Any
 from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request
+from convert.common.disk.files import sha256_json
 from convert.common.errors import InputError
-from convert.common.files import sha256_json
 from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.bench.plan.settings import Matrix

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from convert.common import json_lines as lines
 from convert.common import typed
+from convert.common.disk import json_lines as lines
 from convert.common.errors import InputError, WriteError
 from convert.common.worker import CrashError, JobError
 from runtimes.bench.worker import numbers

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convert.common import json_lines as lines
+from convert.common.disk import json_lines as lines
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule.state import PendingCell
 from runtimes.options import Selection

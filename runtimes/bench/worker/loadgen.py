@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.common import scratch
+from convert.common.disk import scratch
 from convert.common.errors import CheckFailed, InputError
 
 # Of MLPerf Inference's rules, as in LoadGen 6.0's mlperf.conf. They are changed with each round.

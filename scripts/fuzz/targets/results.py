@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from convert.common import json_lines
+from convert.common.disk import json_lines
 from reports.__main__ import main as report
 from reports.compare.__main__ import main as compare
 from reports.export.__main__ import main as export

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from convert.common import scratch, worker
+from convert.common import worker
+from convert.common.disk import scratch
 from convert.common.errors import InputError
 
 HERE = "tests.convert.common.test_worker"

@@ -13,7 +13,7 @@ import pytest
 
 from convert.common.errors import InputError
 from convert.weights import download, transfer
-from tests.convert.common.test_files import room
+from tests.convert.common.disk.test_files import room
 from tests.convert.weights.site import CONTENT, SHA256, Site, fetch, read, serving
 
 

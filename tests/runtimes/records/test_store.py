@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convert.common.disk.json_lines import parse
 from convert.common.errors import InputError
-from convert.common.json_lines import parse
 from runtimes.records import reading, store
 from runtimes.records.kinds import FORMAT, Latency
 

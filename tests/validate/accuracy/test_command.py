@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.common.json_lines import parse
+from convert.common.disk.json_lines import parse
 from convert.zoo import SEVEN
 from runtimes.records import store
 

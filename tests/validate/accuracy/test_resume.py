@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.common.json_lines import parse
+from convert.common.disk.json_lines import parse
 from runtimes.base import Options
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy

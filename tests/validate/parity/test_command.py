@@ -18,9 +18,9 @@ from onnx import numpy_helper
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request, obtain
+from convert.common.disk.files import sha256_file
+from convert.common.disk.json_lines import parse
 from convert.common.errors import InputError
-from convert.common.files import sha256_file
-from convert.common.json_lines import parse
 from convert.manifest import FileEntry
 from convert.model_options import ModelOptions
 from runtimes import registry

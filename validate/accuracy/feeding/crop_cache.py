@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from convert.common.disk.files import sha256_json, write_bytes, write_json
 from convert.common.errors import InputError
-from convert.common.files import sha256_json, write_bytes, write_json
 from convert.families.spec import Preprocessing
 
 _CHECKSUM_BYTES = 4

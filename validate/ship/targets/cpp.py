@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
+from convert.common.disk.files import write_text
 from convert.common.errors import shown
-from convert.common.files import write_text
 from convert.precision.table import BF16, FP16, FP32, INT8, LARGEST_LOGIT, PADDLE_ERROR, PRECISIONS
 from runtimes.base import Setting
 from validate.ship.target import Target

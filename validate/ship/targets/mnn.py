@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from convert.artifact import Artifact
-from convert.common import scratch
+from convert.common.disk import scratch
 from runtimes.adapters.mnn import MNN_CPU
 from runtimes.base import Options
 from runtimes.mnn import model_file

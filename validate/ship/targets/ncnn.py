@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import Artifact
-from convert.common import scratch
+from convert.common.disk import scratch
 from convert.precision.table import BF16, FP32
 from runtimes.base import Options
 from runtimes.ncnn import model_file

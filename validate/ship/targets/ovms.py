@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from convert.artifact import Artifact
-from convert.common.files import write_json
+from convert.common.disk.files import write_json
 from runtimes.base import Setting
 from validate.ship.target import Target
 from validate.ship.targets.triton import MODELS, copy_onnx

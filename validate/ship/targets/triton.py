@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import ONNX_FILE, Artifact
-from convert.common.files import write_text
+from convert.common.disk.files import write_text
 from runtimes.base import Setting
 from runtimes.served.triton import FILES, VERSION, Deployment, config
 from validate.ship.target import Target

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.common.files import sha256_json
+from convert.common.disk.files import sha256_json
 from convert.datasets import load
 from convert.datasets.labels import imagenet
 from convert.datasets.labels.imagenet import image_number, known_label

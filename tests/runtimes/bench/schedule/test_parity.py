@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import json_lines as lines
+from convert.common.disk import json_lines as lines
 from runtimes.base import Elsewhere
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import Plan

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import json_lines as lines
 from convert.common import typed
+from convert.common.disk import json_lines as lines
 from runtimes.bench.schedule.outcome import VISITS, VisitOutcome
 from runtimes.bench.worker.job import Job
 from runtimes.records import store

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import json_lines as lines
+from convert.common.disk import json_lines as lines
 from convert.common.worker import Worker
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
-from convert.common.json_lines import parse
+from convert.common.disk.json_lines import parse
 from convert.datasets import load
 from convert.datasets.options import SetOptions
 from runtimes import registry

@@ -19,7 +19,7 @@ from PIL import Image
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.common.lock import alone
+from convert.common.disk.lock import alone
 from convert.families.spec import Preprocessing
 from convert.images.preprocess import preprocess
 from runtimes import registry

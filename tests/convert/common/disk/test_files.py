@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.common import files, scratch
-from convert.common import json_lines as lines
+from convert.common.disk import files, scratch
+from convert.common.disk import json_lines as lines
 from convert.common.errors import InputError, WriteError
 from validate.accuracy.top5_file import Ranked
 

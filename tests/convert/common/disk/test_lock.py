@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from convert.common.disk.lock import alone, sweep
 from convert.common.errors import InputError
-from convert.common.lock import alone, sweep
 
-_HOLDS = "from pathlib import Path; import sys, time; from convert.common.lock import alone\n"
+_HOLDS = "from pathlib import Path; import sys, time; from convert.common.disk.lock import alone\n"
 _HOLDS += "with alone(Path(sys.argv[1]), 'it'): print('has it', flush=True); time.sleep(60)"
-_ASKS = "from pathlib import Path; import sys; from convert.common.lock import alone\n"
+_ASKS = "from pathlib import Path; import sys; from convert.common.disk.lock import alone\n"
 _ASKS += "with alone(Path(sys.argv[1]), 'the child\\'s'): print('in')"
 
 
@@ -76,7 +76,7 @@ def test_what_a_variable_says_of_a_dead_process_counts_for_nothing(
 ) -> None:
     file = tmp_path / "run" / ".lock"
     monkeypatch.setenv("VITBENCH_LOCKS", json.dumps({str(file): "1-1-0"}))
-    monkeypatch.setattr("convert.common.scratch.alive", lambda token: False)
+    monkeypatch.setattr("convert.common.disk.scratch.alive", lambda token: False)
     with pytest.raises(InputError, match="in use by"), alone(file, "run"):
         pass
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.common import json_lines as lines
+from convert.common.disk import json_lines as lines
 
 TABLES = st.dictionaries(
     st.text(), st.one_of(st.none(), st.integers(-(2**63), 2**64 - 1), st.text(), st.lists(st.floats(0, 1)))

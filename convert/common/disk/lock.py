@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from convert.common import scratch
 from convert.common.console import say
+from convert.common.disk import scratch
 from convert.common.errors import InputError
 
 # What this process or the one that started it holds: a child that it sends into its own folder is no stranger there.

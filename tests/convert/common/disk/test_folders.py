@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from convert.common.disk.folders import refuse
 from convert.common.errors import InputError
-from convert.common.folders import refuse
 
 
 def test_a_folder_that_is_there_or_can_be_made(tmp_path: Path) -> None:

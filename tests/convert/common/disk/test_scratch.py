@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.common import scratch
+from convert.common.disk import scratch
 
 _LEAVES = "from pathlib import Path; import os, sys, time; from convert.common import scratch\n"
 _LEAVES += (

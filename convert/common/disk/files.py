@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from convert.common import scratch
+from convert.common.disk import scratch
 from convert.common.errors import InputError, WriteError, is_full
 
 _CHUNK = 1 << 20

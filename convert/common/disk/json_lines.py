@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convert.common import files
+from convert.common.disk import files
 
 _CRC = "crc"
 _LARGE = re.compile(r"\d{19}|[eE]\+?\d{3}")  # what may be a number that is too large
