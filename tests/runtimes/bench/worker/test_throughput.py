@@ -55,7 +55,7 @@ class Sleeper(Session):
 
 
 # An artifact of which nothing but its batches is asked.
-ANY_BATCH: Any = SimpleNamespace(no_batch=lambda *_: None)
+ANY_BATCH: Any = SimpleNamespace(no_batch=lambda *_: None, form=None)
 
 
 def runtime(opened: list[Sleeper], **session: Any) -> Runtime:
