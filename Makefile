@@ -141,7 +141,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.10 --generate-h
 	--custom-compile-command 'make lock' pyproject.toml
 lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
 	@for extra in cpu cuda; do \
-	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn --extra ncnn -o requirements/$$extra.lock && \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn -o requirements/$$extra.lock && \
 	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn --extra ncnn --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
 	done
 
