@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,8 @@ from runtimes.base import (
     lowest_precision,
 )
 from runtimes.ncnn import model_file as ncnn_file
+from runtimes.ncnn import net as ncnn_net
 from runtimes.probe import significand
-from runtimes.quiet import stdout_to
-
-# Net.opt's switches for something else than FP32: on by default for some layers, and read while the graph is loaded.
-_LOWER = (
-    *("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"),
-    *("use_int8_inference", "use_int8_packed", "use_int8_storage", "use_int8_arithmetic"),
-)
-_ON: dict[str, tuple[str, ...]] = {FP32: (), BF16: ("use_bf16_packed", "use_bf16_storage")}
 
 
 class _NcnnSession(Session):
@@ -37,11 +29,14 @@ class _NcnnSession(Session):
         # bf16 is ncnn's own switch on the FP32 model.
         self._folder = ncnn_file.shipped(artifact) or ncnn_file.converted(artifact.base, options)
         self._made = json.loads((self._folder / ncnn_file.MADE).read_text(encoding="utf-8"))
-        self._options = options
-        self._net = _load(self._folder / ncnn_file.MODEL, options)
+        self._precision, self._threads = options.precision, options.thread_count()
+        self._net = self._load(ncnn_file.MODEL)
         self._shapes = {name: tuple(shape) for name, shape in self._made["shapes"].items()}
         self.inputs = (self._info(self._made["input"]),)
         self.outputs = tuple(map(self._info, self._made["outputs"]))
+
+    def _load(self, name: str) -> Any:
+        return ncnn_net.load(self._folder / name, self._precision, self._threads)
 
     def _info(self, name: str) -> TensorInfo:
         return TensorInfo(name, "float32", (-1, *self._shapes[name]))
@@ -57,7 +52,7 @@ class _NcnnSession(Session):
         if images.shape[1:] != self.inputs[0].shape[1:] or images.dtype != np.float32:
             wanted = f"{self.inputs[0].shape[1:]} float32"
             raise UnavailableError(f"images of {images.shape[1:]} {images.dtype}; the model takes {wanted}")
-        found = _run(self._net, self.inputs[0].name, images, [output.name for output in outputs])
+        found = ncnn_net.run(self._net, self.inputs[0].name, images, [output.name for output in outputs])
         for output in outputs:
             if found[output.name].shape != (len(images), *output.shape[1:]):
                 raise UnavailableError(f"ncnn answers {found[output.name].shape} for {output.name}")
@@ -65,14 +60,14 @@ class _NcnnSession(Session):
 
     def effective(self) -> Effective:
         # ncnn does not say what it computes in.
-        net = _load(self._folder / ncnn_file.PROBE, self._options)
+        net = self._load(ncnn_file.PROBE)
         probe = self._made["probe"]
-        bits = significand.bits(**_run(net, probe["input"], significand.INPUT, probe["outputs"]))
+        bits = significand.bits(**ncnn_net.run(net, probe["input"], significand.INPUT, probe["outputs"]))
         details = {
             "read_from": "arithmetic: a probe with the same settings; rest: the net",
             "fraction_bits_kept": bits,
             "precision_of_each_layer": "not reported by ncnn",
-            "options": {name: getattr(self._net.opt, name) for name in (*_LOWER, "use_vulkan_compute")},
+            "options": {name: getattr(self._net.opt, name) for name in (*ncnn_net.LOWER, "use_vulkan_compute")},
             "layers": self._made["layers"],
             "written_by": self._made["writer"],
             "threads": self._net.opt.num_threads,
@@ -83,38 +78,6 @@ class _NcnnSession(Session):
     def close(self) -> None:
         self._net.clear()
         del self._net
-
-
-def _load(model: Path, options: Options) -> Any:
-    """ncnn's net of a .param and .bin."""
-    import ncnn
-
-    net = ncnn.Net()
-    net.opt.use_vulkan_compute = False
-    net.opt.num_threads = options.thread_count()
-    for name in _LOWER:  # before the graph is loaded, which looks at them
-        setattr(net.opt, name, name in _ON[options.precision])
-    with stdout_to(2):
-        for load, kind in ((net.load_param, ".param"), (net.load_model, ".bin")):
-            if error := load(str(model.with_suffix(kind))):
-                raise UnavailableError(f"ncnn cannot load {model.with_suffix(kind)} (error {error})")
-    return net
-
-
-def _run(net: Any, name: str, images: np.ndarray, outputs: list[str]) -> dict[str, np.ndarray]:
-    """Outputs by name, each (batch, ...) float32. images: (batch, ...) float32."""
-    import ncnn
-
-    extractor = net.create_extractor()
-    if error := extractor.input(name, ncnn.Mat(images, batch_index=0)):
-        raise UnavailableError(f"ncnn takes no input {name} (error {error})")
-    found = {}
-    for output in outputs:
-        error, blob = extractor.extract(output)
-        if error:
-            raise UnavailableError(f"ncnn could not compute {output} (error {error})")
-        found[output] = blob.numpy(batch_index=0)
-    return found
 
 
 NCNN = Runtime(

@@ -17,7 +17,7 @@ from convert.common import worker
 from convert.common.disk.files import new_folder, sha256_file, write_json, write_text
 from convert.common.errors import is_full
 from runtimes.base import Options, UnavailableError, cache_folder
-from runtimes.ncnn import graph, layers, pnnx
+from runtimes.ncnn import graph, layers, net, pnnx
 from runtimes.ncnn.graph import UnknownError
 from runtimes.ncnn.layers import Layer
 from runtimes.probe import significand
@@ -25,7 +25,7 @@ from runtimes.probe import significand
 MODEL, PROBE, MADE = "model", "probe", "made.json"
 _MAGIC = 7767517  # of a .param
 _FLOAT32 = b"\0\0\0\0"  # the tag of weights that are stored as float32
-_CODE = (__file__, graph.__file__, layers.__file__, pnnx.__file__, significand.__file__)
+_CODE = (__file__, graph.__file__, layers.__file__, net.__file__, pnnx.__file__, significand.__file__)
 
 
 def converted(artifact: Artifact, options: Options) -> Path:
@@ -92,6 +92,7 @@ def convert(job: dict[str, Any]) -> None:
     folder = Path(job["folder"])
     if job["pnnx"]:
         made = pnnx.convert(Path(job["pnnx"]), Path(job["onnx"]), folder / MODEL)
+        _try(folder / MODEL, made)
     else:
         read = graph.read(Path(job["onnx"]))
         made = {**write(read, folder / MODEL), "writer": "vitbench"}
@@ -101,6 +102,18 @@ def convert(job: dict[str, Any]) -> None:
     probe.unlink()
     made["bytes"] = {file.name: file.stat().st_size for file in folder.iterdir()}
     write_json(folder / MADE, made)
+
+
+def _try(model: Path, made: dict[str, Any]) -> None:
+    """Compute one drawn image. UnknownError when ncnn does not load it, or gives something that is no answer."""
+    shapes, (output,) = made["shapes"], made["outputs"]
+    image = np.random.default_rng(0).standard_normal((1, *shapes[made["input"]]), dtype=np.float32)
+    try:
+        answer = net.run(net.load(model), made["input"], image, [output])[output]
+    except UnavailableError as error:
+        raise UnknownError(f"wrote what is no model: {error}") from None
+    if answer.shape != (1, *shapes[output]) or not np.isfinite(answer).all():
+        raise UnknownError(f"wrote another model: it answers {answer.shape}, {np.isfinite(answer).mean():.0%} finite")
 
 
 def write(model: graph.ImageGraph, target: Path) -> dict[str, Any]:

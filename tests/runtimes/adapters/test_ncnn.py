@@ -13,9 +13,8 @@ from onnx import TensorProto, helper
 from convert.artifact import Artifact
 from convert.manifest import FileEntry
 from runtimes import registry
-from runtimes.adapters import ncnn as adapter
 from runtimes.base import Options, UnavailableError, discrepancy
-from runtimes.ncnn import pnnx
+from runtimes.ncnn import net, pnnx
 
 pytest.importorskip("ncnn")
 NCNN = registry.get("ncnn")
@@ -58,7 +57,7 @@ def test_a_switch_that_is_left_on_is_seen(
     precision: str,
     named: dict[str, int] | None,
 ) -> None:
-    monkeypatch.setitem(adapter._ON, "fp32", options)
+    monkeypatch.setitem(net.ON, "fp32", options)
     with NCNN.open(toy_artifact, Options(cache=cache)) as session:
         effective = session.effective()
     bits = effective.details["fraction_bits_kept"]
@@ -117,6 +116,27 @@ def test_an_operator_that_is_not_known_is_named(toy_artifact: Artifact, tmp_path
     other = with_operator(toy_artifact, tmp_path, "Softplus")
     with pytest.raises(UnavailableError, match=f"does not know the operator Softplus; name .* in {pnnx.VARIABLE}"):
         NCNN.open(other, Options())
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ("Reshape a 1 1 in0 out0 0=3072", r"answers \(1, 3072\), 100% finite"),
+        ("InnerProduct a 1 1 in0 b 0=7 2=21504\\nBinaryOp c 1 1 b out0 0=3 1=1 2=0.0", r"answers \(1, 7\), 0% finite"),
+        ("Hardmax a 1 1 in0 out0", r"no model: ncnn cannot load .*model\.param"),
+    ],
+)
+def test_what_pnnx_wrote_is_tried(
+    toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str, reason: str
+) -> None:
+    program = tmp_path / "pnnx"
+    head = f"7767517\\n{layers.count('1 1') + 1} {layers.count('1 1') + 1}\\nInput x 0 1 in0"
+    zeros = "/usr/bin/head -c 86020 /dev/zero > model.ncnn.bin"
+    program.write_text(f"#!/bin/sh\nprintf '{head}\\n{layers}\\n' > model.ncnn.param\n{zeros}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(pnnx.VARIABLE, str(program))
+    with pytest.raises(UnavailableError, match=f"does not know the operator Softplus, and pnnx wrote .*{reason}"):
+        NCNN.open(with_operator(toy_artifact, tmp_path, "Softplus"), Options())
 
 
 def test_what_our_writer_does_not_know_goes_through_pnnx(

@@ -11,9 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runtimes.adapters import ncnn as adapter
-from runtimes.base import Options
-from runtimes.ncnn import graph, layers, model_file
+from runtimes.ncnn import graph, layers, model_file, net
 from runtimes.ncnn.graph import UnknownError
 
 RANDOM = np.random.default_rng(0)
@@ -168,8 +166,7 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], set[str]]] = {
 
 def computed(path: Path, images: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     made = model_file.write(graph.read(path), path.with_suffix(""))
-    net = adapter._load(path.with_suffix(""), Options(threads=1))
-    return adapter._run(net, made["input"], images, made["outputs"]), made["layers"]
+    return net.run(net.load(path.with_suffix("")), made["input"], images, made["outputs"]), made["layers"]
 
 
 @pytest.mark.parametrize("what", MODELS)
