@@ -7,6 +7,7 @@
 #include <iostream>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #ifdef __linux__
@@ -186,9 +187,11 @@ void run(const Arguments& arguments) {
 }
 
 // Runtimes tell of their errors in several lines.
-std::string first_line(const std::string& text) {
-    const auto begin = text.find_first_not_of(" \n");
-    return begin == std::string::npos ? text : text.substr(begin, text.find('\n', begin) - begin);
+std::string one_line(const std::string& text) {
+    std::istringstream words(text);
+    std::string line;
+    for (std::string word; words >> word && line.size() < 500;) line += (line.empty() ? "" : " ") + word;
+    return line;
 }
 
 }  // namespace
@@ -206,7 +209,7 @@ int main(int count, char** words) {
         std::cerr << "failed: " << error.what() << "\n";
         return 1;
     } catch (const std::exception& error) {
-        std::cerr << "error: " << first_line(error.what()) << "\n";
+        std::cerr << "error: " << one_line(error.what()) << "\n";
         return 2;
     }
 }

@@ -21,9 +21,6 @@ class OnnxRuntime : public Model {
 public:
     OnnxRuntime(const Settings& settings, int threads, int batch)
         : input_(settings.input), output_(settings.output), shape_{batch, 3, settings.size, settings.size}, threads_(threads) {
-        if (settings.precision != "fp32" && settings.precision != "int8")
-            throw Refusal("ONNX Runtime has no " + settings.precision + " on a CPU: export the model in fp32 or int8");
-        load_api();
         environment_ = Ort::Env(ORT_LOGGING_LEVEL_ERROR, "classify");
         Ort::SessionOptions options;
         options.SetIntraOpNumThreads(threads);
@@ -77,5 +74,9 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> open_model(const Settings& settings, int threads, int batch) {
+    // Before there is an object of ONNX Runtime: none can be destroyed before the functions are loaded.
+    if (settings.precision != "fp32" && settings.precision != "int8")
+        throw Refusal("ONNX Runtime has no " + settings.precision + " on a CPU: export the model in fp32 or int8");
+    load_api();
     return std::make_unique<OnnxRuntime>(settings, threads, batch);
 }
