@@ -45,7 +45,8 @@ def record(kind: str, **fields: Any) -> Any:
 
 
 def doctor_table(evil: str) -> None:
-    state = {"name": "mine", "available": False, "reason": evil, "version": evil, "devices": [evil]}
+    state: dict[str, Any] = {"name": "mine", "available": False, "reason": evil, "version": evil, "devices": [evil]}
+    state |= {"distribution": evil, "lacks": {evil: evil}}
     doctor._show([{**state, "precisions": [evil], "options": {"key": evil}}])
 
 

@@ -71,11 +71,18 @@ def refuse_unfinished(folder: Path, what: str, resume: bool, fresh: bool) -> Non
 
 @contextmanager
 def until_finished(folder: Path, what: str) -> Iterator[None]:
-    """While a run of a command is under way its folder says so, and it still does where the run came to no end."""
+    """While a run of a command is under way its folder says so, and it still does where the run came to no end but left
+    something to go on from."""
+    mark = _unfinished(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(_unfinished(folder, what), "")
-    yield
-    _unfinished(folder, what).unlink(missing_ok=True)
+    write_text(mark, "")
+    try:
+        yield
+    except BaseException:
+        if all(file.name.startswith(".") for file in folder.iterdir()):
+            mark.unlink(missing_ok=True)
+        raise
+    mark.unlink(missing_ok=True)
 
 
 def _unfinished(folder: Path, what: str) -> Path:

@@ -248,7 +248,7 @@ class TestCommand:
             ["--images", "absent"],
             ["--images", "set", "--precision", "fp31"],
             ["--images", "set", "--batch", "0"],
-            ["--images", "set", "--limit", "0"],
+            ["--images", "set", "--limit", "-1"],
             ["--images", "set", "--max-unreadable", "-1"],
             [],
         ],
