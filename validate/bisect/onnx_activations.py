@@ -99,7 +99,8 @@ class OnnxActivations:
         files = [file for name in (ONNX_FILE, DATA_FILE) if (file := folder / name).exists()]
         hashes = zip(files, sha256_files(files), strict=True)
         entries = {file.name: FileEntry(file.stat().st_size, digest) for file, digest in hashes}
-        described = replace(self.artifact.manifest, files=entries, outputs=tuple(ports), class_names=None)
+        # What a lower precision was made from is not beside the variant: it is read as it is.
+        described = replace(self.artifact.manifest, files=entries, outputs=tuple(ports), class_names=None, base=None)
         return artifacts.save(folder, described)
 
 
