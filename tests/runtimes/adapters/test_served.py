@@ -254,7 +254,7 @@ def test_without_an_address_the_doctor_says_what_to_give() -> None:
 
 def test_a_server_that_is_there_makes_the_runtime_available(server: FakeServer) -> None:
     (found,) = registry.available(["served"], settings={"served": {"url": server.url}})
-    assert found is SERVED
+    assert found == SERVED
     server.ready = False
     with pytest.raises(InputError, match=r"runtime served is not available: the server at .* does not say that"):
         registry.available(["served"], settings={"served": {"url": server.url}})

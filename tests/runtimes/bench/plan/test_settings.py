@@ -58,7 +58,7 @@ def test_every_key_of_a_plan_file_is_an_option_of_the_command() -> None:
     declared = {**plan_file.OF_MATRIX, **plan_file.OF_PLAN}
     assert {setting.flag for setting in declared.values()} <= flags
     assert flags - {setting.flag for setting in declared.values()} == {
-        *("--plan", "--out", "--resume", "--dry-run", "--json"),
+        *("--plan", "--out", "--resume", "--fresh", "--dry-run", "--json"),
     }
     assert all(key == setting.key for key, setting in declared.items())
 
