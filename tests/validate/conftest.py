@@ -218,7 +218,11 @@ def run(
 
         monkeypatch.setattr(registry, "names", lambda: list(by_name))
         monkeypatch.setattr(registry, "get", get)
-        monkeypatch.setattr(registry, "examine", lambda chosen: registry._examine({"names": chosen}))
+        monkeypatch.setattr(
+            registry,
+            "examine",
+            lambda chosen, settings=None: registry._examine({"names": chosen, "settings": settings or {}}),
+        )
         monkeypatch.setattr(cli, "artifacts", artifacts)
         return CliRunner().invoke(command.main, list(arguments), prog_name="python -m validate.accuracy")
 

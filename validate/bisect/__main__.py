@@ -105,7 +105,8 @@ def _runtimes(selection: Selection, precision: str, onnx: Path | None) -> list[R
     others = [runtime for runtime in found if runtime.reads != "onnx"]
     if selection.named and others and (onnx or others[0].reads != "paddle"):
         what = "the Paddle program" if others[0].reads == "paddle" else "what a server has"
-        raise InputError(f"--runtime {others[0].name}: it runs {what}, not the ONNX model; leave it out")
+        instead = "the file of --onnx" if onnx else "the ONNX model"
+        raise InputError(f"--runtime {others[0].name}: it runs {what}, not {instead}; leave it out")
     runtimes = found if selection.named else [runtime for runtime in found if runtime.reads == "onnx"]
     if not runtimes:
         raise InputError(f"no runtime here runs the ONNX model in {precision}; `python -m runtimes` says why")
