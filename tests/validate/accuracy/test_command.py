@@ -42,7 +42,8 @@ class TestRecords:
         assert (record["images"], record["unreadable"], record["subset"]) == (10, 0, True)
         assert record["dataset"] == "set/val_list.txt, 10 images"
         assert (record["batch"], record["threads"], record["device"]) == (4, 1, "CPU")
-        assert record["effective"] == {"precision": "fp32", "device": "CPU", "details": {"read": "from the session"}}
+        effective = {"precision": "fp32", "device": "CPU", "details": {"read": "from the session"}, "arithmetic": None}
+        assert record["effective"] == effective
         assert record["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
         assert record["outcomes"] == "1115011111"  # 3 is fifth behind 4, 0, 1, 2; 4 is sixth behind 5 and those and 3
 
