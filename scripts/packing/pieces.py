@@ -16,8 +16,8 @@ from scripts.packing import holes
 PIECE = 60 << 20  # bytes
 NAME, SUMS = "vitbench.tar.gz", "SHA256SUMS"
 _ROOT = Path(__file__).parents[2]
-_SOURCES = ("convert", "runtimes", "validate", "reports", "scripts", "requirements")
-_FILES = ("vitbench.py", "pyproject.toml", "README.md", "LICENSE", "Makefile")
+_SOURCES = ("vitbench", "convert", "runtimes", "validate", "reports", "scripts", "requirements")
+_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "Makefile")
 
 
 class Pieces(io.RawIOBase):

@@ -36,7 +36,7 @@ def test_pieces_become_the_folder_again(folder: Artifact, tmp_path: Path, monkey
     command = f"sha256sum -c {pieces.SUMS} && cat {pieces.NAME}.* | tar xz"
     subprocess.run(command, shell=True, check=True, cwd=tmp_path / "pack", capture_output=True)
     place = tmp_path / "pack" / "vitbench" / pieces.place(folder)
-    assert (place.parents[3] / "vitbench.py").is_file()
+    assert (place.parents[3] / "setup.py").is_file()
     left = place / f"model.onnx{holes.SUFFIX}"
     assert left.stat().st_size < 0.7 * folder.onnx.stat().st_size
     assert not (place / "model.onnx").exists()
