@@ -54,7 +54,7 @@ limit = $(if $(LIMIT),--limit "$$LIMIT")
 resume = $(if $(RESUME),--resume) $(if $(FRESH),--fresh)
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test lint format convert parity accuracy report serve doctor setup lock clean
+.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test coverage lint format convert parity accuracy report serve doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -99,7 +99,10 @@ verify-gpu: ## on a GPU machine: every GPU runtime proven and measured, into gpu
 check-claims: $(READY) ## do the README's figures hold here? (ONLY=, QUICK=1; a quiet machine, some hours)
 	@$(PY) -m scripts.check_claims $(if $(ONLY),--only "$$ONLY") $(if $(QUICK),--quick)
 
-test: $(DEV_READY) ## the tests, and how much of the source they cover
+test: $(DEV_READY) ## the tests
+	@$(PY) -m pytest -q -n 2
+
+coverage: $(DEV_READY) ## the tests, and how much of the source they cover (before a release)
 	@$(PY) -m pytest -q -n 2 --cov --cov-report=
 
 mutate: $(DEV_READY) ## faults planted into what decides about numbers: do the tests notice? (before a release; half an hour)
