@@ -43,7 +43,8 @@ def main(
 
     \b
     python -m runtimes.served --model ViT_base_patch32_384
-    python -m validate.parity --runtime served --option served.url=http://127.0.0.1:8000
+    python -m validate.parity --runtime served \\
+        --option served.url=http://127.0.0.1:8000
     """
     if precision != FP32:
         raise InputError(f"--precision {precision}: what a server computes in can be shown for fp32 only")

@@ -37,7 +37,7 @@ def test_results_that_are_there() -> None:
     assert table["Median (ms)"].dtype == float
     shown = run._repr_html_()
     assert shown.count("<table") == 2
-    with pytest.raises(InputError, match="no table latencies; there are answer, latency, "):
+    with pytest.raises(InputError, match="no table latencies; there are answer, rates, latency, "):
         run.table("latencies")
 
 
