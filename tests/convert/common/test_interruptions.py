@@ -156,7 +156,9 @@ def test_a_command_says_how_to_go_on_whatever_a_library_makes_of_it(
 
 def test_a_command_removes_what_dead_ones_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    making = "from convert.common import scratch; import tempfile; print(tempfile.mkdtemp(prefix=scratch.prefix('x')))"
+    making = (
+        "from convert.common.disk import scratch; import tempfile; print(tempfile.mkdtemp(prefix=scratch.prefix('x')))"
+    )
     left = Path(python("-c", making).stdout.strip())
     left.rename(tmp_path / left.name)
     (tmp_path / "not-ours").mkdir()

@@ -13,7 +13,7 @@ import pytest
 
 from convert.common.disk import scratch
 
-_LEAVES = "from pathlib import Path; import os, sys, time; from convert.common import scratch\n"
+_LEAVES = "from pathlib import Path; import os, sys, time; from convert.common.disk import scratch\n"
 _LEAVES += (
     "with scratch.folder(Path(sys.argv[1])) as made: (made / 'model').touch(); print(made, flush=True); time.sleep(60)"
 )
