@@ -38,7 +38,7 @@ def asked(draw: st.DrawFn) -> dict[str, Any]:
     found: dict[str, Any] = {
         "model": (draw(NAMES),),
         "runtime": (runtime,),
-        "precision": (draw(st.sampled_from(["fp32", "bf16", "int8"])),),
+        "precision": (draw(st.sampled_from(registry.get(runtime).precisions)),),
         "mode": (mode,),
         "option": (OWN[runtime],) if runtime in OWN and draw(st.booleans()) else (),
         "device": (draw(st.sampled_from([None, "CPU"])),),
@@ -92,7 +92,7 @@ def read_back(line: str) -> tuple[tuple[Cell, ...], Policy]:
 @examples(max_examples=50, deadline=None)
 @given(asked(), tries())
 def test_the_command_of_a_record_asks_for_that_cell_and_nothing_else(said: dict[str, Any], tried: Policy) -> None:
-    here = patch.object(registry, "available", lambda names, _device: [registry.get(name) for name in names])
+    here = patch.object(registry, "available", lambda names, *_: [registry.get(name) for name in names])
     with patch.object(cli, "artifacts", artifacts), patch.object(settings, "find"), here:
         for cell in cells([Matrix(**said)]):
             again, how_hard = read_back(blank(cell, "", tried).command)
