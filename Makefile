@@ -16,6 +16,8 @@ RUNTIME ?=
 BATCH ?= 1,4,8
 # Of the report: md, html, csv, json, latex.
 FORMAT ?= md,html
+# Of the report; without it the names of the runs.
+TITLE ?=
 IMAGES ?=
 # Of IMAGES: how many; 0 takes all, as accuracy does without it.
 LIMIT ?=
@@ -41,7 +43,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT ONLY
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT TITLE ONLY
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -75,7 +77,7 @@ parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAG
 	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
 
 export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, checked and with its proof, into shipped/
-	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(out)
+	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
 
 bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
 	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
@@ -84,7 +86,7 @@ accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of clas
 	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
-	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT"
+	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT" $(if $(TITLE),--title "$$TITLE")
 
 serve: $(READY) ## MODEL behind Triton on loopback, for a first try (`tritonserver` of the PATH, or VITBENCH_TRITON_PYTHON)
 	@$(PY) -m runtimes.served --model "$$MODEL" $(weights) --port "$$PORT"
@@ -148,5 +150,5 @@ lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
 	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn --extra ncnn --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
 	done
 
-clean: ## remove the environment and caches; artifacts/ and results/ stay
+clean: ## remove the environment and caches; artifacts/, shipped/ and results/ stay
 	@rm -rf '$(VENV)' build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from convert.build import ARTIFACTS, OPSETS, Request
+from convert.artifact import ARTIFACTS
+from convert.build import OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json

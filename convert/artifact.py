@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from convert.families.spec import Preprocessing
 from convert.images.option import OPTION
 from convert.manifest import FileEntry, Manifest
 from convert.model_options import ModelOptions
+from convert.precision.table import FP32
 
+ARTIFACTS = Path("artifacts")  # the folder of all of them, where nobody names another one
 MANIFEST = "manifest.json"
 ONNX_FILE = "model.onnx"
 OPENVINO_FILE, PROOF = "model.xml", "proof"  # of a folder to ship
@@ -73,8 +76,15 @@ class Artifact:
         return sha256_json({name: entry.sha256 for name, entry in self.manifest.files.items()})
 
     @property
+    def fp32(self) -> Artifact:
+        """The artifact that has its graph in FP32: itself, also where its file is from elsewhere, or what a lower
+        precision was made from. InputError as `base`."""
+        return self if self.precision == FP32 else self.base
+
+    @property
     def base(self) -> Artifact:
-        """The FP32 artifact that a lower precision was made from; itself for FP32.
+        """The artifact of the Paddle program that it is held against: of a lower precision and of a file from elsewhere
+        another one, else itself.
 
         InputError when it is gone, or another one by now.
         """
@@ -114,6 +124,16 @@ class Artifact:
         words = f"exported with a fixed batch of {self.batch}: batch {', '.join(map(str, wrong))} is not possible"
         return f"{words}; export it with a free batch (None or -1 in its input's shape), or leave --batch out"
 
+    def sizes(self, batches: Iterable[int]) -> tuple[int, ...]:
+        """The batch sizes of a check: those asked for, and each image alone; the only one of a model that has it
+        fixed."""
+        return (self.batch,) if self.batch else tuple(sorted({1, *batches}))
+
+    @property
+    def onnx_files(self) -> tuple[str, ...]:
+        """The names of its ONNX file and of that of its weights, where they are in another one."""
+        return tuple(name for name in self.manifest.files if name.startswith(ONNX_FILE))
+
     def macs(self, images: int) -> int | None:
         """Multiply-accumulates of its graph for so many images; None where they were not counted."""
         computed = self.manifest.macs.computed
@@ -151,7 +171,9 @@ class Artifact:
         if self.form is not None:
             return {}  # its folder says it all
         said, _, text = (self.manifest.preprocessing_source or "").partition(" ")
+        root = self.path.parents[1]
         return {
+            "artifacts": None if root.absolute() == ARTIFACTS.absolute() else str(root),
             **chosen.arguments(),
             "weights": self.weights_option(chosen.weights),
             "weights_key": self.manifest.weights.key,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from convert import earlier, identity, making, models, other_onnx, preprocessing
-from convert.artifact import Artifact
+from convert.artifact import ARTIFACTS, Artifact
 from convert.common import paddle
 from convert.common.errors import InputError, listing
 from convert.families.base import ModelSpec
@@ -34,7 +34,6 @@ from convert.zoo import HOSTED, HostedModel, inference_tar
 
 # Below 17 LayerNormalization is written out in primitives; above 21 Paddle2ONNX 2.1.0 aborts, which knows 7 to 21.
 OPSETS = range(17, 22)
-ARTIFACTS = Path("artifacts")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,21 +157,22 @@ def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, 
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
+    if base.manifest.base:
+        raise InputError(f"{base.path}: an ONNX file from elsewhere is taken as it is, and not made into {target.name}")
     options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
     if isinstance(named := models.find(request.model, request.root), ConvertedModel):
         request = _as_it_was(request, named)
-    return variant.lower(base, request.precision, options, target, say, request.model, request.name)
+    return variant.lower(base, request.precision, options, target, say, request.model, request.name, request.classes)
 
 
 def _shipped(found: Artifact, request: Request) -> Artifact:
     """A folder to ship as it is. InputError when it is damaged, or is asked to be something else."""
     if found.precision != request.precision:
         raise InputError(f"{found.path}: it holds {found.precision}, and no {request.precision}")
-    asked = ModelOptions(
-        request.weights, request.weights_key, request.name, request.image_size, request.preprocessing
-    ).arguments()
+    names = [field.name for field in dataclasses.fields(ModelOptions)]
+    asked = ModelOptions(**{name: getattr(request, name) for name in names}).arguments()
     given = [name for name, value in asked.items() if value is not None]
-    if given or request.opset or request.calibration or request.keep_fp32:
+    if given or request.classes is not None or request.opset or request.calibration or request.keep_fp32:
         raise InputError(f"{found.path}: a folder to ship is taken as it is: leave {listing(given) or 'options'} out")
     if damage := found.damage():
         raise InputError(f"{found.path}: {damage}; copy it again")

@@ -12,12 +12,12 @@ import click
 from click.core import ParameterSource
 
 from convert import making
-from convert.artifact import Artifact
-from convert.build import ARTIFACTS, Request, obtain
+from convert.artifact import ARTIFACTS, Artifact
+from convert.build import Request, obtain
 from convert.common.console import say
 from convert.common.disk import lock, scratch
 from convert.common.disk.folders import FolderToWrite
-from convert.common.errors import InputError
+from convert.common.errors import CheckFailed, InputError
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
@@ -125,10 +125,12 @@ def artifacts(
     precision: str,
     root: Path = ARTIFACTS,
     missing: list[Request] | None = None,
+    unmade: list[str] | None = None,
 ) -> dict[str, Artifact]:
     """The artifacts of a `--model` list by the names that the user gave, converted where they are not there yet.
 
-    missing: given a list, nothing is converted; what would have to be is appended to it.
+    missing: given a list, nothing is converted; what would have to be is appended to it. unmade: given a list, an
+    artifact whose making fails is left out, and the reason appended to it.
 
     tf32 is FP32 arithmetic of a GPU on the fp32 artifact. InputError when two models have the same name.
     """
@@ -141,7 +143,15 @@ def artifacts(
         found = {model: there(request) for model, request in requests.items()}
         missing += [requests[model] for model, artifact in found.items() if artifact is None]
         return {model: artifact for model, artifact in found.items() if artifact is not None}
-    return {model: obtain_loudly(request)[0] for model, request in requests.items()}
+    made = {}
+    for model, request in requests.items():
+        try:
+            made[model] = obtain_loudly(request)[0]
+        except CheckFailed as error:
+            if unmade is None:
+                raise
+            unmade.append(error.message)
+    return made
 
 
 def there(request: Request) -> Artifact | None:

@@ -140,7 +140,8 @@ def _of_manifest(manifest: Manifest) -> ConvertedModel:
     spec = from_spec_table(manifest.spec)
     if source is None:
         for argument, known in MODELS.items():
-            if architecture(dataclasses.replace(known, name=spec.name, class_num=spec.class_num)) == architecture(spec):
+            # With its preprocessing, by which models of one architecture are told apart: a ViT and a DeiT.
+            if dataclasses.replace(known, name=spec.name, class_num=spec.class_num) == spec:
                 classes = None if spec.class_num == known.class_num else spec.class_num
                 return ConvertedModel(name, spec, argument, classes)
         return ConvertedModel(name, spec, name)

@@ -13,7 +13,7 @@ from convert import artifact as artifacts
 from convert import making
 from convert.artifact import ONNX_FILE, Artifact
 from convert.common import commands, names, worker
-from convert.common.disk.files import new_folder, sha256_file
+from convert.common.disk.files import new_folder, sha256_file, sha256_files, sha256_json
 from convert.common.disk.lock import alone
 from convert.common.errors import InputError, shown
 from convert.manifest import BaseArtifact, Counts, MacCounts, Manifest, Port, RequestedWeights
@@ -36,7 +36,7 @@ def obtain(
     """
     if not file.is_file():
         raise InputError(f"{OPTION} {file}: there is no such file")
-    digest, present = sha256_file(file), making.present_in(target, say)
+    digest, present = _digest(file), making.present_in(target, say)
     if present:
         made_from = present.manifest.base
         if made_from is None or present.manifest.defined_in is None or present.precision != base.precision:
@@ -54,6 +54,29 @@ def obtain(
         manifest = _described(told, base, file, digest, target, argument)
         artifacts.save(folder, dataclasses.replace(manifest, files=artifacts.entries(folder)))
     return artifacts.load(target), False
+
+
+def _digest(file: Path) -> str:
+    """sha256 of the file; where its weights lie in others, of those of all. InputError where one is not there."""
+    try:
+        others = worker.call("convert.other_onnx:external", {"file": str(file)})
+        return (
+            sha256_json(sha256_files([file, *(file.parent / name for name in others)])) if others else sha256_file(file)
+        )
+    except worker.JobError as error:
+        raise InputError(f"{OPTION} {file}: no ONNX model that can be read ({error})") from None
+    except OSError as error:
+        raise InputError(f"{OPTION} {file}: its weights lie in another file, which cannot be read ({error})") from None
+
+
+def external(job: dict[str, str]) -> list[str]:
+    """The files, relative to its folder, in which a model has weights, in a process of its own."""
+    import onnx
+    from onnx.external_data_helper import _get_all_tensors, uses_external_data
+
+    model = onnx.load(job["file"], load_external_data=False)
+    tensors = filter(uses_external_data, _get_all_tensors(model))
+    return sorted({one.value for tensor in tensors for one in tensor.external_data if one.key == "location"})
 
 
 def name_of(file: Path) -> str:

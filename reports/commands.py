@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from convert.common.commands import spellings
+
 _LISTS = ("--runtime", "--batch", "--model", "--precision")
-# The one whose --batch is a list that can be longer: as a checkout calls it, and what is installed.
-_BENCH = (["python", "-m", "runtimes.bench"], ["vitbench", "bench"])
+_BENCH = spellings("runtimes.bench")  # the one whose --batch is a list that can be longer
 
 
 def together(commands: Iterable[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.common import commands
 from convert.common.disk.files import sha256_json
 from convert.precision import table
 from convert.precision.table import FP32
@@ -257,7 +258,7 @@ class Runtime:
             # Paddle's import warns of a compiler cache that nobody asked for, MNN's prints what the processor has.
             with warnings.catch_warnings(), stdout_to(2):
                 warnings.simplefilter("ignore")
-                importlib.import_module(self.package)
+                importlib.import_module(commands.module(self.package))
             if self.elsewhere:
                 self.elsewhere.ready(options or Options())
             return None if self.devices() else f"{self.distributions[0]} is installed but finds no device"

@@ -83,7 +83,7 @@ def select(
     check_threads([threads])
     device = _device(device)
     settings = _settings(pairs)
-    runtimes = registry.available(None if named is None else words(named), device, settings)
+    runtimes = registry.available(None if named is None else listed(named), device, settings)
     stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
     if stray:
         raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
@@ -157,7 +157,7 @@ def fresh_option(command: Command) -> Command:
     return click.option("--fresh", is_flag=True, help=text)(command)
 
 
-def words(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     """The parts of a comma-separated list, each once."""
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
@@ -172,7 +172,7 @@ def check_threads(threads: Iterable[int | None]) -> None:
 
 def numbers(option: str, text: str) -> list[int]:
     """Whole numbers above zero, each once. InputError names the option."""
-    parts = words(text)
+    parts = listed(text)
     if not parts or not all(re.fullmatch(r"[0-9]{1,18}", part) and int(part) > 0 for part in parts):
         raise InputError(f"{option} {text!r}: whole numbers above zero are needed, as in {option} 1,4,8")
     return list(dict.fromkeys(int(part) for part in parts))
@@ -180,7 +180,7 @@ def numbers(option: str, text: str) -> list[int]:
 
 def precisions(text: str) -> list[str]:
     """Precisions, in the order given. InputError for one that there is not."""
-    parts = words(text)
+    parts = listed(text)
     unknown = [part for part in parts if part not in NAMES]
     if unknown or not parts:
         raise InputError(f"--precision {text!r}: {listing(unknown) or 'nothing'} is none of {', '.join(NAMES)}")

@@ -30,12 +30,12 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `scripts`, which is not installed
 
-from convert.build import ARTIFACTS
+from convert.artifact import ARTIFACTS
 from convert.common import worker
 from convert.common.console import say
 from convert.common.errors import InputError, listing
 from convert.model_options import WEIGHTS_HELP
-from runtimes.options import words
+from runtimes.options import listed
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN
 from scripts import adapter_overhead, conversion, graphs, own_tools, repeatability, variants
 from scripts.common import ClaimOptions, Finding, conclude, show
@@ -82,7 +82,7 @@ def check(name: str, options: ClaimOptions) -> list[Finding]:
     "--slowdown", default=TOLERABLE_SLOWDOWN, show_default=True, help="Of the machine in a round that counts."
 )
 def main(only: str | None, **options: Any) -> None:
-    names = list(CLAIMS) if only is None else words(only)
+    names = list(CLAIMS) if only is None else listed(only)
     unknown = [name for name in names if name not in CLAIMS]
     if unknown or not names:
         raise InputError(f"--only {listing(unknown) or '(nothing)'}: choose from {', '.join(CLAIMS)}")

@@ -11,8 +11,7 @@ from typing import Literal
 from rich.table import Table
 
 from convert import cli
-from convert.artifact import Artifact
-from convert.build import ARTIFACTS
+from convert.artifact import ARTIFACTS, Artifact
 from convert.common.console import printer
 from convert.common.errors import CheckFailed, InputError
 from convert.model_options import ModelOptions

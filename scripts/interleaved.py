@@ -21,7 +21,7 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import aggregate
 from runtimes.bench.schedule.executor import Local
 from runtimes.bench.worker.job import Effort, Job
-from runtimes.options import precisions, words
+from runtimes.options import listed, precisions
 from runtimes.statistics import Noise, interval
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN, Probe
 
@@ -146,7 +146,7 @@ def possible(text: str) -> dict[str, tuple[Runtime, str]]:
     and when none is left.
     """
     wanted = {}
-    for name in words(text):
+    for name in listed(text):
         runtime_name, colon, precision = name.partition(":")
         if not colon:
             raise InputError(f"--cells {name}: RUNTIME:PRECISION is needed, as in paddle:fp32")

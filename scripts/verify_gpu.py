@@ -31,7 +31,7 @@ from convert.zoo import DEFAULT_MODEL
 from runtimes import registry
 from runtimes.base import Runtime
 from runtimes.options import numbers
-from runtimes.records.blank import words
+from runtimes.records.blank import arguments
 from runtimes.records.kinds import Latency, Parity, Record
 from runtimes.records.reading import from_table
 from scripts.packing import holes, pieces
@@ -79,7 +79,7 @@ class GpuCheck:
         """Arguments of `python -m` for one of the commands that run models."""
         where = {"model": self.model, "artifacts": self.root, "out": self.out / "results", "device": self.device}
         what = {"runtime": runtime.name, "precision": precision, "batch": self.batches}
-        return [module, *words({**where, **what, **options}), "--json"]
+        return [module, *arguments({**where, **what, **options}), "--json"]
 
     def bench(self, runtime: Runtime, precision: str, **options: object) -> list[str]:
         return self.command("runtimes.bench", runtime, precision, minutes=f"{self.minutes:g}", **options)

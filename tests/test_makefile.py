@@ -43,7 +43,7 @@ def made(folder: Path, *arguments: str) -> list[str]:
         ("convert", {"KEEP": "--keep", "IMAGES": "--images", "MODEL": "--model"}),
         ("bench", {"MODEL": "--model", "RUNTIME": "--runtime", "BATCH": "--batch", "OUT": "--out"}),
         ("parity", {"MODEL": "--model", "IMAGES": "--inputs", "LIMIT": "--limit", "OUT": "--out"}),
-        ("export", {"MODEL": "--model", "TO": "--to", "IMAGES": "--inputs", "OUT": "--out"}),
+        ("export", {"MODEL": "--model", "TO": "--to", "IMAGES": "--inputs", "LIMIT": "--limit", "OUT": "--out"}),
         ("serve", {"MODEL": "--model", "WEIGHTS": "--weights", "PORT": "--port"}),
         ("bisect", {"MODEL": "--model", "IMAGES": "--inputs", "OUT": "--out"}),
         (

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from convert import cli
-from convert.artifact import Artifact
-from convert.build import ARTIFACTS, Request
+from convert.artifact import ARTIFACTS, Artifact
+from convert.build import Request
 from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError, listing
 from convert.images.inputs import COUNT
@@ -26,9 +26,10 @@ from runtimes.bench.command import measure
 from runtimes.bench.plan.settings import Matrix, Policy, declared, policy
 from runtimes.options import precisions, select
 from runtimes.records import store
+from runtimes.records.kinds import Parity
 from validate.parity.inputs import InputOptions
-from validate.parity.run import ParityRequest, hints, prove, run
-from vitbench.run_folder import LATENCIES, PARITY, RunFolder
+from validate.parity.run import ParityRequest, conclude, hints, prove, run
+from vitbench.run_folder import ACCURACY, PARITY, SPEEDS, RunFolder
 
 __all__ = ["CheckFailed", "InputError", "bench", "convert", "parity", "results"]
 
@@ -103,18 +104,19 @@ def parity(
     photos = None if images is None else Path(images)
     folder = Path(out) if out else store.new_run()
     say(cli.drawn_weights_warning(artifact))
-    failed = []
+    made: list[Parity] = []
     with store.alone(folder):
         for one in names:
             argument, said = _asked(artifact)
             request = ParityRequest(argument, said, artifact, one, chosen, sizes, InputOptions(photos, limit))
             for record in run(request, folder):
-                if not record.passed:
-                    failed.append(f"{record.model} {record.precision} on {record.runtime}: {record.reason}")
-                    for hint in hints(request, record, folder):
-                        say(hint)
-    if failed:
-        raise CheckFailed(f"parity: {'; '.join(failed)} (vitbench.results({str(folder)!r}) has the records)")
+                made.append(record)
+                for hint in hints(request, record, folder) if record.passed is False else ():
+                    say(hint)
+    try:
+        conclude(made, runtimes is not None)
+    except CheckFailed as error:
+        raise CheckFailed(f"{error.message} (vitbench.results({str(folder)!r}) has the records)") from None
     return RunFolder(folder, (PARITY,))
 
 
@@ -168,18 +170,19 @@ def bench(
     if not matrices:
         raise InputError("no artifact given")
     folder = Path(out) if out else store.newest_run() if resume else store.new_run()
-    made = measure(matrices, policy(effort), folder, seed, resume, prove)
+    made, unmade = measure(matrices, policy(effort), folder, seed, resume, prove)
     problems = tuple(f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured)
     if problems and len(problems) == len(made):
         raise CheckFailed(f"no cell has numbers: {listing(problems)}; the records are in {folder}")
+    problems += unmade
     for problem in problems:
         say(problem)
-    return RunFolder(folder, LATENCIES, problems)
+    return RunFolder(folder, SPEEDS, problems)
 
 
 def results(folder: PathLike) -> RunFolder:
-    """A results folder that is there, or a file that `python -m reports.export` made of some. InputError for others."""
-    found = RunFolder(Path(folder), (*LATENCIES, PARITY))
+    """A results folder that is there, or a file that `vitbench share` made of some. InputError for others."""
+    found = RunFolder(Path(folder), (*SPEEDS, ACCURACY, PARITY))
     found.report_of()
     return found
 
@@ -197,11 +200,12 @@ def _asked(artifact: Artifact) -> tuple[str, ModelOptions]:
     """
     root = artifact.path.parents[1]
     source = artifact.manifest.defined_in or (artifact.spec.name if artifact.spec else artifact.model)
+    said = artifact.arguments(ModelOptions())["preprocessing"]
     for argument, name in ((source, None), (source, artifact.model), (artifact.model, None)):
         try:
-            found = cli.there(Request(argument, precision=artifact.precision, root=root, name=name))
+            found = cli.there(Request(argument, precision=artifact.precision, root=root, name=name, preprocessing=said))
         except InputError:  # that is another model, or none
             continue
         if found and found.sha256 == artifact.sha256:
-            return argument, ModelOptions(name=name)
+            return argument, ModelOptions(name=name, preprocessing=said)
     raise InputError(f"{artifact.path}: it is not there any more as it was: convert it again")

@@ -20,36 +20,36 @@ from typing import Any
 
 import click
 
-# What a user wants to do -> command -> (the module whose `main` it is, what it does).
+# What a user wants to do -> command -> what it does; convert/common/commands.py has the module whose `main` it is.
 COMMANDS = {
     "Make a model": {
-        "convert": ("convert", "Convert a Paddle model to ONNX: FP32, fp16, bf16 or int8."),
-        "search": ("validate.search", "Find what must stay FP32 so that int8 keeps its accuracy."),
+        "convert": "Convert a Paddle model to ONNX: FP32, fp16, bf16 or int8.",
+        "search": "Find what must stay FP32 so that int8 keeps its accuracy.",
     },
     "Hold it against Paddle": {
-        "parity": ("validate.parity", "Compare each runtime's logits with Paddle's in float64."),
-        "bisect": ("validate.bisect", "Find the block and the operator that make the difference."),
-        "accuracy": ("validate.accuracy", "Measure top-1 and top-5 on labelled images."),
+        "parity": "Compare each runtime's logits with Paddle's in float64.",
+        "bisect": "Find the block and the operator that make the difference.",
+        "accuracy": "Measure top-1 and top-5 on labelled images.",
     },
     "Measure its speed": {
-        "bench": ("runtimes.bench", "Measure latency, throughput and servers after parity."),
-        "ceiling": ("runtimes.bench.ceiling", "Measure what this machine reaches at its best."),
+        "bench": "Measure latency, throughput and servers after parity.",
+        "ceiling": "Measure what this machine reaches at its best.",
     },
     "Read, compare and share results": {
-        "report": ("reports", "Write the report of one or several results folders."),
-        "compare": ("reports.compare", "Tell what changed between two results, with a verdict."),
-        "share": ("reports.export", "Write results as one file, without names and paths."),
+        "report": "Write the report of one or several results folders.",
+        "compare": "Tell what changed between two results, with a verdict.",
+        "share": "Write results as one file, without names and paths.",
     },
     "Ship it": {
-        "export": ("validate.ship", "Write a folder for each way out, with proof that travels."),
-        "check": ("validate.check", "Hold such a folder against its proof, without Paddle."),
-        "serve": ("runtimes.served", "Start Triton on loopback with a model, for a first try."),
+        "export": "Write a folder for each way out, with proof that travels.",
+        "check": "Hold such a folder against its proof, without Paddle.",
+        "serve": "Start Triton on loopback with a model, for a first try.",
     },
     "Look at this machine": {
-        "doctor": ("runtimes", "Show which runtimes are available, or why they are not."),
+        "doctor": "Show which runtimes are available, or why they are not.",
     },
 }
-_MODULES = {name: module for group in COMMANDS.values() for name, (module, _) in group.items()}
+_NAMES = [name for group in COMMANDS.values() for name in group]
 
 
 class WrongCommandError(click.ClickException):
@@ -86,12 +86,12 @@ class _LazyGroup(click.Group):
         sys.exit(status if isinstance(status, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULES)
+        return _NAMES
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULES:
+        if cmd_name not in _NAMES:
             return None
-        return load(_MODULES[cmd_name])
+        return load(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -105,20 +105,24 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in COMMANDS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+                formatter.write_dl(list(commands.items()))
 
 
-def load(module: str) -> click.Command:
-    """Return the click command of a module, `main` of its `__main__`.
+def load(name: str) -> click.Command:
+    """Return the click command of a name, `main` of the `__main__` of its module.
 
     Raises WrongCommandError in a checkout whose package is not the one that Python finds first: `convert`, `runtimes`,
     `validate` and `reports` are names that others have too. What is installed has them inside this package.
     """
-    if not Path(__file__).with_name("floors").is_dir():
-        _refuse_a_stranger(module.partition(".")[0])
+    checkout = not Path(__file__).with_name("floors").is_dir()
+    if checkout:
+        _refuse_a_stranger("convert")
     from convert.common import commands, end_at_once
 
     end_at_once()
+    module = next(module for module, called in commands.NAMES.items() if called == name)
+    if checkout:
+        _refuse_a_stranger(module.partition(".")[0])
     if module == "runtimes.bench":  # here stands what is above both: parity is checked without another process
         from runtimes.bench.command import command as bench
         from validate.parity.run import prove

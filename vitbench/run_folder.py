@@ -19,13 +19,14 @@ from reports.tables.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-PARITY, LATENCIES = "parity", ("latency-detail",)
+PARITY, SPEEDS, ACCURACY = "parity", ("latency-detail", "throughput", "server"), "accuracy"
 _SUFFIXES = {".html": "html", ".md": "md", ".json": "json", ".tex": "latex"}
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A results folder. shown: names of the tables that it stands for. problems: what has no numbers, and why."""
+    """A results folder. shown: names of the tables that it stands for, as far as there is something in them. problems:
+    what has no numbers, and why."""
 
     folder: Path
     shown: tuple[str, ...]
@@ -42,7 +43,8 @@ class RunFolder:
         InputError for one that there is not.
         """
         report = self.report_of()
-        return plain.frame(report, _named(report, name or self.shown[0]), plain.number_or_none).infer_objects()
+        table = _named(report, name) if name else self._shown(report)[0]
+        return plain.frame(report, table, plain.number_or_none).infer_objects()
 
     def report(self, file: str | Path, lang: str = "en") -> Path:
         """Write the report: HTML, Markdown, JSON or LaTeX, as the file's suffix says. lang: en or zh.
@@ -67,11 +69,14 @@ class RunFolder:
             raise InputError(listing(found.damaged.values()))
         return tables.build(found)
 
+    def _shown(self, report: Report) -> list[Table]:
+        """The tables that are shown; the first one of the report where there is none of them."""
+        return [table for table in report.tables if table.name in self.shown] or [report.tables[0]]
+
     def _repr_html_(self) -> str:
         report = self.report_of()
         parts = [f"<p>{html.escape(problem)}</p>" for problem in self.problems]
-        for name in self.shown:
-            table = _named(report, name)
+        for table in self._shown(report):
             parts.append(f"<p><b>{html.escape(table.title)}</b></p>")
             parts.append(plain.frame(report, table, lambda entry: entry.text).to_html(index=False, border=0))
         return "\n".join([*parts, f"<p>{html.escape(str(self.folder))}</p>"])

@@ -19,13 +19,14 @@ from typing import Any, NoReturn
 import click
 
 from convert.common import interruptible, paddle, said
+from convert.common.commands import FLOORS
 from convert.common.console import say
 from convert.common.disk import scratch
 from convert.common.errors import shown
 
 DEBUG = "VITBENCH_DEBUG"
 INPUT, SIGNALLED = 2, 128  # exit statuses; a signal's number is added to the latter, as shells have it: 130 is Ctrl-C
-_OURS = ("vitbench", "convert", "runtimes", "validate", "reports", "scripts")
+_OURS = ("vitbench", *FLOORS, "scripts")
 _TYPED, _FOLDER = "vitbench.typed", "vitbench.folder"
 
 _ADVICE = {

@@ -33,7 +33,12 @@ def module(name: str) -> str:
     return _ABOVE + name if name.partition(".")[0] in FLOORS else name
 
 
+def spellings(name: str) -> tuple[list[str], list[str]]:
+    """The words of the command of a module: as a checkout calls it, and what is installed."""
+    return ["python", "-m", name], ["vitbench", NAMES[name]]
+
+
 def words(name: str) -> list[str]:
     """The words with which a user calls the command of a module here: `python -m runtimes.bench`, or
     `vitbench bench`."""
-    return ["vitbench", NAMES[name]] if _ABOVE else ["python", "-m", name]
+    return spellings(name)[bool(_ABOVE)]

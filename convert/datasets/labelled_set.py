@@ -41,14 +41,14 @@ class LabelledSet:
 
     @property
     def complete(self) -> bool:
-        """True when exactly as many images are in use as ImageNet's validation set has."""
-        return len(self.labels) == COMPLETE
+        """True when every image of the set is in use."""
+        return len(self.labels) == self.listed
 
     @property
     def description(self) -> str:
         """What records carry as `dataset`: name and count, and which part of the set is in use."""
         used = len(self.labels)
-        if used == self.listed:
+        if self.complete:
             return f"{self.name}, {used} images"
         return f"{self.name}, {used} of {self.listed} images{', evenly ' if self.selection else ''}{self.selection}"
 

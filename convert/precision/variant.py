@@ -26,10 +26,12 @@ def lower(
     say: Say,
     argument: str,
     name: str | None = None,
+    classes: int | None = None,
 ) -> tuple[Artifact, bool]:
     """The variant of an FP32 artifact in a folder and whether it was there already.
 
-    What the options leave open is taken from what is there. argument, name: MODEL and `--name` as the user gave them.
+    What the options leave open is taken from what is there. argument, name, classes: MODEL, `--name` and
+    `--classes` as the user gave them.
     """
     present = making.present_in(target, say)
     settled, hashes = _settled_options(precision, options, present, say)
@@ -43,7 +45,7 @@ def lower(
         preprocessing=None if hashes is None else base.preprocessing,
         converter=identity.converter(precision),
     )
-    make = partial(_lowered, base, precision, settled, target, argument, name)
+    make = partial(_lowered, base, precision, settled, target, argument, name, classes)
     describe = partial(preprocessing.like_base, base=base.manifest)
     return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
 
@@ -72,6 +74,7 @@ def _lowered(
     target: Path,
     argument: str,
     name: str | None,
+    classes: int | None,
     folder: Path,
 ) -> Manifest:
     """Make a lower precision into a folder, which will be `target`. JobError or InputError when that fails."""
@@ -93,7 +96,7 @@ def _lowered(
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(precision, lowering)),
         tools=identity.tools(precision),
-        command=making.command(argument, name, wanted, base.weights_option(), options, None),
+        command=making.command(argument, name, wanted, base.weights_option(), options, classes),
     )
 
 

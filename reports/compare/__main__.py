@@ -81,7 +81,7 @@ def main(
         click.echo(json_text(writers.document(found), allow_nan=False))
     else:
         writers.terminal(found, printer(stderr=False))
-    say(writers.summary(found))
+    say(f"{writers.SIGNS[found.outcome]} {writers.summary(found)}")
     if found.regressions:
         count = len(found.regressions)
         first = found.regressions[0]
@@ -89,6 +89,7 @@ def main(
         raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
     if found.outcome == OPEN and fail_unknown:
         named = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in found.open]
+        named += [f"{cell}: it is not in NEW" for cell in found.lost]
         raise CannotTell(named[0] if named else writers.summary(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from convert.common.errors import InputError
@@ -12,7 +12,7 @@ from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amo
 from reports.compare.figures import FIGURES
 from reports.load.results import Results
 from reports.tables.standing import cell_name
-from runtimes.records.kinds import Accuracy, Parity, Server
+from runtimes.records.kinds import Accuracy, Parity, Record, Server
 
 HOLDS, REGRESSION, OPEN = "it holds", "a regression", "nothing can be said"
 DEFAULT = ("median:5%", "throughput:5%", "accuracy:1%")
@@ -64,7 +64,8 @@ class Comparison:
     """cells: in the order of the results. notes: sentences about all. only_base, only_new: names of cells.
 
     rule: when a change is one, and when it fails, in sentences. asked: the figures that may fail it.
-    unanswered: thresholds of which no cell tells anything.
+    unanswered: thresholds of which no cell tells anything. lost: of only_base, the cells that had a figure which may
+    fail it.
     """
 
     cells: tuple[Compared, ...]
@@ -74,6 +75,7 @@ class Comparison:
     rule: str
     asked: frozenset[str]
     unanswered: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def regressions(self) -> list[Compared]:
@@ -96,7 +98,7 @@ class Comparison:
         if self.regressions:
             return REGRESSION
         judged = any(cell.judged for cell in self._relevant)
-        return HOLDS if judged and not self.open and not self.unanswered else OPEN
+        return HOLDS if judged and not (self.open or self.unanswered or self.lost) else OPEN
 
 
 def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smallest: float) -> Comparison:
@@ -121,7 +123,16 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
         _rule(thresholds, smallest),
         frozenset(asked),
         _unanswered(judged, thresholds),
+        tuple(cell_name(one) for one in found.only_base if _may_be_lost(one, asked)),
     )
+
+
+def _may_be_lost(record: Record, asked: Collection[str]) -> bool:
+    """Whether BASE has something of a cell that NEW would have to be held against."""
+    if isinstance(record, Parity):
+        return record.passed is True
+    kinds = [FIGURES[one].kind for one in asked if one in FIGURES] + [Accuracy] * ("accuracy" in asked)
+    return record.measured and any(isinstance(record, kind) for kind in kinds)
 
 
 def _unanswered(cells: Sequence[Compared], thresholds: Sequence[Threshold]) -> tuple[str, ...]:

@@ -61,14 +61,18 @@ UNKNOWN = Shift(0.0, math.sqrt(2) * 0.01)
 def of(pairs: Sequence[Pair[Any]], otherwise: Shift = UNKNOWN) -> Shift:
     """By the readings around all processes of some cells on a CPU; `otherwise` where those are too few.
 
-    A product on the processor's cores says nothing of the speed of another device.
+    A product on the processor's cores says nothing of the speed of another device or machine.
     """
-    pairs = [pair for pair in pairs if all((one.device or "CPU") == "CPU" for _, one in pair.sides)]
+    pairs = [pair for pair in pairs if all(_here(one) for _, one in pair.sides)]
     if not pairs:
         return UNKNOWN
     base = [reading for pair in pairs for reading in _readings(pair.base)]
     new = [reading for pair in pairs for reading in _readings(pair.new)]
     return shift(base, new) if min(len(base), len(new)) >= _FEWEST_READINGS else otherwise
+
+
+def _here(record: Record) -> bool:
+    return (record.device or "CPU") == "CPU" and not record.elsewhere
 
 
 def mean(shifts: Sequence[Shift]) -> Shift:

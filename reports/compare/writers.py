@@ -17,7 +17,7 @@ from reports.numbers import NONE, measured, milliseconds, tiny
 from reports.render.markdown import escape
 
 _STYLES = {FASTER: "green", BETTER: "green", SLOWER: "red", WORSE: "red", UNKNOWN: "yellow", APART: "dim", SAME: ""}
-_SIGNS = {HOLDS: "✅", REGRESSION: "❌", OPEN: "❔"}
+SIGNS = {HOLDS: "✅", REGRESSION: "❌", OPEN: "❔"}
 _COLUMNS = ("Cell", "Figure", "Base", "New", "Change [95 %]", "Verdict", "Notes")
 _CHANGED = (SLOWER, WORSE, FASTER, BETTER)
 _LISTED = 20
@@ -31,9 +31,10 @@ def summary(comparison: Comparison) -> str:
     number = len(comparison.regressions)
     found = "no regression" if not number else "1 regression" if number == 1 else f"{number} regressions"
     if comparison.outcome == OPEN:
-        left = len(comparison.open)
+        left = len(comparison.open) + len(comparison.lost)
         of = f"{left} cell{'s' * (left != 1)}" if left else ", ".join(comparison.unanswered) or "any cell"
-        found = f"nothing can be said of {of}"
+        lost = f", {len(comparison.lost)} of them not in NEW" if comparison.lost else ""
+        found = f"nothing can be said of {of}{lost}"
     return f"{found}; of {len(comparison.cells)} comparisons {', '.join(parts)}"
 
 
@@ -61,7 +62,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
 
 def markdown(comparison: Comparison, base: str, new: str) -> str:
     """Short enough for a comment: a line, what changed, and the rest folded."""
-    lines = [f"### {_SIGNS[comparison.outcome]} {escape(new)} against {escape(base)}: {summary(comparison)}", ""]
+    lines = [f"### {SIGNS[comparison.outcome]} {escape(new)} against {escape(base)}: {summary(comparison)}", ""]
     lines += [*(f"- {escape(note)}" for note in comparison.notes), *([""] if comparison.notes else [])]
     changed, rest = ordered(comparison)
     if changed:

@@ -219,14 +219,23 @@ def _thread_counts(records: Iterable[Record]) -> set[int]:
 def _newest_artifacts(records: list[Record]) -> tuple[list[Record], dict[str, int]]:
     """The records of the artifact measured last, for each machine, model and precision, and how many others each model
     has."""
-    newest = {(r.machine, r.model, r.precision): r.artifact for r in records if r.artifact}
+    newest = {_made(record): record.artifact for record in records if record.artifact}
     in_force, stale = [], Counter[str]()
     for record in records:
-        if record.artifact in (None, newest.get((record.machine, record.model, record.precision))):
+        if record.artifact in (None, newest.get(_made(record))):
             in_force.append(record)
         else:
             stale[record.model] += 1
     return in_force, dict(stale)
+
+
+def _made(record: Record) -> tuple[Any, ...]:
+    """What has one artifact at a time: a folder to ship is another one than the artifact that it was made from."""
+    return record.machine, record.model, record.precision, _form(record)
+
+
+def _form(record: Record) -> str | None:
+    return record.model_info.form if record.model_info else None
 
 
 def _mixed_weights(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
@@ -250,7 +259,7 @@ def _one_of_each_cell(records: Sequence[Record]) -> tuple[list[Record], list[Rec
     kept: dict[str, Record] = {}
     passed_over: dict[str, list[Record]] = {}
     for record in records:
-        cell = identity.cell(record, usual)
+        cell = f"{identity.cell(record, usual)} {_form(record)}"
         if cell in kept and identity.better_measured(kept[cell], record):
             passed_over.setdefault(cell, []).append(record)
         else:

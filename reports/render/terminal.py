@@ -14,8 +14,8 @@ from reports.tables.table import Entry
 
 def show(report: Report, console: Console) -> None:
     """A table per batch: median latencies in ms, the fastest in bold green."""
-    table = next(table for table in report.tables if table.name == "latency")
-    for block in table.blocks():
+    latencies = (table for table in report.tables if table.name == "latency")  # none where none was measured
+    for block in (block for table in latencies for block in table.blocks()):
         rich = RichTable(title=plain(block.heading), title_justify="left")
         for position, column in enumerate(block.columns):
             rich.add_column(plain(column.name), justify="left" if position == 0 else "right", overflow="fold")

@@ -17,7 +17,6 @@ from reports.tables.standing import how_made, runtime_name, spread_note, status_
 from reports.tables.table import Entry, Subject, Table, Tone
 from runtimes.records.kinds import Accuracy, Latency
 
-FULL_SET = 50_000  # images of ILSVRC 2012 validation, on which the published accuracies were measured
 _FIGURES_NOTE = mark(
     "Fractions of the images. Published: PaddleClas' page, on the 50,000 images of ILSVRC 2012 validation; "
     "reference: the original authors, as that page quotes them. An accuracy on a subset or on other images "

@@ -59,6 +59,8 @@ def through_servers(results: Results) -> list[Latency]:
 def in_process(results: Results, cell: Latency) -> Latency | None:
     """The proven latency of the runtime behind a server's backend, on the same machine and at the same batch and
     threads; None where there is none."""
+    if cell.elsewhere:
+        return None
     names = _IN_PROCESS.get(str((cell.effective or Effective()).details.get("backend")), ())
     for one in results.of(Latency, machine=cell.machine, model=cell.model, batch=cell.batch):
         same = (one.precision, one.device, one.threads) == (cell.precision, cell.device, cell.threads)

@@ -104,6 +104,10 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
             texts.append(say("asked for {asked}, ran as {ran}", asked=cell.precision, ran=ran_as(cell)))
         if effective and effective.device == "CPU" and (cell.device or "CPU") != "CPU":
             texts.append(say("asked for {device}, ran on the CPU", device=cell.device))
+        if cell.elsewhere:
+            texts.append(say("a server computed that was not seen on this machine"))
+        if effective and (target := effective.details.get("target")):
+            texts.append(say("measured on {target}", target=str(target)))
         if results.accurate(cell) is False:
             texts.append(accuracy_note(results, cell))
     return texts + [say("a process crashed and was replaced: {reason}", reason=crash) for crash in cell.crashes]
@@ -154,9 +158,10 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
 
     "fastest": one that all others are slower than, for sure; "tie": all that may be the fastest; both may be found on a
     busy machine, and say so; "cannot tell": the machine was too busy; "the only one": nothing to compare it with;
-    "none". A cell whose accuracy did not hold takes no part.
+    "none". A cell whose accuracy did not hold takes no part, nor does one that a server on another machine computed:
+    machines are never ranked against each other.
     """
-    able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False]
+    able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False and not cell.elsewhere]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
     spread = pairs.spread(able)

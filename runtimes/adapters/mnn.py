@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from convert.artifact import Artifact
 from convert.common.errors import listing
 from convert.precision.table import FP32
+from runtimes import kept_form
 from runtimes.base import (
     MEASURED,
     Effective,
@@ -38,10 +38,10 @@ class _MnnSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         if artifact.form == "mnn" and options.extra:
             raise UnavailableError("mnn.gelu: the folder was converted before; leave it out")
-        self._folder = mnn_file.shipped(artifact) or mnn_file.converted(
+        self._folder = kept_form.shipped(artifact, "mnn") or mnn_file.converted(
             artifact, options, MNN_CPU.setting(options, "gelu")
         )
-        self._made = json.loads((self._folder / mnn_file.MADE).read_text(encoding="utf-8"))
+        self._made = kept_form.read(self._folder)
         self._free = artifact.batch is None
         self._check_batch(max(options.batches, default=1))
         self._threads = options.thread_count()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
 from convert.artifact import Artifact
 from convert.precision.table import BF16, FP32
+from runtimes import kept_form
 from runtimes.base import (
     Effective,
     Footprint,
@@ -22,15 +22,16 @@ from runtimes.base import (
 from runtimes.ncnn import model_file as ncnn_file
 from runtimes.ncnn import net as ncnn_net
 from runtimes.probe import significand
+from runtimes.records.parts import Arithmetic
 
 
 class _NcnnSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         # bf16 is ncnn's own switch on the FP32 model.
-        self._folder = ncnn_file.shipped(artifact) or ncnn_file.converted(artifact.base, options)
-        self._made = json.loads((self._folder / ncnn_file.MADE).read_text(encoding="utf-8"))
+        self._folder = kept_form.shipped(artifact, "ncnn") or ncnn_file.converted(artifact.fp32, options)
+        self._made = kept_form.read(self._folder)
         self._precision, self._threads = options.precision, options.thread_count()
-        self._net = self._load(ncnn_file.MODEL)
+        self._net = self._load(ncnn_net.MODEL)
         self._shapes = {name: tuple(shape) for name, shape in self._made["shapes"].items()}
         self.inputs = (self._info(self._made["input"]),)
         self.outputs = tuple(map(self._info, self._made["outputs"]))
@@ -60,7 +61,7 @@ class _NcnnSession(Session):
 
     def effective(self) -> Effective:
         # ncnn does not say what it computes in.
-        net = self._load(ncnn_file.PROBE)
+        net = self._load(ncnn_net.PROBE)
         probe = self._made["probe"]
         bits = significand.bits(**ncnn_net.run(net, probe["input"], significand.INPUT, probe["outputs"]))
         details = {
@@ -73,7 +74,8 @@ class _NcnnSession(Session):
             "threads": self._net.opt.num_threads,
         }
         device = "GPU" if self._net.opt.use_vulkan_compute else "CPU"
-        return Effective(lowest_precision(map(significand.widest_type, bits.values())), device, details)
+        ran = Arithmetic(reason="ncnn does not tell what each layer computed in")
+        return Effective(lowest_precision(map(significand.widest_type, bits.values())), device, details, ran)
 
     def close(self) -> None:
         self._net.clear()

@@ -64,7 +64,7 @@ class _OpenVinoSession(Session):
         if options.cache:
             settings["CACHE_DIR"] = options.cache
         # FP16 and bf16 are OpenVINO's own switch on the FP32 model; the types of a lowered file only add conversions.
-        self._file = artifact.onnx if options.precision == INT8 else artifact.base.onnx
+        self._file = artifact.onnx if options.precision == INT8 else artifact.fp32.onnx
         if artifact.form == "openvino":
             self._file = artifact.path / OPENVINO_FILE
         self._artifact, self._device, self._settings = artifact, options.device, settings

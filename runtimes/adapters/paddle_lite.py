@@ -11,6 +11,7 @@ from convert.precision.table import FP32
 from runtimes.base import Effective, Options, Runtime, Session, TensorInfo, UnavailableError, lowest_precision
 from runtimes.lite import interpreter, program
 from runtimes.probe import significand
+from runtimes.records.parts import Arithmetic
 
 
 class _PaddleLiteSession(Session):
@@ -39,7 +40,12 @@ class _PaddleLiteSession(Session):
             "target": "x86, not a phone",
             "process": "a Python of its own: times include 4 bytes for each value through a pipe",
         }
-        return Effective(lowest_precision(map(significand.widest_type, bits.values())), "CPU", dict(details))
+        return Effective(
+            lowest_precision(map(significand.widest_type, bits.values())),
+            "CPU",
+            dict(details),
+            Arithmetic(reason="Paddle Lite does not tell"),
+        )
 
     def _probe(self) -> list[np.ndarray]:
         probe = self._folder / program.PROBE

@@ -48,6 +48,11 @@ class _ServedSession(Session):
                 f"the server at {self._client.address}: model {self._model.name} answers {logits.shape[1]} classes, and"
                 f" the artifact has {self._classes}: it is another model"
             )
+        if self._version not in ("", version):
+            raise UnavailableError(
+                f"the server at {self._client.address} answered as version {version} of {self._model.name} after"
+                f" {self._version}: its model was changed meanwhile"
+            )
         self._version = version
         return logits
 

@@ -17,7 +17,7 @@ from convert.common.worker import die_with_parent
 from runtimes.bench.command import command
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
-from runtimes.records.blank import words
+from runtimes.records.blank import arguments
 
 
 def prove(cells: Sequence[Cell], folder: Path) -> None:
@@ -35,8 +35,8 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
         "out": folder,
         **chosen.arguments(chosen.runtimes),
     }
-    say(shlex.join([*commands.words("validate.parity"), *words(options)]))
-    check = ["-m", commands.module("validate.parity"), *words(options)]
+    say(shlex.join([*commands.words("validate.parity"), *arguments(options)]))
+    check = ["-m", commands.module("validate.parity"), *arguments(options)]
     dying = functools.partial(die_with_parent, os.getpid())
     subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=dying, check=False)
 

@@ -124,19 +124,22 @@ def main(
         plan = _plan(matrices, effort, machine, folder, seed, resume, missing)
         _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
         return
-    made = measure(matrices, effort, folder, seed, resume, ctx.obj)
+    made, unmade = measure(matrices, effort, folder, seed, resume, ctx.obj)
     if as_json:
         tables = [reading.to_table(record) for record in made]
         say_json({"records": tables})
     bad = [f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured]
     if bad:
         raise CheckFailed(f"{len(bad)} of {len(made)} cells have no numbers: {bad[0]}")
+    if unmade:
+        raise CheckFailed(unmade[0])
 
 
 def measure(
     matrices: Sequence[Matrix], effort: Policy, folder: Path, seed: int | None, resume: bool, prove: Prove
-) -> list[TimedRecord]:
-    """Measure the cells of some matrices into a results folder; the record of each.
+) -> tuple[list[TimedRecord], tuple[str, ...]]:
+    """Measure the cells of some matrices into a results folder; the record of each, and why some artifacts could not
+    be made.
 
     The plan and its progress are told on standard error. seed: of the order of visits, drawn for None. resume, prove:
     as in `run.run`. InputError for what cannot be measured at all.
@@ -152,7 +155,7 @@ def measure(
     for line in watch.summary():
         say(line)
     say(f"records: {folder / store.RESULTS}")
-    return made
+    return made, plan.unmade
 
 
 def _plan(
@@ -166,8 +169,9 @@ def _plan(
 ) -> Plan:
     """missing: as in `matrix.cells`."""
     drawn = secrets.randbelow(1 << 32) if seed is None else seed
-    plan = estimate.plan(cells(matrices, missing), effort, machine, folder, drawn, resume)
-    return replace(plan, left_out=cannot_exist(matrices))
+    unmade: list[str] = []
+    plan = estimate.plan(cells(matrices, missing, unmade), effort, machine, folder, drawn, resume)
+    return replace(plan, left_out=cannot_exist(matrices), unmade=tuple(unmade))
 
 
 def command(prove: Prove) -> click.Command:

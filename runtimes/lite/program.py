@@ -17,7 +17,8 @@ import numpy as np
 from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.common import worker
-from convert.common.disk.files import new_folder, sha256_file
+from convert.common.disk.files import sha256_file
+from runtimes import kept_form
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.probe import significand
 
@@ -25,6 +26,7 @@ PROGRAM, PARAMS = "inference.pdmodel", "inference.pdiparams"
 PROBE = "probe.pdmodel"
 _FAMILIES = ("vit", "deit")  # whose layers have no other operators
 _OLD = {"FLAGS_enable_pir_api": "0"}
+_PROBE_CODE = Path(significand.__file__)
 
 
 def refusal(artifact: Artifact) -> str | None:
@@ -39,31 +41,22 @@ def written(artifact: Artifact, options: Options) -> Path:
 
     UnavailableError when it cannot be made.
     """
-    if artifact.form == "paddle-lite":
-        return artifact.path
+    if found := kept_form.shipped(artifact, "paddle-lite"):
+        return found
     if reason := refusal(artifact):
         raise UnavailableError(reason)
-    folder = cache_folder(artifact, options, "paddle-lite", sha256_file(Path(__file__)))
-    if not folder.is_dir():
-        with new_folder(folder) as work:
-            write(artifact, work)
+    folder = cache_folder(artifact, options, "paddle-lite", sha256_file(Path(__file__)), sha256_file(_PROBE_CODE))
+    if not kept_form.whole(folder):
+        job = {"artifact": str(artifact.path)}
+        try:
+            kept_form.make(folder, "runtimes.lite.program:export", job, "Paddle Lite", environment=_OLD)
+        except worker.JobError as error:
+            raise UnavailableError(f"Paddle cannot write the old program: {error}") from None
     return folder
 
 
-def write(artifact: Artifact, folder: Path) -> None:
-    """Write the files of `written` into an existing folder. UnavailableError when Paddle fails."""
-    try:
-        worker.call(
-            "runtimes.lite.program:export", {"artifact": str(artifact.path), "folder": str(folder)}, environment=_OLD
-        )
-    except worker.JobError as error:
-        raise UnavailableError(f"Paddle cannot write the old program: {error}") from None
-    # Both programs have the parameters under their state-dict names, and the file has them in the order of these.
-    shutil.copyfile(artifact.paddle_params, folder / PARAMS)
-
-
 def export(job: Mapping[str, str]) -> None:
-    """The other side of `write`: the program of the artifact's spec with zeros, and the probe."""
+    """The other side of `written`: the program of the artifact's spec with its parameters, and the probe."""
     import paddle
     import paddle.nn.functional as functional
 
@@ -84,7 +77,10 @@ def export(job: Mapping[str, str]) -> None:
     if found != sorted(spec.state_shapes()):
         raise RuntimeError(f"its parameters are {found}")
     _save(folder / PROGRAM, program, start, [x], [logits], {})
+    # Both programs have the parameters under their state-dict names, and the file has them in the order of these.
+    shutil.copyfile(artifact.paddle_params, folder / PARAMS)
     _save_probe(folder / PROBE)
+    kept_form.seal(folder, {})
 
 
 def _save_probe(path: Path) -> None:

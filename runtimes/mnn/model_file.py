@@ -12,13 +12,14 @@ from typing import Any
 from convert.artifact import Artifact
 from convert.common import worker
 from convert.common.disk import scratch
-from convert.common.disk.files import new_folder, sha256_file, write_json
-from convert.common.errors import GraphError, is_full
+from convert.common.disk.files import sha256_file
+from convert.common.errors import GraphError
+from runtimes import kept_form
 from runtimes.base import Options, UnavailableError, cache_folder
 from runtimes.probe import significand
 from runtimes.quiet import stdout_to
 
-MODEL, PROBE, MADE = "model.mnn", "probe.mnn", "made.json"
+MODEL, PROBE = "model.mnn", "probe.mnn"
 # What --useGeluApproximation is. The converter's own default is the tanh formula, which moves logits by 1e-4 to 3e-3.
 GELU = {"erf": "0", "tanh": "1"}
 # Weights in a file of their own: one MNN file holds 2 GiB at most, and what is left of it is quick to look into.
@@ -35,7 +36,7 @@ _HALF = 3  # IDSTQuan.type of weights that are stored as FP16; the other types a
 
 
 def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
-    """The folder with the artifact (MODEL), a probe converted alike (PROBE), and what was found in MODEL (MADE, JSON:
+    """The folder with the artifact (MODEL), a probe converted alike (PROBE), and what was found in MODEL (MADE:
     `outputs` in the model's order, `weights` counted by the type that they are stored as, `operators` counted,
     `broadcasts` as in the function of that name).
 
@@ -48,37 +49,13 @@ def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
     arguments = [*_ARGUMENTS, "--useGeluApproximation", GELU[gelu]]
     code = [sha256_file(Path(file)) for file in (__file__, significand.__file__)]
     folder = cache_folder(artifact, options, "mnn", MNN.version(), *arguments, *code)
-    if not _whole(folder):
+    if not kept_form.whole(folder):
+        job = {"onnx": str(artifact.onnx), "arguments": arguments}
         try:
-            with new_folder(folder) as work:
-                job = {"onnx": str(artifact.onnx), "folder": str(work), "arguments": arguments}
-                worker.call("runtimes.mnn.model_file:convert", job)
+            kept_form.make(folder, "runtimes.mnn.model_file:convert", job, "MNN")
         except worker.JobError as error:
             raise UnavailableError(f"MNN's converter failed: {error}") from None
-        except OSError as error:
-            if is_full(error):
-                raise
-            raise UnavailableError(f"the model as MNN needs it cannot be written: {error}") from None
     return folder
-
-
-def shipped(artifact: Artifact) -> Path | None:
-    """Likewise of a folder to ship, which was converted before; None of an artifact. UnavailableError when it is not
-    whole."""
-    if artifact.form != "mnn":
-        return None
-    if not _whole(artifact.path):
-        raise UnavailableError(f"{artifact.path}: not every file that MNN's converter made is there")
-    return artifact.path
-
-
-def _whole(folder: Path) -> bool:
-    """Whether every file is there to the last byte: where weights are missing MNN computes with zeros."""
-    try:
-        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in made["bytes"].items())
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def convert(job: dict[str, Any]) -> None:
@@ -93,13 +70,12 @@ def convert(job: dict[str, Any]) -> None:
         network = json.loads(listing.read_text(encoding="utf-8"))
     layers = network["oplists"]
     made = {
-        "bytes": {file.name: file.stat().st_size for file in folder.iterdir()},
         "outputs": network["outputName"],
         "weights": Counter(filter(None, map(_weight_type, layers))),
         "operators": Counter(map(_operator, layers)),
         "broadcasts": broadcasts(Path(job["onnx"])),
     }
-    write_json(folder / MADE, made)
+    kept_form.seal(folder, made)
 
 
 def broadcasts(onnx_file: Path) -> list[str]:

@@ -18,14 +18,12 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from onnx import helper
 
+from runtimes.ncnn.net import UnknownError
+
 Shape = tuple[int, ...]
 Constant = ir.TensorProtocol | np.ndarray
 _MOST_DIMENSIONS = 4  # of ncnn's Mat: w, h, d, c
 _LEAST_OPSET = 13  # before it Softmax took several dimensions for one
-
-
-class UnknownError(Exception):
-    """The graph holds what our writer does not know; the message says what, in a clause."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.ncnn.graph import Constant, ImageGraph, Shape, UnknownError, sizes
+from runtimes.ncnn.graph import Constant, ImageGraph, Shape, sizes
+from runtimes.ncnn.net import UnknownError
 
 _BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3}
 _REVERSED = {"Add": 0, "Sub": 7, "Mul": 2, "Div": 8}  # the constant on the left
@@ -242,13 +243,16 @@ def _gelu(walk: _Walk, divides: ir.Node) -> bool:
 
 
 def _norm(walk: _Walk, node: ir.Node) -> None:
+    """ncnn normalises the rows of images of at most three dimensions, with a number for each place of a row."""
     x, *affine = node.inputs
     shape = walk.shape(x)
-    last = _axis(node, _attribute(node, "axis", -1), len(shape)) == len(shape) - 1
+    last = _axis(node, _attribute(node, "axis", -1), len(shape)) == len(shape) - 1 and len(shape) <= 3
     if not last or len(affine) != 2 or not all(walk.is_constant(value) for value in affine) or len(node.outputs) > 1:
         raise UnknownError(f"LayerNormalization over several axes or without constants ({_name(node.outputs[0])})")
     epsilon = node.attributes["epsilon"].as_float() if "epsilon" in node.attributes else 1e-5
     weights = [Weight(walk.graph.weight(_name(value))) for value in affine]
+    if any(np.size(weight.array) != shape[-1] for weight in weights):
+        raise UnknownError(f"LayerNormalization whose scale or bias is spread over its axis ({_name(node.outputs[0])})")
     walk.add("LayerNorm", [_name(x)], node.outputs, {0: shape[-1], 1: epsilon, 2: 1}, *weights)
 
 

@@ -11,12 +11,18 @@ from convert.precision.table import BF16, FP32
 from runtimes.base import UnavailableError
 from runtimes.quiet import stdout_to
 
+MODEL, PROBE = "model", "probe"  # the names of both nets in a folder
+
 # Net.opt's switches for something else than FP32: most are on by default, and they are read while the graph is loaded.
 LOWER = (
     *("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"),
     *("use_int8_inference", "use_int8_packed", "use_int8_storage", "use_int8_arithmetic"),
 )
 ON: dict[str, tuple[str, ...]] = {FP32: (), BF16: ("use_bf16_packed", "use_bf16_storage")}
+
+
+class UnknownError(Exception):
+    """What there is no form of for ncnn; the message says what is not known, in a clause."""
 
 
 def load(model: Path, precision: str = FP32, threads: int = 1) -> Any:

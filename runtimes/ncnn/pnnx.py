@@ -8,16 +8,16 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import onnx
-from onnx import TensorProto
+from typing import TYPE_CHECKING, Any
 
 from convert.common.disk import scratch
 from convert.common.disk.files import write_text
 from convert.common.errors import shown
 from runtimes.base import UnavailableError
-from runtimes.ncnn.graph import UnknownError, blob_name
+from runtimes.ncnn.net import UnknownError
+
+if TYPE_CHECKING:
+    from onnx import TensorProto
 
 VARIABLE = "VITBENCH_PNNX"
 ADVICE = f"name the program pnnx in {VARIABLE}, or have it on PATH, for what it may know"
@@ -41,10 +41,14 @@ def identity(tool: Path) -> list[str]:
 
 
 def convert(tool: Path, source: Path, target: Path) -> dict[str, Any]:
-    """`target`.param and .bin by pnnx, for one image, and what is in them, as `model_file.write` has it.
+    """`target`.param and .bin by pnnx, for one image, and what is in them, as `writer.write` has it.
 
     It ends with status 0 when it has failed, so what it wrote is looked into. UnknownError says what is wrong with it.
     """
+    import onnx  # late: adapters are imported by every command
+
+    from runtimes.ncnn.graph import blob_name
+
     model = onnx.load(source, load_external_data=False)
     weights = {tensor.name: _bytes(tensor) for tensor in model.graph.initializer}
     ends = [[one for one in model.graph.input if one.name not in weights], list(model.graph.output)]
@@ -104,7 +108,7 @@ def _layers(text: str, names: Mapping[str, str]) -> tuple[list[str], list[list[s
 
 def _bytes(tensor: TensorProto) -> int:
     """Of a float32 tensor; 0 for any other."""
-    size = 4 if tensor.data_type == TensorProto.FLOAT else 0
+    size = 4 if tensor.data_type == tensor.FLOAT else 0
     for dimension in tensor.dims:
         size *= dimension
     return size

@@ -45,13 +45,13 @@ def command(module: str, argument: str, artifact: Artifact, chosen: ModelOptions
     """The command line that gives a record again.
 
     argument: how the user named the model; chosen: what the command was given beside it. options: `batch=4` becomes
-    `--batch 4` (see `words`).
+    `--batch 4` (see `arguments`).
     """
-    found = [*commands.words(module), *words({"model": argument, **artifact.arguments(chosen), **options})]
+    found = [*commands.words(module), *arguments({"model": argument, **artifact.arguments(chosen), **options})]
     return without_passwords(shlex.join(found))
 
 
-def words(options: Mapping[str, Any]) -> list[str]:
+def arguments(options: Mapping[str, Any]) -> list[str]:
     """Options as a command line takes them: one that is None is left out, a list is repeated."""
     return [
         word

@@ -9,6 +9,7 @@ from typing import Any
 
 from convert.common import typed
 from runtimes.records.kinds import ASKED_FOR, Latency, Record, Server, Throughput, TimedRecord
+from runtimes.records.parts import NOT_REPORTED
 
 # What mode throughput chose by searching is a result, and makes no other cell.
 _CHOSEN = ("batch", "streams")
@@ -34,14 +35,21 @@ def compared(record: Record) -> str:
 
 
 def better_measured(one: Record, other: Record) -> bool:
-    """Whether a record of a cell tells more of the same thing than another one: of the same artifact by the same
-    version, both with numbers; undisturbed, with the interval that was asked for, and that a narrower one."""
-    same = (one.artifact, one.runtime_version) == (other.artifact, other.runtime_version)
-    if not (
-        isinstance(one, TimedRecord) and isinstance(other, TimedRecord) and same and one.measured and other.measured
-    ):
+    """Whether a record of a cell tells more of the same thing than another one: where all that can change a number is
+    equal (`key`), and what a server says of itself; both with numbers; undisturbed, with the interval that was asked
+    for, and that a narrower one."""
+    if not (isinstance(one, TimedRecord) and isinstance(other, TimedRecord) and one.measured and other.measured):
         return False
-    return _quality(one) > _quality(other)
+    same = one.key is not None and one.key == other.key and _server(one) == _server(other)
+    return same and _quality(one) > _quality(other)
+
+
+def _server(record: TimedRecord) -> dict[str, Any]:
+    """What a server told of itself; nothing where the runtime computes in our process."""
+    effective = record.effective
+    if effective is None or effective.device != NOT_REPORTED:
+        return {}
+    return {name: value for name, value in effective.details.items() if name != "processes_seen"}
 
 
 def _quality(record: TimedRecord) -> tuple[bool, bool, float]:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from convert.common.typed import about
 from runtimes.records.parts import (
+    NOT_REPORTED,
     DeviceMedians,
     Disturbance,
     Effective,
@@ -72,6 +73,12 @@ class Record:
     def measured(self) -> bool:
         """Whether it has numbers."""
         return self.status in MEASURED
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a server computed that is not seen on this machine, whose speed is then not this machine's."""
+        effective = self.effective
+        return bool(effective and effective.device == NOT_REPORTED and not effective.details.get("processes_seen"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,7 @@ class ModelInfo:
         about("of a lower precision that has an artifact of its own; null in older records"),
     ] = None
     command: Annotated[str | None, about("makes the artifact again; null in older records")] = None
+    form: Annotated[str | None, about("of a folder to ship: its way out, as `--to` has it")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from convert.manifest import Port
 from runtimes.base import Options, UnavailableError
 from runtimes.served.client import Client
 from runtimes.served.counts import ServerCounts
+from runtimes.served.triton import THREADS
 
 FP32 = "FP32"
 _BINARY = "binary_tensor_data"  # the protocol's name of the extension
@@ -19,7 +20,6 @@ _NAME = 100  # characters of a name that a server gives
 _CPU = "KIND_CPU"
 _GPU = "KIND_GPU"
 # By which parameters of a Triton backend the threads of an instance are set.
-_THREADS = ("intra_op_thread_count", "INFERENCE_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,12 @@ class ModelConfig:
     instance_group: tuple[InstanceGroup, ...] = ()
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dynamic_batching: Mapping[str, Any] | None = None
+    response_cache: Mapping[str, Any] | None = None
 
     @property
     def threads(self) -> int | None:
         """Inside one operator, as the backend is told."""
-        told = (self.parameters.get(name, {}).get("string_value", "") for name in _THREADS)
+        told = (self.parameters.get(name, {}).get("string_value", "") for name in THREADS.values())
         return next((int(one) for one in told if one.isascii() and one.isdigit()), None)
 
 
@@ -155,6 +156,8 @@ class ServedModel:
         fixed = {one.shape[0] for one in metadata.inputs if one.shape} - {-1}
         found += [f"takes batches of {size} only" for size in fixed if set(options.batches) - {size}]
         if self.config:
+            if (self.config.response_cache or {}).get("enable"):
+                found.append("answers from a cache (response_cache): switch it off, or its time is no inference's")
             found += [_too_large(self.config.max_batch_size, options.batches), self._elsewhere(options.device)]
         return found
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convert.artifact import ONNX_FILE, Artifact
+from convert.artifact import Artifact
 from convert.common.disk.files import write_text
 from convert.common.errors import InputError, shown
 from convert.common.worker import die_with_parent
@@ -78,7 +79,7 @@ def repository(folder: Path, artifacts: Sequence[Artifact], wanted: Deployment) 
     for artifact in artifacts:
         version = folder / artifact.model / triton.VERSION
         version.mkdir(parents=True)
-        for name in (name for name in artifact.manifest.files if name.startswith(ONNX_FILE)):
+        for name in artifact.onnx_files:
             (version / name).symlink_to(artifact.path.resolve() / name)
         write_text(version.parent / "config.pbtxt", triton.config(artifact, wanted))
 
@@ -95,6 +96,7 @@ def running(installed: Installed, models: Path, port: int, log: Path) -> Iterato
         *(f"--http-address={LOOPBACK}", f"--http-port={port}"),
         *("--allow-grpc=false", "--allow-metrics=false", "--disable-auto-complete-config", "--exit-timeout-secs=2"),
     ]
+    _must_be_free(port)
     with log.open("wb") as stream:
         process = subprocess.Popen(
             words,
@@ -113,6 +115,16 @@ def running(installed: Installed, models: Path, port: int, log: Path) -> Iterato
             process.wait(10.0)
         process.kill()
         process.wait()
+
+
+def _must_be_free(port: int) -> None:
+    """InputError where somebody else's server listens: it would be taken for the one that is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: it cannot be listened on ({error.strerror}); give another one") from None
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -12,7 +12,7 @@ from convert.manifest import Port
 FILES = {"onnxruntime": "model.onnx", "openvino": "model.onnx", "tensorrt": "model.plan"}
 VERSION = "1"
 _DATATYPES = {"float32": "TYPE_FP32"}
-_THREADS = {"onnxruntime": "intra_op_thread_count", "openvino": "INFERENCE_NUM_THREADS"}
+THREADS = {"onnxruntime": "intra_op_thread_count", "openvino": "INFERENCE_NUM_THREADS"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def config(artifact: Artifact, wanted: Deployment) -> str:
 def _told(wanted: Deployment) -> list[tuple[str, str]]:
     """What a backend is told, by its own names."""
     told = [("PERFORMANCE_HINT", "LATENCY")] if wanted.backend == "openvino" else []
-    if wanted.threads is not None and wanted.backend in _THREADS:
-        told.append((_THREADS[wanted.backend], str(wanted.threads)))
+    if wanted.threads is not None and wanted.backend in THREADS:
+        told.append((THREADS[wanted.backend], str(wanted.threads)))
     return told
 
 

@@ -51,6 +51,14 @@ def test_markdown_is_the_default(copy: Path) -> None:
     assert (copy / "report.md").read_text(encoding="utf-8").startswith("# vitbench report: example\n")
 
 
+@pytest.mark.parametrize("kind", ["parity", "accuracy"])
+def test_results_without_a_latency_have_a_report_too(kind: str, make: Any, folder: Any) -> None:
+    path = folder(getattr(make, kind)())
+    result = run(path)
+    assert result.exit_code == 0, result.stderr
+    assert kind in (path / "report.md").read_text(encoding="utf-8").lower()
+
+
 def test_the_newest_results_are_the_default(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for age, name in enumerate(("new", "old")):
         shutil.copytree(copy, copy.parent / "results" / name)

@@ -36,9 +36,18 @@ def test_results_that_are_there() -> None:
     assert len(table) == len(run.table())
     assert table["Median (ms)"].dtype == float
     shown = run._repr_html_()
-    assert shown.count("<table") == 2
+    assert shown.count("<table") == len({"latency-detail", "throughput", "server", "accuracy", "parity"})
     with pytest.raises(InputError, match="no table latencies; there are answer, rates, latency, "):
         run.table("latencies")
+
+
+def test_results_without_a_latency_are_shown_by_what_there_is(tmp_path: Path) -> None:
+    lines = (EXAMPLE / "results.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "results.jsonl").write_text("".join(line for line in lines if '"kind": "parity"' in line))
+    shutil.copy(EXAMPLE / "environment.json", tmp_path)
+    run = vb.results(tmp_path)
+    assert list(run.table().columns) == list(run.table("parity").columns)
+    assert run._repr_html_().count("<table") == 1
 
 
 @pytest.mark.parametrize(

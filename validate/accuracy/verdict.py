@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from convert.datasets.labelled_set import COMPLETE
 from convert.zoo import PUBLISHED
 from runtimes import registry
 from runtimes.base import discrepancy
@@ -92,7 +93,8 @@ def _published(record: Accuracy, bar: Fraction) -> Accuracy:
     published = PUBLISHED.get(record.model)
     weights = record.model_info.weights if record.model_info else None
     pretrained = weights is not None and weights.kind == "pretrained"
-    comparable = pretrained and not record.subset and record.preprocessing_is_models is True
+    official = record.images == COMPLETE and not record.subset
+    comparable = pretrained and official and record.preprocessing_is_models is True
     if published is None or not comparable or record.top1 is None:
         return record
     record = replace(record, published_top1=published.top1, published_difference=record.top1 - published.top1)

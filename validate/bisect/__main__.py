@@ -80,7 +80,7 @@ def main(
             inputs = replace(images, limit=artifact.batch or images.limit).load(artifact)
             for runtime in _runtimes(selection, name, onnx):
                 options = selection.options(runtime, name, [len(inputs.images)])
-                with bar(f"{artifact.model} on {runtime.name}", None):
+                with bar(f"{artifact.model} {name} on {runtime.name}", None):
                     if runtime.reads == "paddle":
                         found = paddle_runtime.bisect(artifact, runtime, options, inputs, say)
                     else:

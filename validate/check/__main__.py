@@ -18,11 +18,12 @@ from convert.precision.table import PRECISIONS
 from runtimes.base import Runtime
 from runtimes.options import Selection, numbers, precisions, select, session_flags
 from runtimes.records import store
-from runtimes.records.blank import words
+from runtimes.records.blank import arguments
 from runtimes.records.kinds import Parity
 from runtimes.records.reading import to_table
 from runtimes.system import environment
 from validate.parity.check import Case
+from validate.parity.run import conclude
 from validate.parity.table import show
 from validate.ship import proof, registry
 from validate.ship.proof import Proof
@@ -74,7 +75,7 @@ def main(
     for runtime in selection.runtimes:
         record = _checked(artifact, carried, selection, runtime, asked, batches)
         options = {**selection.arguments([runtime]), "precision": precision, "batch": batch}
-        command = shlex.join([*commands.words("validate.check"), str(folder), *words(options)])
+        command = shlex.join([*commands.words("validate.check"), str(folder), *arguments(options)])
         made.append(replace(record, command=command))
     show(made)
     if out:
@@ -83,9 +84,7 @@ def main(
             store.append(out, record)
     if as_json:
         say_json({"records": [to_table(record) for record in made]})
-    failed = [f"{record.runtime}: {record.reason}" for record in made if not record.passed]
-    if failed:
-        raise CheckFailed(f"{folder}: " + "; ".join(failed))
+    conclude(made, selection.named, str(folder))
 
 
 # Where the options that other commands share mean something else here.
@@ -135,8 +134,7 @@ def _checked(
     batches: tuple[int, ...],
 ) -> Parity:
     """The record of one of the runtimes, its command still empty."""
-    sizes = {artifact.batch} if artifact.batch else {1, *batches}
-    options = selection.options(runtime, precision, sorted(sizes))
+    options = selection.options(runtime, precision, artifact.sizes(batches))
     record = proof.held(Case(artifact, runtime, options, carried.inputs, batches, carried.reference))
     bounds, proven = record.tolerance, carried.said.tolerance
     if precision == artifact.precision and bounds and bounds.factor != proven.factor:

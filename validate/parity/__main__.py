@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from convert import cli
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import say, say_json
-from convert.common.errors import CheckFailed, InputError
+from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.images.inputs import COUNT
 from convert.model_options import ModelOptions
@@ -25,7 +25,7 @@ from runtimes.records.reading import to_table
 from validate.parity import failure_folder
 from validate.parity.check import check
 from validate.parity.inputs import InputOptions, input_options
-from validate.parity.run import ParityRequest, hints, run
+from validate.parity.run import ParityRequest, conclude, hints, run
 from validate.parity.table import show
 
 _WITH_REPRO = {"folder", "as_json"}  # every other option is in the folder
@@ -119,12 +119,7 @@ def _end(made: list[Parity], as_json: bool, named: bool) -> None:
     if as_json:
         document = {"records": [to_table(record) for record in made]}
         say_json(document)
-    failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if r.passed is False]
-    if failed:
-        raise CheckFailed("parity: " + "; ".join(failed))
-    refused = [f"{r.model} {r.precision}: {r.reason}" for r in made if r.status == "refused"]
-    if refused and (named or len(refused) == len(made)):
-        raise InputError("; ".join(dict.fromkeys(refused)))
+    conclude(made, named)
 
 
 if __name__ == "__main__":

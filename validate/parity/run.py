@@ -59,7 +59,7 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
     kernels are checked too, in a record of their own. CheckFailed when Paddle itself does not run the model.
     """
     artifact, selection, took = request.artifact, request.selection, Took()
-    sizes = sorted({artifact.batch} if artifact.batch else {1, *request.batches})
+    sizes = artifact.sizes(request.batches)
     cells = [
         Cell(request.argument, artifact, runtime, request.precision, options, max(sizes))
         for runtime in selection.having(request.precision)
@@ -74,7 +74,10 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
 
         def checked(asked: ParityRequest, cell: Cell, infer: Run | None = None) -> Parity:
             case = Case(artifact, cell.runtime, cell.options, inputs, request.batches, truth)
-            with took.by(cell.runtime.name), bar(f"parity of {artifact.model} on {cell.runtime.name}", None):
+            with (
+                took.by(cell.runtime.name),
+                bar(f"parity of {artifact.model} {request.precision} on {cell.runtime.name}", None),
+            ):
                 found = check(case, infer)
             record = replace(found.record, command=command(asked, found.record.runtime))
             if record.passed is False:
@@ -159,12 +162,23 @@ def keep(folder: Path, case: Case, checked: Checked) -> str | None:
         return None
 
 
+def conclude(made: Sequence[Parity], named: bool, what: str = "parity") -> None:
+    """CheckFailed when a check failed. InputError for what nobody has that was asked for by name, or where nothing else
+    was checked. what: the beginning of the message of the first."""
+    failed = [f"{r.model} {r.precision} on {r.runtime}: {r.reason}" for r in made if r.passed is False]
+    if failed:
+        raise CheckFailed(f"{what}: " + "; ".join(failed))
+    refused = [f"{r.model} {r.precision}: {r.reason}" for r in made if r.status == "refused"]
+    if refused and (named or len(refused) == len(made)):
+        raise InputError("; ".join(dict.fromkeys(refused)))
+
+
 def hints(request: ParityRequest, record: Parity, folder: Path) -> list[str]:
     """What to do about a failure: where it breaks, and the command that reproduces it alone."""
     subject = f"{record.model} on {record.runtime}"
     found = []
     ran = record.nonfinite is not None
-    if ran and registry.get(record.runtime).reads == "onnx":  # there is no graph of the Paddle program to bisect
+    if ran and registry.get(record.runtime).reads != "neither":  # what a server has cannot be cut
         found.append(f"{subject}, where it breaks: {command(request, record.runtime, 'validate.bisect')}")
     if record.failure_folder:
         found.append(f"{subject}, again: {failure_folder.command(folder / record.failure_folder)}")

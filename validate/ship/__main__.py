@@ -20,7 +20,7 @@ from convert.manifest import FEATURES, to_table
 from convert.model_options import ModelOptions
 from convert.precision.table import INT8, PRECISIONS
 from convert.zoo import HOSTED, MODELS
-from runtimes.options import numbers, words
+from runtimes.options import listed, numbers
 from validate.parity import reference
 from validate.parity.inputs import InputOptions, input_options
 from validate.parity.table import show
@@ -79,7 +79,7 @@ def main(
     \b
     python -m validate.ship --model ViT_base_patch16_224 --to onnx,openvino
     """
-    targets = [registry.get(name) for name in words(to)]
+    targets = [registry.get(name) for name in listed(to)]
     if not targets:
         raise InputError(f"--to {to!r}: there are {', '.join(registry.found())}")
     settings = _settings(pairs, targets)
@@ -92,7 +92,7 @@ def main(
         say(cli.drawn_weights_warning(artifact))
         if artifact.form:
             raise InputError(f"{artifact.path}: it was shipped for {artifact.form}; export from the artifact")
-        sizes = cli.batches(artifact, (artifact.batch,) if artifact.batch else tuple(sorted({1, *asked})), True)
+        sizes = artifact.sizes(cli.batches(artifact, tuple(asked), cli.named("batch")))
         known = _labels(argument, artifact, labels)
         shown = _inputs(artifact, images)
         truth = reference.obtain(artifact, shown)
@@ -126,8 +126,8 @@ def _inputs(artifact: Artifact, images: InputOptions) -> Inputs:
 
 
 def _labels(argument: str, artifact: Artifact, file: Path | None) -> Labels | None:
-    """The names of the classes: the file's, else the model's own, else ImageNet's for a model of PaddleClas that was
-    trained on it. InputError where the file has another number of them."""
+    """The names of the classes: the file's, else the model's own, else ImageNet's for a model of PaddleClas with its
+    published weights: a user's own may have other classes. InputError where the file has another number of them."""
     own = artifact.manifest.class_names
     if file is not None:
         try:
@@ -139,7 +139,8 @@ def _labels(argument: str, artifact: Artifact, file: Path | None) -> Labels | No
         return Labels(names, f"of {file.name}")
     if own:
         return Labels(own, "the model's own")
-    published = argument in MODELS or argument in HOSTED
+    weights = artifact.manifest.weights.kind
+    published = argument in HOSTED or (argument in MODELS and weights == "pretrained")
     if published and artifact.classes == imagenet.CLASSES and artifact.manifest.head != FEATURES:
         return Labels(tuple(one.names for one in imagenet.classes()), "ImageNet's 1000 in PaddleClas' order")
     return None

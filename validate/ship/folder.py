@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Cargo:
 
     inputs, truth: what it is proven on. batches: sizes that are checked, upwards, 1 among them where the model takes
     it. photos: whether the user gave images, so that an earlier check on others does not do. labels: None where the
-    class names are not known.
+    class names are not known. proven: the artifact's own parity by runtime, as it becomes known.
     """
 
     argument: str
@@ -66,6 +66,7 @@ class Cargo:
     batches: tuple[int, ...]
     photos: bool
     labels: Labels | None
+    proven: dict[str, Parity] = field(default_factory=dict)
 
     @property
     def precision(self) -> str:
@@ -133,6 +134,12 @@ def proven(cargo: Cargo, target: Target) -> Parity:
     InputError where no runtime here has the precision.
     """
     runtime = _prover(target, cargo.precision)
+    if runtime.name not in cargo.proven:  # once for all targets that it proves
+        cargo.proven[runtime.name] = _parity(cargo, runtime)
+    return cargo.proven[runtime.name]
+
+
+def _parity(cargo: Cargo, runtime: Runtime) -> Parity:
     options = _options(cargo, runtime)
     cell = Cell(cargo.argument, cargo.artifact, runtime, cargo.precision, options, max(cargo.batches))
     machine = environment.setting_key(environment.describe())
@@ -163,7 +170,11 @@ def _loads_again(target: Target, precision: str) -> Runtime | None:
     if target.runtime is None:
         say(f"{target.name}: not loaded again: {target.why_none}")
         return None
-    runtime, state = registry.get(target.runtime), _state(target.runtime)
+    runtime = registry.get(target.runtime)
+    if runtime.elsewhere:  # it asks a server, which nobody starts here
+        say(f"{target.name}: not loaded again: {target.absent}")
+        return None
+    state = _state(target.runtime)
     reason = state["reason"] if precision in runtime.precisions else f"it has no {precision}"
     if not state["available"] or reason:
         say(f"{target.name}: not loaded again, since {target.runtime} is not available here: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from convert.artifact import Artifact
@@ -42,11 +43,12 @@ def text(artifact: Artifact, target: Target, settings: Mapping[str, str], said: 
 def preprocessing(found: Preprocessing) -> str:
     """What becomes of an image, in words."""
     size = found.resize_short
+    scale = " / 255" if math.isclose(255 * found.pixel_scale, 1) else f" * {found.pixel_scale:.10g}"
     resize = f"short side to {size}" if found.keep_ratio else f"both sides to {size}"
     ends = ", ".join(f"{value:g}" for value in found.mean), ", ".join(f"{value:g}" for value in found.std)
     return (
         f"decode to RGB, resize the {resize} pixels ({found.interpolation}, {found.backend}), cut {found.crop} pixels"
-        f" out of the centre, then (pixel / 255 - mean) / std with mean {ends[0]} and std {ends[1]}"
+        f" out of the centre, then (pixel{scale} - mean) / std with mean {ends[0]} and std {ends[1]}"
     )
 
 
@@ -56,11 +58,11 @@ def _assumed(artifact: Artifact) -> str:
 
 def _proven(said: ProofFile, target: Target) -> list[str]:
     """What was shown, and how to show it again."""
-    again = "`vitbench check .` shows it again on your machine, without Paddle."
+    again = f"`{target.check}` shows it again on your machine, without Paddle."
     lines = [f"**Proven** against Paddle in float64 ({said.source}; batch {', '.join(map(str, said.batches))}):"]
     lines += [f"- {one}" for one in map(_line, said.shown, [said.tolerance] * len(said.shown))]
     if all(one.loaded != "folder" for one in said.shown):
-        why = target.why_none or "its runtime was not there when it was made"
+        why = target.why_none or target.absent
         lines.append(f"- **These files were not loaded again**: {why}.")
     return [*lines, "", again if target.runtime else f"{target.why_none}."]
 

@@ -6,16 +6,32 @@ what a target writes, and loading the folder again.
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import Artifact
-from runtimes.base import Setting
+from convert.common.disk import scratch
+from runtimes.base import Options, Setting
 
 # What stands in every folder beside the files of its target.
 README, LABELS = "README.md", "labels.txt"  # and proof/
+
+
+def copy_onnx(artifact: Artifact, folder: Path) -> None:
+    """Copy the artifact's ONNX file, and its weights where they are in another one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in artifact.onnx_files:
+        shutil.copyfile(artifact.path / name, folder / name)
+
+
+def copy_form(folder: Path, converted: Callable[[Options], Path]) -> None:
+    """Copy what an adapter keeps of a model in its runtime's own form, made anew. converted: makes it."""
+    with scratch.folder(folder.parent) as cache:
+        for file in converted(Options(cache=str(cache))).iterdir():
+            shutil.copyfile(file, folder / file.name)
 
 
 class Target(ABC):
@@ -24,6 +40,8 @@ class Target(ABC):
     name: as `--to` has it, and `form` in the folder's manifest; an adapter that loads such a folder has it in its
     `Runtime.loads`, and finds `artifact.form` to be it. purpose: what it is for, in a line. runtime: the vitbench
     runtime that loads the folder again, by default; None where there is none, and then why_none says so in a sentence.
+    absent: why the folder was not loaded again, where its runtime was not there. check: the command that holds it
+    against its proof.
     precisions: those that it can carry. settings: the keys of `--option NAME.KEY=VALUE`. order: its place in lists.
     """
 
@@ -31,6 +49,8 @@ class Target(ABC):
     purpose: ClassVar[str]
     runtime: ClassVar[str | None] = None
     why_none: ClassVar[str] = ""
+    absent: ClassVar[str] = "its runtime was not there when it was made"
+    check: ClassVar[str] = "vitbench check ."
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     settings: ClassVar[Mapping[str, Setting]] = {}
     order: ClassVar[int] = 100

@@ -105,7 +105,7 @@ def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost
     measured_s = max(policy.min_s, policy.min_count * latency_s)
     if isinstance(old, Latency) and old.target == policy.target:
         measured_s = max(measured_s, sum(old.samples_ms) / 1e3)
-    measured_s = min(measured_s, max(policy.max_s, policy.processes * latency_s))
+    measured_s = min(measured_s, max(policy.most_s, policy.processes * latency_s))
     if cell.mode == "throughput":
         # Each point of the search takes a visit, and then the best is measured as in mode latency.
         visits = len(cell.mode_options["batches"]) + len(stream_counts(cell.options.thread_count())) - 1
@@ -140,7 +140,7 @@ def _server_s(percentile: int, capacity: float, effort: Effort) -> float:
 def model_bytes(artifact: Artifact) -> int:
     """Size of the model on disk: of the ONNX file with what lies beside it; of all files of another form."""
     files = artifact.manifest.files
-    of_onnx = sum(entry.bytes for name, entry in files.items() if name.startswith(artifact.onnx.name))
+    of_onnx = sum(files[name].bytes for name in artifact.onnx_files)
     return of_onnx or sum(entry.bytes for entry in files.values())
 
 

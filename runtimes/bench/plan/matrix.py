@@ -13,7 +13,7 @@ from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request
 from convert.common.disk.files import sha256_json
-from convert.common.errors import InputError
+from convert.common.errors import CheckFailed, InputError
 from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.bench.plan.settings import Matrix
@@ -113,13 +113,15 @@ def cannot_exist(matrices: Sequence[Matrix]) -> tuple[str, ...]:
     return (*dict.fromkeys(nobodys), *named)
 
 
-def cells(matrices: Sequence[Matrix], missing: list[Request] | None = None) -> tuple[Cell, ...]:
+def cells(
+    matrices: Sequence[Matrix], missing: list[Request] | None = None, unmade: list[str] | None = None
+) -> tuple[Cell, ...]:
     """The cells of some matrices, each once, in the order in which they were asked for.
 
-    Models are converted where they are not yet. InputError when one cannot be, or two models share a name. missing:
-    given a list, nothing is converted; the artifacts that would have to be are appended to it, and have no cells.
+    Models are converted where they are not yet. InputError when one cannot be, or two models share a name. missing,
+    unmade: as in `cli.artifacts`; those have no cells.
     """
-    found = [cell for matrix in matrices for cell in _combinations(matrix, missing)]
+    found = [cell for matrix in matrices for cell in _combinations(matrix, missing, unmade)]
     batches: dict[str, set[int]] = {}
     there: dict[Path, Cell] = {}
     for cell in found:
@@ -144,20 +146,20 @@ def cells(matrices: Sequence[Matrix], missing: list[Request] | None = None) -> t
         together = tuple(sorted(batches[cell.artifact.sha256]))
         whole = dataclasses.replace(cell, options=dataclasses.replace(cell.options, batches=together))
         once.setdefault(key(whole, ""), whole)
+    if not once and unmade:
+        raise CheckFailed(unmade[0])
     if not once and not missing:
         why = "; ".join(cannot_exist(matrices))
         raise InputError(f"{why}: `python -m runtimes` shows which has which")
     return tuple(once.values())
 
 
-def _combinations(matrix: Matrix, missing: list[Request] | None) -> Iterator[Cell]:
+def _combinations(matrix: Matrix, missing: list[Request] | None, unmade: list[str] | None) -> Iterator[Cell]:
     for selection, precision in itertools.product(matrix.selections, matrix.precision):
         if not (able := selection.able(precision)):
             continue
         root = Path(matrix.artifacts or "artifacts")
-        found = cli.artifacts(
-            ",".join(matrix.model), matrix.chosen, precision, root, *([] if missing is None else [missing])
-        )
+        found = cli.artifacts(",".join(matrix.model), matrix.chosen, precision, root, missing, unmade)
         axes = itertools.product(found.items(), able, matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)

@@ -63,7 +63,7 @@ def totals(plan: Plan) -> list[str]:
         f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}"
     ]
     refused = [f"refused: {cell.name}: {reason}" for cell, reason in plan.refused]
-    refused += [f"left out: {why}" for why in plan.left_out]
+    refused += [f"left out: {why}" for why in (*plan.left_out, *plan.unmade)]
     return [*(sums if count or not plan.unconverted else []), *_percentiles(plan), *refused, *_unconverted(plan)]
 
 
@@ -72,10 +72,10 @@ def _percentiles(plan: Plan) -> list[str]:
     asked = {int(cell.mode_options["percentile"]) for cell in plan.cells if cell.mode == "server"}
     lines = []
     for percentile in sorted(asked):
-        count, most_s = needed(percentile), plan.effort.max_s
+        count, most_s = needed(percentile), plan.effort.most_s
         limit = f"; in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
         lines.append(
-            f"server: p{percentile} needs {count} requests at each rate{limit if plan.effort.max_s_asked else ''}"
+            f"server: p{percentile} needs {count} requests at each rate{limit if plan.effort.max_s is not None else ''}"
         )
     return lines
 
@@ -100,7 +100,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
         "refused": [{**_cell(cell), "reason": reason} for cell, reason in plan.refused],
         "effort": asdict(plan.effort),
         "estimate": estimate,
-        "left_out": list(plan.left_out),
+        "left_out": [*plan.left_out, *plan.unmade],
         "seed": plan.seed,
         "unconverted": [
             {"model": one.model, "precision": one.precision, "bytes": estimated_bytes(one)} for one in plan.unconverted

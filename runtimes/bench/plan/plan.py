@@ -47,7 +47,7 @@ class Plan:
     """What to measure, what not and why, and how hard to try. seed: of the order within rounds.
 
     unconverted: artifacts that have to be made first; their cells are in none of the sums. left_out: what was asked for
-    and cannot exist, in clauses.
+    and cannot exist, in clauses. unmade: why the artifacts of some cells could not be made.
     """
 
     cells: tuple[Cell, ...]
@@ -57,3 +57,4 @@ class Plan:
     seed: int = 0
     unconverted: tuple[Request, ...] = ()
     left_out: tuple[str, ...] = ()
+    unmade: tuple[str, ...] = ()

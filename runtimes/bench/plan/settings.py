@@ -14,17 +14,18 @@ from typing import Any
 
 import click
 
-from convert.build import ARTIFACTS
+from convert.artifact import ARTIFACTS
 from convert.common.errors import InputError, listing
 from convert.model_options import ModelOptions
 from convert.models import find, find_all
 from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
 from runtimes.bench.worker.job import MODES, PERCENTILES, Effort
-from runtimes.options import Selection, check_threads, numbers, precisions, select, words
+from runtimes.options import Selection, check_threads, listed, numbers, precisions, select
 
 _PERCENTILES = " or ".join(map(str, reversed(PERCENTILES)))
 _OF_MODEL = [field.name for field in dataclasses.fields(ModelOptions)]
+_MOST_S = 60.0
 _NO_END_S = 24 * 3600.0  # nobody waits so long for a rate
 WHAT, HOW_HARD, SERVER, WHERE = "What to measure", "How hard to try", "Mode server", "Where, and how it is said"
 
@@ -101,7 +102,9 @@ def _setting(key: str, kind: ValueKind, group: str, default: Any = None, help_: 
     return dataclasses.field(default=default, metadata={"setting": setting})
 
 
-def _effort(key: str, kind: ValueKind, default: float, help_: str, least: float | None = 0, shown: str = "") -> Any:
+def _effort(
+    key: str, kind: ValueKind, default: float | None, help_: str, least: float | None = 0, shown: str = ""
+) -> Any:
     return _setting(key, kind, HOW_HARD, default, f"{help_} [default: {shown or format(default, 'g')}]", least=least)
 
 
@@ -115,10 +118,10 @@ class Policy:
 
     processes: rounds that every cell gets at least. min_s, min_count: measured time and samples per cell over all its
     processes, at least. target: half width of the 95 % interval of the median relative to it, at which a cell is done.
-    max_s: measured time per cell at most; one that is not done by then is unstable; of mode server at each rate, and
-    only where it is asked for. patience_s: per run, for waiting while the machine is slowed down. repeats: how often a
-    disturbed visit is repeated.
-    minutes: of the whole run, after which no visit begins that is more than a cell gets at least; 0: no such end.
+    max_s: measured time per cell at most, None for the usual minute; one that is not done by then is unstable; of mode
+    server at each rate, and only where it is asked for. patience_s: per run, for waiting while the machine is slowed
+    down. repeats: how often a disturbed visit is repeated. minutes: of the whole run, after which no visit begins that
+    is more than a cell gets at least; 0: no such end.
     """
 
     processes: int = _effort("processes", WHOLE, 2, "Fresh processes for each cell, at least.", least=1)
@@ -127,10 +130,10 @@ class Policy:
     target: float = _effort(
         "target", SHARE, 0.01, "... until half of the median's 95 % interval is this share of it.", None, "1%"
     )
-    max_s: float = _effort(
+    max_s: float | None = _effort(
         "max_seconds",
         NUMBER,
-        60.0,
+        None,
         "... but no longer than this: then the cell is unstable. Mode server: at each rate.",
         shown="60; mode server: until the percentile is carried",
     )
@@ -142,34 +145,35 @@ class Policy:
         "minutes", NUMBER, 0.0, "Minutes of the run, after which cells get only what they need at least; 0: no end."
     )
 
-    max_s_asked: bool = False  # whether somebody chose the maximum, be it the default's number
-
     def __post_init__(self) -> None:
         """InputError for what makes no sense."""
-        object.__setattr__(self, "max_s_asked", self.max_s_asked or self.max_s != Policy.max_s)
         for name, setting in declared(Policy).items():
             value = getattr(self, name)
             if setting.least == 1 and value < 1:
                 raise InputError(f"{setting.flag} {value}: at least 1 is needed")
-            if setting.least == 0 and not value >= 0:
+            if setting.least == 0 and value is not None and not value >= 0:
                 raise InputError(f"{setting.flag} {value:g}: nothing below zero makes sense")
         if not 0 < self.target < 1:
             raise InputError(f"--target {self.target:g}: a share above 0 and below 1 is needed, as in 0.01 or 1%")
-        if not self.max_s >= self.min_s:
-            raise InputError(f"--max-seconds {self.max_s:g} is less than --min-seconds {self.min_s:g}")
+        if not self.most_s >= self.min_s:
+            raise InputError(f"--max-seconds {self.most_s:g} is less than --min-seconds {self.min_s:g}")
 
     def arguments(self) -> dict[str, Any]:
         """The settings that are not the default, for `blank.command`."""
         given = {name: getattr(self, name) for name in declared(Policy)}
-        asked = {"max_s"} if self.max_s_asked else set()
-        return {declared(Policy)[n].key: v for n, v in given.items() if n in asked or v != getattr(Policy, n)}
+        return {declared(Policy)[n].key: value for n, value in given.items() if value != getattr(Policy, n)}
+
+    @property
+    def most_s(self) -> float:
+        """Measured time (s) of a cell at most; what mode server measures has no end where none is asked for."""
+        return _MOST_S if self.max_s is None else self.max_s
 
     def visit(self, mode: str) -> Effort:
         """What one visit measures of a cell; of mode server each of its rates, as long as its percentile needs where no
         maximum is asked for."""
-        most_s = self.max_s / self.processes
+        most_s = self.most_s / self.processes
         if mode == "server":
-            most_s = self.max_s if self.max_s_asked else _NO_END_S
+            most_s = _NO_END_S if self.max_s is None else self.max_s
         return Effort(self.min_s / self.processes, math.ceil(self.min_count / self.processes), most_s)
 
 
@@ -177,7 +181,7 @@ def policy(*givens: dict[str, Any]) -> Policy:
     """How hard to try, by keys of settings; a later table has the last word where it says something."""
     fields = {setting.key: name for name, setting in declared(Policy).items()}
     found = {fields[key]: value for given in givens for key, value in given.items() if value is not None}
-    return Policy(**found, max_s_asked="max_s" in found)
+    return Policy(**found)
 
 
 @dataclass(frozen=True)
@@ -260,7 +264,7 @@ class Matrix:
             model=(given["model"],),
             runtime=None if given["runtime"] is None else (given["runtime"],),
             precision=(given["precision"],),
-            mode=tuple(words(given["mode"])),
+            mode=tuple(listed(given["mode"])),
             device=(given["device"],),
             option=given["option"],
             batch=tuple(numbers("--batch", given["batch"])),

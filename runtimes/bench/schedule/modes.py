@@ -132,7 +132,7 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], 
     minima = sum(measured.samples_ms) / 1e3 >= policy.min_s and len(measured.samples_ms) >= policy.min_count
     # Disturbed visits count here: a machine that does not come to rest must not hold a run up for ever.
     spent = sum(map(sum, aggregate.samples(sound))) / 1e3
-    over = spent >= policy.max_s or len(sound) >= _MOST_VISITS or run.out_of_time
+    over = spent >= policy.most_s or len(sound) >= _MOST_VISITS or run.out_of_time
     return measured if done or (minima and half <= policy.target) or over else None
 
 

@@ -17,11 +17,11 @@ from click.testing import CliRunner, Result
 
 from convert.common import interruptible, said
 from convert.common.boundary import BoundedCommand, results_in
-from vitbench.command import COMMANDS
+from convert.common.commands import NAMES
 
 ROOT = Path(__file__).parents[3]
 _ASKED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-_MODULES = [*(module for group in COMMANDS.values() for module, _ in group.values()), "runtimes.records"]
+_MODULES = [*NAMES, "runtimes.records"]
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def test_list_and_folder_give_the_same(tmp_path: Path) -> None:
     assert dataset.description == f"{tmp_path.name}/val_list.txt, 2 images"
     assert dataset.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert dataset.format == "list"
-    assert not dataset.complete
+    assert dataset.complete
 
 
 def test_the_name_is_never_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,10 @@ def numbers(labels: list[int], listed: int | None = None) -> LabelledSet:
     return LabelledSet("x", tuple(labels), names, lambda i: b"%d" % i, listed or len(labels), "", "list")
 
 
-@pytest.mark.parametrize(("count", "complete"), [(49_999, False), (50_000, True), (50_001, False)])
-def test_complete_is_exactly_fifty_thousand(count: int, complete: bool) -> None:
-    assert numbers([0] * count).complete is complete
+@pytest.mark.parametrize(("count", "listed", "complete"), [(3, 3, True), (2, 3, False), (50_000, 50_000, True)])
+def test_a_set_is_complete_when_all_of_it_is_in_use(count: int, listed: int, complete: bool) -> None:
+    """However many that are: a user's own 500 are no part of ImageNet's 50,000."""
+    assert numbers([0] * count, listed).complete is complete
 
 
 def test_description_says_what_part_is_in_use() -> None:

@@ -26,7 +26,7 @@ def stored(place: Path, *records: dict[str, Any], environment: dict[str, Any] | 
 
 
 def timed(median: float, hour: int = 8, **fields: Any) -> dict[str, Any]:
-    return runs.latency([[median] * 3] * 2, time_utc=f"2026-11-24T{hour:02d}:00:00Z", **fields)
+    return runs.latency([[median] * 3] * 2, **{"time_utc": f"2026-11-24T{hour:02d}:00:00Z", "key": "k" * 64, **fields})
 
 
 def test_the_newest_of_a_cell_counts_whatever_the_order_of_the_folders(tmp_path: Path) -> None:
@@ -185,7 +185,8 @@ WIDE = {"status": "unstable", "reason": "the interval is wider than asked"}
         ({}, {}, 90.0),
         (BUSY, WIDE, 90.0),
         (BUSY, BUSY, 90.0),
-        ({}, BUSY | {"runtime_version": "2"}, 90.0),  # another thing was measured
+        ({}, BUSY | {"key": "o" * 64}, 90.0),  # another thing was measured
+        ({"key": None}, BUSY | {"key": None}, 90.0),  # nobody knows whether it was
         ({}, {"status": "failed", "reason": "broke", "median_ms": None, "samples_ms": [], "count": 0}, None),
     ],
 )

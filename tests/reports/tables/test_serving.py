@@ -10,7 +10,11 @@ from reports.tables import report as tables
 from runtimes.records.parts import NOT_REPORTED
 from tests.reports.shown import texts
 
-UNKNOWN = {"precision": NOT_REPORTED, "device": NOT_REPORTED, "details": {"backend": "onnxruntime"}}
+UNKNOWN = {
+    "precision": NOT_REPORTED,
+    "device": NOT_REPORTED,
+    "details": {"backend": "onnxruntime", "processes_seen": 1},
+}
 TIMES = {"requests": 40, "total_ms": 101.0, "queue_ms": 0.5, "input_ms": 0.25, "compute_ms": 100.0, "output_ms": 0.25}
 
 

@@ -99,12 +99,12 @@ def test_why_it_is_not_available(monkeypatch: pytest.MonkeyPatch, named: str | N
 
 def test_the_old_program_is_the_model(toy_artifact: Artifact, tmp_path: Path) -> None:
     shown = inputs.seeded(toy_artifact.preprocessing, 3)
-    program.write(toy_artifact, tmp_path)
+    place = program.written(toy_artifact, Options(cache=str(tmp_path / "cache")))
     truth = reference.obtain(toy_artifact, shown)
     for file, images in ((program.PROGRAM, shown.images), (program.PROBE, significand.ROWS)):
         np.save(tmp_path / "images.npy", images)
-        params = (tmp_path / file).with_suffix(".pdiparams")
-        places = {"program": tmp_path / file, "params": params, "folder": tmp_path}
+        params = (place / file).with_suffix(".pdiparams")
+        places = {"program": place / file, "params": params, "folder": tmp_path}
         code = RUN.format(**{name: str(path) for name, path in places.items()})
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         found = [np.load(file) for file in sorted(tmp_path.glob("output*.npy"))]

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runtimes.ncnn import graph, layers, model_file, net
-from runtimes.ncnn.graph import UnknownError
+from runtimes.ncnn import graph, layers, net, writer
+from runtimes.ncnn.net import UnknownError
 
 RANDOM = np.random.default_rng(0)
 Node = tuple[str, list[str], list[str], dict[str, Any]]
@@ -165,7 +165,7 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], set[str]]] = {
 
 
 def computed(path: Path, images: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    made = model_file.write(graph.read(path), path.with_suffix(""))
+    made = writer.write(graph.read(path), path.with_suffix(""))
     return net.run(net.load(path.with_suffix("")), made["input"], images, made["outputs"]), made["layers"]
 
 
@@ -223,12 +223,12 @@ def test_weights_that_are_not_float32_are_refused(tmp_path: Path) -> None:
     doubles = model([4], [op("MatMul", "x w", "y")], w=drawn(4, 2).astype(np.float64))
     onnx.save(doubles, tmp_path / "model.onnx")
     with pytest.raises(UnknownError, match="MatMul"):
-        model_file.write(graph.read(tmp_path / "model.onnx"), tmp_path / "model")
+        writer.write(graph.read(tmp_path / "model.onnx"), tmp_path / "model")
 
 
 def test_a_number_comes_back_from_a_param_to_the_last_bit() -> None:
     scales = np.float32(10) ** RANDOM.integers(-30, 30, 200)
     for value in (RANDOM.standard_normal(200) * scales).astype(np.float32):
-        written = model_file._param(2, float(value)).partition("=")[2]
+        written = writer._param(2, float(value)).partition("=")[2]
         assert np.float32(written) == value
         assert len(written) <= 15, "ncnn cuts off what is longer"

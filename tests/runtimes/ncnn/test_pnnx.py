@@ -9,7 +9,7 @@ import pytest
 from convert.artifact import Artifact
 from runtimes.base import UnavailableError
 from runtimes.ncnn import pnnx
-from runtimes.ncnn.graph import UnknownError
+from runtimes.ncnn.net import UnknownError
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import time
 from convert.artifact import Artifact
 from convert.model_options import ModelOptions
 from runtimes.base import Options
-from runtimes.records.blank import command, start, words
+from runtimes.records.blank import arguments, command, start
 from runtimes.records.kinds import FORMAT, Latency
 from tests.runtimes.bench.made_up import FAKES
 
@@ -34,7 +34,7 @@ def test_what_is_known_before_the_measurement(toy_artifact: Artifact) -> None:
 
 
 def test_options_as_words() -> None:
-    assert words({"batch_size": 4, "none": None, "runtime": ["a", "b"], "empty": [], "zero": 0}) == [
+    assert arguments({"batch_size": 4, "none": None, "runtime": ["a", "b"], "empty": [], "zero": 0}) == [
         *("--batch-size", "4", "--runtime", "a", "--runtime", "b", "--zero", "0")
     ]
 

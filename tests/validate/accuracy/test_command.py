@@ -39,7 +39,7 @@ class TestRecords:
         assert record["top1_ci95"] == pytest.approx([0.4901641, 0.9433163], abs=2e-6)
         assert record["mcnemar_p"] == pytest.approx(2 / 2**2)
         assert (record["passed"], record["status"], record["reason"]) == (False, "ok", None)
-        assert (record["images"], record["unreadable"], record["subset"]) == (10, 0, True)
+        assert (record["images"], record["unreadable"], record["subset"]) == (10, 0, False)
         assert record["dataset"] == "set/val_list.txt, 10 images"
         assert (record["batch"], record["threads"], record["device"]) == (4, 1, "CPU")
         effective = {"precision": "fp32", "device": "CPU", "details": {"read": "from the session"}, "arithmetic": None}

@@ -103,7 +103,7 @@ class TestPublished:
         record = judged(30_000, **changes)
         assert (record.published_top1, record.published_difference) == (None, None)
         assert record.passed is True
-        assert record.subset is ("images" in changes or "unreadable" in changes)
+        assert record.subset is ("unreadable" in changes)
 
 
 class TestCounted:

@@ -136,7 +136,10 @@ def test_a_failure_says_where_to_look(toy_artifact: Artifact, case: Case, tmp_pa
     assert broken.endswith("--runtime ort-cpu")
     assert again == f"toy on ort-cpu, again: python -m validate.parity --repro {tmp_path}/failures/toy"
     assert run.hints(selection, replace(record, nonfinite=None, failure_folder=None), tmp_path) == []
-    assert run.hints(selection, replace(record, runtime="paddle"), tmp_path) == [again.replace("ort-cpu", "paddle")]
+    of_paddle = run.hints(selection, replace(record, runtime="paddle"), tmp_path)
+    assert of_paddle[0].startswith("toy on paddle, where it breaks: python -m validate.bisect --model toy.toml ")
+    assert of_paddle[1:] == [again.replace("ort-cpu", "paddle")]
+    assert run.hints(selection, replace(record, runtime="served"), tmp_path) == [again.replace("ort-cpu", "served")]
 
 
 def test_as_a_function_it_does_what_the_command_does(toy_artifact: Artifact, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from convert.artifact import ONNX_FILE, PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
+from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
 from convert.common.disk.files import write_text
 from convert.common.errors import shown
 from convert.precision.table import BF16, FP16, FP32, INT8, LARGEST_LOGIT, PADDLE_ERROR, PRECISIONS
@@ -44,11 +44,10 @@ class CppTarget(Target):
         """Copy the sources and the model. bf16 and fp16 are the runtimes' own switch on the FP32 model."""
         for source in sorted(SOURCES.iterdir()):
             shutil.copyfile(source, folder / source.name)
-        base = artifact.base
-        graph = artifact if artifact.precision == INT8 else base
-        files = {name: graph.path / name for name in graph.manifest.files if name.startswith(ONNX_FILE)}
-        if artifact.precision != INT8:
-            files |= {name: base.path / name for name in (PADDLE_PROGRAM, PADDLE_PARAMS)}
+        graph = artifact if artifact.precision == INT8 else artifact.fp32
+        files = {name: graph.path / name for name in graph.onnx_files}
+        if artifact.precision != INT8 and graph.manifest.base is None:  # a file from elsewhere has no Paddle program
+            files |= {name: graph.path / name for name in (PADDLE_PROGRAM, PADDLE_PARAMS)}
         for name, file in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(file, folder / name)

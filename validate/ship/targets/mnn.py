@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from convert.artifact import Artifact
-from convert.common.disk import scratch
 from runtimes.adapters.mnn import MNN_CPU
-from runtimes.base import Options
 from runtimes.mnn import model_file
-from validate.ship.target import Target
+from validate.ship.target import Target, copy_form
 
 _GELU = "erf"  # as the model has it; the converter's own tanh formula is another model and fails parity
 
@@ -30,10 +27,7 @@ class MnnTarget(Target):
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """What the adapter loads, converted anew."""
-        with scratch.folder(folder.parent) as cache:
-            made = model_file.converted(artifact, Options(cache=str(cache)), _GELU)
-            for file in made.iterdir():
-                shutil.copyfile(file, folder / file.name)
+        copy_form(folder, lambda options: model_file.converted(artifact, options, _GELU))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
         """See Target."""

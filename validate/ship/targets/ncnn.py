@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import Artifact
-from convert.common.disk import scratch
 from convert.precision.table import BF16, FP32
-from runtimes.base import Options
 from runtimes.ncnn import model_file
-from validate.ship.target import Target
+from validate.ship.target import Target, copy_form
 
 
 class NcnnTarget(Target):
@@ -26,17 +24,14 @@ class NcnnTarget(Target):
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """What the adapter loads, written anew."""
-        with scratch.folder(folder.parent) as cache:
-            made = model_file.converted(artifact.base, Options(cache=str(cache)))
-            for file in made.iterdir():
-                shutil.copyfile(file, folder / file.name)
+        copy_form(folder, lambda options: model_file.converted(artifact.fp32, options))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
         """See Target."""
         (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
         found, lower = artifact.preprocessing, artifact.precision == BF16
-        means = ", ".join(f"{255 * value:.8g}f" for value in found.mean)
-        norms = ", ".join(f"1 / {255 * value:.8g}f" for value in found.std)
+        means = ", ".join(_literal(value / found.pixel_scale) for value in found.mean)
+        norms = ", ".join(_literal(found.pixel_scale / value) for value in found.std)
         return f"""\
 ```python
 import ncnn, numpy as np
@@ -66,6 +61,12 @@ extractor.extract("{result.name}", out);
 **An image of another size is not refused**: the answer is then not even finite. With its switches left alone ncnn
 computes some layers in FP16 where the processor has it: check that with your own photos. `probe.*` and `made.json` are
 for `vitbench check`; the model does not need them."""
+
+
+def _literal(value: float) -> str:
+    """A float of C++."""
+    text = f"{value:.8g}"
+    return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
 
 
 TARGETS = (NcnnTarget(),)

@@ -28,7 +28,7 @@ class OpenVinoTarget(Target):
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """OpenVINO reads the file that its adapter reads, and saves it; in a process of its own."""
-        source = artifact.onnx if artifact.precision == INT8 else artifact.base.onnx
+        source = artifact.onnx if artifact.precision == INT8 else artifact.fp32.onnx
         worker.call("validate.ship.targets.openvino:save", {"onnx": str(source), "xml": str(folder / OPENVINO_FILE)})
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from convert.artifact import Artifact
 from convert.common.disk.files import write_json
 from runtimes.base import Setting
-from validate.ship.target import Target
-from validate.ship.targets.triton import MODELS, copy_onnx
+from validate.ship.target import Target, copy_onnx
+from validate.ship.targets.triton import ASK, CHECKED_LATER, MODELS, THREADS
 
 CONFIG = "config.json"
 
@@ -21,6 +21,8 @@ class OvmsTarget(Target):
     name = "ovms"
     purpose = "OpenVINO Model Server"
     runtime = "served"
+    absent = CHECKED_LATER
+    check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
         "threads": Setting("0", "inside one operator; 0 leaves it to OpenVINO, which takes every core"),
     }
@@ -40,12 +42,12 @@ class OvmsTarget(Target):
         return f"""\
 ```sh
 ovms --config_path $PWD/{MODELS}/{CONFIG} --rest_bind_address 127.0.0.1 --rest_port 8000
-vitbench check . --option served.url=http://127.0.0.1:8000
+{ASK}
 ```
 
 The second line asks the server for the logits of `proof/` and holds them against Paddle's. Without
 `--rest_bind_address` the server listens everywhere. `INFERENCE_PRECISION_HINT` keeps OpenVINO from bf16 on processors
-that have it."""
+that have it. {THREADS.format("ovms")}"""
 
 
 TARGETS = (OvmsTarget(),)

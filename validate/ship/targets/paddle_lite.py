@@ -12,7 +12,7 @@ from convert.common import paddle
 from convert.common.errors import CheckFailed
 from runtimes.base import Setting, UnavailableError
 from runtimes.lite import interpreter, program
-from validate.ship.target import Target
+from validate.ship.target import Target, copy_form
 
 _NB = "model.nb"
 _SECONDS = 600
@@ -36,7 +36,7 @@ class PaddleLiteTarget(Target):
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """Write the program, and have Paddle Lite make `model.nb` of it."""
-        program.write(artifact, folder)
+        copy_form(folder, lambda options: program.written(artifact, options))
         try:
             interpreter.version()
         except UnavailableError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -11,8 +10,11 @@ from convert.artifact import ONNX_FILE, Artifact
 from convert.common.disk.files import write_text
 from runtimes.base import Setting
 from runtimes.served.triton import FILES, VERSION, Deployment, config
-from validate.ship.target import Target
+from validate.ship.target import Target, copy_onnx
 
+ASK = "vitbench check . --option served.url=http://127.0.0.1:8000"
+CHECKED_LATER = "export starts no server; the second command above asks one"
+THREADS = "Threads: every core, unless it was exported with `--option {}.threads=N`."
 MODELS = "models"  # beside it stand README.md and proof/, which a server would take for models
 
 
@@ -22,6 +24,8 @@ class TritonTarget(Target):
     name = "triton"
     purpose = "Triton Inference Server, with ONNX Runtime, OpenVINO or TensorRT behind it"
     runtime = "served"
+    absent = CHECKED_LATER
+    check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
         "backend": Setting("onnxruntime", "what computes", tuple(FILES)),
         "max_batch": Setting("16", "images that Triton puts into one inference at most"),
@@ -53,19 +57,12 @@ class TritonTarget(Target):
         return f"""\
 ```sh
 tritonserver --model-repository=$PWD/{MODELS} --http-address=127.0.0.1 --allow-grpc=false --allow-metrics=false
-vitbench check . --option served.url=http://127.0.0.1:8000
+{ASK}
 ```
 
 The second line asks the server for the logits of `proof/` and holds them against Paddle's. Without `--http-address`
-Triton listens everywhere. {notes[backend]} Threads, instances and batches stand in `config.pbtxt`."""
-
-
-def copy_onnx(artifact: Artifact, folder: Path) -> None:
-    """Copy the artifact's ONNX file, and its weights where they are in another one, into a new folder."""
-    folder.mkdir(parents=True)
-    for name in artifact.manifest.files:
-        if name.startswith(ONNX_FILE):
-            shutil.copyfile(artifact.path / name, folder / name)
+Triton listens everywhere. {notes[backend]} Instances and batches stand in `config.pbtxt`.
+{THREADS.format("triton")}"""
 
 
 def _deployment(settings: Mapping[str, str]) -> Deployment:

@@ -11,7 +11,8 @@ import pytest
 
 from convert import cli
 from convert.artifact import Artifact
-from convert.common.errors import InputError
+from convert.build import Request
+from convert.common.errors import CheckFailed, InputError
 from convert.families.spec import Preprocessing
 from convert.model_options import ModelOptions
 from runtimes.base import Options
@@ -26,7 +27,7 @@ from tests.runtimes.bench import on_paper
 def converted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model is there."""
 
-    def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+    def artifacts(models: str, weights: str | None, precision: str, root: Path, *_: Any) -> dict[str, Artifact]:
         return {model: on_paper.artifact(model) for model in models.split(",")}
 
     def select(runtimes: str | None, *_: Any) -> Selection:
@@ -171,7 +172,7 @@ def test_a_cell_says_what_it_is_and_what_a_command_needs_to_ask_for_it() -> None
 
 
 def test_two_preprocessings_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path) -> dict[str, Artifact]:
+    def artifacts(models: str, chosen: ModelOptions, precision: str, root: Path, *_: Any) -> dict[str, Artifact]:
         made = on_paper.artifact(models)
         side = 32 if chosen.preprocessing is None else 40
         return {
@@ -186,7 +187,7 @@ def test_two_preprocessings_do_not_fit_into_one_folder(monkeypatch: pytest.Monke
 
 
 def test_two_weights_do_not_fit_into_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    def artifacts(models: str, weights: str | None, precision: str, root: Path) -> dict[str, Artifact]:
+    def artifacts(models: str, weights: str | None, precision: str, root: Path, *_: Any) -> dict[str, Artifact]:
         return {models: on_paper.artifact(models, files={"model.onnx": {"bytes": 1, "sha256": str(weights)}})}
 
     monkeypatch.setattr(cli, "artifacts", artifacts)
@@ -238,3 +239,23 @@ def test_what_cannot_exist_is_no_cell_and_is_named_once() -> None:
     assert cannot_exist([matrix(runtime=None, precision=("bf16", "fp16"))]) == ("no runtime here has fp16",)
     with pytest.raises(InputError, match=r"^a has no bf16 here, only fp32: `python"):
         cells([matrix("a", precision=("bf16",))])
+
+
+def test_an_artifact_that_cannot_be_made_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def obtained(request: Request) -> tuple[Artifact, bool]:
+        if request.precision == "bf16":
+            raise CheckFailed("net: bf16 failed: nothing in it can be lowered")
+        return on_paper.artifact(request.model), True
+
+    monkeypatch.undo()
+    monkeypatch.setattr(settings, "find", lambda model, root: None)
+    monkeypatch.setattr(settings, "select", lambda *_: Selection([on_paper.runtime("a", ("fp32", "bf16"))], True))
+    monkeypatch.setattr(cli, "find", lambda model, root: None)
+    monkeypatch.setattr(cli, "find_all", lambda models: [models])
+    monkeypatch.setattr(cli, "all_called", lambda *_: None)
+    monkeypatch.setattr(cli, "obtain_loudly", obtained)
+    unmade: list[str] = []
+    assert [cell.precision for cell in cells([matrix(precision=("bf16", "fp32"))], None, unmade)] == ["fp32"]
+    assert unmade == ["net: bf16 failed: nothing in it can be lowered"]
+    with pytest.raises(CheckFailed, match="nothing in it can be lowered"):
+        cells([matrix(precision=("bf16",))], None, [])
