@@ -214,4 +214,4 @@ def gain(base: Latency, cell: Latency, notes: tuple[int, ...] = ()) -> Entry:
     found = faster(base, cell)
     if found is None:
         return Entry(None, say("unknown"), notes)
-    return Entry(found.value, f"{measured(found.value, found.interval)}×", notes)
+    return Entry(found.value, say("{factor}×", factor=measured(found.value, found.interval)), notes)
