@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from convert.artifact import ARTIFACTS
+from convert.artifact import ARTIFACTS, Artifact
 from convert.build import OPSETS, Request
 from convert.cli import chosen_options, obtain_loudly
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say, say_json
 from convert.common.disk.folders import FolderToWrite
-from convert.common.errors import InputError
+from convert.common.errors import InputError, told
 from convert.families.base import ModelSpec, toml
 from convert.families.spec import MOST
 from convert.making import DEFAULT_OPSET
@@ -132,19 +132,17 @@ def main(
         )
         tables.append({**to_table(artifact.manifest), "path": str(artifact.path)})
         if not as_json:
-            manifest = artifact.manifest
-            click.echo(
-                f"{artifact.path}: {'unchanged' if reused else 'ok'}, opset {manifest.opset}, "
-                f"{_counted(manifest.macs, 1e9, 'GMACs', ' as published')}, "
-                f"{_counted(manifest.parameters, 1e6, 'M parameters')}"
-                + (
-                    ""
-                    if manifest.share is None
-                    else f", {percent(manifest.share)} of the arithmetic in {manifest.precision}"
-                )
-            )
+            click.echo(told(_summary(artifact, reused)))
     if as_json:
         say_json(tables[0] if len(tables) == 1 else tables)
+
+
+def _summary(artifact: Artifact, reused: bool) -> str:
+    manifest, state = artifact.manifest, "unchanged" if reused else "ok"
+    macs = _counted(manifest.macs, 1e9, "GMACs", as_published=True)
+    parameters = _counted(manifest.parameters, 1e6, "M parameters")
+    share = "" if manifest.share is None else f"{percent(manifest.share)} of the arithmetic in {manifest.precision}"
+    return ", ".join(filter(None, [f"{artifact.path}: {state}, opset {manifest.opset}, {macs}, {parameters}", share]))
 
 
 def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:
@@ -174,10 +172,13 @@ def _figures(name: str, size: int | None) -> str:
     return f"{start} {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  {accuracies}"
 
 
-def _counted(counts: Counts, unit: float, name: str, convention: str = "") -> str:
+def _counted(counts: Counts, unit: float, name: str, as_published: bool = False) -> str:
     if counts.published is None or counts.total is None:
         return f"{name} not counted"
-    return f"{counts.published / unit:.2f} {name}{convention} ({counts.total / unit:.2f} in all)"
+    published, total = counts.published / unit, counts.total / unit
+    if as_published:
+        return f"{published:.2f} {name} as published ({total:.2f} in all)"
+    return f"{published:.2f} {name} ({total:.2f} in all)"
 
 
 if __name__ == "__main__":

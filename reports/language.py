@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gettext
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import Path
 
-CATALOGUES = Path(__file__).parent / "locale"
-LANGUAGES = ("en", "zh")
-_current: ContextVar[str] = ContextVar("language", default="en")
+from convert.common import language
+from convert.common.language import LANGUAGES, speaking
+
+__all__ = ["LANGUAGES", "current", "html_lang", "mark", "say", "speaking", "stored"]
+_CATALOGUES = Path(__file__).parent / "locale"
 
 
 def say(text: str, /, **places: object) -> str:
@@ -20,8 +16,14 @@ def say(text: str, /, **places: object) -> str:
 
     What the catalogue lacks stays English.
     """
-    said = _translations(_current.get()).gettext(text) if text else text
+    known = language.catalogue(_CATALOGUES / f"{current()}.po") if current() != LANGUAGES[0] else {}
+    said = known.get(text, text)
     return said.format(**places) if places else said
+
+
+def stored(text: str) -> str:
+    """A sentence of a record, as a reason, in the language that is spoken, as far as it is one of ours."""
+    return language.translated(text, current())
 
 
 def mark(text: str) -> str:
@@ -40,36 +42,10 @@ WORDS = (
 
 
 def current() -> str:
-    """The language that is spoken."""
-    return _current.get()
+    """The language that is spoken: English unless another one was chosen, whatever the locale, since reports travel."""
+    return language.chosen() or LANGUAGES[0]
 
 
 def html_lang() -> str:
     """The language as HTML's lang attribute wants it (BCP 47)."""
-    return {"zh": "zh-Hans"}.get(_current.get(), _current.get())
-
-
-@contextmanager
-def speaking(language: str) -> Iterator[None]:
-    """Speak a language of LANGUAGES while the context lasts. ValueError when it is none of them."""
-    if language not in LANGUAGES:
-        raise ValueError(f"{language!r} is none of {', '.join(LANGUAGES)}")
-    token = _current.set(language)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-@lru_cache
-def _translations(language: str) -> gettext.NullTranslations:
-    if language == "en":
-        return gettext.NullTranslations()
-    from babel.messages import mofile, pofile  # late: an English report needs neither
-
-    with (CATALOGUES / f"{language}.po").open("rb") as stream:
-        catalogue = pofile.read_po(stream, locale=language, abort_invalid=True)
-    compiled = io.BytesIO()
-    mofile.write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    return {"zh": "zh-Hans"}.get(current(), current())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import settings
 
 from convert.artifact import Artifact
 from convert.build import Request, obtain
-from convert.common import boundary
+from convert.common import boundary, language
 
 # A busy machine is no reason to fail: hypothesis' limit for one example is 0.2 s.
 settings.register_profile("vitbench", deadline=None)
@@ -44,6 +45,14 @@ def our_faults_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         raise error
 
     monkeypatch.setattr(boundary, "fault", raised)
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Messages are English, whatever the locale of who runs the tests, and what a test chose holds for it alone."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    yield
+    language.choose(None)
 
 
 @pytest.fixture(scope="session")

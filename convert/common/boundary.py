@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from convert.common import interruptible, paddle, said
+from convert.common import interruptible, language, paddle, said
 from convert.common.commands import FLOORS
 from convert.common.console import say
 from convert.common.disk import scratch
@@ -44,8 +44,30 @@ _ADVICE = {
 }
 
 
+def _speak(ctx: click.Context, param: click.Parameter, given: str | None) -> None:
+    if given:
+        language.choose(given)
+
+
+_LANG = click.Option(
+    ["--lang"],
+    type=click.Choice(language.LANGUAGES),
+    expose_value=False,
+    is_eager=True,
+    callback=_speak,
+    help="Language of the messages: English, or Chinese (中文).  [default: by the locale]",
+)
+
+
 class BoundedCommand(click.Command):
-    """A command that ends as the contract says, also by Ctrl-C, also inside the group `vitbench`."""
+    """A command that ends as the contract says, also by Ctrl-C, also inside the group `vitbench`.
+
+    Each has `--lang`, unless it says itself what that is. What was chosen holds for the rest of the process.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, help_option = super().get_params(ctx)
+        return [*own, *([] if any(one.name == "lang" for one in own) else [_LANG]), help_option]
 
     def main(  # type: ignore[override]
         self,

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from convert.common.disk.files import json_text
-from convert.common.errors import shown
+from convert.common.errors import shown, told
 
 _CELL = 600  # characters of an entry in a table
 _SENTENCE = 20  # characters to which a column of sentences may be narrowed
@@ -25,7 +25,7 @@ _LOG_LINES, _LOG_WIDTH = 60, 1000
 def say(text: str) -> None:
     """A line for the user; nothing where there is nothing to say."""
     if text:
-        click.echo(shown(text), err=True)
+        click.echo(told(text), err=True)
 
 
 def say_log(text: str) -> None:
@@ -42,7 +42,7 @@ def log_lines(text: str) -> list[str]:
 
 def plain(text: object, style: str = "") -> Text:
     """An entry of a table of rich: brackets in it are no markup."""
-    return Text(shown(text, _CELL), style=style)
+    return Text(told(text, _CELL), style=style)
 
 
 def say_json(value: Any) -> None:
@@ -68,6 +68,8 @@ def print_table(console: Console, table: Table, sentences: Collection[str] = ())
     """
     natural = console.measure(table, options=console.options.update(width=10_000)).maximum
     foldable = [column for column in table.columns if str(column.header) in sentences]
+    for column in table.columns:
+        column.header = told(column.header) if isinstance(column.header, str) else column.header
     spare = sum(max(0, max(text.cell_len for text in _texts(column)) - _SENTENCE) for column in foldable)
     if natural - spare <= console.width:
         for column in table.columns:

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 import click
 
+from convert.common import language
+
 
 class InputError(click.ClickException):
     """The input or the usage is wrong: the message says what, where and what to do. Exit status 2."""
@@ -17,7 +19,7 @@ class InputError(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {shown(self.format_message())}", err=True)
+        click.echo(told(f"error: {self.format_message()}"), err=True)
 
 
 _LONGEST, _NAME = 4000, 400  # characters of a message, and of one of many names in it
@@ -55,7 +57,7 @@ class CheckFailed(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"failed: {shown(self.format_message())}", err=True)
+        click.echo(told(f"failed: {self.format_message()}"), err=True)
 
 
 class CannotTell(click.ClickException):
@@ -64,7 +66,7 @@ class CannotTell(click.ClickException):
     exit_code = 3
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"cannot tell: {shown(self.format_message())}", err=True)
+        click.echo(told(f"cannot tell: {self.format_message()}"), err=True)
 
 
 class GraphError(Exception):
@@ -80,6 +82,11 @@ def shown(text: object, most: int = _LONGEST) -> str:
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in line
     )
+
+
+def told(text: object, most: int = _LONGEST) -> str:
+    """A text on one line, as `shown`, for the user who sits there: in the language that is spoken to him."""
+    return shown(language.translated(str(text), language.spoken()), most)
 
 
 def without_passwords(text: str) -> str:

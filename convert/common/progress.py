@@ -19,7 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from convert.common.errors import shown as words
+from convert.common.errors import told
 
 
 @contextmanager
@@ -37,5 +37,5 @@ def bar(text: str, total: int | None, unit: str = "", shown: bool = True) -> Ite
         columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
-        task = progress.add_task(words(text), total=total)
+        task = progress.add_task(told(text), total=total)
         yield lambda amount: progress.advance(task, amount)

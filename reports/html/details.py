@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.html.facets import Facets, Tags
-from reports.language import say
+from reports.language import say, stored
 from reports.load.reading import without_nulls
 from reports.load.results import Results
 from reports.numbers import closeness, measured, milliseconds, tiny
@@ -48,7 +48,7 @@ def details(results: Results, known: Facets) -> list[Detail]:
 def _detail(results: Results, known: Facets, number: int, record: Record) -> Detail:
     subject, fields = subject_of(results, record), list(_leaves(without_nulls(record)))
     if isinstance(record, TimedRecord) and subject.status == "unproven":
-        fields = [("unproven", str(results.doubt(record))), *(one for one in fields if not _is_speed(one[0]))]
+        fields = [("unproven", stored(str(results.doubt(record)))), *(one for one in fields if not _is_speed(one[0]))]
     return Detail(number, record, subject, _value(record, subject.status), tuple(fields), known.tags(subject))
 
 

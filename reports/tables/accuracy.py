@@ -8,7 +8,7 @@ from typing import Any
 from convert.manifest import MULTI_LABEL
 from convert.precision.table import FP32
 from convert.zoo import PUBLISHED, Published
-from reports.language import mark, say
+from reports.language import mark, say, stored
 from reports.load.results import Results, grouped
 from reports.numbers import measured
 from reports.tables import columns
@@ -131,7 +131,7 @@ def _verdict(row: AccuracyRow) -> Entry | None:
     p = record.mcnemar_p
     if record.doubt and record.passed is None:
         return Entry(
-            None, say("in doubt"), row.note(*filter(None, [record.doubt, how_made(record)])), tone=Tone.DOUBTFUL
+            None, say("in doubt"), row.note(*filter(None, [stored(record.doubt), how_made(record)])), tone=Tone.DOUBTFUL
         )
     return columns.verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
 

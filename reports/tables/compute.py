@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from convert.zoo import PUBLISHED
-from reports.language import mark, say
+from reports.language import mark, say, stored
 from reports.load.machines import ceilings
 from reports.load.results import Results, machine_of
 from reports.numbers import measured
@@ -134,8 +134,8 @@ def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
         place = found.gpus[0]
     if precision in place.gflops:
         doubt = found.disturbed
-        return place.gflops[precision], say("the ceiling is doubtful: {reason}", reason=doubt) if doubt else None
-    reason = place.unmeasured.get(precision) or say("no reason recorded")
+        return place.gflops[precision], say("the ceiling is doubtful: {reason}", reason=stored(doubt)) if doubt else None
+    reason = stored(place.unmeasured.get(precision) or "") or say("no reason recorded")
     return None, say("no ceiling in {precision}: {reason}", precision=precision, reason=reason)
 
 

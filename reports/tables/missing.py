@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from reports.language import mark, say
+from reports.language import mark, say, stored
 from reports.load.results import Results, machine_of
 from reports.numbers import NONE
 from reports.tables.columns import Column, Row, build, model_entry, range_column, status_entry, text_column
@@ -74,7 +74,7 @@ def _passed_over(results: Results) -> list[str]:
     """Which records do not stand for their cell although they are the newest, in sentences."""
     timed = [record for record in results.passed_over if isinstance(record, TimedRecord)]
     text = mark("Passed over, because an earlier record of the cell is better measured: {name}, run {run}: {outcome}.")
-    named = [say(text, name=cell_name(one), run=one.run, outcome=describe.outcome(one)) for one in timed[:_NAMED]]
+    named = [say(text, name=cell_name(one), run=one.run, outcome=stored(describe.outcome(one))) for one in timed[:_NAMED]]
     more = len(timed) - _NAMED
     return [*named, *([say("{count} more were passed over likewise.", count=more)] if more > 0 else [])]
 
@@ -88,4 +88,4 @@ def _troubles(results: Results, record: Record) -> Iterator[Trouble]:
     if record.status != "ok":
         yield Trouble(about, runtime_name(record), reason(record))
     if isinstance(record, (Latency, Throughput)) and record.measured and (doubt := results.doubt(record)):
-        yield Trouble(replace(about, status="unproven"), runtime_name(record), doubt)
+        yield Trouble(replace(about, status="unproven"), runtime_name(record), stored(doubt))

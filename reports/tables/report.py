@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from reports.language import current, mark, say
+from reports.language import current, mark, say, stored
 from reports.load.results import Results
 from reports.tables.accuracy import accuracy, precision
 from reports.tables.answer import answer
@@ -20,7 +20,7 @@ from runtimes.records.kinds import Accuracy, Latency, Parity, Server, Throughput
 from runtimes.records.parts import WeightsInfo
 
 SEEDED_NOTE = mark("† seeded weights: the accuracy means nothing; speed and parity do.")
-_REASONS_NOTE = mark("Reasons that are stored in the records stand in English.")
+_REASONS_NOTE = mark("Reasons that are not of vitbench's own words, as those of a runtime, stand as they were stored.")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def build(results: Results) -> Report:
 def _origin(results: Results, model: str) -> str:
     """Where seeded weights come from and why: the source and the note of the model's facts."""
     weights = _stored_weights(results, model)
-    return "; ".join(filter(None, (weights.source, weights.note))) or say("seed not recorded")
+    return stored("; ".join(filter(None, (weights.source, weights.note)))) or say("seed not recorded")
 
 
 def _stored_weights(results: Results, model: str) -> WeightsInfo:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from convert.precision.table import INT8, percent
 from reports import faster
-from reports.language import mark, say
+from reports.language import mark, say, stored
 from reports.load.results import Results, machine_of
 from reports.tables.table import Tone
 from runtimes import pairs
@@ -81,7 +81,7 @@ def status_note(record: Record) -> str:
 
 def reason(record: Record) -> str:
     """Why a record did not end well, as far as it tells."""
-    return record.reason or say("no reason recorded")
+    return stored(record.reason) if record.reason else say("no reason recorded")
 
 
 def shown_status(results: Results, record: Record) -> str:
@@ -99,7 +99,7 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
     if cell.measured:
         doubt, effective = results.doubt(cell), cell.effective
         if doubt:
-            texts.append(say("{status}: {reason}", status=say("unproven"), reason=doubt))
+            texts.append(say("{status}: {reason}", status=say("unproven"), reason=stored(doubt)))
         if effective and effective.precision not in (None, cell.precision, NOT_REPORTED):
             texts.append(say("asked for {asked}, ran as {ran}", asked=cell.precision, ran=ran_as(cell)))
         if effective and effective.device == "CPU" and (cell.device or "CPU") != "CPU":
@@ -110,7 +110,7 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
             texts.append(say("measured on {target}", target=str(target)))
         if results.accurate(cell) is False:
             texts.append(accuracy_note(results, cell))
-    return texts + [say("a process crashed and was replaced: {reason}", reason=crash) for crash in cell.crashes]
+    return texts + [say("a process crashed and was replaced: {reason}", reason=stored(one)) for one in cell.crashes]
 
 
 def accuracy_note(results: Results, cell: Record) -> str:

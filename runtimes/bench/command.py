@@ -19,7 +19,7 @@ from convert.common import typed
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import print_table, printer, say, say_json
 from convert.common.disk.files import write_json
-from convert.common.errors import CheckFailed, InputError, shown
+from convert.common.errors import CheckFailed, InputError, told
 from runtimes.bench import describe
 from runtimes.bench.ceiling import kept as ceiling
 from runtimes.bench.plan import estimate, overview, plan_file
@@ -209,4 +209,4 @@ def _show(plan: Plan, as_json: bool | None = None) -> None:
     if plan.cells or not plan.unconverted:
         print_table(console, overview.table(plan), ("runtime",))
     for line in overview.totals(plan):
-        console.print(shown(line), highlight=False, markup=False, soft_wrap=True)
+        console.print(told(line), highlight=False, markup=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def _figure(record: TimedRecord) -> str:
         interval = f"[{', '.join(ends)}]" if ends else "(too few for an interval)"
         if record.ci95_ms and not tells(record.ci95_ms):
             interval = "(interval unknown)"
-        return f"median {median} {unit} {interval}, {record.count} samples"
+        return ", ".join([f"median {median} {unit} {interval}", f"{record.count} samples"])
     if isinstance(record, Throughput) and record.images_per_s is not None:
         rate = record.ci95_images_per_s
         shown = " [{:.1f}, {:.1f}]".format(*rate) if rate else ""

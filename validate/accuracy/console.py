@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convert.common.console import plain, print_table, printer
-from convert.common.errors import shown
+from convert.common.errors import told
 from runtimes.records.kinds import Accuracy
 from runtimes.records.parts import Interval
 
@@ -37,7 +37,7 @@ class Reporter:
 
     def say(self, text: str, style: str = "") -> None:
         """One line of text: brackets in file names are no markup."""
-        self.console.print(shown(text), style=style, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(told(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, titles: list[str], total: int) -> Iterator[Progressing]:
@@ -103,8 +103,12 @@ def _plain(say: Callable[[str], None], total: int) -> Progressing:
             return
         last, shown[title] = now, done
         rate = (done - first[title]) / max(now - start, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if done < total and rate else ""
-        say(f"{title}: {done} of {total} images{f', {rate:.1f} images/s' if rate else ''}{left}")
+        line = f"{done} of {total} images"
+        if rate:
+            line = f"{line}, {rate:.1f} images/s"
+        if done < total and rate:
+            line = f"{line}, {(total - done) / rate:.0f} s left"
+        say(f"{title}: {line}")
 
     return update
 

@@ -77,10 +77,12 @@ class Tolerance:
 
     def measure(self, error: float) -> str:
         """`3.1e-3, 430 times Paddle's own FP32 error; 8 times is allowed`."""
-        times, of = ("of", "of it") if self.unit == LARGEST_LOGIT else ("times", "times")
-        needed = self.needed(error)
-        shown = "" if needed is None else f", {needed:.2g} {times} {self.unit}"
-        return f"{error:.2g}{shown}; {self.rule.factor:g} {of} is allowed"
+        needed, share = self.needed(error), self.unit == LARGEST_LOGIT
+        allowed = f"{self.rule.factor:g} of it is allowed" if share else f"{self.rule.factor:g} times is allowed"
+        if needed is None:
+            return f"{error:.2g}; {allowed}"
+        of = f"{needed:.2g} of the largest logit" if share else f"{needed:.2g} times {self.unit}"
+        return f"{error:.2g}, {of}; {allowed}"
 
 
 def tolerance(precision: str, reference: Reference) -> Tolerance:

@@ -51,17 +51,20 @@ def _batches(cell: Cell) -> str:
 def totals(plan: Plan) -> list[str]:
     """The sums under the table, and a line for each cell that does not fit."""
     estimate, effort = plan.estimate, plan.effort
-    free = f" of {size(estimate.free_memory_bytes)} free" if estimate.free_memory_bytes is not None else ""
-    parity = f", {duration(estimate.parity_s)} of it for parity" if estimate.parity_s else ""
-    disk = f"; {size(estimate.disk_bytes)} more on disk" if estimate.disk_bytes else ""
     known = sum(cost.source != "rate" for cost in estimate.costs)
-    count = len(plan.cells)
-    how = f" ({known} of {count} known from earlier records)" if known else ""
-    sums = [
+    count, took, memory = len(plan.cells), duration(estimate.seconds), size(estimate.memory_bytes)
+    if estimate.parity_s:
+        took = f"{took}, {duration(estimate.parity_s)} of it for parity"
+    if known:
+        took = f"{took} ({known} of {count} known from earlier records)"
+    free = f" of {size(estimate.free_memory_bytes)} free" if estimate.free_memory_bytes is not None else ""
+    clauses = [
         f"{count} cell{'s' * (count != 1)}, {effort.processes} process{'es' * (effort.processes != 1)} each at least:"
-        f" about {duration(estimate.seconds)}{parity}{how};"
-        f" at the peak {size(estimate.memory_bytes)} of memory{free}{disk}"
+        f" about {took}",
+        f"at the peak {memory} of memory{free}",
+        f"{size(estimate.disk_bytes)} more on disk" if estimate.disk_bytes else "",
     ]
+    sums = ["; ".join(filter(None, clauses))]
     refused = [f"refused: {cell.name}: {reason}" for cell, reason in plan.refused]
     refused += [f"left out: {why}" for why in (*plan.left_out, *plan.unmade)]
     return [*(sums if count or not plan.unconverted else []), *_percentiles(plan), *refused, *_unconverted(plan)]
@@ -73,10 +76,9 @@ def _percentiles(plan: Plan) -> list[str]:
     lines = []
     for percentile in sorted(asked):
         count, most_s = needed(percentile), plan.effort.most_s
-        limit = f"; in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
-        lines.append(
-            f"server: p{percentile} needs {count} requests at each rate{limit if plan.effort.max_s is not None else ''}"
-        )
+        line = f"server: p{percentile} needs {count} requests at each rate"
+        limit = f"in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
+        lines.append(line if plan.effort.max_s is None else f"{line}; {limit}")
     return lines
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from convert.common.errors import shown as words
+from convert.common.errors import told
 from runtimes.bench.describe import duration, name, outcome
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
@@ -81,9 +81,9 @@ class Display:
         if not self._visits and not self._parity_s:
             self._parity_s = self.elapsed_s
         self._parity_left_s, rounds = 0.0, self.plan.effort.processes
-        which = f"round {number + 1}" + (f" of {rounds}" if number < rounds else "")
-        cell = cells[0]
-        self._show(f"{which}: {cell.name}" + (f" and {len(cells) - 1} more in turns" if len(cells) > 1 else ""))
+        which = f"round {number + 1} of {rounds}" if number < rounds else f"round {number + 1}"
+        cell, more = cells[0], len(cells) - 1
+        self._show(f"{which}: {f'{cell.name} and {more} more in turns' if more else cell.name}")
         late = self.elapsed_s >= self._mentioned_s + _MENTION_S
         if not self.progress and cell.mode == "latency" and number > self._round and (number < rounds or late):
             self._line(f"{which}, about {duration(self.left_s)} left")
@@ -132,14 +132,17 @@ class Display:
             "waiting for the machine": self._waited_s,
         }
         parts["the rest"] = max(0.0, self.elapsed_s - sum(parts.values()))
-        spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in parts.items() if seconds >= 1)
+        spent = ", ".join(f"{told(what)} {duration(seconds)}" for what, seconds in parts.items() if seconds >= 1)
         lines = [f"{duration(self.elapsed_s)}: {spent}" if self._visits and spent else ""]
         if self._disturbed:
             named = programs.told(dict(sorted(self._programs.items(), key=lambda one: -one[1])[:_MOST_NAMED]))
+            clauses = [
+                f"{self._disturbed} of {self._visits} visits failed or were disturbed",
+                f"at most these took of a core meanwhile: {named}" if named else "",
+            ]
+            who = "; ".join(filter(None, clauses))
             lines.append(
-                f"{self._disturbed} of {self._visits} visits failed or were disturbed"
-                + (f"; at most these took of a core meanwhile: {named}" if named else "")
-                + ". RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
+                f"{who}. RESUME=1 (--resume) measures again what was disturbed, --patience waits for a quiet machine."
             )
         return [line for line in lines if line]
 
@@ -151,18 +154,18 @@ class Display:
             self._loading_s += max(0.0, outcome.seconds - warming - sampling)
 
     def _line(self, text: str) -> None:
-        self.console.print(words(text), highlight=False, markup=False, soft_wrap=True)
+        self.console.print(told(text), highlight=False, markup=False, soft_wrap=True)
 
     def _show(self, text: str) -> None:
         if self.progress and self._task is not None:
             elapsed, left = self.elapsed_s, self.left_s
             self.progress.update(
                 self._task,
-                description=words(text),
+                description=told(text),
                 completed=elapsed,
                 total=elapsed + left,
                 done=f"{self._finished}/{self._cells}",
-                times=f"{duration(elapsed)}, about {duration(left)} left",
+                times=told(f"{duration(elapsed)}, about {duration(left)} left"),
             )
             self.progress.refresh()
 
