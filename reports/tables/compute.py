@@ -133,8 +133,8 @@ def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
             return None, say("there is no ceiling of the device that it ran on")
         place = found.gpus[0]
     if precision in place.gflops:
-        doubt = found.disturbed
-        return place.gflops[precision], say("the ceiling is doubtful: {reason}", reason=stored(doubt)) if doubt else None
+        doubt = stored(found.disturbed or "")
+        return place.gflops[precision], say("the ceiling is doubtful: {reason}", reason=doubt) if doubt else None
     reason = stored(place.unmeasured.get(precision) or "") or say("no reason recorded")
     return None, say("no ceiling in {precision}: {reason}", precision=precision, reason=reason)
 

@@ -74,7 +74,9 @@ def _passed_over(results: Results) -> list[str]:
     """Which records do not stand for their cell although they are the newest, in sentences."""
     timed = [record for record in results.passed_over if isinstance(record, TimedRecord)]
     text = mark("Passed over, because an earlier record of the cell is better measured: {name}, run {run}: {outcome}.")
-    named = [say(text, name=cell_name(one), run=one.run, outcome=stored(describe.outcome(one))) for one in timed[:_NAMED]]
+    named = [
+        say(text, name=cell_name(one), run=one.run, outcome=stored(describe.outcome(one))) for one in timed[:_NAMED]
+    ]
     more = len(timed) - _NAMED
     return [*named, *([say("{count} more were passed over likewise.", count=more)] if more > 0 else [])]
 
