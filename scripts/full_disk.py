@@ -113,7 +113,7 @@ def commands(spec: Path, images: Path, photos: Path, ready: Path, disk: Path) ->
 
 
 def run(words: Sequence[str], temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **({"TMPDIR": str(temporary)} if temporary else {})}
     return subprocess.run(
         [sys.executable, "-m", *words], capture_output=True, text=True, check=False, env=environment, timeout=600
     )

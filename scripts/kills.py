@@ -123,7 +123,7 @@ def prepare(toy: Toy, command: str, place: Path) -> None:
 def start(words: Sequence[str], place: Path) -> subprocess.Popen[bytes]:
     """A command as the leader of a process group of its own; what it prints goes to the file `said`."""
     (place / "tmp").mkdir(exist_ok=True)
-    environment = {**os.environ, "TMPDIR": str(place / "tmp"), _MARK: str(place)}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": str(place / "tmp"), _MARK: str(place)}
     with (place / "said").open("wb") as said:
         return subprocess.Popen(
             [sys.executable, "-m", *words],

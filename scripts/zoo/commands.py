@@ -39,7 +39,7 @@ def run(command: Sequence[str], limit_s: float, environment: Mapping[str, str] |
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=errors,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},  # its last words are read here
             start_new_session=True,
         )
         timer = threading.Timer(limit_s, _end, [process.pid])

@@ -84,8 +84,8 @@ def test_a_translation_is_chinese_and_fills_in_nothing_else(text: str, said: str
         ("{path}: {state}", "{path}: {state}"),
         ("throughput", "吞吐量"),
         (
-            "2 cells, 2 processes each at least: about 20 s, 8 s of it for parity; at the peak 3 MiB of memory; 1 MiB more"
-            " on disk",
+            "2 cells, 2 processes each at least: about 20 s, 8 s of it for parity; at the peak 3 MiB of memory;"
+            " 1 MiB more on disk",
             "2 个测试项，每项至少 2 个进程：约 20 s，其中一致性校验 8 s；内存峰值 3 MiB；另需磁盘空间 1 MiB",
         ),
         (
