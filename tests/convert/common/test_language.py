@@ -83,6 +83,7 @@ def test_a_translation_is_chinese_and_fills_in_nothing_else(text: str, said: str
         ("", ""),
         ("{path}: {state}", "{path}: {state}"),
         ("throughput", "吞吐量"),
+        ("top-1 [95 %]", "top-1 [95 %]"),
         (
             "2 cells, 2 processes each at least: about 20 s, 8 s of it for parity; at the peak 3 MiB of memory;"
             " 1 MiB more on disk",
