@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,12 @@ from reports.text import one_line
 from reports.written import FORMATS
 from runtimes.records import store
 
+if TYPE_CHECKING:
+    from reports.pictures import PictureGroup
+
+
+_NO_PHOTOS = "no photos to show: these results do not say on which ones runtimes disagree (accuracy of several does)"
+
 
 @click.command(cls=BoundedCommand)
 @click.argument("paths", metavar="[RESULTS]...", nargs=-1, type=click.Path(path_type=Path))
@@ -33,8 +40,16 @@ from runtimes.records import store
     help="Language of the report: English, or Chinese.",
 )
 @click.option("--title", help="Title of the report. [default: the names of the runs]")
+@click.option(
+    "--with-images",
+    "with_images",
+    is_flag=True,
+    help="html: thumbnails of the photos on which runtimes disagree, where accuracy was measured, inside the page.",
+)
 @click.option("--out", type=FolderToWrite(), help="Folder of the report; default: that of the results.")
-def main(paths: tuple[Path, ...], formats: str, lang: str, title: str | None, out: Path | None) -> None:
+def main(
+    paths: tuple[Path, ...], formats: str, lang: str, title: str | None, with_images: bool, out: Path | None
+) -> None:
     """Write the report of RESULTS: folders, or files that `python -m reports.export` made (default: the newest folder).
 
     Several become one report, which needs --out. It is a pure function of results.jsonl and environment.json. Files:
@@ -48,6 +63,8 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, title: str | None, ou
     python -m reports results/a b.vitbench.json.gz --format html --out both
     """
     wanted, made = _formats(formats), list[Path]()
+    if with_images and "html" not in wanted:
+        raise InputError("--with-images: only html has pictures: add --format html")
     sources = paths or (store.newest_run(),)
     folder = out or _only_folder(sources)
     found = results.load(sources)
@@ -61,9 +78,10 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, title: str | None, ou
         found = replace(found, name=one_line(title))
     with language.speaking(lang):
         report = tables.build(found)
+        pictures = _pictures(found, sources) if with_images else None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for file, text in (one for name in wanted for one in written.files(report, found, name).items()):
+            for file, text in (one for name in wanted for one in written.files(report, found, name, pictures).items()):
                 write_text(folder / file, text)
                 made.append(folder / file)
         except OSError as error:
@@ -74,6 +92,19 @@ def main(paths: tuple[Path, ...], formats: str, lang: str, title: str | None, ou
     if found.damaged:
         left_out = f"{len(found.damaged)} of {len(dict.fromkeys(sources))} results"
         raise InputError(f"the report is written without {left_out}, which cannot be read: {listing(found.damaged)}")
+
+
+def _pictures(found: results.Results, sources: tuple[Path, ...]) -> list[PictureGroup]:
+    """The photos for the page. What cannot be shown is said here too."""
+    from reports import pictures  # late: pandas and OpenCV take their time, and only this option needs them
+
+    groups = pictures.gather(found, sources)
+    for group in groups:
+        if group.why:
+            say(group.why)
+    if not groups:
+        say(_NO_PHOTOS)
+    return groups
 
 
 def _only_folder(sources: tuple[Path, ...]) -> Path:

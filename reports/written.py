@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from reports.load.results import Results
 from reports.render import latex, markdown, plain
 from reports.tables.report import Report
 
+if TYPE_CHECKING:
+    from reports.pictures import PictureGroup
+
 FORMATS = ("md", "html", "csv", "json", "latex")
 
 
-def files(report: Report, found: Results, name: str) -> dict[str, str]:
-    """The names and texts of the files of one of FORMATS."""
+def files(report: Report, found: Results, name: str, pictures: Sequence[PictureGroup] | None = None) -> dict[str, str]:
+    """The names and texts of the files of one of FORMATS. pictures: for the page, where they are asked for."""
     if name == "html":
         from reports import html  # late: its charts' library takes its time, and only this format needs it
 
-        return {"report.html": html.render(report, found)}
+        return {"report.html": html.render(report, found, pictures)}
     if name == "latex":
         return {"report.tex": latex.render(report)}
     if name == "md":

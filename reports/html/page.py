@@ -10,9 +10,10 @@ import base64
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import vl_convert
@@ -29,6 +30,9 @@ from reports.tables.report import Report
 from reports.tables.standing import runtime_name
 from reports.tables.table import Entry, Heading, Shows, Table, TablePart, Tone
 
+if TYPE_CHECKING:
+    from reports.pictures import PictureGroup
+
 # Characters above which a cell is a sentence, or a name of several parts: such columns are never as narrow as others.
 LONG, NAME = 40, 14
 HERE = Path(__file__).parent
@@ -40,8 +44,8 @@ IN_SCRIPT = (
 WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 
 
-def render(report: Report, results: Results) -> str:
-    """The whole page. The same report and results give the same text."""
+def render(report: Report, results: Results, pictures: Sequence[PictureGroup] | None = None) -> str:
+    """The whole page. The same report and results give the same text. pictures: photos that are asked for."""
     known = Facets.of(results)
     shown = details(results, known)
     drawn = build(results)
@@ -76,6 +80,7 @@ def render(report: Report, results: Results) -> str:
         ],
         choices=_choices(known, shown),
         charts=drawn,
+        pictures=pictures,
         cells=shown,
         credit=credit(),
         data=embedded(

@@ -38,20 +38,25 @@ def write_all(evaluations: Sequence[Evaluation], records: Sequence[Accuracy], fo
         labels = np.array(dataset.labels)
         write(classes(ranked, labels), file.with_suffix(".classes.csv"))
         write(confusion(ranked, labels), file.with_suffix(".confusion.csv"))
-        groups.setdefault(sha256_json(subject(record))[:12], []).append((evaluation, record, ranked))
+        groups.setdefault(disagreements_file(record), []).append((evaluation, record, ranked))
     if groups:
         lines.append(f"each class, and what the worst are taken for: {folder / FOLDER}/*.classes.csv, *.confusion.csv")
-    for key, group in groups.items():
+    for group in groups.values():
         if len(group) < 2:
             continue
         by_runtime = {f"{record.runtime} {record.precision}": ranked for _, record, ranked in group}
         evaluation, record, _ = group[0]
         frame = disagreements(by_runtime, evaluation.dataset)
-        file = folder / FOLDER / f"{record.model}.{key}.disagreements.csv"
+        file = folder / disagreements_file(record)
         write(frame, file)
         what = f"{len(frame)} images on which not all runtimes agree" if len(frame) else "all runtimes agree"
         lines.append(f"{record.model}: {what}: {file}")
     return lines
+
+
+def disagreements_file(record: Accuracy) -> str:
+    """The file, relative to the results, in which the runtimes' disagreements on a record's model and images are."""
+    return f"{FOLDER}/{record.model}.{sha256_json(subject(record))[:12]}.disagreements.csv"
 
 
 def classes(ranked: Ranked, labels: np.ndarray) -> pd.DataFrame:
