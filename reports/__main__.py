@@ -75,7 +75,7 @@ def main(
         records = "a newer record is" if count == 1 else f"{count} newer records are"
         say(f"{records} passed over: earlier ones are better measured; the report names them")
     if title:
-        found = replace(found, name=one_line(title))
+        found = replace(found, name=one_line(title) or found.name)
     with language.speaking(lang):
         report = tables.build(found)
         pictures = _pictures(found, sources) if with_images else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from convert.precision.table import NAMES
 from reports.html.chart_data import ChartRow, accuracies, distributions, drawn, latencies, rates, roofline
-from reports.html.specs import Charts, Spec, colours, shapes
+from reports.html.specs import GLYPHS, Charts, Spec, colours, shapes
 from reports.language import mark, say
 from reports.load.results import Results, runtime_order
 from reports.numbers import measured
@@ -32,7 +32,8 @@ def build(results: Results) -> list[Chart]:
     found = {record.precision for record in results.records}
     precisions = [*(name for name in NAMES if name in found), *sorted(found - set(NAMES))]
     make = Charts(runtimes, precisions)
-    marks = {"colours": colours(runtimes), "shapes": shapes(precisions)}
+    glyphs = {name: GLYPHS[shape] for name, shape in shapes(precisions).items()}
+    marks = {"colours": colours(runtimes), "glyphs": glyphs}
     line = roofline(results, cells)
     roofs = [{**corner, "name": f"{corner['roof']}: {measured(corner['peak'])} GFLOP/s"} for corner in line.roofs]
     charts = [

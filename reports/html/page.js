@@ -146,7 +146,6 @@
     document.head.append(make("script", {}, document.getElementById("vega").textContent));
     resolve(window.vegaEmbed);
   });
-  const GLYPHS = { circle: "●", square: "■", "triangle-up": "▲", diamond: "◆", cross: "✚", "triangle-down": "▼" };
   // The Pareto front of each machine: what no other row beats, being at least as fast and more accurate. Numbered.
   function paretoFront(rows) {
     const best = new Map(), front = [];
@@ -208,11 +207,11 @@
         return item;
       };
       const runtimes = Object.entries(this.marks.colours).filter(([name]) => has("runtime", name));
-      const precisions = Object.entries(this.marks.shapes).filter(([name]) => has("precision", name));
+      const precisions = Object.entries(this.marks.glyphs).filter(([name]) => has("precision", name));
       this.figure.querySelector(".legend").replaceChildren(
         ...runtimes.map(([name, colour]) => entry("━", name, colour)),
         ...(this.figure.dataset.chart === "distribution" ? []
-          : precisions.map(([name, shape]) => entry(GLYPHS[shape], name))));
+          : precisions.map(([name, glyph]) => entry(glyph, name))));
     }
     list(front) {
       const items = front.map((row) => {

@@ -23,6 +23,7 @@ from reports.html.answer_cards import cards
 from reports.html.charts import build
 from reports.html.details import Detail, details
 from reports.html.facets import Facets, Tags
+from reports.html.stills import draw
 from reports.language import html_lang, mark, say
 from reports.load.results import Results
 from reports.tables.columns import SEEDED_MARK
@@ -41,6 +42,7 @@ IN_SCRIPT = (
     *(mark("%1 of %2 cells"), mark("Copy"), mark("Copied"), mark("Copy the command")),
     *(mark("Model"), mark("Batch"), mark("Images")),
 )
+TALL = 50  # rows
 WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 
 
@@ -80,6 +82,8 @@ def render(report: Report, results: Results, pictures: Sequence[PictureGroup] | 
         ],
         choices=_choices(known, shown),
         charts=drawn,
+        stills={chart.name: draw(chart.name, chart.data) for chart in drawn if chart.data},
+        tall=_tall,
         pictures=pictures,
         cells=shown,
         credit=credit(),
@@ -148,6 +152,11 @@ def _tags(found: Tags) -> Markup:
 def blocks(table: Table) -> list[TablePart]:
     """A table of the report as tables of the page; none where it has no rows."""
     return [block for block in table.blocks(WIDEST, without=_agreed(table)) if block.rows]
+
+
+def _tall(rows: int) -> bool:
+    """Whether a section is drawn only when it is looked at: a placeholder of a few rows would be larger than they."""
+    return rows > TALL
 
 
 def _agreed(table: Table) -> dict[Heading, Entry]:

@@ -11,6 +11,8 @@ from runtimes import registry
 Spec = dict[str, Any]
 
 OTHER_SHAPE = "triangle-down"
+# The shapes of points as letters, for legends.
+GLYPHS = {"circle": "●", "square": "■", "triangle-up": "▲", "diamond": "◆", "cross": "✚", OTHER_SHAPE: "▼"}
 # Of style.css, after Okabe and Ito's palette for colour-blind people: colours that no runtime of ours has.
 _SPARE_COLOURS = (7, 8)
 _TEXT: Spec = {"type": "text", "fontSize": 12, "fill": "var(--ink)"}

@@ -33,7 +33,7 @@ def environment(results: Results) -> Table:
     values = [row.record.value for row in rows if row.record.value is not None]
     value_column = number_column if len(values) <= 2 * sum(map(is_number, values)) else text_column
     columns: list[Column[Row[EnvironmentLeaf]]] = [
-        text_column("Section", lambda row: row.record.section),
+        text_column("Section", lambda row: row.record.section or None),
         text_column("Name", lambda row: row.record.name),
         value_column(mark("Value"), lambda row: Entry(row.record.value, _text(row.record.name, row.record.value))),
     ]
