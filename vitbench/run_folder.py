@@ -70,8 +70,9 @@ class RunFolder:
         return tables.build(found)
 
     def _shown(self, report: Report) -> list[Table]:
-        """The tables that are shown; the first one of the report where there is none of them."""
-        return [table for table in report.tables if table.name in self.shown] or [report.tables[0]]
+        """The tables that are shown, as far as they are there; the first one of the report where none of them is."""
+        there = {table.name: table for table in report.tables}
+        return [there[name] for name in self.shown if name in there] or [report.tables[0]]
 
     def _repr_html_(self) -> str:
         report = self.report_of()
