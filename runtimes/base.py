@@ -212,6 +212,7 @@ class Runtime:
     devices: finds the devices that it has here.
     lacks: the precisions that none of them gives, and why; asked only where the runtime is available.
     open_session: loads a model; UnavailableError when the runtime cannot give what the options ask for.
+    profiled: loads it as a `ProfiledSession`, which has the time of each layer; or why there is none, in a clause.
     settings: the keys of `Options.extra` that it knows.
     streams: whether `Options.streams` means something to it.
     intermediate: whether its sessions have `run_all`.
@@ -233,6 +234,7 @@ class Runtime:
     precisions: tuple[str, ...]
     devices: Callable[[], list[str]]
     open_session: Callable[[Artifact, Options], Session]
+    profiled: Callable[[Artifact, Options], Session] | str = "it has no profiler that can be asked from Python"
     settings: Mapping[str, Setting] = field(default_factory=dict)
     default_device: str = "CPU"
     lacks: Callable[[], Mapping[str, str]] = _lacks_nothing

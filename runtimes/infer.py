@@ -30,7 +30,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class _Inference:
+class Inference:
     """What a process of its own is to load."""
 
     artifact: str
@@ -60,7 +60,7 @@ class Opening:
     """
 
     def __init__(self, artifact: Artifact, runtime: str, options: Options) -> None:
-        wanted = _Inference(str(artifact.path), runtime, options)
+        wanted = Inference(str(artifact.path), runtime, options)
         self._worker = worker.Worker("runtimes.infer:serve", typed.table(wanted), wanted.environment)
 
     def run(self, images: np.ndarray, passes: Sequence[Pass]) -> tuple[list[np.ndarray], Effective]:
@@ -101,7 +101,7 @@ def infer(
 def serve(table: dict[str, Any], messages: Iterator[Any]) -> Iterator[Any]:
     """The other side of `Opening`: opens, and when it is asked reads the images, writes the logits, yields what was
     effective."""
-    with typed.read(_Inference, table).open() as session:
+    with typed.read(Inference, table).open() as session:
         for message in messages:
             asked = typed.read(_Asked, message)
             images = np.load(Path(asked.folder, _IMAGES), mmap_mode="r")
@@ -124,7 +124,7 @@ def infer_all(
     """
     with writing(folder):
         np.save(folder / _IMAGES, images)
-    wanted = _Inference(str(artifact.path), runtime, options)
+    wanted = Inference(str(artifact.path), runtime, options)
     payload = {"wanted": typed.table(wanted), "folder": str(folder)}
     done = worker.call("runtimes.infer:run_all_job", payload, environment=wanted.environment)
     return {name: folder / file for name, file in done["files"].items()}, typed.read(Effective, done["effective"])
@@ -132,7 +132,7 @@ def infer_all(
 
 def run_all_job(payload: dict[str, Any]) -> dict[str, Any]:
     """The other side of `infer_all`: one run, every output in a file of its own."""
-    job, folder = typed.read(_Inference, payload["wanted"]), Path(payload["folder"])
+    job, folder = typed.read(Inference, payload["wanted"]), Path(payload["folder"])
     images = np.load(folder / _IMAGES)
     with job.open() as session:
         names = [output.name for output in session.outputs]

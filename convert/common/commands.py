@@ -13,6 +13,7 @@ NAMES = {
     "validate.search": "search",
     "validate.parity": "parity",
     "validate.bisect": "bisect",
+    "validate.profile": "profile",
     "validate.accuracy": "accuracy",
     "runtimes.bench": "bench",
     "runtimes.bench.ceiling": "ceiling",

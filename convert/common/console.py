@@ -96,7 +96,7 @@ def _packed(columns: Collection[Column], row: int, width: int) -> Iterator[Text]
         name, *entries = _texts(column)
         if entries[row].plain in ("", "-"):
             continue
-        pair = Text.assemble((f"{name.plain}: ", "dim"), entries[row])
+        pair = Text.assemble((f"{' '.join(name.plain.split())}: ", "dim"), entries[row])
         if line and line.cell_len + 3 + pair.cell_len > width:
             yield line
             line = Text()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,13 @@ from runtimes.base import (
 )
 from runtimes.mnn import model_file as mnn_file
 from runtimes.probe import significand
+from runtimes.profiled.layers import LayerTime, ProfiledSession
 from runtimes.quiet import stdout_to
 from runtimes.records.parts import Arithmetic
 
 _CONFIG = {"backend": "CPU", "precision": 1}  # BackendConfig::Precision_High; as a word it would be printed
+# MNN calls an operator by the tensor that it writes, and this behind it.
+_OWN = re.compile(r"(__matmul_converted)?(_raster_\d+)?$")
 _BACKENDS, _THREAD_NUMBER = 2, 4  # Interpreter::SessionInfoCode
 _DEVICES = {0: "CPU", 13: "CPU"}  # MNNForwardType; 13, MNN_FORWARD_CPU_EXTENSION, is the CPU with AVX2 or AVX-512
 
@@ -81,8 +86,11 @@ class _MnnSession(Session):
             self._resize(images.shape)
         # Before every run: MNN uses the input's memory again for what comes later in the model.
         np.copyto(self._images, images)
-        if error := self._net.runSession(self._session):
+        if error := self._compute():
             raise UnavailableError(f"MNN could not run the model (ErrorCode {error})")
+
+    def _compute(self) -> int:
+        return int(self._net.runSession(self._session))
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         self._execute(images)
@@ -121,6 +129,33 @@ class _MnnSession(Session):
         del self._images, self._logits, self._outputs, self._input, self._session, self._net
 
 
+class _ProfiledMnnSession(_MnnSession, ProfiledSession):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        super().__init__(artifact, options)
+        self._heard: list[list[LayerTime]] = []
+
+    def _compute(self) -> int:
+        layers: list[LayerTime] = []
+        start = 0.0
+
+        def begins(tensors: Any, operator: Any) -> bool:
+            nonlocal start
+            start = time.perf_counter()
+            return True
+
+        def ends(tensors: Any, operator: Any) -> bool:
+            ms = 1e3 * (time.perf_counter() - start)
+            name = operator.getName()
+            layers.append(LayerTime(name, operator.getType(), ms, tensors=(_OWN.sub("", name),)))
+            return True
+
+        self._heard.append(layers)
+        return int(self._net.runSessionWithCallBackInfo(self._session, begins, ends))
+
+    def runs(self) -> list[list[LayerTime]]:
+        return self._heard
+
+
 def _load(model: Path, threads: int) -> tuple[Any, Any]:
     """MNN's interpreter of a file, and its session."""
     with stdout_to(2):
@@ -152,6 +187,7 @@ MNN_CPU = Runtime(
     precisions=(FP32,),
     devices=lambda: ["CPU"],  # the wheels for Python have no other backend
     open_session=_MnnSession,
+    profiled=_ProfiledMnnSession,
     settings={
         "gelu": Setting(
             default="erf",

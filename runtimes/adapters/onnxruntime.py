@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.precision import table
 from convert.precision.table import BF16, FP16, FP32, INT8, TF32
 from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, lowest_precision
 from runtimes.gpu import cuda
@@ -18,8 +20,13 @@ from runtimes.ort import session as ort_session
 from runtimes.ort import tensorrt as ort_tensorrt
 from runtimes.ort.gpu import GpuSession
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, is_on
+from runtimes.profiled.layers import LayerTime, ProfiledSession
 from runtimes.records import arithmetic
 from runtimes.tensorrt import engine as tensorrt_engine
+
+# What ONNX Runtime calls a node of its own when the plain name is taken, and one that it has laid out in its own way,
+# which it calls by the tensor that it writes.
+_NUMBERED, _LAID_OUT = re.compile(r".*_token_\d+"), "_nchwc"
 
 
 class _CpuSession(Session):
@@ -55,6 +62,24 @@ class _CpuSession(Session):
 
     def close(self) -> None:
         self._ort.close()
+
+
+class _ProfiledCpuSession(_CpuSession, ProfiledSession):
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self._images = len(images)
+        return self._later_run(images)  # the profile goes on
+
+    def runs(self) -> list[list[LayerTime]]:
+        self._ort.end_first_run()
+        return [[_layer(node, ms) for node, ms in run] for run in self._ort.runs()]
+
+
+def _layer(node: Node, ms: float) -> LayerTime:
+    precision = "" if node.is_of_shapes else table.lowest(node.reads) or ""
+    if node.name.endswith(_LAID_OUT):
+        return LayerTime(node.name, node.operator, ms, precision, tensors=(node.name.removesuffix(_LAID_OUT),))
+    names = () if _NUMBERED.fullmatch(node.name) else (node.name,)
+    return LayerTime(node.name, node.operator, ms, precision, names)
 
 
 class _CudaSession(GpuSession):
@@ -115,6 +140,7 @@ ORT_CPU = Runtime(
     precisions=(FP32, INT8),  # its FP16 on x86 is FP32 between casts, and it has no bf16
     devices=lambda: ["CPU"],
     open_session=_CpuSession,
+    profiled=_ProfiledCpuSession,
     loads=("cpp",),
     intermediate=True,
     footprint=Footprint(0.5, 3.5, 75 << 20, 1.5, 2.0, 38e9, source=MEASURED),
@@ -129,6 +155,7 @@ ORT_CUDA = Runtime(
     precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=partial(_devices, CUDA),
     open_session=_CudaSession,
+    profiled="its profile has the times in which kernels are launched, not those in which the GPU computes",
     settings={"cuda_graph": tensorrt_engine.SETTINGS["cuda_graph"]},
     default_device="GPU",
     intermediate=True,
@@ -143,6 +170,7 @@ ORT_TENSORRT = Runtime(
     precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=partial(_devices, TENSORRT),
     open_session=_TensorRtProviderSession,
+    profiled="in its profile the whole engine is one node",
     settings=tensorrt_engine.SETTINGS,
     default_device="GPU",
     intermediate=True,

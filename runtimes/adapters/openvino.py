@@ -24,6 +24,7 @@ from runtimes.base import (
     UnavailableError,
     lowest_precision,
 )
+from runtimes.profiled.layers import LayerTime, ProfiledSession
 from runtimes.records import arithmetic
 from runtimes.records.arithmetic import Product
 from runtimes.records.parts import Arithmetic
@@ -42,6 +43,8 @@ _FUSED, _ATTENTION = {"MHA", "ScaledDotProductAttention", "ScaledDotProductAtten
 
 
 class _OpenVinoSession(Session):
+    _profiled = False
+
     def __init__(self, artifact: Artifact, options: Options) -> None:
         import openvino as ov
 
@@ -61,6 +64,8 @@ class _OpenVinoSession(Session):
             settings[_PARTITIONER] = partitioner
         if options.streams:
             settings["NUM_STREAMS"] = options.streams
+        if self._profiled:
+            settings["PERF_COUNT"] = True
         if options.cache:
             settings["CACHE_DIR"] = options.cache
         # FP16 and bf16 are OpenVINO's own switch on the FP32 model; the types of a lowered file only add conversions.
@@ -143,6 +148,60 @@ class _OpenVinoSession(Session):
         del self._last
 
 
+class _ProfiledOpenVinoSession(_OpenVinoSession, ProfiledSession):
+    _profiled = True
+
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        super().__init__(artifact, options)
+        self._ran = self._not_counted = 0
+        self._before: dict[str, float] = {}
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        self._ran += 1
+        return super()._run(images)
+
+    def begin(self) -> None:
+        self._not_counted = self._ran
+        self._before = {name: ms for name, (_, ms) in self._sums().items()}
+
+    def _sums(self) -> dict[str, tuple[str, float]]:
+        """Layer -> its kind, and milliseconds of all runs so far. OpenVINO tells the mean over these as that of one."""
+        found: dict[str, tuple[str, float]] = {}
+        for one in self._last.profiling_info:
+            if one.status == one.Status.EXECUTED:
+                ms = 1e3 * one.real_time.total_seconds() * self._ran
+                found[one.node_name] = one.node_type, found.get(one.node_name, ("", 0.0))[1] + ms
+        return found
+
+    def runs(self) -> list[list[LayerTime]]:
+        operations = self._last.get_compiled_model().get_runtime_model().get_ops()
+        known = {operation.get_friendly_name(): operation for operation in operations}
+        count = self._ran - self._not_counted
+        return [
+            [
+                _layer(name, kind, max(0.0, ms - self._before.get(name, 0.0)) / count, known.get(name))
+                for name, (kind, ms) in self._sums().items()
+            ]
+        ]
+
+
+def _layer(name: str, kind: str, ms: float, operation: Any) -> LayerTime:
+    """operation: that of the compiled model, None for one that only runs."""
+    if operation is None:
+        return LayerTime(name, kind, ms)
+    info = operation.get_rt_info()
+    made_of = info["originalLayersNames"].astype(str)
+    if kind == "Subgraph" and _ATTENTION in made_of:
+        kind = f"{kind} with {_ATTENTION}"
+    names = tuple(one for one in made_of.split(",") if one)
+    feeds = tuple(
+        port.get_node().get_friendly_name() for output in operation.outputs() for port in output.get_target_inputs()
+    )
+    precision = table.lowest([info["runtimePrecision"].astype(str)]) or ""
+    # OpenVINO calls an operation by its node's name, or by the tensor's where that is an output.
+    return LayerTime(name, kind, ms, precision, names, names, feeds)
+
+
 def _product(operation: Any, info: Any) -> list[Product]:
     """A layer of the compiled model where it multiplies. Of what was fused the sizes are not told."""
     kind, precision = info["layerType"].astype(str), table.lowest([info["runtimePrecision"].astype(str)])
@@ -222,6 +281,7 @@ OPENVINO = Runtime(
     devices=_devices,
     lacks=_lacks,
     open_session=_OpenVinoSession,
+    profiled=_ProfiledOpenVinoSession,
     settings={
         "int8_rest": Setting(
             default="auto",

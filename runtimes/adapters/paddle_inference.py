@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from convert.artifact import Artifact
+from convert.common.disk import scratch
+from convert.common.disk.files import writing
 from convert.precision.table import BF16, FP32
 from runtimes.base import (
     MEASURED,
@@ -24,6 +27,7 @@ from runtimes.base import (
     lowest_precision,
 )
 from runtimes.gpu.precision import TF32_OVERRIDE
+from runtimes.profiled.layers import LayerTime, ProfiledSession
 from runtimes.records.parts import Arithmetic
 
 # oneDNN computes FP32 primitives in a lower precision when this is set (oneDNN: "Primitive attributes: fpmath mode").
@@ -31,6 +35,7 @@ _FPMATH = "ONEDNN_DEFAULT_FPMATH_MODE"
 # Operators that say where the work is done and in what; shapes are computed on the CPU wherever the rest runs. In bf16
 # and int8 oneDNN's operators stand between quantize and dequantize; in FP32 there is neither.
 _ARITHMETIC = ("conv", "matmul", "linear", "fc", "gemm", "norm", "softmax", "gelu", "attention", "quantize")
+_RUN = "vitbench run"  # what a run is called in a profile
 _FIRST_GPU_MEMORY_MB = 256  # of Paddle's memory pool, which grows
 
 
@@ -99,6 +104,37 @@ class _PaddleSession(Session):
         del self._input, self._output, self._predictor
 
 
+class _ProfiledPaddleSession(_PaddleSession, ProfiledSession):
+    def __init__(self, artifact: Artifact, options: Options) -> None:
+        super().__init__(artifact, options)
+        from paddle import profiler
+
+        self._mark = profiler.RecordEvent
+        # Told nothing it writes into profiler_log/ of the current folder when it stops.
+        self._profiler = profiler.Profiler(targets=[profiler.ProfilerTarget.CPU], on_trace_ready=lambda finished: None)
+        self._profiler.start()
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        with self._mark(_RUN):
+            return super()._run(images)
+
+    def runs(self) -> list[list[LayerTime]]:
+        """Paddle's operators have no names of their own, only their order."""
+        self._profiler.stop()
+        with scratch.folder() as folder, writing(folder):
+            self._profiler.export(str(folder / "profile.json"), format="json")
+            events = json.loads((folder / "profile.json").read_text(encoding="utf-8"))["traceEvents"]
+        events = sorted((one for one in events if one.get("ph") == "X"), key=lambda one: float(one["ts"]))
+        found: list[list[LayerTime]] = []
+        for event in events:
+            name = event["name"].partition("[")[0]  # behind it stands how long it took
+            if name == _RUN:
+                found.append([])
+            elif found and event.get("cat") == "Operator":
+                found[-1].append(LayerTime(name, name, event["dur"] / 1e3))
+        return found
+
+
 def predictor(program: Path, params: Path, options: Options) -> tuple[Any, Any]:
     """Paddle's configuration for some options, and its predictor of a program."""
     import paddle.inference as paddle
@@ -162,6 +198,7 @@ PADDLE = Runtime(
     devices=_devices,
     lacks=_lacks,
     open_session=_PaddleSession,
+    profiled=_ProfiledPaddleSession,
     settings={
         "kernels": Setting(
             "default", "plain: without oneDNN and graph optimisations, as the model was trained", ("default", "plain")

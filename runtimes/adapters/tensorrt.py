@@ -162,6 +162,7 @@ TENSORRT = Runtime(
     distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx"),
     precisions=(FP32, TF32, FP16, BF16, INT8),
     devices=cuda.devices,
+    profiled="vitbench does not read TensorRT's own profiler, for which nothing here could try it",
     open_session=_TensorRtSession,
     settings={
         **tensorrt_engine.SETTINGS,

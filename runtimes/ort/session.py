@@ -21,6 +21,7 @@ from runtimes.records import arithmetic
 from runtimes.records.arithmetic import Product
 
 PROFILE = "profile of the first run"
+_WHOLE_RUN = "model_run"  # what its profile calls the event of a whole run
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _DEVICES = {CPU: "CPU", CUDA: "GPU", TENSORRT: "GPU"}
 # Operators that only move or convert data say nothing about the arithmetic. An int8 model is full of them, and where a
@@ -137,11 +138,22 @@ class OrtSession:
 
     def nodes(self) -> list[Node]:
         """What ran in the first run. UnavailableError before it."""
+        runs = self.runs()
+        return [node for node, _ in (runs[0] if runs else [])]
+
+    def runs(self) -> list[list[tuple[Node, float]]]:
+        """The nodes of each run that was profiled, in their order, and the milliseconds that each took."""
         if self._profile is None:
             raise UnavailableError("nothing has run yet: ONNX Runtime tells what it did only after a first run")
         with writing(self._profile):  # ONNX Runtime says nothing of a disk that had no room for it
             events = json.loads(self._profile.read_text(encoding="utf-8"))
-        return [_node(event) for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+        found: list[list[tuple[Node, float]]] = [[]]
+        for event in events:
+            if event.get("name") == _WHOLE_RUN:  # it is written when its run is over
+                found.append([])
+            elif event.get("cat") == "Node" and "provider" in event.get("args", {}):
+                found[-1].append((_node(event), event.get("dur", 0) / 1e3))
+        return [run for run in found if run]
 
     def assigned(self) -> dict[str, int]:
         """How many nodes each provider took, before it fused them; nothing where ONNX Runtime is too old to tell."""

@@ -49,10 +49,10 @@ def forget(file: Path | None = None) -> None:
     (file or _file()).unlink(missing_ok=True)
 
 
-def read(file: Path) -> Ceiling | None:
+def read(file: Path | None = None) -> Ceiling | None:
     """A measurement that `known` kept; None where there is none, or a damaged one."""
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
+        table = json.loads((file or _file()).read_text(encoding="utf-8"))
         return typed.read(Ceiling, table) if table["format"] == _FORMAT else None
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,0 +1,1 @@
+"""The time of each layer, from the profilers that runtimes have themselves."""
