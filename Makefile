@@ -56,7 +56,7 @@ limit = $(if $(LIMIT),--limit "$$LIMIT")
 resume = $(if $(RESUME),--resume) $(if $(FRESH),--fresh)
 out = $(if $(OUT),--out "$$OUT")
 
-.PHONY: help bench bisect export verify-gpu check-claims fuzz kills mutate test coverage lint format convert parity accuracy report serve doctor setup lock clean
+.PHONY: help bench bisect profile export verify-gpu check-claims fuzz kills mutate test coverage lint format convert parity accuracy report serve doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -81,6 +81,9 @@ export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, c
 
 bisect: $(READY) ## where the converted MODEL stops being the same model: block and operator
 	@$(PY) -m validate.bisect --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
+
+profile: $(READY) ## where the milliseconds of MODEL go: by block and by operator, runtimes side by side
+	@$(PY) -m validate.profile --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(filter-out file,$(origin BATCH)),--batch "$$BATCH") $(out)
 
 accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
 	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)

@@ -46,6 +46,7 @@ def made(folder: Path, *arguments: str) -> list[str]:
         ("export", {"MODEL": "--model", "TO": "--to", "IMAGES": "--inputs", "LIMIT": "--limit", "OUT": "--out"}),
         ("serve", {"MODEL": "--model", "WEIGHTS": "--weights", "PORT": "--port"}),
         ("bisect", {"MODEL": "--model", "IMAGES": "--inputs", "OUT": "--out"}),
+        ("profile", {"MODEL": "--model", "RUNTIME": "--runtime", "BATCH": "--batch", "PRECISION": "--precision"}),
         (
             "accuracy",
             {"MODEL": "--model", "IMAGES": "--images", "LIMIT": "--limit", "OUT": "--out", "PRECISION": "--precision"},

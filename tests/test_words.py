@@ -19,10 +19,13 @@ from reports.load import results
 from reports.render import latex, markdown, plain, terminal
 from reports.tables import report as tables
 from runtimes import __main__ as doctor
+from runtimes.base import Effective
 from runtimes.bench import command
 from runtimes.bench.plan import overview
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.schedule.display import Display
+from runtimes.profiled.layers import LayerTime
+from runtimes.profiled.profile import LayerProfile
 from runtimes.records import reading
 from runtimes.records.kinds import Accuracy, Parity
 from tests.reports import runs
@@ -34,6 +37,9 @@ from validate.bisect.bisection import BisectionResult, JudgedTensor
 from validate.bisect.fault import Fault
 from validate.bisect.judgement import Judgement
 from validate.parity import table
+from validate.profile.blocks import ModelBlocks
+from validate.profile.rows import rows
+from validate.profile.show import show
 from validate.search.ladder import Ladder, Rung
 
 EVIL = "n\x1b[2J\nok: converted\r\x9b31m\u202e [red]x[/red] | <b> `y`"
@@ -66,6 +72,13 @@ def bisect_tables(evil: str) -> None:
     bisect._show(evil, BisectionResult([judged], [judged], evil, fault))
 
 
+def profile_tables(evil: str) -> None:
+    layers = (LayerTime(evil, evil, 1.0, evil, (evil,), (evil,), (evil,)),)
+    found = LayerProfile(layers, 1.0, 1.0, 1, 1, Effective("fp32", "CPU", {}))
+    blocks = ModelBlocks((evil,), {evil: evil}, {}, (), {evil: 1}, None)
+    show(evil, {evil: rows(found, blocks, blocks.macs, 1, None)})
+
+
 def ladder_table(evil: str) -> None:
     ladder = Ladder("", {}, [Rung((evil,), 1, "a", {evil: 0.5}, True)])
     printer().print(ladder.table({evil: 1.0}))
@@ -93,24 +106,34 @@ def progress(evil: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "show",
-    [doctor_table, parity_table, accuracy_lines, bisect_tables, ladder_table, plan_lines, plan_table, progress],
-    ids=lambda show: show.__name__,
+    "shown",
+    [
+        doctor_table,
+        parity_table,
+        accuracy_lines,
+        bisect_tables,
+        profile_tables,
+        ladder_table,
+        plan_lines,
+        plan_table,
+        progress,
+    ],
+    ids=lambda shown: shown.__name__,
 )
 @pytest.mark.parametrize("tty", [False, True])
 def test_no_table_and_no_display_lets_it_out(
-    show: Callable[[str], None], tty: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shown: Callable[[str], None], tty: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Console, "is_terminal", property(lambda self: tty))
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "400")
-    show(EVIL)
+    shown(EVIL)
     found = capsys.readouterr()
     text = found.out + found.err
     assert not [char for char in ("\x1b[2J", "\x9b", "\u202e") if char in text]
     assert not [line for line in text.splitlines() if line.startswith("ok: converted")]
-    assert "red" in text or show is progress  # markup would be gone
-    show(LONG)
+    assert "red" in text or shown is progress  # markup would be gone
+    shown(LONG)
     found = capsys.readouterr()
     assert len(found.out + found.err) < 100_000
 

@@ -33,6 +33,7 @@ COMMANDS = {
     },
     "Measure its speed": {
         "bench": "Measure latency, throughput and servers after parity.",
+        "profile": "Show where the milliseconds go: by block and operator.",
         "ceiling": "Measure what this machine reaches at its best.",
     },
     "Read, compare and share results": {

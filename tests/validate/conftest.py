@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -108,6 +110,20 @@ class WorkerHere:
 def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "Worker", WorkerHere)
     monkeypatch.setattr("traceback.print_exc", lambda: None)  # in a process of its own it goes to that one's log
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process: Paddle and ONNX Runtime are loaded once for all tests."""
+
+    def call(target: str, payload: Any, timeout_s: float | None = None, environment: Any = None) -> Any:
+        module, _, function = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), function)(json.loads(json.dumps(payload)))
+        except Exception as error:
+            raise worker.JobError(f"{type(error).__name__}: {error}") from error
+
+    monkeypatch.setattr(worker, "call", call)
 
 
 @pytest.fixture

@@ -80,6 +80,7 @@ def test_commands_that_the_contract_names() -> None:
         "parity",
         "accuracy",
         "bisect",
+        "profile",
         "search",
         "report",
         "compare",

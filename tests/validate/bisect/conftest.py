@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
 
 from convert.artifact import Artifact
-from convert.common import worker
 from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
 from validate.bisect.bisection import BisectionResult, bisect
 
 Plant = Callable[[onnx.ModelProto], None]
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def call(target: str, payload: Any, timeout_s: float | None = None, environment: Any = None) -> Any:
-        module, _, function = target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), function)(json.loads(json.dumps(payload)))
-        except Exception as error:
-            raise worker.JobError(f"{type(error).__name__}: {error}") from error
-
-    monkeypatch.setattr(worker, "call", call)
 
 
 @pytest.fixture
