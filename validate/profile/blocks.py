@@ -143,10 +143,16 @@ def _known(name: str, known: Mapping[str, str]) -> str | None:
 
 
 def _by_readers(layers: Sequence[LayerTime], found: list[str], model: ModelBlocks) -> None:
-    """A layer without a name of the model's is in the block of the layers that read it, where they are in one."""
+    """A layer without a name of the model's is in the block of the layers that read it, where they are in one.
+
+    One that takes less than a microsecond may not be among the layers (OpenVINO); its name may be the model's.
+    """
     place = {layer.name: number for number, layer in enumerate(layers)}
     for number in reversed(range(len(layers))):
-        blocks = {found[place[one]] for one in layers[number].feeds if one in place}
+        blocks = {
+            found[place[one]] if one in place else model.nodes.get(_known(one, model.nodes) or "", "")
+            for one in layers[number].feeds
+        }
         if not found[number] and len(blocks) == 1:
             found[number] = blocks.pop()
 

@@ -66,6 +66,12 @@ def test_by_who_reads_it() -> None:
     assert found == ["blocks.0", "blocks.1", "blocks.1", "blocks.1"]
 
 
+def test_by_who_reads_it_though_that_took_no_time() -> None:
+    """OpenVINO does not list a layer of less than a microsecond."""
+    found = of(layer("x", nodes=("MatMul.7",)), layer("MVN_1", feeds=("MatMul.72",)), layer("y", nodes=("Conv.0",)))
+    assert found == ["blocks.0", "blocks.1", "embedding"]
+
+
 def test_between_two_of_a_block() -> None:
     found = of(
         layer("first"),
