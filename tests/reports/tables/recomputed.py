@@ -310,7 +310,7 @@ def environment(raw: Raw) -> Iterator[Row]:
 
     for path, value in leaves(raw.environment):
         section = path[0] if len(path) > 1 else ""
-        yield {"Section": section, "Name": ".".join(path[1:] if section else path), "Value": value}
+        yield {"Section": section or None, "Name": ".".join(path[1:] if section else path), "Value": value}
 
 
 def missing(raw: Raw) -> Iterator[Row]:

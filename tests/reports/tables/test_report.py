@@ -95,7 +95,7 @@ def test_the_environment_is_shown_whatever_is_in_it(make: Any, folder: Any) -> N
     }
     rows = texts(environment_table(results.load(folder(make.latency(), environment=environment))))
     assert [tuple(row.values()) for row in rows] == [
-        ("", "python", "3.11.9"),
+        ("-", "python", "3.11.9"),
         ("machine", "memory_bytes", "8.0 GiB"),
         ("machine", "gpu.name", "-"),
         ("machine", "gpu.flags", "a, 1"),
