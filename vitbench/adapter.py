@@ -12,6 +12,6 @@ from runtimes.base import TensorInfo as TensorInfo
 from runtimes.base import UnavailableError as UnavailableError
 from runtimes.base import cache_folder as cache_folder
 from runtimes.base import lowest_precision as lowest_precision
-from runtimes.records.parts import Arithmetic as Arithmetic
 from runtimes.profiled.layers import LayerTime as LayerTime
 from runtimes.profiled.layers import ProfiledSession as ProfiledSession
+from runtimes.records.parts import Arithmetic as Arithmetic
