@@ -221,6 +221,8 @@ def test_a_phone_scrolls_down_only(visit: Any, folder: Any) -> None:
         assert box["x"] >= 0, chart
         assert box["x"] + box["width"] <= 360, chart
         assert box["width"] > 280, chart
+    heads = page.evaluate("[...document.querySelectorAll('thead')].map((one) => one.getBoundingClientRect().height)")
+    assert max(heads) < 60, "one line: columns that are out of sight would leave a blank box"
 
 
 def test_print_is_light_and_complete(visit: Any, folder: Any) -> None:
