@@ -16,11 +16,11 @@ from convert.identity import CONVERTER, READER, Identity
 from convert.images import option
 from convert.making import DEFAULT_OPSET, Say
 from convert.manifest import FORMAT, LoweringOptions, Manifest, RequestedWeights
-from convert.model_options import ModelOptions
 from convert.models import (
     ConvertedModel,
     InferenceFolder,
     Model,
+    OnnxFile,
     ShippedFolder,
     called,
     defined_in,
@@ -92,10 +92,16 @@ def obtain(request: Request, say: Say) -> tuple[Artifact, bool]:
     named = models.find(request.model, request.root)
     if isinstance(named, ShippedFolder):
         return _shipped(named.artifact, request), True
+    if isinstance(named, OnnxFile):
+        if request.precision != FP32:
+            raise InputError(f"{named.path}: an ONNX file is taken as it is, and not made into {request.precision}")
+        _as_it_is(request, f"{named.path}: an ONNX file", "name", "image_size", "preprocessing")
+        place = request.root / called(named, request.name) / FP32
+        return other_onnx.obtain_alone(named.path, place, request.image_size, request.preprocessing, say)
     if request.onnx is not None:
         name, file = request.name, Path(request.onnx)
         base, _ = obtain(dataclasses.replace(request, onnx=None, name=None), say)
-        place = request.root / called(named, name or other_onnx.name_of(file)) / FP32
+        place = request.root / called(named, name or OnnxFile(file).name) / FP32
         return other_onnx.obtain(base, file, place, request.model, say)
     if request.classes is not None:
         named = models.with_classes(named, request.model, request.classes, request.name)
@@ -157,7 +163,7 @@ def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, 
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
     plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
     base, _ = obtain(plain, say)
-    if base.manifest.base:
+    if base.manifest.base or base.manifest.unvouched:
         raise InputError(f"{base.path}: an ONNX file from elsewhere is taken as it is, and not made into {target.name}")
     options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
     if isinstance(named := models.find(request.model, request.root), ConvertedModel):
@@ -169,14 +175,18 @@ def _shipped(found: Artifact, request: Request) -> Artifact:
     """A folder to ship as it is. InputError when it is damaged, or is asked to be something else."""
     if found.precision != request.precision:
         raise InputError(f"{found.path}: it holds {found.precision}, and no {request.precision}")
-    names = [field.name for field in dataclasses.fields(ModelOptions)]
-    asked = ModelOptions(**{name: getattr(request, name) for name in names}).arguments()
-    given = [name for name, value in asked.items() if value is not None]
-    if given or request.classes is not None or request.opset or request.calibration or request.keep_fp32:
-        raise InputError(f"{found.path}: a folder to ship is taken as it is: leave {listing(given) or 'options'} out")
+    _as_it_is(request, f"{found.path}: a folder to ship")
     if damage := found.damage():
         raise InputError(f"{found.path}: {damage}; copy it again")
     return found
+
+
+def _as_it_is(request: Request, what: str, *means: str) -> None:
+    """InputError where a request has options beside those that mean something for what is taken as it is."""
+    given = {name for name, value in vars(request).items() if value is not None}
+    if given := given - {"model", "precision", "root", *means}:
+        options = [f"--{name.replace('_', '-')}" for name in sorted(given)]
+        raise InputError(f"{what} is taken as it is: leave {listing(options)} out")
 
 
 def _had(named: HostedModel, target: Path) -> InferenceFolder:

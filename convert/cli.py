@@ -21,7 +21,16 @@ from convert.common.errors import CheckFailed, InputError
 from convert.families.base import ModelSpec
 from convert.images.option import HELP as PREPROCESSING_HELP
 from convert.model_options import WEIGHTS_HELP, ModelOptions
-from convert.models import ConvertedModel, InferenceFolder, ShippedFolder, all_called, find, find_all
+from convert.models import (
+    ConvertedModel,
+    InferenceFolder,
+    OnnxFile,
+    ShippedFolder,
+    all_called,
+    find,
+    find_all,
+    onnx_alone,
+)
 from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
@@ -81,7 +90,9 @@ def chosen_options(command: Command, onnx: bool = True) -> Command:
     ) -> Any:
         file = rest.pop("onnx") if onnx else None
         if file is not None and not any(map(named, ("model", "models"))):
-            raise InputError(f"--onnx {file}: name with --model what it is held against: nothing else vouches for it")
+            model: dict[str, Any] = {key: onnx_alone(file) for key in ("model", "models") if key in rest}
+            click.get_current_context().params.update(model, onnx=None)  # where the bench reads what was given
+            rest, file = rest | model, None
         chosen = ModelOptions(weights, weights_key, name, image_size, preprocessing, file)
         return command(*args, chosen=chosen, **rest)
 
@@ -110,7 +121,8 @@ def chosen_options(command: Command, onnx: bool = True) -> Command:
             "--onnx",
             metavar="FILE",
             help="An ONNX file from elsewhere, held against the Paddle model that --model names, instead of what"
-            " vitbench converts of that; --name says what it is called, else its own name does.",
+            " vitbench converts of that; without --model it is measured, and nothing vouches for it. --name says what"
+            " it is called, else its own name does.",
         ),
     ]
     found: Any = collected
@@ -171,8 +183,8 @@ def estimated_bytes(request: Request) -> int:
         weights = sum(4 * math.prod(shape) for shape in model.state_shapes().values())
     elif isinstance(model, InferenceFolder):
         weights = model.params.stat().st_size
-    elif isinstance(model, ShippedFolder):
-        return 0
+    elif isinstance(model, (ShippedFolder, OnnxFile)):  # a copy of the file, where it is there
+        return model.path.stat().st_size if isinstance(model, OnnxFile) and model.path.is_file() else 0
     else:
         published = model.published if model else None
         weights = int(4e6 * published.mparams) if published else 0

@@ -222,6 +222,9 @@ class Manifest(Lowering):
             "class index, logits before an argmax or a TopK that was cut"
         ),
     ] = LOGITS
+    unvouched: Annotated[
+        bool, about("whether nothing vouches for it: an ONNX file from elsewhere, with no Paddle program beside it")
+    ] = False
     form: Annotated[
         str | None,
         about("of a folder to ship: the target that its files are for, as `--to` named it; absent from an artifact"),

@@ -53,6 +53,17 @@ class InferenceFolder:
 
 
 @dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX file from elsewhere with nothing beside it: no Paddle program says whether it is right."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return names.fitted(self.path.stem) or "onnx"
+
+
+@dataclass(frozen=True)
 class ShippedFolder:
     """A folder of `vitbench export`, which is an artifact already: it is taken as it is."""
 
@@ -81,7 +92,7 @@ class ConvertedModel:
     remark: str = ""
 
 
-Named = Model | HostedModel | ShippedFolder | ConvertedModel
+Named = Model | HostedModel | OnnxFile | ShippedFolder | ConvertedModel
 
 
 def find(model: str, root: Path | None = None) -> Named:
@@ -96,6 +107,8 @@ def find(model: str, root: Path | None = None) -> Named:
     path = Path(model)
     if path.suffix == ".toml":
         return load_spec(path)
+    if path.suffix == ".onnx":
+        return OnnxFile(path)
     found = _converted(model, root) if root is not None else None
     if path.is_dir():
         if artifacts.is_shipped(path):
@@ -108,7 +121,10 @@ def find(model: str, root: Path | None = None) -> Named:
     if found:
         return found
     if path.exists():
-        raise InputError(f"model {model}: a file, but neither a .toml model spec nor a folder with an inference model")
+        raise InputError(
+            f"model {model}: a file, but neither a .toml model spec nor an .onnx file nor a folder with an inference"
+            " model"
+        )
     close = difflib.get_close_matches(model, [*MODELS, *HOSTED], n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}? " if close else ""
     raise InputError(
@@ -162,6 +178,8 @@ def with_classes(model: Named, argument: str, classes: int, name: str | None) ->
 
 def called(model: Named, name: str | None) -> str:
     """What a model is called: as `--name` says, else its own name. InputError for a name that it cannot have."""
+    if isinstance(model, OnnxFile) and names.normal(name or model.name) in (MODELS | HOSTED):
+        raise InputError(f"{model.path}: a model of PaddleClas has that name: give the file another one with --name")
     if name is None:
         return model.name
     if fault := names.fault(name):
@@ -206,6 +224,13 @@ def find_all(models: str) -> list[str]:
     if not any(names):
         raise InputError("no model given: `python -m convert --list` shows the names")
     return list(dict.fromkeys(one for name in filter(None, names) for one in (SEVEN if name == "all" else [name])))
+
+
+def onnx_alone(file: str) -> str:
+    """The file of `--onnx` as MODEL, where none is named. InputError for one that would mean something else."""
+    if Path(file).suffix != ".onnx":
+        raise InputError(f"--onnx {file}: without --model an .onnx file is needed")
+    return file
 
 
 def _is_path(text: str) -> bool:

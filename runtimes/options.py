@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from convert.artifact import Artifact
 from convert.cli import Command
 from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError, listing
@@ -35,9 +36,12 @@ class Selection:
     cache: Path | None = None
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def having(self, precision: str) -> list[Runtime]:
-        """The runtimes to run in a precision: those that have it, and whatever was named."""
-        return self.runtimes if self.named else self.able(precision)
+    def having(self, precision: str, artifact: Artifact | None = None) -> list[Runtime]:
+        """The runtimes to run in a precision: those that have it, but for Paddle of an ONNX file alone, and whatever
+        was named."""
+        alone = artifact is not None and artifact.manifest.unvouched
+        able = [runtime for runtime in self.able(precision) if not (alone and runtime.reads == "paddle")]
+        return self.runtimes if self.named else able
 
     def able(self, precision: str) -> list[Runtime]:
         """The runtimes that have a precision."""

@@ -19,6 +19,7 @@ from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError, listing
 from convert.images.inputs import COUNT
 from convert.model_options import ModelOptions
+from convert.models import onnx_alone
 from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
 from runtimes.bench import describe
@@ -37,7 +38,7 @@ PathLike = str | os.PathLike[str]
 
 
 def convert(
-    model: PathLike = DEFAULT_MODEL,
+    model: PathLike | None = None,
     *,
     weights: PathLike | None = None,
     precision: str = FP32,
@@ -54,10 +55,14 @@ def convert(
 ) -> Artifact:
     """Convert a model to ONNX, as `vitbench convert` does; what is there and is the same is taken.
 
-    model: a name, a `.toml` model spec, or a folder with a Paddle inference model. The others are the options of the
-    command. Returns the artifact: `path`, its folder; `onnx`, the file; `manifest`. InputError for a wrong input,
-    CheckFailed where what came out is not the model.
+    model: a name, a `.toml` model spec, or a folder with a Paddle inference model; that of the
+    command where neither it nor onnx is given. onnx: an ONNX file, held against the model; without one it is the model,
+    and nothing vouches for it.
+    The others are the options of the command. Returns the artifact: `path`, its folder; `onnx`, the file; `manifest`.
+    InputError for a wrong input, CheckFailed where what came out is not the model.
     """
+    if model is None:
+        model, onnx = DEFAULT_MODEL if onnx is None else onnx_alone(str(onnx)), None
     request = Request(
         str(model),
         weights=None if weights is None else str(weights),

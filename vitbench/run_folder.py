@@ -76,7 +76,7 @@ class RunFolder:
 
     def _repr_html_(self) -> str:
         report = self.report_of()
-        parts = [f"<p>{html.escape(problem)}</p>" for problem in self.problems]
+        parts = [f"<p>{html.escape(problem)}</p>" for problem in (*self.problems, report.unvouched) if problem]
         for table in self._shown(report):
             parts.append(f"<p><b>{html.escape(table.title)}</b></p>")
             parts.append(plain.frame(report, table, lambda entry: entry.text).to_html(index=False, border=0))

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["Paddle's own FP32 error", "the least FP32 error assumed", "the largest logit"]
+Unit = Literal[
+    "Paddle's own FP32 error", "ONNX Runtime's plain FP32 error", "the least FP32 error assumed", "the largest logit"
+]
 PADDLE_ERROR: Unit = "Paddle's own FP32 error"
+ONNX_ERROR: Unit = "ONNX Runtime's plain FP32 error"  # in its place where an ONNX file has no Paddle program
 LEAST_ERROR: Unit = "the least FP32 error assumed"
 LARGEST_LOGIT: Unit = "the largest logit"
 

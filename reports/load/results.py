@@ -94,6 +94,14 @@ class Results:
         told = ((record.model, record.model_info and record.model_info.weights) for record in self.records)
         return {model for model, weights in told if weights and weights.kind == "seeded"}
 
+    def unvouched(self, model: str) -> bool:
+        """True when any record of the model is of an ONNX file that no Paddle program vouches for."""
+        return model in self._unvouched
+
+    @cached_property
+    def _unvouched(self) -> set[str]:
+        return {record.model for record in self.records if record.model_info and record.model_info.unvouched}
+
     def accuracies(self, record: Record) -> list[Accuracy]:
         """The accuracies of what a record measured, on its machine and with its settings: one per set of images."""
         return self._accuracies.get(configuration(record), [])

@@ -24,6 +24,8 @@ def show(report: Report, console: Console) -> None:
         print_table(console, rich)
     if report.seeded:
         console.print(Text(say(SEEDED_NOTE)))
+    if report.unvouched:
+        console.print(Text(report.unvouched))
 
 
 def console(tty: bool) -> Console:

@@ -22,7 +22,7 @@ from reports.tables.columns import (
     text_column,
     yes_no,
 )
-from reports.tables.standing import status_note
+from reports.tables.standing import status_note, unvouched_note
 from reports.tables.table import Entry, Facet, Table
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import ToleranceInfo
@@ -58,12 +58,13 @@ def parity(results: Results) -> Table:
     )
     nothing = mark("No parity was checked in these results: no speed is proven.")
     title = mark("Parity: is it the same model?")
-    return build("parity", title, results, columns, rows, note if rows else nothing)
+    return build("parity", title, results, columns, rows, note if rows else nothing, *unvouched_note(results))
 
 
 def _outcome(record: Parity) -> str:
-    """Passed or failed, or why neither."""
-    return record.status if record.passed is None else "passed" if record.passed else "failed"
+    """Passed or failed, or why neither; "agrees" where no Paddle program was there to be held against."""
+    passed = "agrees" if record.model_info and record.model_info.unvouched else "passed"
+    return record.status if record.passed is None else passed if record.passed else "failed"
 
 
 def _verdict(row: Row[Parity]) -> Entry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from reports.language import current, mark, say, stored
 from reports.load.results import Results
+from reports.tables import standing
 from reports.tables.accuracy import accuracy, precision
 from reports.tables.answer import answer
 from reports.tables.compute import compute, cost, size
@@ -28,7 +29,8 @@ class Report:
     """What all writers get.
 
     summary: when and where it was measured, in sentences. weights: model -> kind of its weights (pretrained, file,
-    seeded, unknown). seeded: model -> where its seeded weights come from.
+    seeded, unknown). seeded: model -> where its seeded weights come from. unvouched: the sentence of the summary on
+    models for which nothing vouches; empty where there are none.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Report:
     weights: dict[str, str]
     seeded: dict[str, str]
     tables: tuple[Table, ...]
+    unvouched: str
 
 
 def build(results: Results) -> Report:
@@ -62,13 +65,14 @@ def build(results: Results) -> Report:
     about_language = [] if current() == "en" else [say(_REASONS_NOTE)]
     return Report(
         results.name,
-        " ".join([*summary(results.environments), *about_language]),
+        " ".join([*standing.unvouched_note(results), *summary(results.environments), *about_language]),
         {
             model: "seeded" if results.seeded(model) else _stored_weights(results, model).kind or "unknown"
             for model in results.models
         },
         {model: _origin(results, model) for model in results.models if results.seeded(model)},
         tuple(_with_seeded_note(results, table) for table in tables),
+        " ".join(standing.unvouched_note(results)),
     )
 
 

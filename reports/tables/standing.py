@@ -26,6 +26,10 @@ BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is 
 _SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
 )
+_UNVOUCHED_NOTE = mark(
+    "Nothing vouches for {models}: no Paddle program is there to hold that ONNX file against, so that agreement only "
+    "says that runtimes compute what ONNX's own reference does."
+)
 _ACROSS_RUNS_NOTE = mark(
     "Intervals (95 %) say where another run on the same machine would find the median; a number has the digits that "
     "its interval carries. What decides which cell of a run is faster is narrower: its cells met the same machine."
@@ -147,6 +151,12 @@ def how_made(record: Record) -> str | None:
     )
 
 
+def unvouched_note(results: Results) -> list[str]:
+    """What has to be said of ONNX files that no Paddle program vouches for: a sentence, none where there are none."""
+    alone = ", ".join(model for model in results.models if results.unvouched(model))
+    return [say(_UNVOUCHED_NOTE, models=alone)] if alone else []
+
+
 def machines_and_models(results: Results) -> list[tuple[str, str]]:
     """(machine, model) of every model that a machine has a record of. Machines are never ranked against each other."""
     pairs = [(machine_of(record), record.model) for record in results.records]
@@ -158,8 +168,9 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
 
     "fastest": one that all others are slower than, for sure; "tie": all that may be the fastest; both may be found on a
     busy machine, and say so; "cannot tell": the machine was too busy; "the only one": nothing to compare it with;
-    "none". A cell whose accuracy did not hold takes no part, nor does one that a server on another machine computed:
-    machines are never ranked against each other.
+    "none". Where nothing vouches for the model, the first two begin with "unvouched: ". A cell whose accuracy did not
+    hold takes no part, nor does one that a server on another machine computed: machines are never ranked against each
+    other.
     """
     able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False and not cell.elsewhere]
     if len(able) < 2:
@@ -172,6 +183,8 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
         return "cannot tell", []
     close = [cell for cell, gain in zip(others, gains, strict=True) if gain and not (gain.sure and gain.value > 1)]
     verdict = "tie" if close else "fastest"
+    if results.unvouched(first.model):  # parity holds no cell of it against Paddle
+        verdict = f"unvouched: {verdict}"
     return f"{verdict}, on a busy machine" if any(map(busy, able)) else verdict, [first, *close]
 
 

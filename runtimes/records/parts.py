@@ -111,6 +111,7 @@ class ModelInfo:
     preprocessing: ImagePreprocessing | None = None
     opset: int | None = None
     head: Annotated[str | None, about("what the outputs are: logits, multi-label, features or class index")] = None
+    unvouched: Annotated[bool, about("an ONNX file from elsewhere, with no Paddle program to hold it against")] = False
     notes: Annotated[tuple[str, ...], about("what the conversion did beyond translating")] = ()
     weights: WeightsInfo | None = None
     calibration: Annotated[CalibrationInfo | None, about("int8 only; null in older records")] = None

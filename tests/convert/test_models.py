@@ -127,7 +127,7 @@ def test_a_name_of_ones_own(toy_toml: Path) -> None:
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
-    file = tmp_path / "model.onnx"
+    file = tmp_path / "model.bin"
     file.touch()
     with pytest.raises(InputError, match="neither a"):
         find(str(file))

@@ -96,8 +96,6 @@ def test_what_is_not_the_model_is_refused(optimised: Path, root: Path, tmp_path:
     refused("no ONNX model that can be read")
 
 
-def test_alone_nothing_vouches_for_it(optimised: Path, root: Path) -> None:
-    status, said, _ = checked(root, "--onnx", optimised)
-    assert (status, "name with --model what it is held against" in said) == (2, True), said
+def test_many_models_share_no_file(optimised: Path, root: Path) -> None:
     status, said, _ = checked(root, "--model", "all", "--onnx", optimised)
     assert (status, "one file for 7 models" in said) == (2, True)

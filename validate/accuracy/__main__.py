@@ -135,7 +135,7 @@ def _evaluations(models: str, root: Path, precision: str, settings: Settings, re
         for model in dict.fromkeys(model for model, _ in artifacts)
         for name in selection
         for argument, artifact in [artifacts[model, name]]
-        for runtime in sorted(settings.selection.having(name), key=lambda selected: selected.name != REFERENCE)
+        for runtime in sorted(settings.selection.having(name, artifact), key=lambda one: one.name != REFERENCE)
     ]
     warnings = [cli.drawn_weights_warning(artifact) for _, artifact in artifacts.values()]
     for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convert import other_onnx
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.datasets import LabelledSet
@@ -20,6 +21,7 @@ def classes_of(artifact: Artifact) -> Classes:
 
 def load_for(artifact: Artifact, settings: Settings, report: Reporter) -> LabelledSet:
     """The set for a model. What is known of its labels is reported. InputError: the model has no classes."""
+    other_onnx.refuse_photos(artifact)
     if artifact.manifest.head == FEATURES:
         raise InputError(
             f"{artifact.model}: it ends in features, not in classes, so it has no accuracy; parity and speed hold for"

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from convert import artifact as artifacts
-from convert import cli
+from convert import cli, other_onnx
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
@@ -68,6 +68,8 @@ def main(
     python -m validate.bisect --model my_vit.toml --runtime ort-cpu \\
         --onnx optimised.onnx --inputs photos/
     """
+    if onnx and not cli.named("models"):
+        raise InputError(f"--onnx {onnx}: name with --model the Paddle model that it is held against")
     model = artifacts.load(onnx).onnx if onnx and onnx.is_dir() else onnx
     made: list[dict[str, Any]] = []
     faults: list[str] = []
@@ -75,6 +77,7 @@ def main(
         for artifact in cli.artifacts(models, chosen, name, root).values():
             if artifact.form:
                 raise InputError(f"{artifact.path}: it holds no Paddle program to compare with; bisect the artifact")
+            other_onnx.need_paddle_program(artifact, "bisect")
             need(f"{artifact.model}: bisecting")
             say(cli.drawn_weights_warning(artifact))
             inputs = replace(images, limit=artifact.batch or images.limit).load(artifact)

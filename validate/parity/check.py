@@ -17,7 +17,6 @@ from runtimes.infer import Pass, infer
 from runtimes.records import blank as blanks
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import InputsInfo
-from validate.parity import reference as references
 from validate.parity.metrics import Difference, compare, without_classes, worst
 from validate.parity.reference import Reference
 from validate.parity.tolerances import Tolerance, tolerance
@@ -70,7 +69,7 @@ def check(case: Case, run: Run | None = None) -> Checked:
         case.artifact,
         runtime,
         options,
-        reference=references.NAME,
+        reference=case.reference.name,
         inputs=InputsInfo(source=inputs.source, count=len(inputs.images), sha256=inputs.sha256),
         batches=case.batches,
         tolerance=bounds.info(None),

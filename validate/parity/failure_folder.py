@@ -42,10 +42,10 @@ runs it again, from this folder alone, and ends with exit status 1 as long as it
 
 | file | what |
 | --- | --- |
-| `model/` | the artifact: `model.onnx`, `manifest.json` and the Paddle program that it came from |
+| `model/` | the artifact: `model.onnx`, `manifest.json` and the Paddle program that it came from, if any |
 | `inputs.npy` | the images (count, 3, height, width), float32, preprocessed |
-| `expected.npy` | the reference: Paddle in float64 (count, classes) |
-| `paddle_fp32.npy` | Paddle's own FP32, with plain kernels (count, classes) |
+| `expected.npy` | the reference: {reference} (count, classes) |
+| `paddle_fp32.npy` | Paddle's own FP32, with plain kernels; of an ONNX file alone ONNX Runtime's (count, classes) |
 | `outputs.npy` | what {runtime} answered (rows, classes), pass after pass; absent if it gave no answer |
 | `case.json` | the passes (batch size and order of the images), names, options and the record of the failure |
 """
@@ -103,7 +103,7 @@ def read(folder: Path) -> Case:
         )
         artifact = artifacts.load(folder / _MODEL)
         inputs = Inputs(images, case.source, case.names)
-        reference = Reference(expected, paddle)
+        reference = Reference(expected, paddle, artifact.manifest.unvouched)
         if not expected.shape == paddle.shape == (len(images), artifact.classes):
             raise ValueError(f"{len(images)} inputs and logits {expected.shape} and {paddle.shape}")
     except FileNotFoundError as error:

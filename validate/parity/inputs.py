@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from convert import other_onnx
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from convert.images import inputs
@@ -27,6 +28,7 @@ class InputOptions:
         """The images, as the artifact's model takes them. edge_cases: black, white, one hot pixel and the like too."""
         preprocessing = artifact.preprocessing
         if self.photos:
+            other_onnx.refuse_photos(artifact)
             chosen = inputs.photos(self.photos, preprocessing, self.limit, say=functools.partial(click.echo, err=True))
         elif not self.limit:
             raise InputError("--limit 0: all of which photos? Give --inputs too")

@@ -20,9 +20,10 @@ from convert.common.progress import bar
 from convert.common.worker import JobError
 from convert.images.inputs import Inputs
 from runtimes.base import usable_cores
-from validate.parity import float64
+from validate.parity import float64, onnx_reference
 
 NAME = "paddle float64, plain kernels, batch 1"
+ALONE = "ONNX's own reference in float64, batch 1: no Paddle program"
 
 _PRECISIONS = ("float32", "float64")
 
@@ -32,11 +33,18 @@ class Reference:
     """logits: (count, classes) float64, the truth. paddle: the same by Paddle's own FP32, float32.
 
     Both come from Paddle's plain kernels (no oneDNN, no graph passes), one image at a time: the forward pass that the
-    model was trained with.
+    model was trained with. alone: of an ONNX file without such a program; then the truth is by ONNX's own reference,
+    and ONNX Runtime without optimisations stands in Paddle's place.
     """
 
     logits: np.ndarray
     paddle: np.ndarray
+    alone: bool = False
+
+    @property
+    def name(self) -> str:
+        """What records say of where it comes from."""
+        return ALONE if self.alone else NAME
 
     @property
     def largest(self) -> float:
@@ -52,28 +60,37 @@ class Reference:
 def obtain(artifact: Artifact, inputs: Inputs) -> Reference:
     """The reference of an artifact for these inputs, computed once and kept in the artifact's folder.
 
-    CheckFailed when Paddle cannot run the model or gives values that are not finite; InputError when there is no room
-    beside the artifact.
+    CheckFailed when Paddle, or ONNX's reference of a file alone, cannot run the model or gives values that are not
+    finite; InputError when there is no room beside the artifact.
     """
     artifact = artifact.base  # a lower precision is held against the same truth
+    alone = artifact.manifest.unvouched
     file = artifact.path / "reference" / f"{_key(artifact, inputs)}.npz"
-    found = _load(file, (len(inputs.images), artifact.classes))
-    if found is None:
+    found = _load(file, (len(inputs.images), artifact.classes), alone)
+    if found is None and not alone:
         need(f"{artifact.model}: the float64 reference of these inputs, which {file.parent} does not have,")
+    if found is None:
         try:
             file.parent.mkdir(exist_ok=True)
             found = _compute(artifact, inputs, file.parent)
             _save(file, found)
         except JobError as error:
-            raise CheckFailed(f"{artifact.model}: no reference, since Paddle itself cannot run it: {error}") from None
+            by = _computing(artifact)
+            raise CheckFailed(f"{artifact.model}: no reference, since {by} itself cannot run it: {error}") from None
         except OSError as error:
             raise InputError(f"the reference cannot be kept: {WriteError(file.parent, error).message}") from None
     return found
 
 
+def _computing(artifact: Artifact) -> str:
+    return "ONNX's reference" if artifact.manifest.unvouched else "Paddle"
+
+
 def _key(artifact: Artifact, inputs: Inputs) -> str:
     """How a reference was computed and from what: another method, program or image is another file."""
     files = artifact.manifest.files
+    if artifact.manifest.unvouched:
+        return sha256_json({"method": ALONE, "onnx": artifact.sha256, "inputs": inputs.sha256})
     paddle = [files[name].sha256 for name in (PADDLE_PROGRAM, PADDLE_PARAMS)]
     return sha256_json({"method": NAME, "paddle": paddle, "inputs": inputs.sha256})
 
@@ -87,8 +104,9 @@ def _compute(artifact: Artifact, inputs: Inputs, parent: Path) -> Reference:
             worker.call("validate.parity.reference:run_job", typed.table(ReferenceJob(str(artifact.path), str(folder))))
         paddle, logits = (np.fromfile(folder / name, name).reshape(count, classes) for name in _PRECISIONS)
     if not (np.isfinite(paddle).all() and np.isfinite(logits).all()):
-        raise CheckFailed(f"{artifact.model}: Paddle's own logits are not finite; the weights are no usable model")
-    return Reference(logits, paddle)
+        by = _computing(artifact)
+        raise CheckFailed(f"{artifact.model}: the logits of {by} are not finite; the weights are no usable model")
+    return Reference(logits, paddle, artifact.manifest.unvouched)
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,9 @@ def run_job(payload: dict[str, Any]) -> None:
     artifact, folder = artifacts.load(Path(job.artifact)), Path(job.folder)
     images = np.load(folder / "images.npy", mmap_mode="r")
     rows = artifact.batch or 1
+    if artifact.manifest.unvouched:
+        onnx_reference.write(artifact.onnx, images, rows, folder)
+        return
     _forward(artifact.paddle_program, artifact.paddle_params, images, "float32", folder, rows)
     program, params = float64.write(artifact, folder)
     _forward(program, params, images, "float64", folder, rows)
@@ -140,11 +161,11 @@ def plain_predictor(program: Path, params: Path, threads: int) -> Any:
     return paddle.create_predictor(config)
 
 
-def _load(file: Path, shape: tuple[int, int]) -> Reference | None:
+def _load(file: Path, shape: tuple[int, int], alone: bool) -> Reference | None:
     """What is kept in a file; None when there is none, or when it is not whole."""
     try:
         with np.load(file, allow_pickle=False) as kept:
-            found = Reference(kept["logits"], kept["paddle"])
+            found = Reference(kept["logits"], kept["paddle"], alone)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return found if found.logits.shape == found.paddle.shape == shape else None

@@ -62,7 +62,7 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
     sizes = artifact.sizes(request.batches)
     cells = [
         Cell(request.argument, artifact, runtime, request.precision, options, max(sizes))
-        for runtime in selection.having(request.precision)
+        for runtime in selection.having(request.precision, artifact)
         for options in [selection.options(runtime, request.precision, sizes)]
     ]
     with Openings(cells) as openings:

@@ -7,11 +7,16 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from convert.common.console import plain, print_table, printer
-from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR
+from convert.precision.table import LARGEST_LOGIT, LEAST_ERROR, ONNX_ERROR, PADDLE_ERROR
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import ToleranceInfo
 
-_UNITS: dict[str, str] = {PADDLE_ERROR: "×", LEAST_ERROR: "× least", LARGEST_LOGIT: "of largest"}
+_UNITS: dict[str, str] = {
+    PADDLE_ERROR: "×",
+    ONNX_ERROR: "× ONNX Runtime's",
+    LEAST_ERROR: "× least",
+    LARGEST_LOGIT: "of largest",
+}
 
 
 def show(made: Iterable[Parity]) -> None:
@@ -32,7 +37,9 @@ def show(made: Iterable[Parity]) -> None:
         ]
         shown = ["-" if value is None else form.format(value) for form, value in columns]
         reason, style = plain(f": {record.reason}"), "yellow" if record.passed is None else "red"
-        verdict = plain("passed", "green") if record.passed else plain(record.status, style).append_text(reason)
+        alone = record.model_info is not None and record.model_info.unvouched
+        passed = plain("agrees, nothing vouches for it") if alone else plain("passed", "green")
+        verdict = passed if record.passed else plain(record.status, style).append_text(reason)
         runtime = " ".join([record.runtime, *(f"{key}={value}" for key, value in record.settings.items())])
         table.add_row(*map(plain, (record.model, runtime, record.precision)), *shown, _top1(record), verdict)
     print_table(printer(), table, ("verdict",))

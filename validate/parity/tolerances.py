@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.precision.table import FP32, LARGEST_LOGIT, LEAST_ERROR, PADDLE_ERROR, PRECISIONS, Rule, Unit
+from convert.precision.table import FP32, LARGEST_LOGIT, LEAST_ERROR, ONNX_ERROR, PADDLE_ERROR, PRECISIONS, Rule, Unit
 from runtimes.records.parts import ToleranceInfo
 from validate.parity import metrics
 from validate.parity.metrics import Difference
@@ -36,7 +36,7 @@ class Tolerance:
     unit: Unit
     unit_value: float
     resolution: float
-    paddle_max_abs: float
+    paddle_max_abs: float | None
     largest_logit: float
     cosine: float
 
@@ -89,11 +89,13 @@ def tolerance(precision: str, reference: Reference) -> Tolerance:
     """The bounds of a precision against a reference. KeyError when there are none for the precision."""
     rule = PRECISIONS[precision].tolerance
     paddle, largest = reference.paddle_max_abs, reference.largest
-    least = FLOOR * largest
-    fp32: tuple[Unit, float] = (PADDLE_ERROR, paddle) if paddle >= least else (LEAST_ERROR, least)
+    least, own = FLOOR * largest, ONNX_ERROR if reference.alone else PADDLE_ERROR
+    fp32: tuple[Unit, float] = (own, paddle) if paddle >= least else (LEAST_ERROR, least)
     unit = fp32 if rule.unit == PADDLE_ERROR else (LARGEST_LOGIT, largest)
     cosine = _cosine(rule, reference) if rule.unit == PADDLE_ERROR else rule.cosine
-    return Tolerance(rule, *unit, PRECISIONS[FP32].tolerance.factor * fp32[1], paddle, largest, cosine)
+    return Tolerance(
+        rule, *unit, PRECISIONS[FP32].tolerance.factor * fp32[1], None if reference.alone else paddle, largest, cosine
+    )
 
 
 def _cosine(rule: Rule, reference: Reference) -> float:

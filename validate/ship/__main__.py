@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convert import cli
+from convert import cli, other_onnx
 from convert.artifact import Artifact
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
@@ -92,6 +92,7 @@ def main(
         say(cli.drawn_weights_warning(artifact))
         if artifact.form:
             raise InputError(f"{artifact.path}: it was shipped for {artifact.form}; export from the artifact")
+        other_onnx.need_paddle_program(artifact, "a folder to ship")
         sizes = artifact.sizes(cli.batches(artifact, tuple(asked), cli.named("batch")))
         known = _labels(argument, artifact, labels)
         shown = _inputs(artifact, images)

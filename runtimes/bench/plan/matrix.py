@@ -162,6 +162,8 @@ def _combinations(matrix: Matrix, missing: list[Request] | None, unmade: list[st
         found = cli.artifacts(",".join(matrix.model), matrix.chosen, precision, root, missing, unmade)
         axes = itertools.product(found.items(), able, matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
+            if runtime not in selection.having(precision, artifact):
+                continue
             options = dataclasses.replace(selection.options(runtime, precision), threads=threads)
             given, fixed = matrix.mode_options(mode), artifact.batch
             wanted: tuple[int, ...] = matrix.batch if mode == "latency" else (1,)

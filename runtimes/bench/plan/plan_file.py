@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.common.errors import InputError
+from convert.models import onnx_alone
 from runtimes.bench.plan.settings import HOW_HARD, WHOLE, BenchSetting, Matrix, Policy, declared, policy, share
 
 if sys.version_info >= (3, 11):
@@ -89,6 +90,8 @@ def parse(text: str, path: Path, root: Path) -> PlanFile:
                     raise InputError(f"{name} is for the whole plan; put it above the first [[matrix]]")
             _check(table, OF_MATRIX)
             given = {"artifacts": str(root), **top, **table}
+            if "onnx" in given and "model" not in given:
+                given["model"] = onnx_alone(given.pop("onnx"))
             values: dict[str, Any] = {
                 name: _in_turn(value) if OF_MATRIX[name].several else value for name, value in given.items()
             }

@@ -150,7 +150,7 @@ def test_check_refuses_a_proof_without_hashes(copied: Path, toy_artifact: Artifa
 def test_a_folder_is_a_model_for_the_other_commands(shipped: Path, toy_root: Path, tmp_path: Path) -> None:
     found, reused = obtain(Request(str(shipped / "onnx"), root=toy_root), print)
     assert (found.path, reused) == (shipped / "onnx", True)
-    with pytest.raises(InputError, match="leave weights out"):
+    with pytest.raises(InputError, match="leave --weights out"):
         obtain(Request(str(shipped / "onnx"), "seeded", root=toy_root), print)
     selection = Selection([registry.get("ort-cpu")], True)
     request = ParityRequest(str(shipped / "onnx"), ModelOptions(), found, "fp32", selection, (1,))
