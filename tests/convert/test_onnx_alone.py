@@ -27,6 +27,7 @@ from validate.accuracy.__main__ import main as accuracy
 from validate.bisect.__main__ import main as bisect
 from validate.parity.__main__ import main as parity
 from validate.parity.inputs import InputOptions
+from validate.profile.__main__ import main as profile
 from validate.ship.__main__ import main as ship
 
 Shape = list[Any]
@@ -219,7 +220,9 @@ def test_photos_need_a_preprocessing(write: Callable[..., Path], tmp_path: Path)
     assert InputOptions(photos).load(taken(root, file)).images.shape == (3, 3, 8, 8)
 
 
-@pytest.mark.parametrize(("command", "words"), [(bisect, ()), (ship, ("--to", "onnx"))])
+@pytest.mark.parametrize(
+    ("command", "words"), [(bisect, ()), (ship, ("--to", "onnx")), (profile, ("--runtime", "ort-cpu"))]
+)
 def test_what_needs_a_paddle_program_says_so(
     write: Callable[..., Path], tmp_path: Path, command: Any, words: tuple[str, ...]
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convert import cli
+from convert import cli, other_onnx
 from convert.artifact import Artifact
 from convert.common import commands, typed
 from convert.common.boundary import BoundedCommand
@@ -122,9 +122,10 @@ def _able(selection: Selection, runtime: Runtime, precision: str) -> bool:
 
 
 def _whole(artifact: Artifact) -> Artifact:
-    """InputError for a folder to ship, which does not say what its layers are of."""
+    """InputError for a folder to ship and an ONNX file alone, which do not say what their layers are of."""
     if artifact.form:
         raise InputError(f"{artifact.path}: it holds no Paddle program, which names the blocks; profile the artifact")
+    other_onnx.need_paddle_program(artifact, "a profile by blocks")
     return artifact
 
 
