@@ -138,6 +138,8 @@ def _plant(drawn: Sequence[tuple[Path, Mutant]], jobs: int) -> list[Planted]:
                         verdict = _verdict(copy, module, mutant, _PATIENCE * usual[module] + 10)
                     finally:
                         copies.put(copy)
+                if verdict == "missed":  # at once: half an hour is long
+                    say(f"{module}:{mutant.line}: {mutant.what}")
                 progress(1)
                 return Planted(str(module), mutant.line, mutant.what, verdict)
 
@@ -178,9 +180,6 @@ def _show(made: Sequence[Planted]) -> None:
         verdicts = [one.verdict for one in made if one.module == module]
         table.add_row(module, *(str(verdicts.count(kind)) for kind in ("noticed", "missed", "equivalent")))
     printer().print(table)
-    for one in made:
-        if one.verdict == "missed":
-            say(f"{one.module}:{one.line}: {one.what}")
 
 
 if __name__ == "__main__":
