@@ -38,6 +38,11 @@ class UnreadableError(InputError):
         self.what = what
 
 
+def root_option(root: Path) -> str | None:
+    """The `--artifacts` that a command needs to find a folder of artifacts; None for the usual one."""
+    return None if root.absolute() == ARTIFACTS.absolute() else str(root)
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A converted model on disk. path: its folder."""
@@ -171,9 +176,8 @@ class Artifact:
         if self.form is not None:
             return {}  # its folder says it all
         said, _, text = (self.manifest.preprocessing_source or "").partition(" ")
-        root = self.path.parents[1]
         return {
-            "artifacts": None if root.absolute() == ARTIFACTS.absolute() else str(root),
+            "artifacts": root_option(self.path.parents[1]),
             **chosen.arguments(),
             "weights": self.weights_option(chosen.weights),
             "weights_key": self.manifest.weights.key,

@@ -246,5 +246,7 @@ def _converted(settled: Request, model: Model, kept: Artifact | None, say: Say, 
         tools=identity.tools(FP32),
     )
     option = Artifact(folder, manifest).weights_option()
-    command = making.command(settled.model, settled.name, manifest, option, LoweringOptions(), settled.classes)
+    command = making.command(
+        settled.model, settled.name, manifest, option, LoweringOptions(), settled.classes, settled.root
+    )
     return dataclasses.replace(manifest, command=command)

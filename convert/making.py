@@ -132,10 +132,12 @@ def command(
     weights: str | None,
     options: LoweringOptions,
     classes: int | None,
+    root: Path,
 ) -> str:
-    """The command that makes the same artifact again."""
+    """The command that makes the same artifact again, in a folder of artifacts."""
     opset, size = manifest.opset, manifest.image_size
     words = [*commands.words("convert"), argument, "--precision", manifest.precision]
+    words += ["--artifacts", elsewhere] if (elsewhere := artifacts.root_option(root)) else []
     words += ["--image-size", str(size)] if size is not None else []
     words += ["--name", name] if name else []
     words += ["--classes", str(classes)] if classes is not None else []

@@ -101,7 +101,7 @@ class BoundedCommand(click.Command):
                 number = signalled() or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
                 if not number:
                     raise
-                say(f"{said(number)}; {_how_to_go_on(ctx)}")
+                say(f"{said(number)}; {how_to_go_on(ctx)}")
                 ctx.exit(SIGNALLED + number)
 
 
@@ -159,7 +159,7 @@ def fault(error: BaseException) -> str:
     )
 
 
-def _how_to_go_on(ctx: click.Context) -> str:
+def how_to_go_on(ctx: click.Context) -> str:
     """What is stored, and the command that goes on."""
     folder, typed = ctx.meta.get(_FOLDER), ctx.meta.get(_TYPED, [])
     command = shlex.split(ctx.command_path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.artifact import Artifact
+from convert.artifact import Artifact, root_option
 from convert.common.errors import InputError
 from convert.datasets.unlabelled import ImageSet, load_images
 from convert.images.inputs import Inputs, of_images, seeded
@@ -53,9 +54,11 @@ def preprocessed(calibration: Path | None, base: Artifact) -> tuple[Inputs, list
     """
     if calibration is None:
         if not base.seeded:
+            root = root_option(base.path.parents[1])
+            place = f" --artifacts {shlex.quote(root)}" if root else ""
             raise InputError(
                 f"int8 of {base.model} needs {FEWEST} or more images to calibrate on, none of which its accuracy is "
-                f"measured on: `python -m convert {base.model} --precision int8 {_OPTION} FOLDER`"
+                f"measured on: `python -m convert {shlex.quote(base.model)}{place} --precision int8 {_OPTION} FOLDER`"
             )
         return seeded(base.preprocessing, FEWEST), []
     chosen = choose(calibration)

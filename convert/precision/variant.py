@@ -96,7 +96,7 @@ def _lowered(
         **vars(lowering),
         notes=(*base.manifest.notes, *_notes(precision, lowering)),
         tools=identity.tools(precision),
-        command=making.command(argument, name, wanted, base.weights_option(), options, classes),
+        command=making.command(argument, name, wanted, base.weights_option(), options, classes, base.path.parents[1]),
     )
 
 

@@ -148,6 +148,8 @@ def measure(
     plan = _plan(matrices, effort, machine, folder, seed, resume)
     with store.alone(folder), store.until_finished(folder, "bench"):
         _show(plan)
+        if resume:
+            say(overview.left_behind(folder / PLAN, plan))
         write_json(folder / PLAN, overview.as_dict(plan))
         environment.save(folder, ceiling=typed.table(ceiling.known()))
         with display.shown(plan, machine, printer()) as watch:

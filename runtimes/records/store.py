@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import click
+
+from convert.common.boundary import how_to_go_on
 from convert.common.disk import json_lines as lines
 from convert.common.disk import lock, scratch
 from convert.common.disk.files import write_text
-from convert.common.errors import InputError
+from convert.common.errors import InputError, shown, without_passwords
 from runtimes.records import reading
 from runtimes.records.kinds import Record, TimedRecord
 
@@ -62,20 +65,23 @@ def refuse_unfinished(folder: Path, what: str, resume: bool, fresh: bool) -> Non
     """InputError where a run of a command did not come to its end, and the user does not say what to do about it."""
     if resume and fresh:
         raise InputError("--resume beside --fresh: go on with what is there, or start again?")
-    if _unfinished(folder, what).exists() and not (resume or fresh):
+    mark = _unfinished(folder, what)
+    if mark.exists() and not (resume or fresh):
+        said = shown(mark.read_text(encoding="utf-8", errors="replace"))
         raise InputError(
             f"{folder} holds an unfinished run: --resume goes on with it, --fresh starts again"
-            " (make: RESUME=1 or FRESH=1)"
+            f" (make: RESUME=1 or FRESH=1){said and f'; {said}'}"
         )
 
 
 @contextmanager
 def until_finished(folder: Path, what: str) -> Iterator[None]:
-    """While a run of a command is under way its folder says so, and it still does where the run came to no end but left
-    something to go on from."""
+    """While a run of a command is under way its folder says so, and by which command one goes on; it still does where
+    the run came to no end but left something to go on from."""
     mark = _unfinished(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(mark, "")
+    context = click.get_current_context(silent=True)  # none where Python calls
+    write_text(mark, without_passwords(how_to_go_on(context)) if context else "")
     try:
         yield
     except BaseException:

@@ -119,9 +119,12 @@ def test_another_head_is_another_model(toy_artifact: Artifact, monkeypatch: pyte
     ((model, settled),) = asked
     assert model == PETS
     options = (toy_artifact.manifest, "seeded:1", LoweringOptions())
-    assert making.command(settled.model, settled.name, *options, settled.classes) == (
-        f"python -m convert {ZOO} --precision fp32 --name pets --classes 37 --weights seeded:1"
+    command = f"python -m convert {ZOO} --precision fp32{{}} --name pets --classes 37 --weights seeded:1"
+    assert making.command(settled.model, settled.name, *options, settled.classes, Path("artifacts")) == command.format(
+        ""
     )
+    elsewhere = making.command(settled.model, settled.name, *options, settled.classes, settled.root)
+    assert elsewhere == command.format(f" --artifacts {tmp_path}")
 
 
 def test_and_is_known_by_its_name_too(moved: Path) -> None:

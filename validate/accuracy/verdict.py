@@ -18,6 +18,8 @@ from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Evaluat
 from validate.accuracy.outcomes import Predictions, holds, mcnemar, wilson
 from validate.accuracy.top5_file import NONE
 
+_CHANCE = 0.05  # of McNemar's p, above which a difference says little
+
 
 def doubted(evaluation: Evaluation, record: Accuracy, first: np.ndarray) -> Accuracy:
     """The record with what speaks against its top-1. first: (images,), the class that came first, or negative."""
@@ -108,7 +110,13 @@ def below(record: Accuracy) -> str:
     """Why a record did not pass although it ran well, in words."""
     top1, keep, reference = record.top1 or 0.0, record.keep or 0.0, record.reference_top1
     if record.published_top1 is None or (reference is not None and top1 < keep * reference):
-        return f"has top-1 {top1:.4f}, below {keep:.4g} of {reference:.4f} on {REFERENCE}"
+        why = f"has top-1 {top1:.4f}, below {keep:.4g} of {reference:.4f} on {REFERENCE}"
+        few = record.mcnemar_p is not None and record.mcnemar_p > _CHANCE
+        return (
+            f"{why}; on {record.images} images that may be chance (p = {record.mcnemar_p:.2g}): take more"
+            if few
+            else why
+        )
     return f"has top-1 {top1:.4f}, below {keep:.4g} of the published {record.published_top1:.4f}"
 
 

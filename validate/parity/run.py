@@ -179,7 +179,9 @@ def hints(request: ParityRequest, record: Parity, folder: Path) -> list[str]:
     found = []
     ran = record.nonfinite is not None
     if ran and registry.get(record.runtime).reads != "neither":  # what a server has cannot be cut
-        found.append(f"{subject}, where it breaks: {command(request, record.runtime, 'validate.bisect')}")
+        chosen = request.chosen  # beside --onnx its name is that of the file, and bisect's model is the Paddle one
+        asked = replace(request, chosen=replace(chosen, name=None)) if chosen.onnx else request
+        found.append(f"{subject}, where it breaks: {command(asked, record.runtime, 'validate.bisect')}")
     if record.failure_folder:
         found.append(f"{subject}, again: {failure_folder.command(folder / record.failure_folder)}")
     return found

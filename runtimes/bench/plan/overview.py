@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from convert.cli import estimated_bytes
 from convert.common.console import plain
+from convert.common.errors import listing
 from runtimes.bench.describe import duration, size
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
@@ -108,6 +112,26 @@ def as_dict(plan: Plan) -> dict[str, Any]:
             {"model": one.model, "precision": one.precision, "bytes": estimated_bytes(one)} for one in plan.unconverted
         ],
     }
+
+
+def left_behind(file: Path, plan: Plan) -> str:
+    """What the run that is gone on with was to measure and this plan is not, in a sentence; empty for nothing."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        names = {_named(cell): None for cell in before}
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
+    lost = [name for name in names if name not in {_named(_cell(cell)) for cell in plan.cells}]
+    return (
+        f"of the run that this goes on with, {len(lost)} cell{'s are' if len(lost) > 1 else ' is'} not asked for now: "
+        f"{listing(lost)}"
+        if lost
+        else ""
+    )
+
+
+def _named(cell: Mapping[str, Any]) -> str:
+    return f"{cell['model']} {cell['precision']} on {cell['runtime']}, {cell['mode']}, batch {cell['batch']}"
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

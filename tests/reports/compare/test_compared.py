@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reports.compare.change import Change
-from reports.compare.compared import UNKNOWN, Compared, amount, not_measured, of_pair, worst
+from reports.compare.compared import APART, SAME, SLOWER, UNKNOWN, Compared, amount, not_measured, of_pair, worst
 from reports.compare.match import Pair
 from runtimes.records.kinds import Latency
 from tests.runtimes.records.made import record
@@ -64,3 +64,8 @@ def test_a_pair_keeps_its_notes_and_gets_more() -> None:
 def test_why_one_of_two_has_no_figure(base: dict[str, Any], new: dict[str, Any], expected: str | None) -> None:
     one, other = (record(Latency, **{"median_ms": 5.0, **fields}) for fields in (base, new))
     assert not_measured(Pair(one, other)) == expected
+
+
+@pytest.mark.parametrize(("verdict", "judged"), [(UNKNOWN, False), (APART, False), (SAME, True), (SLOWER, True)])
+def test_something_can_be_said_of_it_or_not(verdict: str, judged: bool) -> None:
+    assert cell("median").noted(verdict=verdict).judged is judged

@@ -114,3 +114,17 @@ def test_the_machines_own_change_is_said_first_and_what_is_alone_is_named(judged
 def test_a_threshold_without_a_colon_says_what_is_needed() -> None:
     with pytest.raises(InputError, match="FIGURE:NUMBER% is needed, as in median:5%"):
         judge.parse("median")
+
+
+def test_a_cell_that_new_lacks_keeps_the_verdict_open_where_its_figure_may_fail_it(judged: Any) -> None:
+    both, alone = one(100.0), [one(100.0)[0]]
+    lost = judged(both, alone)
+    assert (lost.outcome, lost.lost) == (judge.OPEN, (f"{runs.MODEL} on ort-cpu fp32, batch 1",))
+    assert judged(both, alone, "accuracy:1%").lost == (), "nobody asked for a speed"
+    assert judged(alone, both).lost == ()
+
+
+def test_what_was_asked_for_by_name_has_to_be_there(judged: Any) -> None:
+    assert judged(one(100.0), one(100.0)).unanswered == ()
+    assert judged(one(100.0), one(100.0), "accuracy:1%").unanswered == ("accuracy:1%",)
+    assert judged(one(100.0), one(100.0), "median:5%").unanswered == ()

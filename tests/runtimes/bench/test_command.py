@@ -200,6 +200,9 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     assert result.stdout == ""
     refused = bench("--out", str(folder)).stderr
     assert refused.startswith(f"error: {folder} holds an unfinished run: --resume goes on with it, --fresh starts")
+    assert refused.endswith(f"; to go on: {again}\n")
+    shorter = bench("--batch", "1", "--resume", "--out", str(folder), "--runtime", "ort-cpu")
+    assert "cells are not asked for now: ViT_base_patch32_384 fp32 on " in shorter.stderr
     assert bench("--out", str(folder), "--dry-run").exit_code == 0
     assert "--resume beside --fresh" in bench("--out", str(folder), "--resume", "--fresh").stderr
     result = bench("--resume", "--out", str(folder))
@@ -208,8 +211,8 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     )
     fake.act = lambda cell: {}
     assert bench("--batch", "1,2", "--target", "0.02", "--resume", "--out", str(folder)).exit_code == 0
-    assert fake.resumed == [False, True, True]
-    assert fake.plans[0].effort == fake.plans[2].effort
+    assert fake.resumed == [False, True, True, True]
+    assert fake.plans[0].effort == fake.plans[3].effort
     assert bench("--out", str(folder)).exit_code == 0, "what came to its end is no unfinished run"
 
 

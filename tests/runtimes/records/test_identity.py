@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runtimes.records.identity import cell, compared, differing
+from runtimes.records.identity import better_measured, cell, compared, differing
 from runtimes.records.kinds import ASKED_FOR, Latency, Parity, Server, Throughput
-from runtimes.records.parts import InputsInfo, SearchPoint
+from runtimes.records.parts import NOT_REPORTED, Effective, InputsInfo, SearchPoint
 from tests.runtimes.records.made import record
 
 LATENCY = record(Latency, median_ms=5.0, batch=1, threads=2, settings={"a": "1", "b": "2"})
@@ -82,3 +82,36 @@ def test_a_bound_that_was_asked_for_is_part_of_the_question_and_the_benchs_own_i
     for other in ({"latency_bound_ms": 50.0}, {"percentile": 90}):
         assert cell(asked) != cell(replace(asked, **other))
         assert compared(asked) != compared(replace(asked, **other))
+
+
+SERVER = Effective(device=NOT_REPORTED, details={"version": "1", "processes_seen": 1})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "better"),
+    [
+        ({}, {"disturbed": "busy"}, True),
+        ({}, {"status": "unstable"}, True),
+        ({"target": 0.01}, {"target": 0.02}, True),
+        ({}, {}, False),
+        ({"disturbed": "busy"}, {}, False),
+        ({"target": 0.02}, {"target": 0.01}, False),
+        ({}, {"disturbed": "busy", "key": "another"}, False),
+        ({"key": None}, {"disturbed": "busy", "key": None}, False),
+        ({}, {"status": "failed", "median_ms": None}, False),
+        ({"effective": SERVER}, {"disturbed": "busy", "effective": SERVER}, True),
+        (
+            {"effective": SERVER},
+            {"disturbed": "busy", "effective": replace(SERVER, details={"version": "2", "processes_seen": 1})},
+            False,
+        ),
+        (
+            {"effective": SERVER},
+            {"disturbed": "busy", "effective": replace(SERVER, details={"version": "1", "processes_seen": 2})},
+            True,
+        ),
+    ],
+)
+def test_what_is_better_measured_is_of_the_same_thing(one: Any, other: Any, better: bool) -> None:
+    base = {"median_ms": 5.0, "key": "k", "target": 0.01}
+    assert better_measured(*(record(Latency, **{**base, **fields}) for fields in (one, other))) is better

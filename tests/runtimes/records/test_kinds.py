@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from runtimes.records.kinds import Accuracy, Latency, Record, Throughput
+from runtimes.records.kinds import Accuracy, Latency, Record, Server, Throughput
+from runtimes.records.parts import NOT_REPORTED, Effective, ServerPoint, Turn
 from tests.runtimes.records.made import record
 
 
@@ -66,3 +69,37 @@ def test_a_record_that_names_no_format_is_of_the_first() -> None:
 )
 def test_an_accuracy_reached_its_part_in_doubt_or_not(fields: dict[str, Any], reached: bool) -> None:
     assert record(Accuracy, **fields).reached is reached
+
+
+def test_it_is_open_which_rate_keeps_a_bound_where_none_is_known_to_and_at_some_nothing_was_carried() -> None:
+    points = tuple(
+        ServerPoint(qps_target=rate, valid=valid) for rate, valid in ((1.0, True), (2.0, False), (3.0, None))
+    )
+    assert [one.qps_target for one in record(Server, points=points).uncarried] == [2.0]
+    assert record(Server, points=points).unknown
+    assert not record(Server, points=points, qps_max=1.0).unknown
+    assert not record(Server, points=points[:1]).unknown
+
+
+@pytest.mark.parametrize(
+    ("device", "details", "elsewhere"),
+    [
+        ("CPU", {}, False),
+        (NOT_REPORTED, {}, True),
+        (NOT_REPORTED, {"processes_seen": 0}, True),
+        (NOT_REPORTED, {"processes_seen": 1}, False),
+    ],
+)
+def test_a_server_that_is_not_seen_here_computed_elsewhere(device: str, details: Any, elsewhere: bool) -> None:
+    computed = record(Latency, median_ms=5.0, effective=Effective(device=device, details=details))
+    assert computed.elsewhere is elsewhere
+    assert record(Latency, median_ms=5.0).elsewhere is False
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ms": 0.0}, {"ms": math.inf}, {"ms": math.nan}, {"met": -0.1}, {"met": math.inf}, {"ms": -1.0}]
+)
+def test_a_turn_has_a_time_and_a_share(wrong: dict[str, Any]) -> None:
+    Turn(name="a.1", ms=0.5, met=0.0)
+    with pytest.raises(ValueError, match=r"turn a\.1: ms = "):
+        replace(Turn(name="a.1", ms=5.0, met=0.5), **wrong)

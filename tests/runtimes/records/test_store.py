@@ -156,3 +156,31 @@ def test_a_summary_that_does_not_follow_from_what_it_sums_up(
 def test_a_summary_that_does(tmp_path: Path, fields: dict[str, Any]) -> None:
     (tmp_path / store.RESULTS).write_text(json.dumps({**reading.to_table(record()), **fields}) + "\n")
     assert len(store.read(tmp_path)) == 1
+
+
+def test_a_run_that_came_to_no_end_is_gone_on_with_only_where_its_user_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "run"
+
+    def broken(*records: Latency) -> None:
+        with store.until_finished(folder, "bench"):
+            for one in records:
+                store.append(folder, one)
+            raise OSError("broke")
+
+    with pytest.raises(OSError, match="broke"):
+        broken()
+    store.refuse_unfinished(folder, "bench", resume=False, fresh=False)  # it left nothing
+    with pytest.raises(OSError, match="broke"):
+        broken(record())
+    with pytest.raises(InputError, match=r"holds an unfinished run: --resume goes on with it.*RESUME=1 or FRESH=1\)$"):
+        store.refuse_unfinished(folder, "bench", resume=False, fresh=False)
+    store.refuse_unfinished(folder, "bench", resume=True, fresh=False)
+    store.refuse_unfinished(folder, "bench", resume=False, fresh=True)
+    store.refuse_unfinished(folder, "accuracy", resume=False, fresh=False)
+    with pytest.raises(InputError, match="--resume beside --fresh"):
+        store.refuse_unfinished(folder, "bench", resume=True, fresh=True)
+    with store.until_finished(folder, "bench"):
+        pass
+    store.refuse_unfinished(folder, "bench", resume=False, fresh=False)
+    with store.until_finished(folder, "bench"):
+        folder.joinpath(".bench-unfinished").unlink()  # by whoever tidies up

@@ -223,6 +223,10 @@ def test_below_names_the_reference(judged: Any) -> None:
     record = replace(judged(40_000), keep=0.99, top1=0.7, reference_top1=0.8, published_top1=None)
     assert below(record) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
     assert below(replace(record, top1=None)).startswith("has top-1 0.0000, below")
+    assert below(replace(record, images=60, mcnemar_p=1.0)).endswith(
+        " on paddle; on 60 images that may be chance (p = 1): take more"
+    )
+    assert below(replace(record, mcnemar_p=0.05)).endswith(" on paddle")
     both = replace(record, published_top1=0.9)
     assert below(both) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
     assert below(replace(both, top1=0.8)) == "has top-1 0.8000, below 0.99 of the published 0.9000"

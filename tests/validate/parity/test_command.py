@@ -136,6 +136,8 @@ def test_a_failure_says_where_to_look(toy_artifact: Artifact, case: Case, tmp_pa
     assert broken.endswith("--runtime ort-cpu")
     assert again == f"toy on ort-cpu, again: python -m validate.parity --repro {tmp_path}/failures/toy"
     assert run.hints(selection, replace(record, nonfinite=None, failure_folder=None), tmp_path) == []
+    of_file = replace(selection, chosen=replace(selection.chosen, onnx="other.onnx", name="opt"))
+    assert "--name" not in run.hints(of_file, record, tmp_path)[0], "the file's name is not that of bisect's model"
     of_paddle = run.hints(selection, replace(record, runtime="paddle"), tmp_path)
     assert of_paddle[0].startswith("toy on paddle, where it breaks: python -m validate.bisect --model toy.toml ")
     assert of_paddle[1:] == [again.replace("ort-cpu", "paddle")]
