@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convert.common.errors import InputError
 from convert.datasets import LabelledSet, load
-from convert.datasets.image_lists import is_number, parse, parse_lines, shortened, unquoted
+from convert.datasets.image_lists import LabelledList, is_number, parse, parse_lines, shortened, unquoted
 from convert.images.preprocess import UnreadableImage
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123\n"
@@ -241,3 +241,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_an_image_whose_name_begins_as_a_comment_is_an_image() -> None:
     found = parse_lines("# of the second camera\n#5 0\n#6.png 1\n", "list")
     assert (found.lines, found.names, found.labels) == ([2, 3], ["#5", "#6.png"], [0, 1])
+
+
+def test_labels_are_numbers_where_all_of_them_are() -> None:
+    assert LabelledList("list", [1, 2], ["a", "b"], ["1", "-2"]).numbered
+    for words in (["1", "cat"], ["cat", "1"], ["1", None]):
+        assert not LabelledList("list", [1, 2], ["a", "b"], words).numbered

@@ -90,6 +90,7 @@ def test_nothing_is_known_of_one_process() -> None:
     assert assumed.error == pytest.approx(math.hypot(math.log(101 / 99) / (2 * 1.959964), 0.02))
     for wrong in ([101.0, 99.0], [0.0, 1.0], [-1.0, 1.0]):
         assert change.of_one_process(100.0, wrong) is None
+    assert change.of_one_process(0.5, [0.4, 0.6]) is not None, "half a millisecond is a time"
     exact = change.of_one_process(100.0, [100.0, 100.0])
     assert exact
     assert exact.error == 0.02

@@ -79,3 +79,7 @@ def test_beyond_what_the_probe_was_tried_for_nothing_is_taken_out(factor: float,
     assert found.too_large != corrected
     assert ("taken out" in found.note) == corrected
     assert ("beyond the 30% that the speed probe was tried for" in found.note) != corrected
+
+
+def test_where_nothing_tells_one_percent_for_each_run_is_assumed_and_nothing_taken_out() -> None:
+    assert (UNKNOWN.log, UNKNOWN.error) == (0.0, pytest.approx(0.01 * 2**0.5))

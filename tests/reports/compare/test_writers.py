@@ -176,3 +176,10 @@ def test_of_many_alone_the_first_twenty_are_named() -> None:
         assert "; c19" in text
         assert "c20" not in text
         assert (more in text) if more else ("more" not in text)
+
+
+def test_a_line_says_of_what_nothing_can_be_said() -> None:
+    assert writers.summary(comparison(unanswered=("accuracy:1%",))).startswith("nothing can be said of accuracy:1%;")
+    assert writers.summary(comparison()).startswith("nothing can be said of any cell;")
+    lost = writers.summary(comparison(cell(UNKNOWN), lost=("a",)))
+    assert lost.startswith("nothing can be said of 2 cells, 1 of them not in NEW;")

@@ -148,3 +148,24 @@ def test_a_ground_truth_that_is_given_goes_before_what_is_in_the_archive(tmp_pat
     path = write_zip(tmp_path / "a.zip", forms(photos)["tree"])
     file = write_list(tmp_path / "truth.txt", photos.names[:3], [6, 6, 6])
     assert load(path, CLASSES, ground_truth=file).labels == (6, 6, 6)
+
+
+def webdataset(folder: Path, name: str, data: bytes) -> None:
+    write_tar(folder / name, {"0001.jpg": data, "0001.cls": b"1"})
+
+
+def test_shards_of_other_splits_are_left_out_and_said(tmp_path: Path) -> None:
+    for name in ("val-0.tar", "val-1.tar", "train-0.tar"):
+        webdataset(tmp_path, name, name.encode())
+    found = load(tmp_path, 3)
+    assert [found.read(i) for i in range(2)] == [b"val-0.tar", b"val-1.tar"]
+    assert found.notes[0] == "left out: 1 archive of other splits: train-0.tar"
+    tree = archives.open_shards(tmp_path, [tmp_path / "val-1.tar"])
+    assert tree.fetch("val-1.tar/0001.jpg", 5) == b"val-1"
+
+
+def test_shards_of_training_and_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
+    for name in ("more-0.tar", "train-0.tar"):
+        webdataset(tmp_path, name, b"x")
+    with pytest.raises(InputError, match=r"shards of training and of others \(more-0\.tar, train-0\.tar\)"):
+        load(tmp_path, 3)

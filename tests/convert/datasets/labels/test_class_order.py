@@ -64,3 +64,8 @@ def test_wordnet_ids_in_paths_count() -> None:
     assert evidence(["train/n01443537/a.jpg"], [1], "set")
     with pytest.raises(InputError, match="count from 1"):
         evidence(["train/n01443537/a.jpg", "n01440764_1.JPEG"], [2, 1], "set")
+
+
+def test_a_mistake_is_named_only_where_it_explains_all_of_them() -> None:
+    with pytest.raises(InputError, match="the labels are in another order"):
+        evidence(NAMES, [LABELS[0] + 1, LABELS[1] + 1, LABELS[2] + 7, LABELS[3] + 1], "set")

@@ -30,6 +30,7 @@ def test_orders_are_told_apart() -> None:
 
 def test_two_images_are_not_enough_and_one_that_differs_too_many() -> None:
     assert first_id({1: 490, 2: 361}) is None
+    assert first_id({1: 490, 2: 361, 3: 171}) == 1, "three are enough"
     assert first_id(FIRST_IDS | {4: 800}) is None
     assert first_id(FIRST_IDS | {21: 3}) == 1
 
