@@ -26,6 +26,7 @@ from runtimes.statistics import (
     widest,
 )
 from runtimes.system.contention import Contention
+from runtimes.undisturbed import RULE
 
 T = TypeVar("T")
 TIMES = st.floats(1e-3, 1e6)
@@ -111,7 +112,8 @@ def test_the_median_is_that_of_undisturbed_samples_and_percentiles_are_of_all() 
     clean, held_up = Contention(0.01), Contention(0.8)
     processes = [[10.0] * 40 + [20.0] * 25, [10.2] * 40 + [20.0] * 25]
     found = summarize(processes, met=[[clean] * 40 + [held_up] * 25] * 2)
-    assert (found.median_ms, found.undisturbed) == (10.1, 80)
+    assert (found.median_ms, found.undisturbed, found.rule) == (10.1, 80, RULE)
+    assert summarize(processes).rule is None
     assert (found.seen_ms, found.count) == (10.2, 130), "of all samples"
     assert (found.p90_ms, found.p95_ms) == (20.0, 20.0)
     assert len(found.waited) == len(found.foreign) == len(found.samples_ms) == 130
