@@ -49,6 +49,8 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
 DEV_READY := $(VENV)/.ready-dev
 
+# What bench and accuracy begin with where images to calibrate on are given: the int8 artifact.
+int8 = $(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&)
 weights = $(if $(WEIGHTS),--weights "$$WEIGHTS") $(if $(PREPROCESSING),--preprocessing "$$PREPROCESSING")
 calibration = $(if $(CALIBRATION),--calibration "$$CALIBRATION")
 runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
@@ -65,7 +67,7 @@ help: ## this list
 	@printf '\nMODEL: one of the seven (python -m convert --list), all, a .toml model spec or a folder with a Paddle inference model.\nWEIGHTS: auto, pretrained, seeded[:N] or a file (.pdparams, .safetensors, .pth, .npz, ...); without it those of the artifact that is there.\nPREPROCESSING: where a folder does not say it: imagenet, inception, a TABLE.toml or mean=0.5,0.5,0.5;std=... .\nRUNTIME, BATCH: comma-separated. EXTRA=cuda installs onnxruntime-gpu instead of onnxruntime.\n'
 
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
-	@$(if $(CALIBRATION),$(PY) -m convert "$$MODEL" $(weights) --precision int8 $(calibration) &&) \
+	@$(int8) \
 	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
 	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(resume) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format "$$FORMAT" || exit; exit $$status
@@ -86,7 +88,7 @@ profile: $(READY) ## where the milliseconds of MODEL go: by block and by operato
 	@$(PY) -m validate.profile --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(filter-out file,$(origin BATCH)),--batch "$$BATCH") $(out)
 
 accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
-	@$(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)
+	@$(int8) $(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
 	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT" $(if $(TITLE),--title "$$TITLE")

@@ -68,5 +68,13 @@ def test_what_is_not_given_is_left_out(folder: Path) -> None:
     assert made(folder, "convert") == ["-m", "convert", "ViT_base_patch32_384", "--precision", "fp32"]
 
 
+@pytest.mark.parametrize(("target", "module"), [("bench", "vitbench"), ("accuracy", "validate.accuracy")])
+def test_images_to_calibrate_on_make_the_int8_artifact_first(folder: Path, target: str, module: str) -> None:
+    words = made(folder, target, "CALIBRATION=photos", "IMAGES=val", "OUT=here", "MODEL=m", "PRECISION=fp32,int8")
+    assert words[:7] == ["-m", "convert", "m", "--precision", "int8", "--calibration", "photos"]
+    assert words[7:9] == ["-m", module]
+    assert words[words.index("--precision", 8) + 1] == "fp32,int8"
+
+
 def test_help_shows_the_model(folder: Path) -> None:
     assert f"[MODEL={ODD}]" in made(folder, "help", f"MODEL={ODD}")[0]
