@@ -30,6 +30,10 @@ class TestChance:
         assert said([1] * 6 + [0], [1] * 6 + [1], 2) is None  # one class only: nothing but 1 / classes is chance
         assert said([], [], 10) is None
 
+    def test_twice_chance_is_no_chance(self) -> None:
+        assert said([1] * 2 + [0] * 8, [1] * 10, 10, seeded=True) is None
+        assert said([1] + [0] * 9, [1] * 10, 10, seeded=True)
+
     def test_answers_of_no_model(self) -> None:
         labels = RANDOM.integers(0, 1000, 500)
         text = said(RANDOM.integers(0, 1000, 500), labels, 1000)

@@ -223,6 +223,7 @@ def test_below_names_the_reference(judged: Any) -> None:
     record = replace(judged(40_000), keep=0.99, top1=0.7, reference_top1=0.8, published_top1=None)
     assert below(record) == "has top-1 0.7000, below 0.99 of 0.8000 on paddle"
     assert below(replace(record, top1=None)).startswith("has top-1 0.0000, below")
+    assert below(replace(record, keep=None)).startswith("has top-1 0.7000, below 0 of")
     assert below(replace(record, images=60, mcnemar_p=1.0)).endswith(
         " on paddle; on 60 images that may be chance (p = 1): take more"
     )
@@ -251,6 +252,7 @@ def test_several_precisions_are_held_against_fp32_and_without_it_against_their_o
         assert held_against(found, [replace(fp32, **other)]).reference_top1 is None
     newest = replace(fp32, top1=0.8, outcomes="1" * 8 + "00")
     assert held_against(found, [fp32, newest]).reference_top1 == 0.8
+    assert held_against(fp32, [newest]).reference_top1 == fp32.top1 == 0.9, "it is its own reference"
 
 
 def test_bar_is_exact() -> None:

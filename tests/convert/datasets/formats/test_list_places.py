@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,13 @@ def test_around_a_list_in_an_archive(tmp_path: Path) -> None:
     assert around.join("a/b", "../2.png") == "a/2.png"
     assert around.exists(around.join("l", "./x.txt"))
     assert not around.exists("a")
+
+
+def test_folders_nearby_come_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    there = list(os.scandir(tmp_path / "set"))
+    for order in (there, there[::-1]):
+        monkeypatch.setattr(os, "scandir", lambda folder, order=order: order)
+        nearby = [Path(place).name for place in on_disk(tmp_path / "set").nearby()]
+        assert [name for name in nearby if name in "abc"][:3] == ["a", "b", "c"]
