@@ -228,6 +228,8 @@ class TestNumbers:
         found = named_labels(members, "tree", Known(1000, members=members))
         assert found.labels == {"0517": 516, "0066": 65, "0231": 230}
         assert str(found.order).startswith("proven: numbers that count from 1")
+        members["0001"] = ["x.png"]
+        assert named_labels(members, "tree", Known(1000, members=members)).labels["0001"] == 0, "the first class"
 
     def test_a_folder_of_number_zero_counts_from_zero(self) -> None:
         members = {"0000": ["x.png"], "0517": ["ILSVRC2012_val_00000005.JPEG"]}
