@@ -139,7 +139,7 @@ def main(
 
 def _summary(artifact: Artifact, reused: bool) -> str:
     manifest, state = artifact.manifest, "unchanged" if reused else "ok"
-    macs = _counted(manifest.macs, 1e9, "GMACs", as_published=True)
+    macs = _counted(manifest.macs, 1e9, "GMACs", as_paddleclas=True)
     parameters = _counted(manifest.parameters, 1e6, "M parameters")
     share = "" if manifest.share is None else f"{percent(manifest.share)} of the arithmetic in {manifest.precision}"
     return ", ".join(filter(None, [f"{artifact.path}: {state}, opset {manifest.opset}, {macs}, {parameters}", share]))
@@ -172,12 +172,12 @@ def _figures(name: str, size: int | None) -> str:
     return f"{start} {row.gmacs:8.2f} GFLOPs {row.mparams:8.2f} M parameters  {accuracies}"
 
 
-def _counted(counts: Counts, unit: float, name: str, as_published: bool = False) -> str:
+def _counted(counts: Counts, unit: float, name: str, as_paddleclas: bool = False) -> str:
     if counts.published is None or counts.total is None:
         return f"{name} not counted"
     published, total = counts.published / unit, counts.total / unit
-    if as_published:
-        return f"{published:.2f} {name} as published ({total:.2f} in all)"
+    if as_paddleclas:
+        return f"{published:.2f} {name} as PaddleClas counts ({total:.2f} in all)"
     return f"{published:.2f} {name} ({total:.2f} in all)"
 
 
