@@ -298,7 +298,7 @@ class Runtime:
 
     def cannot_load(self, artifact: Artifact) -> str | None:
         """Why it does not open a folder of that form, in a sentence; None where it does, as it does an artifact."""
-        if artifact.manifest.unvouched and self.reads == "paddle":
+        if self.reads == "paddle" and artifact.manifest.unvouched:
             return f"{self.name} reads a Paddle program, and {artifact.model} is an ONNX file alone"
         if artifact.form in (None, *self.loads) or (artifact.form == "onnx" and self.reads == "onnx"):
             return None

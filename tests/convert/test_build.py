@@ -69,7 +69,8 @@ def test_the_manifest(toy_artifact: Artifact, toy_toml: Path) -> None:
     total = sum(int(np.prod(shape)) for shape in load_spec(toy_toml).state_shapes().values())
     assert manifest.parameters == Counts(published=total - 17 * 16 - 16, total=total)
     assert set(manifest.files) == {"model.onnx", "paddle/inference.json", "paddle/inference.pdiparams"}
-    assert manifest.command == f"python -m convert {toy_toml} --precision fp32 --weights seeded:1"
+    place = f"--artifacts {toy_artifact.path.parents[1]}"
+    assert manifest.command == f"python -m convert {toy_toml} --precision fp32 {place} --weights seeded:1"
     assert toy_artifact.damage() is None
     assert {path.name for path in toy_artifact.path.iterdir()} >= {"model.onnx", "manifest.json", "paddle"}
 

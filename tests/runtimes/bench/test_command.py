@@ -199,16 +199,14 @@ def test_interrupted_it_says_how_to_go_on(fake: Fake) -> None:
     assert result.stderr.splitlines()[-1] == f"interrupted; to go on: {again}"
     assert result.stdout == ""
     refused = bench("--out", str(folder)).stderr
-    assert refused.startswith(f"error: {folder} holds an unfinished run: --resume goes on with it, --fresh starts")
-    assert refused.endswith(f"; to go on: {again}\n")
+    assert refused.startswith(f"error: {folder} holds an unfinished run")
+    assert refused.endswith(f"to go on: {again}\n")
     shorter = bench("--batch", "1", "--resume", "--out", str(folder), "--runtime", "ort-cpu")
     assert "cells are not asked for now: ViT_base_patch32_384 fp32 on " in shorter.stderr
     assert bench("--out", str(folder), "--dry-run").exit_code == 0
     assert "--resume beside --fresh" in bench("--out", str(folder), "--resume", "--fresh").stderr
-    result = bench("--resume", "--out", str(folder))
-    assert result.stderr.splitlines()[-1] == (
-        f"interrupted; to go on: python -m runtimes.bench --resume --out {folder}"
-    )
+    said = bench("--resume", "--out", str(folder)).stderr.splitlines()[-1]
+    assert said == f"interrupted; to go on: python -m runtimes.bench --resume --out {folder}"
     fake.act = lambda cell: {}
     assert bench("--batch", "1,2", "--target", "0.02", "--resume", "--out", str(folder)).exit_code == 0
     assert fake.resumed == [False, True, True, True]

@@ -142,7 +142,7 @@ class TestRecords:
             "--images", "set", "--precision", "fp32,int8", runtimes=[make_runtime("paddle", identity), lowered]
         )
         assert result.exit_code == 1
-        assert "of 1.0000 on paddle; python -m validate.search finds what to keep in FP32" in result.stderr
+        assert "take more; python -m validate.search finds what to keep in FP32" in result.stderr
 
     def test_a_broken_runtime_does_not_stop_the_others(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best
