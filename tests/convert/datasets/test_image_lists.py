@@ -245,5 +245,6 @@ def test_an_image_whose_name_begins_as_a_comment_is_an_image() -> None:
 
 def test_labels_are_numbers_where_all_of_them_are() -> None:
     assert LabelledList("list", [1, 2], ["a", "b"], ["1", "-2"]).numbered
-    for words in (["1", "cat"], ["cat", "1"], ["1", None]):
+    wrong: list[list[str | None]] = [["1", "cat"], ["cat", "1"], ["1", None]]
+    for words in wrong:
         assert not LabelledList("list", [1, 2], ["a", "b"], words).numbered
