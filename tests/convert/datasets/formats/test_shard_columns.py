@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from convert.common.errors import InputError
+from convert.datasets import load
 from convert.datasets.formats.shard_columns import choose_columns
 from convert.datasets.tables import Columns
 
@@ -58,3 +60,11 @@ def test_labels_that_nobody_needs() -> None:
 def test_those_that_cannot_be(columns: dict[str, Any], given: str | None, message: str) -> None:
     with pytest.raises(InputError, match=rf"^x\.parquet: .*{message}"):
         chosen(columns, given)
+
+
+def test_shards_with_their_images_in_several_columns_are_no_set(tmp_path: Path) -> None:
+    for number, name in enumerate(("image", "img")):
+        table = pa.table({name: pa.array([{"bytes": b"a", "path": "a.png"}]), "label": [0]})
+        pq.write_table(table, tmp_path / f"val-{number}.parquet")
+    with pytest.raises(InputError, match=r"its shards have their images in different columns \(image, img\)"):
+        load(tmp_path, 2)
