@@ -36,9 +36,9 @@ def optimised(toy_artifact: Artifact, tmp_path: Path) -> Path:
     return tmp_path / "other one.onnx"
 
 
-def checked(root: Path, *words: object) -> tuple[int, str, dict[str, Any]]:
-    """Exit status, what was said, and the record of ONNX Runtime."""
-    run = ["--artifacts", root, "--runtime", "ort-cpu", "--batch", "1", "--limit", "1", "--out", root.parent / "run"]
+def checked(root: Path, *words: object, runtime: str = "ort-cpu") -> tuple[int, str, dict[str, Any]]:
+    """Exit status, what was said, and the record of a runtime."""
+    run = ["--artifacts", root, "--runtime", runtime, "--batch", "1", "--limit", "1", "--out", root.parent / "run"]
     result = CliRunner().invoke(parity, [str(word) for word in (*words, *run, "--json")])
     return result.exit_code, result.stderr, json.loads(result.stdout)["records"][0] if result.stdout else {}
 
@@ -52,14 +52,16 @@ def test_it_passes_and_is_known_by_its_name(optimised: Path, root: Path, toy_art
     assert any("not converted by vitbench, and held against toy" in note for note in record["model_info"]["notes"])
     found, reused = obtain(Request("other_one", root=root), lambda text: None)
     assert (found.sha256, reused, found.base.model) == (record["artifact"], True, "toy")
+    assert found.fp32 == found, "whoever lowers the graph by himself opens this file, and not the model's"
 
 
-def test_one_weight_that_differs_is_found(optimised: Path, root: Path) -> None:
+@pytest.mark.parametrize("runtime", ["ort-cpu", "openvino"])
+def test_one_weight_that_differs_is_found(optimised: Path, root: Path, runtime: str) -> None:
     model = onnx.load(str(optimised))
     tensor = max(model.graph.initializer, key=lambda one: len(one.raw_data))
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), tensor.name))
     onnx.save(model, str(optimised))
-    status, said, record = checked(root, "--model", "toy", "--onnx", optimised, "--name", "wrong")
+    status, said, record = checked(root, "--model", "toy", "--onnx", optimised, "--name", "wrong", runtime=runtime)
     assert (status, record["model"], record["passed"]) == (1, "wrong", False), said
 
 

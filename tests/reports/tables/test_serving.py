@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from reports.load import results
-from reports.tables import compute, latency, serving
+from reports.tables import compute, latency, serving, standing
 from reports.tables import report as tables
+from runtimes.records.kinds import Latency
 from runtimes.records.parts import NOT_REPORTED
 from tests.reports.shown import texts
 
@@ -61,3 +62,15 @@ def test_nothing_is_compared_that_differs_or_is_not_proven(make: Any, folder: An
 def test_without_a_server_there_is_no_such_table(make: Any, folder: Any) -> None:
     found = results.load(folder(make.parity(), make.latency()))
     assert "serving" not in [table.name for table in tables.build(found).tables]
+
+
+def test_a_server_that_is_not_seen_here_is_not_ranked_with_this_machine(make: Any, folder: Any) -> None:
+    def ranked(processes: int) -> list[str]:
+        seen = {**UNKNOWN, "details": {"backend": "onnxruntime", "processes_seen": processes}}
+        proofs = [make.parity(runtime=name) for name in ("ort-cpu", "mnn", "served")]
+        cells = [make.latency(200.0), make.latency(300.0, runtime="mnn"), served(make) | {"effective": seen}]
+        found = results.load(folder(*proofs, *cells, name=f"seen {processes}"))
+        return [cell.runtime for cell in standing.ranking(found, found.of(Latency))[1]]
+
+    assert ranked(1) == ["served"]
+    assert ranked(0) == ["ort-cpu"], "another machine's speed is not this one's"
