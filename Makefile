@@ -24,6 +24,10 @@ LIMIT ?=
 OUT ?=
 # Of `make export`: ways out, comma-separated (python -m validate.ship --help).
 TO ?= onnx
+# Of `make ship`: limits, as p99<50ms, top1>=-0.5, memory<1GB; latency or throughput; of the whole race.
+BUDGET ?=
+OBJECTIVE ?= latency
+MINUTES ?= 30
 # Of `make serve`: the port on loopback.
 PORT ?= 8000
 # How hard `make bench` tries: a look that takes minutes. EFFORT= (empty) is what `python -m runtimes.bench` does: until
@@ -31,6 +35,8 @@ PORT ?= 8000
 EFFORT ?= --target 10% --min-count 6 --max-seconds 12 --patience 10 --minutes 2.4
 # RESUME=1 with OUT=: measure only what that results folder lacks; where it lacks nothing, what was disturbed.
 RESUME ?=
+# auto or HOST:PORT: bench and accuracy on the machines of a Ray cluster (docs/cluster.md), which needs the extra `cluster`.
+CLUSTER ?=
 # FRESH=1 with OUT=: start again where that folder holds an unfinished run.
 FRESH ?=
 
@@ -43,7 +49,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT TITLE ONLY
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION BUDGET OBJECTIVE MINUTES KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT TITLE ONLY CLUSTER
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -57,8 +63,9 @@ runtime = $(if $(RUNTIME),--runtime "$$RUNTIME")
 limit = $(if $(LIMIT),--limit "$$LIMIT")
 resume = $(if $(RESUME),--resume) $(if $(FRESH),--fresh)
 out = $(if $(OUT),--out "$$OUT")
+cluster = $(if $(CLUSTER),--cluster "$$CLUSTER")
 
-.PHONY: help bench bisect profile export verify-gpu check-claims fuzz kills mutate test coverage lint format convert parity accuracy report serve doctor setup lock clean
+.PHONY: help bench bisect profile ship export verify-gpu check-claims fuzz kills mutate test coverage lint format convert parity accuracy report serve doctor setup lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,7 +76,7 @@ help: ## this list
 bench: $(READY) ## convert, check parity, measure on every runtime of this machine, write the report
 	@$(int8) \
 	run=$${OUT:-results/$$(date -u +%Y%m%d-%H%M%S)}; \
-	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(resume) --out "$$run"; status=$$?; \
+	$(PY) -m vitbench bench --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" --batch "$$BATCH" $(EFFORT) $(resume) $(cluster) --out "$$run"; status=$$?; \
 	[ $$status -eq 2 ] || $(PY) -m reports "$$run" --format "$$FORMAT" || exit; exit $$status
 
 convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
@@ -77,6 +84,9 @@ convert: $(READY) ## MODEL to ONNX, checked and with a manifest, into artifacts/
 
 parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAGES= for photos of your own)
 	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
+
+ship: $(READY) ## which one to ship within BUDGET="p99<50ms, top1>=-0.5, memory<1GB": one choice, proven (IMAGES=, CALIBRATION=)
+	@$(PY) -m validate.choice --model "$$MODEL" $(weights) $(runtime) $(if $(filter-out file,$(origin PRECISION)),--precision "$$PRECISION") --budget "$$BUDGET" --objective "$$OBJECTIVE" --minutes "$$MINUTES" $(if $(IMAGES),--images "$$IMAGES") $(limit) $(calibration) $(resume) $(out)
 
 export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, checked and with its proof, into shipped/
 	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
@@ -88,7 +98,7 @@ profile: $(READY) ## where the milliseconds of MODEL go: by block and by operato
 	@$(PY) -m validate.profile --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(filter-out file,$(origin BATCH)),--batch "$$BATCH") $(out)
 
 accuracy: $(READY) ## top-1 and top-5 over IMAGES= (val_list.txt, a tree of classes, ILSVRC2012_img_val or its .tar, parquet)
-	@$(int8) $(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(resume) $(out)
+	@$(int8) $(PY) -m validate.accuracy --images "$$IMAGES" --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(limit) $(cluster) $(resume) $(out)
 
 report: $(READY) ## write the report of the results folder OUT= (default: the newest) again
 	@$(PY) -m reports $(if $(OUT),"$$OUT") --format "$$FORMAT" $(if $(TITLE),--title "$$TITLE")
@@ -152,7 +162,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.10 --generate-h
 lock: ## resolve the locks again (needs uv; UPGRADE=1 takes newer versions)
 	@for extra in cpu cuda; do \
 	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn -o requirements/$$extra.lock && \
-	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn --extra ncnn --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
+	  $(COMPILE) $(if $(UPGRADE),--upgrade) --extra convert --extra $$extra --extra mnn --extra ncnn --extra cluster --group dev -c requirements/$$extra.lock -o requirements/$$extra-dev.lock || exit; \
 	done
 
 clean: ## remove the environment and caches; artifacts/, shipped/ and results/ stay

@@ -22,7 +22,9 @@ from convert.manifest import Counts, to_table
 from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
 from convert.paddleclas.export import export
+from convert.precision.portability import INT8_RANGES
 from convert.precision.table import percent
+from convert.precision.variant import INT8_RANGE
 from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
 
 
@@ -42,6 +44,14 @@ from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
     help="Lower precisions: comma-separated operators that stay FP32, as blocks.7.mlp.fc2, or none."
     " [default: as the artifact that is there was made, else those that int8 costs too much or whose numbers fp16 or"
     " bf16 cannot hold; a list that lacks one of the latter is refused]",
+)
+@click.option(
+    "--int8-range",
+    "int8_range",
+    type=click.Choice(INT8_RANGES),
+    help="int8: how far weights go. full: to 127; portable: as far as no sum of two products exceeds 16 bits, so that"
+    " processors without VNNI give the same."
+    f"  [default: as the artifact that is there was made, else {INT8_RANGE}]",
 )
 @click.option(
     "--opset",
@@ -79,6 +89,7 @@ def main(
     precision: str,
     calibration: Path | None,
     keep_fp32: str | None,
+    int8_range: str | None,
     opset: int | None,
     root: Path,
     paddleclas: Path | None,
@@ -127,6 +138,7 @@ def main(
                 classes=classes,
                 calibration=calibration,
                 keep_fp32=keep,
+                int8_range=int8_range,
                 **vars(chosen),
             )
         )
@@ -142,7 +154,9 @@ def _summary(artifact: Artifact, reused: bool) -> str:
     macs = _counted(manifest.macs, 1e9, "GMACs", as_paddleclas=True)
     parameters = _counted(manifest.parameters, 1e6, "M parameters")
     share = "" if manifest.share is None else f"{percent(manifest.share)} of the arithmetic in {manifest.precision}"
-    return ", ".join(filter(None, [f"{artifact.path}: {state}, opset {manifest.opset}, {macs}, {parameters}", share]))
+    said = [f"{artifact.path}: {state}, opset {manifest.opset}, {macs}, {parameters}", share]
+    said += [manifest.saturation.sentence] if manifest.saturation else []
+    return ", ".join(filter(None, said))
 
 
 def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:
@@ -153,7 +167,6 @@ def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:
 
 
 def _listing() -> Iterator[str]:
-    """The models by name, family by family."""
     for group, names in LISTED.items():
         yield f"{group}, with a layer of vitbench's own:"
         yield from (_figures(name, MODELS[name].img_size) for name in names)

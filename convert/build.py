@@ -28,6 +28,7 @@ from convert.models import (
 )
 from convert.paddleclas import export
 from convert.precision import variant
+from convert.precision.portability import INT8_RANGES
 from convert.precision.table import CONVERTED, FP32, INT8, PRECISIONS
 from convert.weights.resolve import resolve
 from convert.zoo import HOSTED, HostedModel, inference_tar
@@ -44,7 +45,7 @@ class Request:
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
     Only weights that are given here take the place of others.
 
-    calibration and keep_fp32: as in `LoweringOptions`, None for what the artifact that is there was made with.
+    calibration, keep_fp32, int8_range: as in `LoweringOptions`, None for what the artifact that is there was made with.
 
     InputError for a precision or an opset that there is not, and for options that mean nothing in a precision.
     """
@@ -56,6 +57,7 @@ class Request:
     root: Path = ARTIFACTS
     calibration: Path | None = None
     keep_fp32: tuple[str, ...] | None = None
+    int8_range: str | None = None
     weights_key: str | None = None
     name: str | None = None
     image_size: int | None = None
@@ -70,6 +72,10 @@ class Request:
             raise InputError(f"--calibration: {self.precision} needs no images, only {INT8} does")
         if self.keep_fp32 and self.precision == FP32:
             raise InputError("--keep-fp32: all of an fp32 artifact is FP32")
+        if self.int8_range is not None and self.precision != INT8:
+            raise InputError(f"--int8-range: it says how {INT8} rounds weights, and {self.precision} is asked for")
+        if self.int8_range not in (None, *INT8_RANGES):
+            raise InputError(f"--int8-range {self.int8_range}: choose from {', '.join(INT8_RANGES)}")
         if self.onnx is not None and self.precision != FP32:
             raise InputError(f"--onnx {self.onnx}: it is taken as it is, and not made into {self.precision}")
         if self.preprocessing:
@@ -161,11 +167,12 @@ def _as_it_was(request: Request, named: ConvertedModel) -> Request:
 
 def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
-    plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None)
+    plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None, int8_range=None)
     base, _ = obtain(plain, say)
     if base.manifest.base or base.manifest.unvouched:
         raise InputError(f"{base.path}: an ONNX file from elsewhere is taken as it is, and not made into {target.name}")
-    options = LoweringOptions(str(request.calibration) if request.calibration else None, request.keep_fp32)
+    calibration = str(request.calibration) if request.calibration else None
+    options = LoweringOptions(calibration, request.keep_fp32, request.int8_range)
     if isinstance(named := models.find(request.model, request.root), ConvertedModel):
         request = _as_it_was(request, named)
     return variant.lower(base, request.precision, options, target, say, request.model, request.name, request.classes)

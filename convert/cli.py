@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,6 +36,15 @@ from convert.precision.table import FP32, INT8, PRECISIONS
 from convert.zoo import DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An artifact, and what a command is given to mean it: MODEL, and the options that say more of it."""
+
+    argument: str
+    chosen: ModelOptions
+    artifact: Artifact
 
 
 def model_options(command: Command, precision: str = "fp32", onnx: bool = True) -> Command:
@@ -197,9 +207,13 @@ def obtain_loudly(request: Request) -> tuple[Artifact, bool]:
     scratch.sweep_below(request.root)
     lock.sweep(request.root)
     artifact, reused = obtain(request, say)
-    if not reused:
+    manifest = artifact.manifest
+    elsewhere = manifest.unvouched or (manifest.base and manifest.precision == FP32)  # a lower one is made of FP32
+    if not reused and elsewhere:
+        say(f"{artifact.model}: the ONNX file as it is, in {artifact.path}")
+    elif not reused:
         say(f"{artifact.model}: converted, in {artifact.path}")
-    for note in artifact.manifest.notes:
+    for note in manifest.notes:
         say(f"{artifact.model}: NOTE: {note}")
     return artifact, reused
 

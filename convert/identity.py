@@ -13,6 +13,7 @@ from convert.common import paddle
 from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
+from convert.precision.portability import FULL
 from convert.precision.table import FP32, INT8
 
 # Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
@@ -36,7 +37,7 @@ class Identity:
     weights: kind and sha256, and `--weights-key` where there is one. tools: versions by name. base, keep_fp32,
     calibration: of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the sha256 of each
     calibration image: none for drawn ones, None where a precision needs no images. preprocessing: what those images
-    went through.
+    went through. int8_range: `--int8-range`, of int8 alone.
     """
 
     precision: str
@@ -46,6 +47,7 @@ class Identity:
     tools: Mapping[str, str]
     base: str | None = None
     keep_fp32: tuple[str, ...] | None = None
+    int8_range: str | None = None
     calibration: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     converter: int = CONVERTER
@@ -56,6 +58,7 @@ class Identity:
 def of(artifact: Artifact) -> Identity:
     """What an artifact that is there was made of."""
     manifest = artifact.manifest
+    recipe = manifest.recipe or LoweringOptions()
     return Identity(
         precision=manifest.precision,
         opset=manifest.opset,
@@ -63,7 +66,8 @@ def of(artifact: Artifact) -> Identity:
         weights=weights_of(manifest.weights),
         tools=_foreign(manifest.tools),
         base=manifest.base.sha256 if manifest.base else None,
-        keep_fp32=(manifest.recipe or LoweringOptions()).keep_fp32,
+        keep_fp32=recipe.keep_fp32,
+        int8_range=(recipe.int8_range or FULL) if manifest.precision == INT8 else None,
         calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
         preprocessing=manifest.preprocessing if manifest.calibration else None,
         converter=manifest.converter,

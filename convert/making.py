@@ -76,17 +76,11 @@ def find_or_make(
     with alone(target.with_name(f".{target.name}.lock"), str(target), wait=True) as waited:
         if waited:
             return find_or_make(target, present_in(target, say), wanted, make, describe, what, say)
-        _make(target, make, describe, what, say)
+        _make(target, make, describe, what)
     return artifacts.load(target), False
 
 
-def _make(
-    target: Path,
-    make: Callable[[Path], Manifest],
-    describe: Callable[[Manifest], Manifest],
-    what: str,
-    say: Say,
-) -> None:
+def _make(target: Path, make: Callable[[Path], Manifest], describe: Callable[[Manifest], Manifest], what: str) -> None:
     with new_folder(target, artifacts.refuse_others_files) as folder:
         try:
             manifest = describe(make(folder))
@@ -146,4 +140,5 @@ def command(
     words += ["--opset", str(opset)] if opset != DEFAULT_OPSET else []
     words += ["--calibration", options.calibration] if options.calibration else []
     words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []
+    words += ["--int8-range", options.int8_range] if options.int8_range is not None else []
     return shlex.join(words)

@@ -16,6 +16,7 @@ from convert.common import names, typed
 from convert.common.disk.files import sha256_json
 from convert.common.typed import Count, about
 from convert.families.spec import MOST, Preprocessing
+from convert.precision.portability import FULL, INT8_RANGES, Saturation
 from convert.precision.table import PRECISIONS
 
 # What the outputs of a model are (`head`).
@@ -113,6 +114,9 @@ class LoweringOptions:
     keep_fp32: Annotated[
         tuple[str, ...] | None, about("`--keep-fp32`: operators; null left the choice to what the precision costs each")
     ] = None
+    int8_range: Annotated[
+        str | None, about(f"int8, `--int8-range`: {', '.join(INT8_RANGES)}; absent from older manifests: {FULL}")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,9 @@ class Lowering:
     ] = None
     smoothed: Annotated[tuple[str, ...] | None, about("int8: operators whose activations were smoothed")] = None
     calibration: Annotated[CalibrationSet | None, about("int8 only")] = None
+    saturation: Annotated[
+        Saturation | None, about("int8: whether it is the same without VNNI; absent from older manifests")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

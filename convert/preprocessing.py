@@ -35,7 +35,8 @@ _OURS = ("the preprocessing", "preprocessing ", "the class names", _HEAD)
 class SaidByModel:
     """What a model itself says. preprocessing: None where nothing does. reference: what it is held against, which is
     another one for a spec that is one of PaddleClas' models but for its preprocessing. head: what the outputs are,
-    where what is done with them behind the model tells that they are no logits of one class."""
+    where what is done with them behind the model tells that they are no logits of one class. like: the model of the zoo
+    that it is but for its classes, and so for the images that it was trained on."""
 
     preprocessing: Preprocessing | None = None
     source: str = ASSUMED
@@ -43,11 +44,14 @@ class SaidByModel:
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     head: str | None = None
+    like: str | None = None
 
 
 def said_by(model: Model, argument: str) -> SaidByModel:
     """What a model says of its images and classes. argument: how the user named it. InputError: its inference.yml."""
     if isinstance(model, ModelSpec):
+        if argument in zoo.MODELS and model.class_num != zoo.MODELS[argument].class_num:
+            return SaidByModel(like=argument)
         if argument in zoo.MODELS:
             return SaidByModel(model.preprocessing, ZOO)
         known = zoo.MODELS.get(model.name)
@@ -81,7 +85,7 @@ def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: 
     elif before and before.preprocessing_source not in (None, ASSUMED) and not option:
         used, source, names = before.preprocessing, str(before.preprocessing_source), before.class_names
     else:
-        used, source = _assumed(manifest.model, size)
+        used, source = _assumed(manifest.model, size, said.like)
     if manifest.raw_pixels:
         used = _raw(used, source if said.preprocessing else None, notes)
     if option:
@@ -165,8 +169,11 @@ def differences(one: Preprocessing, other: Preprocessing) -> str:
     )
 
 
-def _assumed(name: str, size: int) -> tuple[Preprocessing, str]:
-    """What is assumed, and of what model: PaddleClas' of that name and size, else any of its ViTs."""
+def _assumed(name: str, size: int, like: str | None) -> tuple[Preprocessing, str]:
+    """What is assumed, and of what model: the one that it is like, PaddleClas' of that name and size, else any of its
+    ViTs."""
+    if like:
+        return zoo.MODELS[like].preprocessing, f"{ASSUMED} to be that of {like}, whose architecture it has"
     known = next((spec for one, spec in zoo.MODELS.items() if name.startswith(one)), None)
     if known and known.img_size == size:
         return known.preprocessing, f"{ASSUMED} to be that of {known.name}, which the folder is named after"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from convert.common.errors import shown, without_passwords
 
-_LONGEST, _COMMAND = (
-    4000,
-    20_000,
-)  # characters of a text, and of a command
+_LONGEST, _COMMAND = 4000, 20_000  # characters of a text, and of a command
 
 
 def one_line(text: object) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from convert.common.boundary import BoundedCommand
 from convert.common.console import plain, print_table, printer, say_json
-from convert.common.errors import CheckFailed, shown
+from convert.common.errors import CheckFailed, shown, told
 from runtimes import registry
 from runtimes.system import conflicts
 
@@ -48,9 +48,8 @@ def _show(states: list[dict[str, Any]]) -> None:
     print_table(console, table, ("precisions", "reason"))
     for state in states:
         for key, text in state["options"].items():
-            console.print(
-                shown(f"--option {state['name']}.{key}={text}"), markup=False, highlight=False, soft_wrap=True
-            )
+            line = shown(f"--option {state['name']}.{key}=") + told(text)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

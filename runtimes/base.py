@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import numpy as np
@@ -177,9 +176,7 @@ class Session(ABC):
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -193,14 +190,6 @@ class Elsewhere:
 
     ready: Callable[[Options], None]
     processes: Callable[[Options], tuple[int, ...]]
-
-
-def _lacks_nothing() -> dict[str, str]:
-    return {}
-
-
-def _no_environment(options: Options) -> dict[str, str]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -237,10 +226,10 @@ class Runtime:
     profiled: Callable[[Artifact, Options], Session] | str = "it has no profiler that can be asked from Python"
     settings: Mapping[str, Setting] = field(default_factory=dict)
     default_device: str = "CPU"
-    lacks: Callable[[], Mapping[str, str]] = _lacks_nothing
+    lacks: Callable[[], Mapping[str, str]] = dict
     streams: bool = False
     intermediate: bool = False
-    environment: Callable[[Options], dict[str, str]] = _no_environment
+    environment: Callable[[Options], dict[str, str]] = lambda options: {}
     reference: bool = False
     reads: Literal["onnx", "paddle", "neither"] = "onnx"
     loads: tuple[str, ...] = ()

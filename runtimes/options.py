@@ -20,6 +20,9 @@ from convert.precision.table import NAMES
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError, usable_cores
 
+# The runtimes by their names (None: all that there are), each of which finds a device and is given settings.
+Available = Callable[[list[str] | None, str | None, registry.Settings], list[Runtime]]
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -38,13 +41,14 @@ class Selection:
 
     def having(self, precision: str, artifact: Artifact | None = None) -> list[Runtime]:
         """The runtimes to run in a precision: those that have it, but for Paddle of an ONNX file alone, and whatever
-        was named."""
-        alone = artifact is not None and artifact.manifest.unvouched
-        able = [runtime for runtime in self.able(precision) if not (alone and runtime.reads == "paddle")]
-        return self.runtimes if self.named else able
+        was named. InputError where Paddle was named for such a file, before anything is computed for it."""
+        if artifact is None or not artifact.manifest.unvouched:
+            return self.runtimes if self.named else self.able(precision)
+        if self.named and (reason := next(filter(None, (one.cannot_load(artifact) for one in self.runtimes)), None)):
+            raise InputError(f"--runtime: {reason}: leave it out, or name the Paddle model with --model")
+        return self.runtimes if self.named else [one for one in self.able(precision) if one.reads != "paddle"]
 
     def able(self, precision: str) -> list[Runtime]:
-        """The runtimes that have a precision."""
         return [runtime for runtime in self.runtimes if precision in runtime.precisions]
 
     def options(self, runtime: Runtime, precision: str, batches: Iterable[int] = ()) -> Options:
@@ -75,6 +79,27 @@ class Selection:
         }
 
 
+def lacking(asked: Iterable[tuple[Selection, str]]) -> tuple[str, ...]:
+    """What was asked for, as runtimes and a precision, and can be no cell: the precisions that nobody has, and those
+    that a named runtime lacks, in a clause each."""
+    asked = tuple(asked)
+    lack: dict[str, tuple[Runtime, dict[str, None]]] = {}
+    for selection, precision in asked:
+        for runtime in selection.having(precision):
+            if precision not in runtime.precisions:
+                lack.setdefault(runtime.name, (runtime, {}))[1][precision] = None
+    nobodys = [
+        f"no runtime here has {precision}"
+        for precision in dict.fromkeys(precision for _, precision in asked)
+        if not any(one.able(precision) or one.named for one, also in asked if also == precision)
+    ]
+    named = [
+        f"{name} has no {' and no '.join(precisions)} here, only {', '.join(runtime.precisions)}"
+        for name, (runtime, precisions) in lack.items()
+    ]
+    return (*nobodys, *named)
+
+
 def select(
     named: str | None,
     device: str | None = None,
@@ -82,12 +107,17 @@ def select(
     streams: int | None = None,
     cache: Path | None = None,
     pairs: Iterable[str] = (),
+    available: Available | None = None,
 ) -> Selection:
-    """What the values of the options come to. named: `--runtime`; pairs: each `--option`. InputError as they say."""
-    check_threads([threads])
+    """What the values of the options come to. named: `--runtime`; pairs: each `--option`. InputError as they say.
+
+    available: as `registry.available`, of runtimes that are elsewhere: more threads than here are none too many there.
+    """
+    if available is None:
+        check_threads([threads])
     device = _device(device)
     settings = _settings(pairs)
-    runtimes = registry.available(None if named is None else listed(named), device, settings)
+    runtimes = (available or registry.available)(None if named is None else listed(named), device, settings)
     stray = sorted(set(settings) - {runtime.name for runtime in runtimes})
     if stray:
         raise InputError(f"--option {stray[0]}.…: {stray[0]} is not among the runtimes of this run")
@@ -143,7 +173,7 @@ def session_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        chosen = {name: given.pop(name) for name in inspect.signature(select).parameters}
+        chosen = {name: given.pop(name) for name in inspect.signature(select).parameters if name in given}
         return command(selection=select(**chosen), **given)
 
     return session_flags(collected)  # type: ignore[return-value]

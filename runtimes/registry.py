@@ -131,14 +131,14 @@ def available(
     if not runtimes:
         raise InputError(f"no runtime given; there are {', '.join(names())}")
     states = examine([runtime.name for runtime in runtimes], settings)
-    missing = {name: reason for name, state in states.items() if (reason := _missing(state, device))}
+    lacking = {name: reason for name, state in states.items() if (reason := missing(state, device))}
     if chosen is not None:
-        for name, reason in missing.items():
+        for name, reason in lacking.items():
             raise InputError(f"runtime {name} is not available: {reason}")
     found = [
         replace(runtime, precisions=tuple(states[runtime.name]["precisions"]))
         for runtime in runtimes
-        if runtime.name not in missing
+        if runtime.name not in lacking
     ]
     if not found:
         raise InputError(
@@ -147,7 +147,8 @@ def available(
     return found
 
 
-def _missing(state: dict[str, Any], device: str | None) -> str | None:
+def missing(state: Mapping[str, Any], device: str | None) -> str | None:
+    """Why a machine whose `examine` says this has no such runtime, or not on a device, in a sentence."""
     if not state["available"]:
         return str(state["reason"])
     if device and not finds(state["devices"], device):

@@ -23,4 +23,4 @@ class Setting:
     def choice(self) -> str:
         if self.text:
             return "a word without blanks"
-        return " or ".join(self.values) if self.values else "a whole number"
+        return "|".join(self.values) if self.values else "a whole number"

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import stats
 
-from runtimes.records.kinds import LatencySummary
 from runtimes.records.parts import Interval, IntervalMethod
+from runtimes.records.samples import LatencySummary
 from runtimes.system.contention import Contention
 from runtimes.undisturbed import RULE, corrected, undisturbed
 
@@ -136,10 +136,7 @@ def bootstrap_median(samples: Sequence[float]) -> Interval | None:
 
 
 def summarize(
-    processes: Processes,
-    others: Noise = Noise(),
-    runs: Noise = Noise(),
-    met: Sequence[Sequence[Contention]] = (),
+    processes: Processes, others: Noise = Noise(), runs: Noise = Noise(), met: Sequence[Sequence[Contention]] = ()
 ) -> LatencySummary:
     """What samples in milliseconds say, given process by process; ValueError where there are none.
 

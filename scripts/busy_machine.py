@@ -1,9 +1,9 @@
 """Does the bench give the answer of a quiet machine on one that is used?
 
-`python -m scripts.busy_machine [--load a,b,c,d,e,f] [--runs N] [--itself N]` plants a load, runs the default bench at
-batch 1 beside it, and holds what it says against runs of the quiet machine: the fastest, the gains over Paddle and the
-medians. Run it on a machine that does nothing else; it takes about two minutes for each load and run. Exit
-status 1 where the answers are not those of the quiet machine, nine times in ten.
+`python -m scripts.busy_machine [--load a,b,c,d,e,f] [--runs N]` plants a load, runs the default bench at batch 1 beside
+it, and holds what it says against runs of the quiet machine: the fastest and the gains over Paddle against all of them,
+the medians against the one of the same round. Run it on a machine that does nothing else; it takes about two minutes
+for each load and run. Exit status 1 where the answers are not those of the quiet machine, nine times in ten.
 """
 
 from __future__ import annotations
@@ -169,16 +169,20 @@ class Score:
         return f"{self.held}/{self.asked}"
 
 
-def scores(found: Sequence[Answer], true: Answer) -> dict[str, Score]:
-    """How often runs gave the quiet machine's answer. A median that is said to be unknown is not asked for."""
+def scores(found: Sequence[Answer], true: Answer, beside: Sequence[Answer]) -> dict[str, Score]:
+    """How often runs gave the quiet machine's answer. A median that is said to be unknown is not asked for.
+
+    beside: the quiet run of the same round as each, whose medians count: those of an hour before are of another state
+    of the machine.
+    """
     named = ("the fastest, or a tie with it", "gains within 5 %", "medians within 5 %", "intervals cover")
     of = {name: Score() for name in named}
-    for one in found:
+    for one, quiet in zip(found, beside, strict=False):
         of[named[0]].add(true.winners[0] in one.winners)
         for name, gain in true.gains.items():
             if (mine := one.gains[name]) and gain:
                 of[named[1]].add(abs(mine / gain - 1) <= _GAIN)
-        for name, median in true.medians.items():
+        for name, median in quiet.medians.items():
             if (mine := one.medians[name]) and median:
                 of[named[2]].add(abs(mine / median - 1) <= _MEDIAN)
             if median and name in one.intervals:
@@ -216,7 +220,7 @@ def main() -> int:
     print(f"quiet: {true.winners[0]}, gains {_rounded(true.gains)}, medians {_rounded(true.medians)}\n")
     holds = True
     for load_ in loads:
-        row = scores(found[load_], true)
+        row = scores(found[load_], true, found["e"])
         unknown = sum(value is None for one in found[load_] for value in one.medians.values())
         told = ", ".join(f"{name} {score}" for name, score in row.items())
         verdicts = sorted({one.verdict for one in found[load_]})

@@ -17,7 +17,6 @@ from convert.common.errors import CheckFailed, InputError
 from convert.model_options import ModelOptions
 from convert.models import find, find_all
 from convert.zoo import DEFAULT_MODEL
-from reports.load.machines import label
 from runtimes.system import environment
 from runtimes.system.speed_probe import TOLERABLE_SLOWDOWN
 from scripts.interleaved import Ratio, Repetition, Rounds
@@ -178,4 +177,4 @@ def machine() -> str:
     described = environment.describe()
     sets = [name for name in described["machine"]["instruction_sets"] or () if name in _ARITHMETIC]
     versions = [f"{name} {described['packages'][name]}" for name in _PACKAGES if described["packages"].get(name)]
-    return "; ".join([label(described), " ".join(sets), ", ".join(versions)])
+    return "; ".join([environment.label(described), " ".join(sets), ", ".join(versions)])

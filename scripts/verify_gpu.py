@@ -230,14 +230,7 @@ def _machine(folder: Path) -> None:
 @click.option("--minutes", default=1.0, show_default=True, help="Of each measurement, about.")
 @click.option("--pack", type=click.Path(path_type=Path), help="Only write the pieces, into a folder.")
 def main(
-    model: str,
-    chosen: str | None,
-    device: str,
-    batch: str,
-    out: Path,
-    root: Path,
-    minutes: float,
-    pack: Path | None,
+    model: str, chosen: str | None, device: str, batch: str, out: Path, root: Path, minutes: float, pack: Path | None
 ) -> None:
     """Verify every GPU runtime of this machine and write what was seen into a folder, and an archive of it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ from hypothesis import settings
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common import boundary, language
+from runtimes.cluster.node import MACHINE_LABEL
 
 # A busy machine is no reason to fail: hypothesis' limit for one example is 0.2 s.
 settings.register_profile("vitbench", deadline=None)
@@ -81,3 +83,40 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("no real weights and photos: set VITBENCH_DATA to a folder that has them")
     return path
+
+
+def _as_started(patch: pytest.MonkeyPatch) -> None:
+    """The variables that this process was started with: Paddle and OpenCV set some when they are imported."""
+    started = dict(one.split("=", 1) for one in Path("/proc/self/environ").read_text().split("\0") if "=" in one)
+    for name in sorted({*os.environ, *started}):
+        if name in started:
+            patch.setenv(name, started[name])
+        else:
+            patch.delenv(name)
+
+
+@pytest.fixture
+def variables_as_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the nodes of `ray_nodes` have."""
+    _as_started(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def ray_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two nodes on this machine that count as two machines, with a cache of their own: a cluster of
+    `ray.cluster_utils`."""
+    pytest.importorskip("ray", reason="no Ray here: the extra cluster is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        _as_started(patch)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        from ray.cluster_utils import Cluster
+
+        here = {"num_cpus": 2, "include_dashboard": False, "labels": {MACHINE_LABEL: "a"}}
+        cluster = Cluster(initialize_head=True, head_node_args=here)
+        try:
+            cluster.add_node(num_cpus=2, labels={MACHINE_LABEL: "b"})
+            patch.undo()
+            yield cluster
+        finally:
+            cluster.shutdown()

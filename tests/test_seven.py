@@ -53,7 +53,13 @@ def test_a_model_converts_and_counts_as_published(artifact: Artifact) -> None:
     )
 
 
+def _skip_if_large(artifact: Artifact, quick: tuple[str, ...]) -> None:
+    if artifact.model not in quick and not os.environ.get("VITBENCH_LARGE"):
+        pytest.skip("a minute or more for each of the larger models: set VITBENCH_LARGE=1")
+
+
 def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> None:
+    _skip_if_large(artifact, _QUICK)
     pytest.importorskip("tensorrt_rtx", reason="no tensorrt-rtx here, which builds without a GPU")
     if psutil.virtual_memory().available < _BUILDER_NEEDS:
         pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
@@ -71,8 +77,7 @@ def test_a_model_is_built_by_tensorrt(artifact: Artifact, tmp_path: Path) -> Non
 def test_a_lower_precision_is_built_by_tensorrt(precision: str, artifact: Artifact, tmp_path: Path) -> None:
     """The types that the file declares are those of the strongly typed network."""
     pytest.importorskip("tensorrt_rtx", reason="no tensorrt-rtx here, which builds without a GPU")
-    if artifact.model not in _QUICK and not os.environ.get("VITBENCH_LARGE"):
-        pytest.skip("a minute or more for each of the larger models: set VITBENCH_LARGE=1")
+    _skip_if_large(artifact, ())
     if psutil.virtual_memory().available < _BUILDER_NEEDS:
         pytest.skip(f"less than {_BUILDER_NEEDS >> 30} GiB of memory is free for TensorRT's builder")
     variant = obtain(Request(artifact.model, precision=precision, root=artifact.path.parents[1]), print)[0]

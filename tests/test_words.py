@@ -32,7 +32,7 @@ from tests.reports import runs
 from tests.runtimes.bench.on_paper import cell
 from tests.runtimes.bench.on_paper import plan as plan_of
 from validate.accuracy.console import Reporter
-from validate.bisect import __main__ as bisect
+from validate.bisect import run as bisect
 from validate.bisect.bisection import BisectionResult, JudgedTensor
 from validate.bisect.fault import Fault
 from validate.bisect.judgement import Judgement

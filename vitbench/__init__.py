@@ -2,7 +2,7 @@
 
     import vitbench as vb
     artifact = vb.convert("ViT_base_patch16_224")
-    vb.parity(artifact)
+    vb.parity(artifact).require()
     run = vb.bench(artifact, runtimes=["ort-cpu", "openvino"], batches=[1])
     run.table()
     run.report("report.html")
@@ -16,9 +16,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vitbench.api import CheckFailed, InputError, bench, convert, parity, results
+    from vitbench.api import (
+        CheckFailed,
+        InputError,
+        accuracy,
+        bench,
+        bisect,
+        check,
+        compare,
+        convert,
+        export,
+        parity,
+        profile,
+        results,
+        search,
+        ship,
+    )
 
-__all__ = ["CheckFailed", "InputError", "bench", "convert", "parity", "results"]
+__all__ = [
+    "CheckFailed",
+    "InputError",
+    "accuracy",
+    "bench",
+    "bisect",
+    "check",
+    "compare",
+    "convert",
+    "export",
+    "parity",
+    "profile",
+    "results",
+    "search",
+    "ship",
+]
 
 
 def __getattr__(name: str) -> Any:

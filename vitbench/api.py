@@ -1,13 +1,14 @@
 """What the commands do, as functions of a program or a notebook.
 
 They do the same work by the same functions, tell about it on standard error, and store the same records. Where a
-command ends with exit status 2, they raise `vitbench.InputError`; where a check fails, `vitbench.CheckFailed`. The
-`message` of both is the line that the command would print.
+command ends with exit status 2, they raise `vitbench.InputError`, whose `message` is the line that the command would
+print. A check that fails does not raise: what comes back has `passed`, and `problems` with that line, and `require()`
+stops a program there. What was to be made and cannot be (an artifact, a folder to ship, any speed) is
+`vitbench.CheckFailed`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,40 @@ from convert.build import Request
 from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError, listing
 from convert.images.inputs import COUNT
-from convert.model_options import ModelOptions
 from convert.models import onnx_alone
 from convert.precision.table import FP32
 from convert.zoo import DEFAULT_MODEL
+from reports.load.results import load
 from runtimes.bench import describe
 from runtimes.bench.command import measure
 from runtimes.bench.plan.settings import Matrix, Policy, declared, policy
 from runtimes.options import precisions, select
 from runtimes.records import store
-from runtimes.records.kinds import Parity
+from runtimes.records.kinds import Parity, TimedRecord
 from validate.parity.inputs import InputOptions
 from validate.parity.run import ParityRequest, conclude, hints, prove, run
+from vitbench.asking import PathLike, asked, joined, path, root, several
+from vitbench.inside import bisect, profile
+from vitbench.quality import accuracy, compare, search
 from vitbench.run_folder import ACCURACY, PARITY, SPEEDS, RunFolder
+from vitbench.shipping import check, export, ship
 
-__all__ = ["CheckFailed", "InputError", "bench", "convert", "parity", "results"]
-
-PathLike = str | os.PathLike[str]
+__all__ = [
+    "CheckFailed",
+    "InputError",
+    "accuracy",
+    "bench",
+    "bisect",
+    "check",
+    "compare",
+    "convert",
+    "export",
+    "parity",
+    "profile",
+    "results",
+    "search",
+    "ship",
+]
 
 
 def convert(
@@ -44,6 +62,7 @@ def convert(
     precision: str = FP32,
     calibration: PathLike | None = None,
     keep_fp32: Sequence[str] | None = None,
+    int8_range: str | None = None,
     opset: int | None = None,
     artifacts: PathLike = ARTIFACTS,
     weights_key: str | None = None,
@@ -69,8 +88,9 @@ def convert(
         precision=precision,
         opset=opset,
         root=Path(artifacts),
-        calibration=None if calibration is None else Path(calibration),
+        calibration=path(calibration),
         keep_fp32=None if keep_fp32 is None else tuple(keep_fp32),
+        int8_range=int8_range,
         weights_key=weights_key,
         name=name,
         image_size=image_size,
@@ -100,20 +120,20 @@ def parity(
     precision: of the arithmetic, where it is not the artifact's (`tf32`). batches: sizes to check, 1 and 4 without.
     limit: images used. options: `runtime.key=value` each. out: the results folder, a new one below results/ without.
 
-    Returns the results folder with one record for each runtime. CheckFailed, which names the folder, where a runtime
-    does not compute what the model does.
+    Returns the results folder with one record for each runtime; `passed` is False where a runtime does not compute what
+    the model does. InputError for a wrong input.
     """
     names = precisions(precision or artifact.precision)
-    chosen = select(_joined(runtimes), device, threads, pairs=options)
+    chosen = select(joined("runtimes", runtimes), device, threads, pairs=options)
     sizes = cli.batches(artifact, tuple(batches or (1, 4)), batches is not None)
-    photos = None if images is None else Path(images)
     folder = Path(out) if out else store.new_run()
     say(cli.drawn_weights_warning(artifact))
     made: list[Parity] = []
     with store.alone(folder):
         for one in names:
-            argument, said = _asked(artifact)
-            request = ParityRequest(argument, said, artifact, one, chosen, sizes, InputOptions(photos, limit))
+            what = asked(artifact)
+            photos = InputOptions(path(images), limit)
+            request = ParityRequest(what.argument, what.chosen, artifact, one, chosen, sizes, photos)
             for record in run(request, folder):
                 made.append(record)
                 for hint in hints(request, record, folder) if record.passed is False else ():
@@ -121,8 +141,9 @@ def parity(
     try:
         conclude(made, runtimes is not None)
     except CheckFailed as error:
-        raise CheckFailed(f"{error.message} (vitbench.results({str(folder)!r}) has the records)") from None
-    return RunFolder(folder, (PARITY,))
+        return RunFolder(False, (error.message,), folder=folder, shown=(PARITY,))
+    without = tuple(f"{one.model} {one.precision} on {one.runtime}: {one.reason}" for one in made if one.passed is None)
+    return RunFolder(any(one.passed for one in made) or None, without, folder=folder, shown=(PARITY,))
 
 
 def bench(
@@ -155,62 +176,46 @@ def bench(
         known = ", ".join(setting.key for setting in declared(Policy).values())
         raise InputError(f"{listing(strange)}: no setting of the bench; there are {known}")
     matrices = []
-    for artifact in [artifacts] if isinstance(artifacts, Artifact) else list(artifacts):
-        argument, said = _asked(artifact)
+    named = joined("runtimes", runtimes)
+    for artifact in several(artifacts):
+        what = asked(artifact)
         matrices.append(
             Matrix(
-                model=(argument,),
-                runtime=None if (named := _joined(runtimes)) is None else (named,),
+                model=(what.argument,),
+                runtime=None if named is None else (named,),
                 precision=(precision or artifact.precision,),
                 mode=tuple(mode),
                 device=(device,),
                 option=tuple(options),
                 batch=tuple(batches or Matrix.batch),
                 threads=tuple(threads) if threads else (None,),
-                artifacts=str(artifact.path.parents[1]),
+                artifacts=str(root(artifact)),
                 batches_given=batches is not None,
-                **said.arguments(),
+                **what.chosen.arguments(),
             )
         )
-    if not matrices:
-        raise InputError("no artifact given")
     folder = Path(out) if out else store.newest_run() if resume else store.new_run()
     made, unmade = measure(matrices, policy(effort), folder, seed, resume, prove)
-    problems = tuple(f"{describe.name(one)} {one.status}: {one.reason}" for one in made if not one.measured)
+    problems = _without_numbers(made)
     if problems and len(problems) == len(made):
         raise CheckFailed(f"no cell has numbers: {listing(problems)}; the records are in {folder}")
     problems += unmade
     for problem in problems:
         say(problem)
-    return RunFolder(folder, SPEEDS, problems)
+    return RunFolder(None, problems, folder=folder, shown=SPEEDS)
 
 
 def results(folder: PathLike) -> RunFolder:
-    """A results folder that is there, or a file that `vitbench share` made of some. InputError for others."""
-    found = RunFolder(Path(folder), (*SPEEDS, ACCURACY, PARITY))
+    """A results folder that is there, or a file that `vitbench share` made of some. InputError for others.
+
+    What of it has no numbers is in its `problems`.
+    """
+    path = Path(folder)
+    timed = [one for one in load((path,)).records if isinstance(one, TimedRecord)]
+    found = RunFolder(None, _without_numbers(timed), folder=path, shown=(*SPEEDS, ACCURACY, PARITY))
     found.report_of()
     return found
 
 
-def _joined(names: Sequence[str] | None) -> str | None:
-    if isinstance(names, str):
-        raise InputError(f"runtimes: a list is needed, as [{names!r}]")
-    return None if names is None else ",".join(names)
-
-
-def _asked(artifact: Artifact) -> tuple[str, ModelOptions]:
-    """What a command has to be given to mean an artifact: MODEL, and what is said of it besides.
-
-    InputError where nothing means it: it is not there any more, or was made again.
-    """
-    root = artifact.path.parents[1]
-    source = artifact.manifest.defined_in or (artifact.spec.name if artifact.spec else artifact.model)
-    said = artifact.arguments(ModelOptions())["preprocessing"]
-    for argument, name in ((source, None), (source, artifact.model), (artifact.model, None)):
-        try:
-            found = cli.there(Request(argument, precision=artifact.precision, root=root, name=name, preprocessing=said))
-        except InputError:  # that is another model, or none
-            continue
-        if found and found.sha256 == artifact.sha256:
-            return argument, ModelOptions(name=name, preprocessing=said)
-    raise InputError(f"{artifact.path}: it is not there any more as it was: convert it again")
+def _without_numbers(records: Iterable[TimedRecord]) -> tuple[str, ...]:
+    return tuple(f"{describe.name(one)} {one.status}: {one.reason}" for one in records if not one.measured)

@@ -39,9 +39,11 @@ COMMANDS = {
     "Read, compare and share results": {
         "report": "Write the report of one or several results folders.",
         "compare": "Tell what changed between two results, with a verdict.",
+        "explain": "Tell what lies between a latency and a published one.",
         "share": "Write results as one file, without names and paths.",
     },
     "Ship it": {
+        "ship": "Choose what to ship within a budget, and prove it.",
         "export": "Write a folder for each way out, with proof that travels.",
         "check": "Hold such a folder against its proof, without Paddle.",
         "serve": "Start Triton on loopback with a model, for a first try.",
@@ -101,7 +103,9 @@ class _LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             message = error.format_message().rstrip(".")
-            raise WrongCommandError(f"{message}: `vitbench --help` lists the commands") from None
+            if not Path(__file__).with_name("floors").is_dir():
+                _refuse_a_stranger("convert")  # whose words would be asked for ours
+            raise click.UsageError(f"{message}; `vitbench --help` lists the commands") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in COMMANDS.items():
@@ -128,7 +132,7 @@ def load(name: str) -> click.Command:
         from runtimes.bench.command import command as bench
         from validate.parity.run import prove
 
-        return bench(prove)
+        return bench(prove, prove.__module__)
     command = importlib.import_module(commands.module(f"{module}.__main__")).main
     assert isinstance(command, click.Command), module
     return command

@@ -21,7 +21,6 @@ _ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONCE_S = 1.0
 _AGAIN_S = 0.02
 
-_Handler = Callable[[int, FrameType | None], Any]
 _received: tuple[int, float] | None = None  # the signal's number, and when it came
 
 

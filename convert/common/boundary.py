@@ -123,10 +123,26 @@ def end(error: BaseException) -> NoReturn:
     if known and os.environ.get(DEBUG):
         traceback.print_exception(error)
     if isinstance(error, click.ClickException):
-        error.show()
+        show(error)
         sys.exit(error.exit_code)
     say(f"error: {missing(error) or (in_words(error) if known else fault(error))}")
     sys.exit(INPUT)
+
+
+def show(error: click.ClickException) -> None:
+    """What click says of the usage, in the language that is spoken; ours say it themselves."""
+    if not isinstance(error, click.UsageError) or language.spoken() == language.LANGUAGES[0]:
+        error.show()
+        return
+    said = error.format_message().rstrip(".")
+    if isinstance(error, click.MissingParameter) and error.param:
+        said = f"{error.param.get_error_hint(error.ctx)} is missing"
+    elif near := getattr(error, "possibilities", None):
+        said = f"{error.message.rstrip('.')}; did you mean {', '.join(near)}"
+    if error.ctx:
+        say(f"usage: {' '.join([error.ctx.command_path, *error.ctx.command.collect_usage_pieces(error.ctx)])}")
+        said = f"{said}; `{error.ctx.command_path} --help` says more"
+    say(f"error: {said}")
 
 
 def missing(error: BaseException) -> str | None:

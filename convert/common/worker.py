@@ -27,7 +27,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -73,11 +72,7 @@ class Worker:
     """
 
     def __init__(
-        self,
-        target: str,
-        payload: Any,
-        environment: Mapping[str, str] | None = None,
-        descriptors: Sequence[int] = (),
+        self, target: str, payload: Any, environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
     ) -> None:
         self._socket, theirs = socket.socketpair()
         self._stream = self._socket.makefile("rb")
@@ -159,9 +154,7 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close(kill=error is not None)
 
     def _end(self, kill: bool = False) -> None:
@@ -186,10 +179,7 @@ class Worker:
 
 
 def call(
-    target: str,
-    payload: Any,
-    timeout_s: float | None = None,
-    environment: Mapping[str, str] | None = None,
+    target: str, payload: Any, timeout_s: float | None = None, environment: Mapping[str, str] | None = None
 ) -> Any:
     """The one answer of `module:function` to a payload, in a process of its own.
 

@@ -132,10 +132,7 @@ def check_images(images: Sequence[Path], where: Callable[[int], str], hint: str)
             raise InputError(f"{where(index)}: {image} is a folder, not an image")
         elif 0 < found.st_size < _POINTER_BYTES and _is_pointer(image):
             pointers.append(index)
-    for indices, what, advice in (
-        (missing, "missing", hint),
-        (pointers, "Git LFS pointers", "run `git lfs pull`"),
-    ):
+    for indices, what, advice in ((missing, "missing", hint), (pointers, "Git LFS pointers", "run `git lfs pull`")):
         if indices:
             count = f"{len(indices)} of {len(images)} images are {what}, the first is {images[indices[0]]}"
             raise InputError(f"{where(indices[0])}: {count}; {advice}")

@@ -10,8 +10,7 @@ from convert.common.errors import listing
 
 # What OpenCV 5 decodes with the libraries that its wheels have in them (cv2.getBuildInformation); no OpenEXR.
 _IMAGE = re.compile(
-    r"\.(jpe?g|jpe|jp2|a?png|bmp|dib|webp|avif|gif|tiff?|hdr|pic|p[bgpn]m|pam|pfm|sr|ras)",
-    re.IGNORECASE,
+    r"\.(jpe?g|jpe|jp2|a?png|bmp|dib|webp|avif|gif|tiff?|hdr|pic|p[bgpn]m|pam|pfm|sr|ras)", re.IGNORECASE
 )
 # Files that stand beside images and are none: their first bytes are not looked at.
 _OTHER = re.compile(

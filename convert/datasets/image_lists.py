@@ -106,7 +106,6 @@ def parse(text: str, source: str) -> LabelledList:
 
 
 def unquoted(name: str) -> str:
-    """A name without the quotes that it stands in."""
     return name[1:-1] if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'" else name
 
 

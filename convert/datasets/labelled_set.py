@@ -49,7 +49,7 @@ class LabelledSet:
         """What records carry as `dataset`: name and count, and which part of the set is in use."""
         used = len(self.labels)
         if self.complete:
-            return f"{self.name}, {used} images"
+            return f"{self.name}, {used} image{'s' * (used != 1)}"
         return f"{self.name}, {used} of {self.listed} images{', evenly ' if self.selection else ''}{self.selection}"
 
 

@@ -49,12 +49,13 @@ class SetOptions:
         return dataclasses.asdict(self)
 
 
-def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a labelled set; the command gets what they came to as `labelled`, a SetOptions."""
+def set_options(command: Callable[..., Any], required: bool = True) -> Callable[..., Any]:
+    """The options of a labelled set; the command gets what they came to as `labelled`, a SetOptions; None where images
+    are not required and were not given."""
 
     @functools.wraps(command)
     def collected(
-        images: Path,
+        images: Path | None,
         ground_truth: Path | None,
         synsets: Path | None,
         images_root: Path | None,
@@ -62,14 +63,14 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
         columns: str | None,
         **rest: Any,
     ) -> Any:
-        labelled = SetOptions(images, ground_truth, synsets, images_root, limit or None, columns)
+        labelled = images and SetOptions(images, ground_truth, synsets, images_root, limit or None, columns)
         return command(labelled=labelled, **rest)
 
     options = [
         click.option(
             "--images",
             metavar="SET",
-            required=True,
+            required=required,
             callback=_given,
             help="A list of `path label` lines (0-based), a csv or a folder with val_list.txt, a tree with a folder for"
             " each class, the flat ILSVRC2012_img_val folder or its .tar, a .zip or .tar of these, WebDataset shards,"
@@ -97,9 +98,7 @@ def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What the paths of a list are relative to.  [default: its folder, or the one nearby that has them]",
         ),
         click.option(
-            "--limit",
-            type=click.IntRange(min=0),
-            help="Only so many images, evenly over the classes; 0: all.",
+            "--limit", type=click.IntRange(min=0), help="Only so many images, evenly over the classes; 0: all."
         ),
         click.option(
             "--columns",

@@ -78,7 +78,6 @@ def is_image_column(name: str) -> bool:
 
 
 def is_label_column(name: str) -> bool:
-    """Likewise for labels."""
     return _LABEL.fullmatch(_plain(name)) is not None
 
 

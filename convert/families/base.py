@@ -204,7 +204,6 @@ class ModelSpec(ABC):
 
 
 def same(array: Array) -> Array:
-    """A tensor that is taken as it is."""
     return array
 
 

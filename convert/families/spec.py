@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
 
 from convert.common.errors import listing
 from convert.common.typed import about
@@ -91,7 +91,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
     return kind(**table)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number, and no truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -106,5 +106,5 @@ def positive_int(name: str, value: object, most: int = MOST) -> None:
 
 def positive_number(name: str, value: object) -> None:
     """ValueError, naming the field, unless its value is a number above zero."""
-    if not is_number(value) or value <= 0:  # type: ignore[operator]
+    if not is_number(value) or value <= 0:
         raise ValueError(f"{name} must be a number above zero, not {value!r}")

@@ -47,10 +47,11 @@ def hashes(chosen: ImageSet) -> tuple[str, ...]:
         raise InputError(f"{_OPTION}: {error}; replace it or leave it out") from None
 
 
-def preprocessed(calibration: Path | None, base: Artifact) -> tuple[Inputs, list[str]]:
+def preprocessed(calibration: Path | None, base: Artifact, asked: str = "") -> tuple[Inputs, list[str]]:
     """The calibration images and the sha256 of their bytes (none for drawn ones).
 
-    InputError: too few, unreadable, or none given for a model whose weights are trained.
+    asked: options of int8 that were given, for the command that is advised. InputError: too few, unreadable, or none
+    given for a model whose weights are trained.
     """
     if calibration is None:
         if not base.seeded:
@@ -58,7 +59,8 @@ def preprocessed(calibration: Path | None, base: Artifact) -> tuple[Inputs, list
             place = f" --artifacts {shlex.quote(root)}" if root else ""
             raise InputError(
                 f"int8 of {base.model} needs {FEWEST} or more images to calibrate on, none of which its accuracy is "
-                f"measured on: `python -m convert {shlex.quote(base.model)}{place} --precision int8 {_OPTION} FOLDER`"
+                f"measured on: `python -m convert {shlex.quote(base.model)}{place} --precision int8{asked}"
+                f" {_OPTION} FOLDER`"
             )
         return seeded(base.preprocessing, FEWEST), []
     chosen = choose(calibration)

@@ -61,7 +61,7 @@ def owners(model: onnx.ModelProto, precision: str, kept: Collection[str], floats
         owner = None
         if node.op_type in multiply and node.output[0] not in kept:
             owner = node.output[0]
-        elif node.op_type in _MOVE or _is_bias(node, stored):
+        elif node.op_type in _MOVE or (node.op_type == "Add" and any(name in stored for name in node.input)):
             owner = next((found[name] for name in node.input if name in found), None)
         if owner is not None:
             found |= {name: owner for name in node.output if name in floats}
@@ -113,10 +113,6 @@ def lower(model: onnx.ModelProto, precision: str, kept: Collection[str]) -> list
     graph.initializer.extend(left)
     del graph.value_info[:]
     return list(dict.fromkeys(owned.values()))
-
-
-def _is_bias(node: onnx.NodeProto, stored: Collection[str]) -> bool:
-    return node.op_type == "Add" and any(name in stored for name in node.input)
 
 
 def _as_type(tensor: onnx.TensorProto, name: str, kind: int) -> onnx.TensorProto:

@@ -15,12 +15,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from convert.precision import saturation
 from convert.precision.calibrate import Range
 from convert.precision.operators import Operator
+from convert.precision.portability import FULL, PORTABLE
+from convert.precision.saturation import EXACT, LEVELS
 
 # SmoothQuant (Xiao et al. 2023, arXiv 2211.10438, section 4): how much of an outlier moves from activations to weights.
 ALPHA = 0.5
-LEVELS = 127  # of symmetric int8 on each side of zero
 _ZERO = np.array(0, np.int8)
 
 
@@ -111,14 +113,16 @@ def signal_to_noise_db(
     ranges: Mapping[str, Range],
     shifted: np.ndarray | None,
     rounded_behind: bool = False,
+    fit: str = FULL,
 ) -> float:
     """How far an operator's output stands above what int8 adds to it: dB of the median token, on the first images.
 
     shifted: what `smooth` took from its activations. The median, since a ViT has single tokens that are a hundred times
     larger than the others. Computed in float32 from what the operator reads there; a convolution, whose patches are not
     laid out for a product, by its weights alone, and by the rounding of its output where it has one (`rounded_behind`).
+    fit: how much of int8 the weights may take, `--int8-range`.
     """
-    rounded = _rounded(weight, operator.axis)
+    rounded = _rounded(weight, operator, fit)
     if operator.kind == "Conv":
         noise = float(np.square(rounded - weight).sum()) / (float(np.square(weight).sum()) or 1)
         if rounded_behind:
@@ -149,11 +153,12 @@ def quantize(
     chosen: Collection[Operator],
     ranges: Mapping[str, Range],
     behind: Collection[str] = (),
+    fit: str = FULL,
 ) -> None:
     """Put QuantizeLinear and DequantizeLinear before the chosen operators; their weights become int8. In place.
 
     behind: outputs that get them too. ONNX Runtime computes a convolution in int8 only where they stand on both sides
-    (its documentation on quantization, "QDQ format").
+    (its documentation on quantization, "QDQ format"). fit: how much of int8 the weights may take, `--int8-range`.
 
     What rounding the weights does to the mean output is taken out of the bias (Nagel et al. 2019, arXiv 1906.04721,
     section 4.2, with the mean from the calibration images). An activation's scale takes in the largest value seen:
@@ -167,7 +172,7 @@ def quantize(
         bias = _bias(graph, operator) if operator.kind == "MatMul" else None
         if bias is not None:
             values = numpy_helper.to_array(stored[str(operator.weight)])
-            error = ranges[operator.activations[0]].mean @ (_rounded(values, operator.axis) - values)
+            error = ranges[operator.activations[0]].mean @ (_rounded(values, operator, fit) - values)
             _replace(bias, numpy_helper.to_array(bias) - error)
     nodes: list[onnx.NodeProto] = []
     done: dict[str, str] = {}
@@ -178,7 +183,7 @@ def quantize(
                 name = node.input[i]
                 if name not in done:
                     added = (
-                        _weight(graph, stored[name], lowered.axis)
+                        _weight(graph, stored[name], lowered, fit)
                         if name == lowered.weight
                         else _activation(graph, name, ranges[name].largest)
                     )
@@ -187,7 +192,7 @@ def quantize(
                 node.input[i] = done[name]
         nodes.append(node)
         if lowered is not None and (name := node.output[0]) in behind:
-            node.output[0] = f"{name}_exact"
+            node.output[0] = f"{name}{EXACT}"
             added = _activation(graph, node.output[0], ranges[name].largest)
             added[-1].output[0] = done[name] = name
             nodes.extend(added)
@@ -209,9 +214,9 @@ def _activation(graph: onnx.GraphProto, name: str, largest: float) -> list[onnx.
     ]
 
 
-def _weight(graph: onnx.GraphProto, tensor: onnx.TensorProto, axis: int) -> list[onnx.NodeProto]:
-    values, name = numpy_helper.to_array(tensor), tensor.name
-    steps = _steps(values, axis)
+def _weight(graph: onnx.GraphProto, tensor: onnx.TensorProto, operator: Operator, fit: str) -> list[onnx.NodeProto]:
+    values, name, axis = numpy_helper.to_array(tensor), tensor.name, operator.axis
+    steps = _steps(values, operator, fit)
     rounded = np.rint(values / steps).astype(np.int8)
     parts = {"int8": rounded, "scale": steps.reshape(-1), "zero_point": np.zeros(steps.size, np.int8)}
     graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{part}") for part, array in parts.items())
@@ -223,17 +228,20 @@ def _weight(graph: onnx.GraphProto, tensor: onnx.TensorProto, axis: int) -> list
     ]
 
 
-def _steps(weight: np.ndarray, axis: int) -> np.ndarray:
-    """The scale of each output channel, in the weight's dimensions: its largest value becomes LEVELS."""
-    others = tuple(i for i in range(weight.ndim) if i != axis)
+def _steps(weight: np.ndarray, operator: Operator, fit: str) -> np.ndarray:
+    """The scale of each output channel, in the weight's dimensions: its largest value becomes LEVELS, or less where
+    neighbours could saturate."""
+    others = tuple(i for i in range(weight.ndim) if i != operator.axis)
     steps = np.asarray(np.abs(weight).max(axis=others, keepdims=True) / LEVELS, np.float32)
+    if fit == PORTABLE:
+        steps = np.maximum(steps, saturation.least_steps(operator.kind, weight, operator.axis))
     steps[steps == 0] = 1
     return steps
 
 
-def _rounded(weight: np.ndarray, axis: int) -> np.ndarray:
+def _rounded(weight: np.ndarray, operator: Operator, fit: str) -> np.ndarray:
     """A weight as int8 has it, in float32."""
-    steps = _steps(weight, axis)
+    steps = _steps(weight, operator, fit)
     return np.asarray(np.rint(weight / steps) * steps, np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from convert.artifact import ONNX_FILE, Artifact
 from convert.common import typed
 from convert.common.errors import InputError, listing
 from convert.manifest import CalibrationSet, KeptOperator, Lowering, LoweringOptions, OperatorCounts
-from convert.precision import calibrate, calibration_images, convolutions, half, int8, reach, share
+from convert.precision import calibrate, calibration_images, convolutions, half, int8, reach, saturation, share
 from convert.precision.operators import Operator, operators, weights
+from convert.precision.portability import FULL
 from convert.precision.table import FP16, INT8
 
 # An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
@@ -27,7 +29,7 @@ LEAST_CONVOLVED = 0.05
 
 
 def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Write model.onnx into a folder. job: base, folder (paths), precision, calibration, keep_fp32 as in a manifest.
+    """Write model.onnx into a folder. job: base, folder (paths), precision, and the options that a manifest has.
 
     Returns what the manifest says of it, a `Lowering` as JSON types.
     InputError: the calibration images, an unknown operator. GraphError: the graph cannot be lowered.
@@ -102,9 +104,13 @@ def _to_int8(
     behind = [operator.output for operator in found.values() if operator.kind == "Conv" and worth]
     linear = [operator for operator in found.values() if operator.weight is not None]
     folder = Path(options.calibration) if options.calibration else None
-    inputs, hashes = calibration_images.preprocessed(folder, base)
+    in_fp32 = options.keep_fp32
+    asked = [f" --int8-range {options.int8_range}"] if options.int8_range is not None else []
+    asked += [f" --keep-fp32 {shlex.quote(','.join(in_fp32) or 'none')}"] if in_fp32 is not None else []
+    inputs, hashes = calibration_images.preprocessed(folder, base, "".join(asked))
     tensors = [name for operator in linear for name in operator.activations]
     ranges = calibrate.observe(model, tensors, inputs.images)
+    fit = options.int8_range or FULL
     smoothed = int8.smooth(model, linear, ranges)
     stored = weights(model)
     linear = [one for one in operators(model, stored) if one.weight is not None]  # what they read has other names now
@@ -112,7 +118,7 @@ def _to_int8(
     ranges = calibrate.observe(model, [*tensors, *behind], inputs.images)
     noise = {
         one.name: int8.signal_to_noise_db(
-            one, stored[str(one.weight)], ranges, smoothed.get(one.name), one.output in behind
+            one, stored[str(one.weight)], ranges, smoothed.get(one.name), one.output in behind, fit
         )
         for one in linear
     }
@@ -123,7 +129,7 @@ def _to_int8(
     lowered = [operator for operator in linear if operator.name not in kept]
     names = [operator.name for operator in lowered]
     share.check(INT8, names, found.values(), kept, counted)
-    int8.quantize(model, lowered, ranges, behind)
+    int8.quantize(model, lowered, ranges, behind, fit)
     return Lowering(
         multiplying=_counts(names, found),
         share=share.of(names, counted),
@@ -132,6 +138,7 @@ def _to_int8(
         signal_to_noise_db={name: round(value, 2) for name, value in sorted(noise.items(), key=lambda one: one[1])},
         smoothed=tuple(sorted(smoothed)),
         calibration=CalibrationSet(inputs.source, len(inputs.images), inputs.sha256, tuple(hashes)),
+        saturation=saturation.certify(model, ranges),
     )
 
 

@@ -33,7 +33,6 @@ class Operator:
 
 
 def weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """The initializers by name."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
@@ -45,7 +44,7 @@ def operators(model: onnx.ModelProto, stored: Collection[str]) -> list[Operator]
         if node.op_type not in MULTIPLY:
             continue
         if node.input[1] in stored:
-            name = _stem(node.input[1])
+            name = stem(node.input[1])
             block, products = name.rpartition(".")[0] or name, 0
             axis = 0 if node.op_type == "Conv" or is_transposed(node) else 1
             found.append(Operator(name, node.op_type, node.output[0], node.input[1], axis, (node.input[0],)))
@@ -56,7 +55,8 @@ def operators(model: onnx.ModelProto, stored: Collection[str]) -> list[Operator]
     return found
 
 
-def _stem(weight: str) -> str:
+def stem(weight: str) -> str:
+    """The name of an operator by that of its weight."""
     return next((weight.removesuffix(ending) for ending in _ENDINGS if weight.endswith(ending)), weight)
 
 

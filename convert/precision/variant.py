@@ -8,14 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from convert import identity, making, preprocessing
-from convert.artifact import Artifact
+from convert.artifact import ONNX_FILE, Artifact
 from convert.common import typed, worker
 from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.making import Say
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest
 from convert.precision import calibration_images
-from convert.precision.table import PRECISIONS
+from convert.precision.portability import FULL, Saturation
+from convert.precision.table import INT8, PRECISIONS
+
+# What int8 is made with unless told otherwise.
+INT8_RANGE = FULL
 
 
 def lower(
@@ -41,13 +45,23 @@ def lower(
         tools=identity.wanted_tools(precision, present),
         base=base.sha256,
         keep_fp32=settled.keep_fp32,
+        int8_range=settled.int8_range,
         calibration=hashes,
         preprocessing=None if hashes is None else base.preprocessing,
         converter=identity.converter(precision),
     )
     make = partial(_lowered, base, precision, settled, target, argument, name, classes)
-    describe = partial(preprocessing.like_base, base=base.manifest)
+    describe = partial(_described, base.manifest, target)
     return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
+
+
+def _described(base: Manifest, target: Path, manifest: Manifest) -> Manifest:
+    """The manifest with what the FP32 artifact's says, and of an int8 one from before whether it is portable."""
+    manifest = preprocessing.like_base(manifest, base)
+    if manifest.precision != INT8 or manifest.saturation is not None:
+        return manifest
+    found = worker.call("convert.precision.saturation:run_job", {"onnx": str(target / ONNX_FILE)})
+    return dataclasses.replace(manifest, saturation=typed.read(Saturation, found))
 
 
 def _settled_options(
@@ -58,13 +72,14 @@ def _settled_options(
     keep = earlier.keep_fp32 if options.keep_fp32 is None else options.keep_fp32
     if not PRECISIONS[precision].calibrated:
         return LoweringOptions(options.calibration, keep), None
+    fit = options.int8_range or (identity.of(present).int8_range if present else INT8_RANGE)
     if options.calibration is not None:
         chosen = calibration_images.choose(Path(options.calibration))
         for note in chosen.notes:
             say(f"--calibration {options.calibration}: {note}")
-        return LoweringOptions(options.calibration, keep), calibration_images.hashes(chosen)
+        return LoweringOptions(options.calibration, keep, fit), calibration_images.hashes(chosen)
     calibrated = present.manifest.calibration if present else None
-    return LoweringOptions(earlier.calibration, keep), calibrated.files_sha256 if calibrated else ()
+    return LoweringOptions(earlier.calibration, keep, fit), calibrated.files_sha256 if calibrated else ()
 
 
 def _lowered(

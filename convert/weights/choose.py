@@ -71,7 +71,7 @@ def choose(file: Checkpoint, spec: ModelSpec, key: str | None = None) -> ChosenT
     bfloat16 = [name for name in held if file.kind == "pickle" and tensors[name].dtype == _BFLOAT16]
     tensors |= {name: tensors[name].as_bfloat16() for name in bfloat16}
     unread = _leave_out(place, places, tensors, spec)
-    _check(file, spec, named.layout, tensors, unread)
+    _check(file, spec, named.layout, tensors)
     said = [
         checkpoints.misnamed(file.path, file.kind),
         _which(place, places) if meant else "",
@@ -234,7 +234,8 @@ def _not_read(file: Checkpoint, place: _Place, places: list[_Place], unread: _Un
     if entries:
         yield f"its entries {_few(entries)} were not read"
     if unread.outside:
-        yield f"{len(unread.outside)} tensors beside the model were not read: {_few(unread.outside)}"
+        count = len(unread.outside)
+        yield f"not read, {count} tensor{'s' * (count != 1)} beside the model: {_few(unread.outside)}"
     if unread.unused:
         yield f"not read, as it is of no use outside of training: {_few(unread.unused)}"
     inside = [f"{name} ({word})" for name, word in place.table.others.items()]
@@ -248,7 +249,7 @@ def _few(names: list[str] | tuple[str, ...]) -> str:
     return listing([_shown(name) for name in names], 3)
 
 
-def _check(file: Checkpoint, spec: ModelSpec, layout: Layout, stored: Mapping[str, Stored], unread: _Unread) -> None:
+def _check(file: Checkpoint, spec: ModelSpec, layout: Layout, stored: Mapping[str, Stored]) -> None:
     """Every tensor there, none besides, each of its shape and of floats; else one InputError that names them."""
     expected = {key: shape for piece in layout.values() for key, shape in piece.parts.items()}
     missing = [f"{key} {shape}" for key, shape in expected.items() if key not in stored]

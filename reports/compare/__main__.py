@@ -9,10 +9,9 @@ import click
 from convert.common.boundary import BoundedCommand, in_words
 from convert.common.console import printer, say
 from convert.common.disk.files import json_text, write_text
-from convert.common.errors import CannotTell, CheckFailed, InputError
-from reports.compare import judge, writers
-from reports.compare.judge import DEFAULT, OPEN, parse_all, parse_share
-from reports.load import results
+from convert.common.errors import CannotTell, CheckFailed, InputError, told
+from reports.compare import writers
+from reports.compare.judge import DEFAULT, OPEN, REGRESSION, SMALLEST, held
 
 
 @click.command(cls=BoundedCommand)
@@ -28,7 +27,7 @@ from reports.load import results
 )
 @click.option(
     "--smallest",
-    default="1%",
+    default=SMALLEST,
     show_default=True,
     metavar="NUMBER%",
     help="Changes of speed count only where they are certain to be larger than this.",
@@ -66,14 +65,10 @@ def main(
     python -m reports.compare results/main results/branch --fail median:5% \\
         --markdown comment.md
     """
-    thresholds, least = parse_all(fails or DEFAULT), parse_share("--smallest", smallest)
-    base, new = results.load(base_path), results.load(new_path)
-    found = judge.compare(base, new, thresholds, least)
-    if not found.cells:
-        raise InputError(f"{base_path} and {new_path} have no cell in common: nothing can be compared")
+    found = held(base_path, new_path, fails or DEFAULT, smallest)
     if markdown:
         try:
-            write_text(markdown, writers.markdown(found, base.name, new.name))
+            write_text(markdown, writers.markdown(found, found.base, found.new))
         except OSError as error:
             raise InputError(f"--markdown {markdown}: cannot be written ({in_words(error)})") from None
         say(f"written: {markdown}")
@@ -81,16 +76,12 @@ def main(
         click.echo(json_text(writers.document(found), allow_nan=False))
     else:
         writers.terminal(found, printer(stderr=False))
-    say(f"{writers.SIGNS[found.outcome]} {writers.summary(found)}")
-    if found.regressions:
-        count = len(found.regressions)
-        first = found.regressions[0]
-        what = "a regression" if count == 1 else f"{count} regressions, the first"
-        raise CheckFailed(f"{what}: {first.cell}: {first.regression}")
+    say(f"{writers.SIGNS[found.outcome]} {told(writers.summary(found, told))}")
+    said = writers.verdict(found)
+    if found.outcome == REGRESSION:
+        raise CheckFailed(said)
     if found.outcome == OPEN and fail_unknown:
-        named = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in found.open]
-        named += [f"{cell}: it is not in NEW" for cell in found.lost]
-        raise CannotTell(named[0] if named else writers.summary(found))
+        raise CannotTell(said)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,8 +71,18 @@ def amount(cell: Compared) -> str:
 
 
 def not_measured(pair: match.Pair[Any]) -> str | None:
-    """Why one of two has no figure, in a clause; None where both have."""
-    for which, record in pair.sides:
-        if not record.measured:
-            return f"{which}: {record.status}: {record.reason or 'no reason recorded'}"
-    return None
+    """Why one of two has no figure, or why neither has, in a clause; None where both have."""
+    return of_sides(
+        (which, f"{record.status}: {record.reason or 'no reason recorded'}" if not record.measured else None)
+        for which, record in pair.sides
+    )
+
+
+def of_sides(sides: Iterable[tuple[str, str | None]]) -> str | None:
+    """`BASE: this; NEW: that` of what there is to say of each, `BASE and NEW: this` where it is the same; None where
+    there is nothing."""
+    names: dict[str, list[str]] = {}
+    for which, said in sides:
+        if said:
+            names.setdefault(said, []).append(which)
+    return "; ".join(f"{' and '.join(which)}: {said}" for said, which in names.items()) or None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from convert.common.errors import InputError
 from reports.compare import machine_speed, match, quality, speeds
 from reports.compare.compared import SAME, SLOWER, UNKNOWN, WORSE, Compared, amount, worst
 from reports.compare.figures import FIGURES
+from reports.load import results
 from reports.load.results import Results
 from reports.tables.standing import cell_name
 from runtimes.records.kinds import Accuracy, Parity, Record, Server
 
 HOLDS, REGRESSION, OPEN = "it holds", "a regression", "nothing can be said"
+SMALLEST = "1%"
 DEFAULT = ("median:5%", "throughput:5%", "accuracy:1%")
 _SHARE = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)%", re.ASCII)
 
@@ -65,7 +68,7 @@ class Comparison:
 
     rule: when a change is one, and when it fails, in sentences. asked: the figures that may fail it.
     unanswered: thresholds of which no cell tells anything. lost: of only_base, the cells that had a figure which may
-    fail it.
+    fail it. base, new: what the two are called.
     """
 
     cells: tuple[Compared, ...]
@@ -76,6 +79,8 @@ class Comparison:
     asked: frozenset[str]
     unanswered: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    base: str = "BASE"
+    new: str = "NEW"
 
     @property
     def regressions(self) -> list[Compared]:
@@ -101,6 +106,19 @@ class Comparison:
         return HOLDS if judged and not (self.open or self.unanswered or self.lost) else OPEN
 
 
+def held(base: Path, new: Path, fails: Sequence[str] = DEFAULT, smallest: str = SMALLEST) -> Comparison:
+    """Hold results folders, or files of `vitbench share`, against each other, as the command and `import vitbench` do.
+
+    fails: as of `--fail`; smallest: as of `--smallest`. InputError for either that is wrong, for what are no results,
+    and where the two have no cell in common.
+    """
+    thresholds, least = parse_all(fails), parse_share("--smallest", smallest)
+    found = compare(results.load(base), results.load(new), thresholds, least)
+    if not found.cells:
+        raise InputError(f"{base} and {new} have no cell in common: nothing can be compared")
+    return found
+
+
 def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smallest: float) -> Comparison:
     """Hold two sets of results against each other. smallest: the largest change that is not worth reporting."""
     found = match.pair(base, new)
@@ -113,7 +131,7 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
     cells += [speeds.server(pair) for pair in found.of(Server)]
     cells += quality.accuracies(found.of(Accuracy))
     cells += [quality.parity(pair) for pair in found.of(Parity)]
-    machine = [f"{shift.note[0].upper()}{shift.note[1:]} (speed probe)."] if shift.note else []
+    machine = [f"Speed probe: {shift.note}."] if shift.note else []
     judged = tuple(_judged(cell, thresholds) for cell in cells)
     return Comparison(
         judged,
@@ -124,6 +142,8 @@ def compare(base: Results, new: Results, thresholds: Sequence[Threshold], smalle
         frozenset(asked),
         _unanswered(judged, thresholds),
         tuple(cell_name(one) for one in found.only_base if _may_be_lost(one, asked)),
+        base.name,
+        new.name,
     )
 
 
@@ -181,5 +201,5 @@ def _power_notes(cells: Sequence[Compared], thresholds: Sequence[Threshold]) -> 
         ]
         if blind:
             cells_text = "1 cell" if len(blind) == 1 else f"{len(blind)} cells"
-            notes.append(f"In {cells_text} {threshold} cannot be excluded: measure more processes to see it.")
+            notes.append(f"{threshold} cannot be excluded in {cells_text}: measure more processes to see it.")
     return notes

@@ -66,8 +66,8 @@ def of(pairs: Sequence[Pair[Any]], otherwise: Shift = UNKNOWN) -> Shift:
     pairs = [pair for pair in pairs if all(_here(one) for _, one in pair.sides)]
     if not pairs:
         return UNKNOWN
-    base = [reading for pair in pairs for reading in _readings(pair.base)]
-    new = [reading for pair in pairs for reading in _readings(pair.new)]
+    base = [reading for pair in pairs for reading in readings(pair.base)]
+    new = [reading for pair in pairs for reading in readings(pair.new)]
     return shift(base, new) if min(len(base), len(new)) >= _FEWEST_READINGS else otherwise
 
 
@@ -80,7 +80,7 @@ def mean(shifts: Sequence[Shift]) -> Shift:
     return Shift(statistics.mean(one.log for one in shifts), statistics.mean(one.error for one in shifts))
 
 
-def _readings(record: Record) -> list[float]:
+def readings(record: Record) -> list[float]:
     """The speed probe's readings (ms) around the processes that a record is made of."""
     processes = (record.processes or ()) if isinstance(record, TimedRecord) else ()
     return [reading for process in processes for reading in process.speed_ms or () if reading > 0]

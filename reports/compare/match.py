@@ -102,7 +102,7 @@ def _pair(base: Record, new: Record, same_machine: bool) -> Pair[Record]:
 
 
 def _chosen(record: Record) -> str:
-    return f"batch {batch_of(record)}, {record.streams} streams"
+    return f"batch {batch_of(record)}, {record.streams} stream{'s' * (record.streams != 1)}"
 
 
 def _alike(record: Record) -> tuple[Any, ...]:
@@ -127,21 +127,23 @@ def environments(base: Results, new: Results) -> list[str]:
     for machine, old in base.environments.items():
         for now in new.environments.values():
             if machines.key(old) and machines.key(old) == machines.key(now):
-                differing = [*_changed("packages", old, now), *_changed("variables", old, now)]
-                differing += _changed("os", old, now, only=("kernel",))
+                differing = [*changed("packages", old, now), *changed("variables", old, now)]
+                differing += changed("os", old, now, only=("kernel",))
                 if differing:
-                    found.append(f"Different on {machine}: {', '.join(differing)}.")
+                    said = ", ".join(f"{entry} {before}, now {after}" for entry, before, after in differing)
+                    found.append(f"Different on {machine}: {said}.")
     return found
 
 
-def _changed(
+def changed(
     name: str, base: Mapping[str, Any], new: Mapping[str, Any], only: Iterable[str] | None = None
-) -> Iterable[str]:
-    """What differs in a section of two environments. only: the entries to look at. A section that one of them lacks, as
-    an exported file lacks the variables, is not known there: that is no difference."""
+) -> Iterable[tuple[str, str, str]]:
+    """What differs in a section of two environments, with what it was and is, in words. only: the entries to look at. A
+    section that one of them lacks, as an exported file lacks the variables, is not known there: that is no
+    difference."""
     if name not in base or name not in new:
         return
     old, now = section(base, name), section(new, name)
     for entry in sorted({*old, *now}) if only is None else only:
         if old.get(entry) != now.get(entry):
-            yield f"{entry} {_text(old.get(entry))}, now {_text(now.get(entry))}"
+            yield entry, _text(old.get(entry)), _text(now.get(entry))

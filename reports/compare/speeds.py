@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reports.compare import machine_speed
 from reports.compare.change import SIGNIFICANCE, LogEstimate, change, mean, together
-from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured, of_pair
+from reports.compare.compared import APART, FASTER, SAME, SLOWER, WORSE, Compared, not_measured, of_pair, of_sides
 from reports.compare.figures import FIGURES, Noises, value
 from reports.compare.machine_speed import Shift
 from reports.compare.match import Pair
@@ -61,8 +61,9 @@ class Speeds:
             return cell.noted("too few samples for this percentile") if of_samples else None
         # Such a number proves no change, as it is never called the fastest: the probe sees a part of what a busy
         # machine does to a cell.
-        if disturbed := [f"{side}: disturbed: {one.disturbed}" for side, one in pair.sides if one.disturbed]:
-            return cell.noted(disturbed[0])
+        said = ((side, one.disturbed and f"disturbed: {one.disturbed}") for side, one in pair.sides)
+        if disturbed := of_sides(said):
+            return cell.noted(disturbed)
         base, new = noises[0].estimate(pair.base), noises[1].estimate(pair.new)
         if base is None or new is None:
             return cell.noted("nothing tells how far processes vary")
@@ -82,13 +83,10 @@ class Speeds:
         return not pair.new.measured or self.new.proven(pair.new) is False
 
     def _without_speed(self, pair: Pair[TimedRecord]) -> str | None:
-        """Why one of two has no speed to compare, in a clause."""
-        if reason := not_measured(pair):
-            return reason
-        for results, (which, record) in zip((self.base, self.new), pair.sides, strict=True):
-            if doubt := results.doubt(record):
-                return f"{which}: unproven: {doubt}"
-        return None
+        """Why one of two has no speed to compare, or neither has, in a clause."""
+        both = zip((self.base, self.new), pair.sides, strict=True)
+        doubts = ((which, (doubt := of.doubt(record)) and f"unproven: {doubt}") for of, (which, record) in both)
+        return not_measured(pair) or of_sides(doubts)
 
 
 def _groups(singles: Sequence[Speed]) -> list[Speed]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -24,18 +24,32 @@ _LISTED = 20
 _ROWS = 150
 
 
-def summary(comparison: Comparison) -> str:
-    """One line: how many regressions, and how many comparisons had which verdict."""
+def summary(comparison: Comparison, say: Callable[[str], str] = str) -> str:
+    """One line: how many regressions, and how many comparisons had which verdict. say: puts the verdicts in words."""
     counts = Counter(cell.verdict for cell in comparison.cells)
-    parts = [f"{counts[verdict]} {verdict}" for verdict in (*_CHANGED, SAME, UNKNOWN, APART) if counts[verdict]]
+    parts = [f"{counts[verdict]} {say(verdict)}" for verdict in (*_CHANGED, SAME, UNKNOWN, APART) if counts[verdict]]
     number = len(comparison.regressions)
     found = "no regression" if not number else "1 regression" if number == 1 else f"{number} regressions"
     if comparison.outcome == OPEN:
         left = len(comparison.open) + len(comparison.lost)
-        of = f"{left} cell{'s' * (left != 1)}" if left else ", ".join(comparison.unanswered) or "any cell"
+        cells = "1 cell" if left == 1 else f"{left} cells"
+        of = cells if left else ", ".join(comparison.unanswered) or "any cell"
         lost = f", {len(comparison.lost)} of them not in NEW" if comparison.lost else ""
         found = f"nothing can be said of {of}{lost}"
-    return f"{found}; of {len(comparison.cells)} comparisons {', '.join(parts)}"
+    count = len(comparison.cells)
+    return f"{found}; of {count} comparison{'s' * (count != 1)} {', '.join(parts)}"
+
+
+def verdict(comparison: Comparison) -> str:
+    """Why it does not hold: the first regression, or the first of which nothing can be said; empty where it holds."""
+    if found := comparison.regressions:
+        what = "a regression" if len(found) == 1 else f"{len(found)} regressions, the first"
+        return f"{what}: {found[0].cell}: {found[0].regression}"
+    if comparison.outcome == HOLDS:
+        return ""
+    named = [f"{cell.cell}: {'; '.join(cell.notes)}" for cell in comparison.open]
+    named += [f"{cell}: it is not in NEW" for cell in comparison.lost]
+    return named[0] if named else summary(comparison)
 
 
 def ordered(comparison: Comparison) -> tuple[list[Compared], list[Compared]]:
@@ -56,7 +70,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
             table.add_row(*(plain(text, style if place == 5 else "") for place, text in enumerate(_row(cell))))
         table.add_section()
     print_table(console, table, ("Cell", "Notes"))
-    for note in [*comparison.notes, *_alone(comparison)]:
+    for note in [*comparison.notes, *alone(comparison)]:
         console.print(plain(note))
 
 
@@ -69,7 +83,7 @@ def markdown(comparison: Comparison, base: str, new: str) -> str:
         lines += [*_table(changed), ""]
     if rest:
         lines += [f"<details><summary>The other {len(rest)}</summary>", "", *_table(rest), "", "</details>", ""]
-    for note in [*_alone(comparison), comparison.rule]:
+    for note in [*alone(comparison), comparison.rule]:
         lines += [escape(note), ""]
     return "\n".join(lines)
 
@@ -104,7 +118,7 @@ def _cell(cell: Compared) -> dict[str, Any]:
     }
 
 
-def _alone(comparison: Comparison) -> list[str]:
+def alone(comparison: Comparison) -> list[str]:
     """What only one of the two has, in sentences; of a long list the beginning."""
     sides = (("BASE", comparison.only_base), ("NEW", comparison.only_new))
     return [f"Only in {side}: {'; '.join(_beginning(names))}." for side, names in sides if names]
@@ -119,9 +133,9 @@ def _table(cells: Sequence[Compared]) -> list[str]:
     """A table of so many rows that two of them stay below the 65,536 characters of a comment on GitHub."""
     lines = [f"| {' | '.join(_COLUMNS)} |", "|---|---|--:|--:|--:|---|---|"]
     for cell in cells[:_ROWS]:
-        *texts, verdict, notes = map(escape, _row(cell))
-        verdict = f"**{verdict}: regression**" if cell.regression else verdict
-        lines.append(f"| {' | '.join([*texts, verdict, notes])} |")
+        *texts, word, notes = map(escape, _row(cell))
+        shown = f"**{word}: regression**" if cell.regression else word
+        lines.append(f"| {' | '.join([*texts, shown, notes])} |")
     more = len(cells) - _ROWS
     return [*lines, "", f"And {more} more."] if more > 0 else lines
 

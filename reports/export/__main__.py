@@ -15,9 +15,10 @@ from convert.common.console import say
 from convert.common.disk.files import sha256_json, write_bytes
 from convert.common.errors import InputError
 from reports.export import anonymous
-from reports.load import machines, reading
+from reports.load import reading
 from reports.load.reading import EXPORT_FORMAT, StoredRun
 from runtimes.records.kinds import Accuracy
+from runtimes.system.environment import label
 
 
 @click.command(cls=BoundedCommand)
@@ -59,8 +60,9 @@ def export(stored: Sequence[StoredRun], names: Iterable[str] | None = None) -> d
         records = [cleaner.record(record, datasets) for record in one.records]
         environment = cleaner.environment(one.environment)
         # A run's name may be anything. What it holds names it the same wherever it is exported again.
-        name = f"{machines.label(environment)}, {sha256_json({'records': records})[:8]}"
-        exported.append({"name": name, "environment": environment, "records": records})
+        name = f"{label(environment)}, {sha256_json({'records': records})[:8]}"
+        machine = {"machine": one.machine} if one.machine else {}
+        exported.append({"name": name, **machine, "environment": environment, "records": records})
     return {"vitbench_export": EXPORT_FORMAT, "runs": exported}
 
 

@@ -11,7 +11,7 @@ from reports.load.results import Results, machine_of
 from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
-from reports.tables.standing import label, median, ranking
+from reports.tables.standing import label, median, missed_accuracy, ranking
 from reports.tables.table import Subject
 from runtimes.records.kinds import Latency
 
@@ -62,7 +62,6 @@ def cards(results: Results, known: Facets) -> list[Card]:
 
 
 def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
-    """A card with what its cells say."""
     verdict, winners = ranking(results, cells)
     if not winners:
         return replace(card, verdict=verdict if verdict == "cannot tell" else "")
@@ -97,6 +96,4 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
 
 def _remark(results: Results, cell: Latency) -> str:
     """What has to be known of a cell's speed, in a word or two."""
-    if results.accurate(cell) is False:
-        return say("accuracy failed")
-    return "" if cell.status == "ok" else say(cell.status)
+    return missed_accuracy(results, cell) or ("" if cell.status == "ok" else say(cell.status))

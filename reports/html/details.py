@@ -41,7 +41,6 @@ class Detail:
 
 
 def details(results: Results, known: Facets) -> list[Detail]:
-    """One for each record, in the report's order."""
     return [_detail(results, known, number, record) for number, record in enumerate(results.records)]
 
 

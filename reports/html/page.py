@@ -42,7 +42,7 @@ IN_SCRIPT = (
     *(mark("%1 of %2 cells"), mark("Copy"), mark("Copied"), mark("Copy the command")),
     *(mark("Model"), mark("Batch"), mark("Images")),
 )
-TALL = 50  # rows
+TALL = 50  # rows above which a section is drawn only when it is looked at: a placeholder of fewer would be larger
 WIDEST = 16  # columns that a screen shows side by side; a wider table with headings is one table per heading
 
 
@@ -83,7 +83,7 @@ def render(report: Report, results: Results, pictures: Sequence[PictureGroup] | 
         choices=_choices(known, shown),
         charts=drawn,
         stills={chart.name: draw(chart.name, chart.data) for chart in drawn if chart.data},
-        tall=_tall,
+        tall=TALL,
         pictures=pictures,
         cells=shown,
         credit=credit(),
@@ -152,11 +152,6 @@ def _tags(found: Tags) -> Markup:
 def blocks(table: Table) -> list[TablePart]:
     """A table of the report as tables of the page; none where it has no rows."""
     return [block for block in table.blocks(WIDEST, without=_agreed(table)) if block.rows]
-
-
-def _tall(rows: int) -> bool:
-    """Whether a section is drawn only when it is looked at: a placeholder of a few rows would be larger than they."""
-    return rows > TALL
 
 
 def _agreed(table: Table) -> dict[Heading, Entry]:

@@ -48,7 +48,6 @@ def colours(runtimes: list[str]) -> dict[str, str]:
 
 
 def shapes(precisions: list[str]) -> dict[str, str]:
-    """The shape of a point for each precision."""
     return {name: PRECISIONS[name].shape if name in PRECISIONS else OTHER_SHAPE for name in precisions}
 
 

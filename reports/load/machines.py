@@ -3,17 +3,15 @@ may have written it, or a stranger."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from convert.common.disk.files import sha256_json
-from reports.load.reading import is_number
+from convert.families.spec import is_number
 from runtimes.system import environment
 
-UNKNOWN = "unknown machine"
-_TRADEMARKS = re.compile(r"\((?:r|tm|c)\)|\b(?:CPU|Processor)\b|@.*|\s\d+-Core\b", re.IGNORECASE)
+UNKNOWN = environment.UNKNOWN
 
 
 def key(description: Mapping[str, Any]) -> str | None:
@@ -29,29 +27,19 @@ def key(description: Mapping[str, Any]) -> str | None:
 _MOVING = ("load_average_1min",)
 
 
-def label(description: Mapping[str, Any]) -> str:
-    """`AMD EPYC, 2 cores`, and the GPUs where there are some: short, and the same for machines of one kind."""
-    machine = description.get("machine")
-    if not isinstance(machine, Mapping) or not machine.get("cpu"):
-        return UNKNOWN
-    parts = [" ".join(_TRADEMARKS.sub(" ", str(machine["cpu"])).split())]
-    cores = machine.get("cores_usable")
-    if isinstance(cores, int):
-        parts.append(f"{cores} core{'' if cores == 1 else 's'}")
-    gpus = description.get("gpus")
-    if isinstance(gpus, list):
-        parts += dict.fromkeys(str(gpu["name"]) for gpu in gpus if isinstance(gpu, Mapping) and gpu.get("name"))
-    return ", ".join(parts)
-
-
-def told_apart(descriptions: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+def told_apart(
+    descriptions: Sequence[dict[str, Any]], named: Sequence[str | None] = ()
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """The label of each environment's machine, and the newest environment of each label.
+
+    named: the machine of each, as a cluster's records name it. That is of its variables too: where one machine has
+    several such names they are machines of their own, since the run kept them apart.
 
     Machines that would have the same label have (A), (B) behind it, in the order in which they come. Where a run does
     not say its machine, it is one of its own: it may be any.
     """
-    keys = [key(one) or f"unknown {place}" for place, one in enumerate(descriptions)]
-    plain = {name: label(one) for name, one in zip(keys, descriptions, strict=True)}
+    keys = _keys(descriptions, named or [None] * len(descriptions))
+    plain = {name: environment.label(one) for name, one in zip(keys, descriptions, strict=True)}
     labels = {}
     for name, text in plain.items():
         alike = [other for other, its in plain.items() if its == text]
@@ -62,6 +50,28 @@ def told_apart(descriptions: Sequence[dict[str, Any]]) -> tuple[list[str], dict[
         if str(one.get("time_utc") or "") > str(known.get("time_utc") or ""):
             newest[labels[name]] = one
     return [labels[name] for name in keys], newest
+
+
+def _keys(descriptions: Sequence[Mapping[str, Any]], named: Sequence[str | None]) -> list[str]:
+    machines = [key(one) for one in descriptions]
+    settings: dict[str | None, set[str]] = {}
+    for machine, name in zip(machines, named, strict=True):
+        settings.setdefault(machine, set()).update({name} if name else ())
+    found = []
+    for place, (one, machine, name) in enumerate(zip(descriptions, machines, named, strict=True)):
+        if machine and len(settings[machine]) > 1:
+            found.append(name or _setting(one) or machine)
+        else:
+            found.append(machine or name or f"unknown {place}")
+    return found
+
+
+def _setting(description: Mapping[str, Any]) -> str | None:
+    """As a cluster would name a machine; None where its variables were not recorded."""
+    try:
+        return environment.setting_key(description)
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def _letters(place: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import sys
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,31 +20,41 @@ from runtimes.records.reading import from_table, newer_format
 EXPORT_FORMAT = 1
 # An exported file comes from others. 1,000 cells take some 10 MB as JSON and 2 MB packed.
 PACKED_LIMIT = 64 * 2**20
+_KEY = re.compile("[0-9a-f]{16}")  # of a machine, by which a record names one of several environments
 UNPACKED_LIMIT = 512 * 2**20
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """Sound records, oldest first, and the environment that they were made in (empty where it was not kept)."""
+    """Sound records, oldest first, and the environment that they were made in (empty where it was not kept). machine:
+    the key by which the records of a cluster's run name it (`environment.setting_key`); None elsewhere."""
 
     name: str
     records: tuple[Record, ...]
     environment: dict[str, Any]
+    machine: str | None = None
 
 
 def read(path: Path) -> list[StoredRun]:
-    """What a results folder or an exported file holds: one run, or the runs that were exported together.
+    """What a results folder or an exported file holds: one run, a run on several machines as one of each, or the runs
+    that were exported together.
 
     InputError when it is neither, holds no record, is damaged or of a newer format; the message says where.
     """
-    return _exported(path) if path.is_file() else [_folder(path)]
+    return _exported(path) if path.is_file() else _folder(path)
 
 
-def _folder(folder: Path) -> StoredRun:
+def _folder(folder: Path) -> list[StoredRun]:
     records = store.read(folder)
     if not records:
         raise InputError(f"{folder}: no record in {store.RESULTS} yet; make some with `make bench`")
-    return StoredRun(folder.resolve().name, tuple(records), _environment(folder / store.ENVIRONMENT))
+    name, of = folder.resolve().name, dict[str | None, list[Record]]()
+    for record in records:
+        key = record.machine if _KEY.fullmatch(record.machine or "") else None
+        of.setdefault(key, []).append(dataclasses.replace(record, machine=None) if key else record)
+    return [
+        StoredRun(name, tuple(those), _environment(store.environment_of(folder, key)), key) for key, those in of.items()
+    ]
 
 
 def _environment(file: Path) -> dict[str, Any]:
@@ -87,9 +97,9 @@ def _run(run: Any, where: str) -> StoredRun:
     name, environment, records = (run.get(field) for field in ("name", "environment", "records"))
     if not isinstance(name, str) or not isinstance(environment, dict) or not isinstance(records, list) or not records:
         raise InputError(f"{where}: damaged (name, environment and records are needed)")
-    return StoredRun(
-        name, tuple(_record(one, f"{where}, record {n}") for n, one in enumerate(records, start=1)), environment
-    )
+    sound = tuple(_record(one, f"{where}, record {n}") for n, one in enumerate(records, start=1))
+    key = run.get("machine")
+    return StoredRun(name, sound, environment, key if isinstance(key, str) and _KEY.fullmatch(key) else None)
 
 
 def _record(table: Any, where: str) -> Record:
@@ -112,11 +122,6 @@ def _unpack(file: Path) -> bytes:
     if len(content) > UNPACKED_LIMIT:
         raise ValueError(f"larger than {UNPACKED_LIMIT >> 20} MiB once unpacked")
     return content
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number that can be shown: no truth value, no NaN, no infinity."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def without_nulls(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from convert.common.errors import InputError
 from convert.precision.table import FP32, NAMES
 from convert.zoo import MODELS
-from reports.load import machines, reading
+from reports.load import machines, reach, reading
 from reports.load.reading import StoredRun
 from reports.text import command_line, one_line
 from runtimes import registry
@@ -22,6 +22,9 @@ from runtimes.records import identity
 from runtimes.records.kinds import Accuracy, Latency, Parity, Record, TimedRecord
 from runtimes.records.parity_gate import Gate, gate
 from runtimes.records.parts import CountsInfo, ModelInfo
+from runtimes.system import environment
+
+SEVERAL = "several machines"  # in place of a label, of an accuracy that is of no single one
 
 Kind = TypeVar("Kind", bound=Record)
 Key = TypeVar("Key", bound=Hashable)
@@ -36,7 +39,8 @@ class Results:
     stale: model -> number of records left out because a newer artifact has replaced theirs. mixed: model -> the weights
     that its records are of, those left out included, where they are several. damaged: path of what could not be read
     -> why. passed_over: records with numbers that are newer than the one which stands for their cell, and measured
-    worse.
+    worse. runs: the name of each run, and when its newest record was made (UTC; empty where none says), as they were
+    given.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Results:
     damaged: dict[str, str] = field(default_factory=dict)
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     passed_over: tuple[Record, ...] = ()
+    runs: tuple[tuple[str, str], ...] = ()
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -103,11 +108,15 @@ class Results:
         return {record.model for record in self.records if record.model_info and record.model_info.unvouched}
 
     def accuracies(self, record: Record) -> list[Accuracy]:
-        """The accuracies of what a record measured, on its machine and with its settings: one per set of images."""
-        return self._accuracies.get(configuration(record), [])
+        """The accuracies of what a record measured, on its machine and with its settings: one per set of images. One
+        that several kinds of machine answered counts for those that it names, and where it failed for any."""
+        several = self._accuracies.get(configuration(record, SEVERAL), []) if record.machine != SEVERAL else []
+        own = self._accuracies.get(configuration(record), [])
+        return own + [one for one in several if self._concerns(one, record)]
 
     def accurate(self, record: Record) -> bool | None:
-        """Whether accuracy held for what a record measured; False where it did not on one set of images.
+        """Whether accuracy held for what a record measured; False where it did not on one set of images, be it by
+        chance (`undecided`).
 
         None where it is not known: not measured, held against nothing, or of seeded weights, where it means nothing.
         """
@@ -116,21 +125,40 @@ class Results:
         verdicts = [accuracy.passed for accuracy in self.accuracies(record)]
         return False if False in verdicts else True if True in verdicts else None
 
+    def missed(self, record: Record) -> list[Accuracy]:
+        """The accuracies of what a record measured that did not reach their bar, those first that do so for sure."""
+        missed = [accuracy for accuracy in self.accuracies(record) if accuracy.passed is False]
+        return sorted(missed, key=lambda accuracy: bool(accuracy.undecided))
+
+    def undecided(self, record: Record) -> bool:
+        """Whether what a record measured missed a bar, and by no more than chance explains wherever it did: it takes no
+        part where only accurate ones do, and is not condemned either."""
+        return self.accurate(record) is False and all(accuracy.undecided for accuracy in self.missed(record))
+
     @cached_property
     def _accuracies(self) -> dict[str, list[Accuracy]]:
         return grouped(self.of(Accuracy), configuration)
 
+    def _concerns(self, several: Accuracy, record: Record) -> bool:
+        """Whether an accuracy that several kinds of machine answered says something of a record of one machine."""
+        if several.artifact and record.artifact and several.artifact != record.artifact:
+            return False
+        here = self.environments.get(machine_of(record), {})
+        return several.passed is False or any(environment.answered(name, here) for name in several.machines or ())
+
     def doubt(self, record: TimedRecord) -> str | None:
-        """Why the speed of a record must not be shown, in a sentence; None when its parity passed on its machine."""
+        """Why the speed of a record must not be shown; None when parity passed and its machine can be so fast."""
         found = self._proof(record)
         return None if found.passed else found.reason
 
     def proven(self, record: TimedRecord) -> bool | None:
-        """Whether parity passed for what a record measured; None where it was not checked."""
+        """Whether a speed is that of the model; None where parity was not checked."""
         return self._proof(record).passed
 
     def _proof(self, record: TimedRecord) -> Gate:
-        return gate(record, self._parities.get(_subject(record), ()))
+        found = gate(record, self._parities.get(_subject(record), ()))
+        why = reach.too_fast(self.environments.get(machine_of(record), {}), record) if found.passed else None
+        return Gate(False, why) if why else found
 
     @cached_property
     def _parities(self) -> dict[tuple[Any, ...], list[Parity]]:
@@ -160,13 +188,14 @@ def load(paths: Path | Sequence[Path]) -> Results:
             damaged[str(path)] = error.message
     if not stored:
         raise InputError("; ".join(damaged.values()) or "no results were given")
-    labels, environments = machines.told_apart([one.environment for one in stored])
+    labels, environments = machines.told_apart([one.environment for one in stored], [one.machine for one in stored])
     records = _by_time(stored, labels)
     in_force, stale = _newest_artifacts(records)
     name = " + ".join(dict.fromkeys(one.name for one in stored))
     kept, passed_over = _one_of_each_cell(in_force)
     ordered = tuple(sorted(kept, key=_order))
-    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records), tuple(passed_over))
+    runs = tuple((one.name, max(record.time_utc or "" for record in one.records)) for one in stored)
+    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records), tuple(passed_over), runs)
 
 
 def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]:
@@ -179,7 +208,9 @@ def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]
         latest = ""
         for record in one.records:
             latest = max(latest, record.time_utc or "")
-            timed.append((latest, _bounded(replace(record, machine=record.machine or label, run=one.name))))
+            several = isinstance(record, Accuracy) and record.machines and not record.machine
+            machine = SEVERAL if several else record.machine or label
+            timed.append((latest, _bounded(replace(record, machine=machine, run=one.name))))
     return [record for _, record in sorted(timed, key=lambda pair: pair[0])]
 
 
@@ -214,9 +245,10 @@ def _subject(record: Record) -> tuple[Any, ...]:
     return record.machine, record.model, record.runtime, record.precision
 
 
-def configuration(record: Record) -> str:
-    """What a latency and an accuracy of one thing share."""
-    return json.dumps([*_subject(record), record.device or "CPU", dict(record.settings) or None], sort_keys=True)
+def configuration(record: Record, machine: str | None = None) -> str:
+    """What a latency and an accuracy of one thing share. machine: another one than its own."""
+    subject = [machine or record.machine, *_subject(record)[1:]]
+    return json.dumps([*subject, record.device or "CPU", dict(record.settings) or None], sort_keys=True)
 
 
 def _thread_counts(records: Iterable[Record]) -> set[int]:

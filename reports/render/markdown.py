@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -11,7 +11,7 @@ import jinja2
 from reports.language import say
 from reports.render.paging import pages
 from reports.tables.report import Report
-from reports.tables.table import Entry, Heading
+from reports.tables.table import Entry, Heading, Table
 from reports.text import one_line
 
 TEMPLATE = "report.md.jinja"
@@ -28,7 +28,7 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": escape, "entry": _entry, "fence": fence}
-    environment.globals |= {"pages": pages, "say": say, "agreed": _agreed}
+    environment.globals |= {"pages": pages, "say": say, "agreed": _agreed, "again": _commands_once(report.tables)}
     text = environment.get_template(TEMPLATE).render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
@@ -46,6 +46,17 @@ def fence(lines: tuple[str, ...]) -> str:
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     ticks = "`" * max(3, longest + 1)
     return "\n".join([f"{ticks}sh", *map(one_line, lines), ticks])
+
+
+def _commands_once(tables: Sequence[Table]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """By the name of a table the commands that no earlier one has, and the titles of the tables that have the rest."""
+    where: dict[str, str] = {}
+    found = {}
+    for table in tables:
+        new = tuple(command for command in table.commands if command not in where)
+        found[table.name] = new, tuple(dict.fromkeys(where[one] for one in table.commands if one in where))
+        where |= dict.fromkeys(new, table.title)
+    return found
 
 
 def _entry(entry: Entry) -> str:

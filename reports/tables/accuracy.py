@@ -13,7 +13,7 @@ from reports.load.results import Results, grouped
 from reports.numbers import measured
 from reports.tables import columns
 from reports.tables.columns import BATCH, MODEL, RUNTIME, STATUS, Column, Measured, Row, number_column, rows_of
-from reports.tables.standing import how_made, runtime_name, spread_note, status_note
+from reports.tables.standing import how_made, remarks_on, runtime_name, spread_note, status_note
 from reports.tables.table import Entry, Subject, Table, Tone
 from runtimes.records.kinds import Accuracy, Latency
 
@@ -91,7 +91,9 @@ def _images(row: AccuracyRow) -> Entry | None:
         return None
     about = [say("dataset: {name}", name=record.dataset or say("not recorded"))]
     if record.unreadable:
-        about.append(say("{count} images could not be read", count=record.unreadable))
+        about.append(
+            say("{count} image{s} could not be read", count=record.unreadable, s="s" * (record.unreadable != 1))
+        )
     if record.preprocessing_is_models is False:
         about.append(say("the preprocessing is not the model's"))
     if record.model_info and record.model_info.head == MULTI_LABEL:
@@ -126,14 +128,15 @@ def _verdict(row: AccuracyRow) -> Entry | None:
     record = _counted(row)
     if record is None:
         return None
-    said = [None if record.status == "ok" else status_note(record), how_made(record)]
+    said = [None if record.status == "ok" else status_note(record), how_made(record), *remarks_on(record)]
     why = row.note(*filter(None, said))
     p = record.mcnemar_p
     if record.doubt and record.passed is None:
         return Entry(
             None, say("in doubt"), row.note(*filter(None, [stored(record.doubt), how_made(record)])), tone=Tone.DOUBTFUL
         )
-    return columns.verdict(record.passed, "" if p is None else f" (p = {p:.2g})", why)
+    detail = "" if p is None else f" (p = {p:.2g})"
+    return columns.undecided(detail, why) if record.undecided else columns.verdict(record.passed, detail, why)
 
 
 def precision(results: Results) -> Table:
@@ -167,9 +170,7 @@ def _held(row: Row[Latency]) -> Entry:
 
 def _worst(row: Row[Latency]) -> Accuracy | None:
     """The first accuracy of a cell that did not hold, else the last."""
-    accuracies = row.results.accuracies(row.record)
-    failed = [record for record in accuracies if record.passed is False]
-    return next(iter(failed or accuracies[-1:]), None)
+    return next(iter(row.results.missed(row.record) or row.results.accuracies(row.record)[-1:]), None)
 
 
 def _several_precisions(results: Results) -> set[tuple[str | None, str, str]]:

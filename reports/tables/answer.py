@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from convert.families.spec import is_number
 from convert.precision.table import FP32
+from reports import energy
 from reports.faster import faster
 from reports.language import mark, say
+from reports.load.reach import images_per_s
 from reports.load.results import Results
-from reports.numbers import NONE
+from reports.numbers import NONE, milliseconds
 from reports.tables import columns, standing
 from reports.tables.columns import Column, Measured, Row, number_column, text_column
 from reports.tables.table import Entry, Subject, Table
 from runtimes import registry
-from runtimes.records.kinds import Latency
+from runtimes.records.kinds import Latency, Throughput, TimedRecord
 
 BATCH = 1
 _NOTE = mark(
     "Every cell (a model on a runtime in a precision, with one batch size and one set of options) takes part that has "
-    "a number, whose parity passed and whose accuracy did not fail. Which is faster, "
+    "a number, whose parity passed and whose accuracy did not miss its bar. Which is faster, "
     "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns where two "
     "had them side by side, so that what the machine did at a moment falls out, and elsewhere from medians. Tie: any "
     "of them may be the fastest."
 )
 _BUSY_NOTE = mark(
-    "This machine was busy while it was measured{programs}. The medians are of the samples that other programs left "
-    "alone, where there were enough of them. For surer numbers close those programs and measure again what was "
-    "disturbed (RESUME=1 with OUT= of this folder, or --resume), or let the run wait for a quiet moment (--patience)."
+    "This machine was busy while it was measured{programs}. For surer numbers close those programs and measure again "
+    "what was disturbed (RESUME=1 with OUT= of this folder, or --resume), or let the run wait for a quiet moment "
+    "(--patience). The medians are of the samples that other programs left alone, where there were enough of them; "
+    "the gain comes from turns side by side, and holds where unstable medians do not."
 )
 _ACCURACY_NOTE = mark(
     "Accuracy: whether top-1 held against the reference over the same images; in brackets, how much it "
@@ -47,7 +51,7 @@ class AnswerRow(Row[Latency | None]):
 def answer(results: Results) -> Table:
     """Per model the fastest cell at batch 1, its median and its gain over Paddle in fp32.
 
-    Cells with a number, a parity that passed and no accuracy that failed take part (`standing.ranking`).
+    Cells with a number, a parity that passed and no accuracy that missed its bar take part (`standing.ranking`).
     """
     rows = list(_rows(results, []))
     shown: list[Column[AnswerRow]] = [
@@ -61,7 +65,7 @@ def answer(results: Results) -> Table:
         text_column("Accuracy", _accuracy),
     ]
     title = say("The fastest at batch {batch}", batch=BATCH)
-    notes = (_NOTE, _ACCURACY_NOTE, standing.spread_note(results), *_busy(rows))
+    notes = (*_busy(rows), _NOTE, _ACCURACY_NOTE, standing.spread_note(results))
     winners = [row.record for row in rows if row.record]
     records = [record for cell in winners for record in (cell, *baseline(results, cell))]
     return columns.build("answer", title, results, shown, rows, *notes, records=records)
@@ -108,7 +112,10 @@ def _none(results: Results, cells: list[Latency]) -> str:
     if standing.ranking(results, cells)[0] == "cannot tell":
         return say("the machine was too busy to tell which is the fastest: measure again when it is quiet")
     failed = standing.inaccurate(results, cells)
-    states = [say("accuracy failed") if cell in failed else say(standing.shown_status(results, cell)) for cell in cells]
+    states = [
+        standing.missed_accuracy(results, cell) if cell in failed else say(standing.shown_status(results, cell))
+        for cell in cells
+    ]
     tally = ", ".join(f"{standing.label(results, cell)} {state}" for cell, state in zip(cells, states, strict=True))
     return say("no latency at batch {batch} to rely on: {tally}", batch=BATCH, tally=tally or say("none was measured"))
 
@@ -120,7 +127,7 @@ def _runtime(row: AnswerRow) -> Entry | None:
     return Entry(name, name, best=_is_fastest(row))
 
 
-def _median(row: AnswerRow) -> Measured | None:
+def _median(row: AnswerRow | MachineRow) -> Measured | None:
     return (row.record.median_ms, row.record.ci95_ms) if row.record else None
 
 
@@ -169,3 +176,120 @@ def _gain(row: AnswerRow) -> Entry | None:
     if devices[0] != devices[1]:
         remarks.append(say("compared with paddle that ran as {ran}", ran=standing.ran_as(base) or NONE))
     return columns.gain(base, cell, row.note(*remarks))
+
+
+_MACHINES_NOTE = mark(
+    "One row for each model and machine, the lowest median first: of the runtimes that may be the fastest there, the "
+    "first. Machines met different moments, so that no interval says which of two medians that are close is lower."
+)
+_PRICE_NOTE = mark(
+    "Images per euro: as many as the machine computes of that model in an hour, at the highest proven rate of any "
+    "batch or number of streams, over the price per hour that the plan gave for it."
+)
+
+
+_ENERGY_NOTE = mark(
+    "Least energy: of the proven cells on the device that is the fastest there, at any batch or number of streams. One "
+    "over it is images per second for each watt."
+)
+
+
+@dataclass(frozen=True)
+class MachineRow(Row[Latency]):
+    """record: the fastest on its machine. price: euros per hour; None where nobody gave one. best: whether it has the
+    lowest median of its model, the most images per euro, and the fewest joules where all are by one kind of counter."""
+
+    price: float | None
+    best: tuple[bool, bool, bool] = (False, False, False)
+
+
+def machines(results: Results) -> Table:
+    """Which machine, and which runtime there, answers a model soonest, for the least money and by the least energy."""
+    rows = list(_machine_rows(results))
+    priced = any(row.price for row in rows)
+    of_price: list[Column[MachineRow]] = [
+        number_column("Euros per hour", lambda row: row.price, "g"),
+        text_column("Runtime at that rate", lambda row: _named(row, best) if (best := _best(row)) else None),
+        number_column("Images per euro", _per_euro),
+    ]
+    of_energy: list[Column[MachineRow]] = [
+        text_column("Runtime of least energy", lambda row: _named(row, least) if (least := _least(row)) else None),
+        number_column("Joules per image", _joules),
+    ]
+    counted = any(_least(row) for row in rows)
+    shown: list[Column[MachineRow]] = [
+        columns.MODEL,
+        text_column("Runtime", lambda row: _named(row, row.record)),
+        number_column("Median (ms)", _lowest),
+        columns.range_column("95 % interval (ms)", _median),
+        *(of_price if priced else []),
+        *(of_energy if counted else []),
+    ]
+    notes = [_MACHINES_NOTE, *([_PRICE_NOTE] if priced else []), *([_ENERGY_NOTE, energy.NOTE] if counted else [])]
+    return columns.build("machines", mark("Which machine"), results, shown, rows, *notes)
+
+
+def _machine_rows(results: Results) -> Iterator[MachineRow]:
+    footnotes: list[str] = []
+    for model in results.models:
+        rows = []
+        for machine, its_model in standing.machines_and_models(results):
+            cells = results.of(Latency, machine=machine, model=model, batch=BATCH) if its_model == model else []
+            winners = standing.ranking(results, cells)[1]
+            price = results.environments.get(machine, {}).get("price_per_hour", 0)
+            known = float(price) if is_number(price) and price > 0 else None
+            for cell in winners[:1]:
+                rows.append(MachineRow(results, columns.subject_of(results, cell), footnotes, cell, known))
+        rows.sort(key=lambda row: standing.median(row.record))
+        worth, least = [_worth(row) for row in rows], [_least(row) for row in rows]
+        thrifty = [one for one in least if one]
+        fewest = min((energy.of_cell(one) or 0.0 for one in thrifty), default=None)
+        alike = len({one.energy.source for one in thrifty if one.energy}) == 1
+        for place, row in enumerate(rows):
+            cheapest = worth[place] > 0 and worth[place] == max(worth)
+            own = least[place]
+            thriftiest = alike and own is not None and energy.of_cell(own) == fewest
+            yield replace(row, best=(place == 0, cheapest, thriftiest))
+
+
+def _named(row: MachineRow, cell: TimedRecord) -> str:
+    return standing.label(row.results, cell)
+
+
+def _lowest(row: MachineRow) -> Entry:
+    return Entry(row.record.median_ms, milliseconds(row.record.median_ms, row.record.ci95_ms), best=row.best[0])
+
+
+def _able(row: MachineRow) -> list[TimedRecord]:
+    """The proven cells of a row's machine and model."""
+    results, cell = row.results, row.record
+    there = {"machine": cell.machine, "model": cell.model}
+    known: list[TimedRecord] = [*results.of(Latency, **there), *results.of(Throughput, **there)]
+    able = [one for one in known if one.measured and not results.doubt(one) and results.accurate(one) is not False]
+    return [one for one in able if not one.elsewhere]
+
+
+def _best(row: MachineRow) -> TimedRecord | None:
+    """The one that computes the most images in a second."""
+    return max(_able(row), key=images_per_s, default=None)
+
+
+def _least(row: MachineRow) -> TimedRecord | None:
+    """The one that takes the fewest joules for an image, of those whose counter is that of the row's own cell."""
+    known = [one for one in _able(row) if one.device == row.record.device and energy.of_cell(one) is not None]
+    return min(known, key=lambda one: energy.of_cell(one) or 0.0, default=None)
+
+
+def _joules(row: MachineRow) -> Entry | None:
+    return energy.entry(least, row.best[2]) if (least := _least(row)) else None
+
+
+def _worth(row: MachineRow) -> float:
+    best = _best(row)
+    return 3600 * images_per_s(best) / row.price if best and row.price else 0.0
+
+
+def _per_euro(row: MachineRow) -> Entry | None:
+    """Three digits: the rate has no more that are sure."""
+    worth = _worth(row)
+    return Entry(worth, f"{float(f'{worth:.3g}'):,.0f}", best=row.best[1]) if worth else None

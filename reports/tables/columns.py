@@ -44,7 +44,6 @@ class Row(Generic[K]):
 
 
 def rows_of(results: Results, records: Iterable[R]) -> list[Row[R]]:
-    """A row for each record."""
     footnotes: list[str] = []
     return [Row(results, subject_of(results, record), footnotes, record) for record in records]
 
@@ -130,9 +129,7 @@ RUNTIME: Column[Any] = text_column("Runtime", lambda row: runtime_name(row.recor
 BATCH: Column[Any] = number_column("Batch", "batch")
 RAN_AS: Column[Any] = text_column("Ran as", lambda row: ran_as(row.record))
 STATUS: Column[Any] = text_column(
-    "Status",
-    lambda row: status_entry(row.subject.status, row.note(*why(row.results, row.record))),
-    facet=Facet.STATUS,
+    "Status", lambda row: status_entry(row.subject.status, row.note(*why(row.results, row.record))), facet=Facet.STATUS
 )
 
 
@@ -174,12 +171,10 @@ def _bounded(found: Entry) -> Entry:
 
 
 def formatted(value: float | None, form: str) -> Entry:
-    """A number in a form of `format`."""
     return Entry(value, NONE if value is None else format(value, form))
 
 
 def yes_no(value: bool | None) -> Entry:
-    """A truth value."""
     return Entry(value, NONE if value is None else say("yes") if value else say("no"))
 
 
@@ -191,14 +186,21 @@ def verdict(passed: bool | None, detail: str = "", notes: tuple[int, ...] = ()) 
 
 
 def held_accuracy(results: Results, cell: Record, detail: str = "", notes: tuple[int, ...] = ()) -> Entry:
-    """Whether accuracy held for a cell: passed, with some detail behind it, or failed, or not measured.
+    """Whether accuracy held for a cell: passed, with some detail behind it, or failed, or cannot tell, or not measured.
 
     "-" where it was measured and says nothing: of seeded weights, or without a reference.
     """
     accurate = results.accurate(cell)
     if accurate is None:
         return Entry(None, NONE if results.accuracies(cell) else say("not measured"), notes)
+    if results.undecided(cell):
+        return undecided(notes=notes)
     return verdict(accurate, detail if accurate else "", notes)
+
+
+def undecided(detail: str = "", notes: tuple[int, ...] = ()) -> Entry:
+    """An accuracy that missed its bar by no more than chance explains, with some detail behind it."""
+    return Entry(None, f"{say('cannot tell')}{detail}", notes, tone=Tone.DOUBTFUL)
 
 
 def change_of_top1(record: Accuracy | None) -> float | None:

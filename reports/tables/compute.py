@@ -6,17 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from convert.zoo import PUBLISHED
-from reports.language import mark, say, stored
-from reports.load.machines import ceilings
+from reports.language import mark, say
+from reports.load.reach import ceiling, macs_run
 from reports.load.results import Results, machine_of
 from reports.numbers import measured
 from reports.tables.accuracy import figure, published
 from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, Column, Measured, Row, build, number_column, rows_of
 from reports.tables.standing import median
 from reports.tables.table import Entry, Subject, Table
-from runtimes import registry
 from runtimes.records.kinds import Latency, Record
-from runtimes.records.parts import NOT_REPORTED, CountsInfo, Memory
+from runtimes.records.parts import CountsInfo, Memory
 
 ModelRow = Row[Record | None]  # None: no record tells the facts about the model
 
@@ -68,9 +67,7 @@ def compute(results: Results) -> Table:
 
     Paddle computes the whole model; the ONNX graph leaves out what its last block has no use for (`macs.computed`).
     """
-    rows = [
-        row for row in rows_of(results, results.of(Latency)) if row.shown and _macs_run(results, row.record) is not None
-    ]
+    rows = [row for row in rows_of(results, results.of(Latency)) if row.shown and _macs(row) is not None]
     columns: list[Column[Row[Latency]]] = [
         *(MODEL, RUNTIME, BATCH, RAN_AS),
         number_column("Work (GFLOP)", lambda row: _mflop(row) / 1e3),
@@ -86,15 +83,13 @@ def compute(results: Results) -> Table:
     return build("compute", mark("Compute achieved"), results, columns, rows, note if rows else nothing)
 
 
-def _macs_run(results: Results, cell: Latency) -> int | None:
-    """Multiply-accumulates for one image of what ran: the model's, or the graph's as it was written."""
-    macs = results.macs(cell.model)
-    return macs.total if cell.runtime == registry.reference().name else macs.computed or macs.total
+def _macs(row: Row[Latency]) -> int | None:
+    return macs_run(row.results.macs(row.record.model), row.record)
 
 
 def _mflop(row: Row[Latency]) -> float:
     """2 x MACs of the graph x batch, in 10^6; by ms that is GFLOP/s."""
-    return 2 * (_macs_run(row.results, row.record) or 0) * (row.record.batch or 1) / 1e6
+    return 2 * (_macs(row) or 0) * (row.record.batch or 1) / 1e6
 
 
 def _rate(row: Row[Latency]) -> Measured:
@@ -104,39 +99,19 @@ def _rate(row: Row[Latency]) -> Measured:
 
 
 def _ceiling(row: Row[Latency]) -> Entry:
-    value, doubt = ceiling(row.results, row.record)
+    value, doubt = _of_machine(row)
     return Entry(value, measured(value), row.note(*filter(None, [doubt])))
 
 
 def _share(row: Row[Latency]) -> Measured | None:
-    (peak, _), (rate, ends) = ceiling(row.results, row.record), _rate(row)
-    if peak is None or rate is None:
+    (peak, doubt), (rate, ends) = _of_machine(row), _rate(row)
+    if peak is None or rate is None or doubt:  # of a ceiling that is too low it would be 300 % as well
         return None
     return 100 * rate / peak, ends and (100 * ends[0] / peak, 100 * ends[1] / peak)
 
 
-def ceiling(results: Results, cell: Latency) -> tuple[float | None, str | None]:
-    """GFLOP/s of a large matrix product in the precision and on the device that a cell ran in.
-
-    Beside it a sentence where there is something to say: why there is none, or why it may be too low.
-    """
-    effective = cell.effective
-    if effective and NOT_REPORTED in (effective.precision, effective.device):
-        return None, say("there is no ceiling of the device that it ran on")
-    precision = (effective and effective.precision) or cell.precision
-    found = ceilings(results.environments.get(machine_of(cell), {}))
-    if found is None:
-        return None, say("the machine's ceiling was not measured")
-    place = found
-    if ((effective and effective.device) or cell.device or "CPU") != "CPU":
-        if len(found.gpus) != 1:
-            return None, say("there is no ceiling of the device that it ran on")
-        place = found.gpus[0]
-    if precision in place.gflops:
-        doubt = stored(found.disturbed or "")
-        return place.gflops[precision], say("the ceiling is doubtful: {reason}", reason=doubt) if doubt else None
-    reason = stored(place.unmeasured.get(precision) or "") or say("no reason recorded")
-    return None, say("no ceiling in {precision}: {reason}", precision=precision, reason=reason)
+def _of_machine(row: Row[Latency]) -> tuple[float | None, str | None]:
+    return ceiling(row.results.environments.get(machine_of(row.record), {}), row.record)
 
 
 def cost(results: Results) -> Table:

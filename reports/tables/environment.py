@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from convert.families.spec import is_number
 from reports.language import mark, say
 from reports.load.machines import section
-from reports.load.reading import is_number
 from reports.load.results import Results
 from reports.tables.columns import Column, Row, build, entry, number_column, text_column
 from reports.tables.table import Entry, Subject, Table
@@ -67,24 +67,35 @@ def _text(name: str, value: Any) -> str:
     return entry(value or None if isinstance(value, (str, dict)) else value).text
 
 
-def summary(environments: dict[str, dict[str, Any]]) -> list[str]:
-    """When, where and with what it was measured, in sentences, as far as the environments tell.
+def summary(results: Results) -> list[str]:
+    """When, where and with what it was measured, in sentences, as far as the environments tell; of several runs each
+    with its name and date.
 
     Of several machines each has the label by which the tables know it.
     """
+    environments, merged = results.environments, len(results.runs) > 1
     several = len(environments) > 1
-    places = [_place(environment, label if several else "") for label, environment in environments.items()]
-    return [*filter(None, places), *dict.fromkeys(filter(None, map(_version, environments.values())))]
+    places = [_place(environment, label if several else "", merged) for label, environment in environments.items()]
+    runs = [_runs(results.runs)] if merged else []
+    return [*filter(None, places), *runs, *dict.fromkeys(filter(None, map(_version, environments.values())))]
 
 
-def _place(environment: dict[str, Any], label: str) -> str:
-    """When and where: `Measured at 2026-11-24T08:00:00Z on AMD EPYC, 2 cores, Linux.`"""
+def _runs(runs: Sequence[tuple[str, str]]) -> str:
+    """`Of 3 runs: first (2026-11-24T08:00:00Z), second (2026-11-25T08:00:00Z), third.`"""
+    named = [say("{name} ({time})", name=name, time=time) if time else name for name, time in runs]
+    return say("Of {count} runs: {names}.", count=len(runs), names=", ".join(named))
+
+
+def _place(environment: dict[str, Any], label: str, merged: bool) -> str:
+    """When and where: `Measured at 2026-11-24T08:00:00Z on AMD EPYC, 2 cores, Linux.` merged: of several runs, each of
+    which has its own date."""
     machine = section(environment, "machine")
-    cores = say("{count} cores", count=machine["cores_usable"]) if machine.get("cores_usable") else None
+    count = machine.get("cores_usable")
+    cores = say("{count} core{s}", count=count, s="s" * (count != 1)) if count else None
     system = section(environment, "os").get("system")
     named = [label] if label else [machine.get("cpu"), cores]
     place = ", ".join(str(part) for part in (*named, system) if part)
-    time = environment.get("time_utc")
+    time = None if merged else environment.get("time_utc")
     if time and place:
         return say("Measured at {time} on {place}.", time=time, place=place)
     if time or place:
@@ -93,7 +104,6 @@ def _place(environment: dict[str, Any], label: str) -> str:
 
 
 def _version(environment: dict[str, Any]) -> str:
-    """Of which version of vitbench it is."""
     tool = section(environment, "vitbench")
     if not tool.get("version"):
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from convert.zoo import PUBLISHED
+from reports import energy
 from reports.language import mark, say
 from reports.load.results import Results, machine_of, runtime_order
 from reports.numbers import NONE, milliseconds, own_interval
@@ -23,10 +24,13 @@ _LATENCY_NOTES = (
     mark(
         "Bold: the fastest of a model at a batch size. Where none is bold, the first ones cannot be told apart, or "
         "there is only one. Unstable: other programs ran so much that the samples do not tell a quiet machine's "
-        "median, or the interval is wider than was asked for; the footnote says which. Where accuracy failed, the cell "
-        "takes no part."
+        "median, or the interval is wider than was asked for; the footnote says which. Where accuracy failed or cannot "
+        "be told, the cell takes no part."
     ),
-    mark("Unproven: measured, but without a parity check that passed, so no speed is shown. -: not measured."),
+    mark(
+        "Unproven: measured, but without a parity check that passed, or faster than the machine can be, so no speed is "
+        "shown. -: not measured."
+    ),
     mark(
         "The published columns are PaddleClas' own figures, measured on another machine, a V100 with TensorRT 8.0.3.4: "
         "for orientation only."
@@ -94,9 +98,8 @@ def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
     if not cell.measured or results.doubt(cell):
         return replace(columns.status_entry(status, remarks), status=status)
     text = milliseconds(cell.median_ms, cell.ci95_ms)
-    if results.accurate(cell) is False:
-        text = say("{text} (accuracy failed)", text=text)
-        best = False
+    if missed := standing.missed_accuracy(results, cell):
+        text, best = say("{text} ({what})", text=text, what=missed), False
     elif cell.status == "unstable":
         text = say("{text} (unstable)", text=text)
     return Entry(cell.median_ms, text, remarks, best, status=status)
@@ -132,9 +135,10 @@ def detail(results: Results) -> Table:
             number_column("On the device (ms)", _on_device("compute_ms")),
             number_column("From the device (ms)", _on_device("d2h_ms")),
         ]
-    notes = (standing.BATCH_NOTE, standing.spread_note(results), _DETAIL_NOTE) if cells else (_NOTHING,)
-    title = mark("Each latency in detail")
-    return columns.build("latency-detail", title, results, shown, columns.rows_of(results, cells), *notes)
+    of_energy, about_energy = energy.columns(cells)
+    notes = (standing.BATCH_NOTE, standing.spread_note(results), _DETAIL_NOTE, *about_energy) if cells else (_NOTHING,)
+    title, rows = mark("Each latency in detail"), columns.rows_of(results, cells)
+    return columns.build("latency-detail", title, results, [*shown, *of_energy], rows, *notes)
 
 
 def steadiness(results: Results) -> Table:
@@ -145,18 +149,10 @@ def steadiness(results: Results) -> Table:
         number_column("Samples", "count"),
         range_column("Warm-up runs", _warmups),
         number_column("CV inside (%)", lambda row: _percent(row.record.cv), form=".2f"),
-        number_column(
-            "CV between (%)",
-            lambda row: _percent(_method(row).between_cv),
-            form=".2f",
-        ),
+        number_column("CV between (%)", lambda row: _percent(_method(row).between_cv), form=".2f"),
         number_column("Outliers", "outliers"),
         number_column("Half interval (%)", _half_interval, form=".2f"),
-        number_column(
-            "Slow-down (%)",
-            lambda row: _percent(_disturbance(row).slowdown),
-            form=".2f",
-        ),
+        number_column("Slow-down (%)", lambda row: _percent(_disturbance(row).slowdown), form=".2f"),
     ]
     note = mark(
         "CV: coefficient of variation, inside the processes (their median) and between the processes' medians. "

@@ -55,7 +55,7 @@ def missing(results: Results) -> Table:
     note = mark(
         "Refused: the tool would not run it under this name. Unavailable: this machine lacks it. Failed: it "
         "ran and went wrong. Unstable: measured, but beside other work, or the samples do not agree. Unproven: "
-        "measured, but no parity check passed."
+        "measured, but no parity check passed, or it is faster than the machine can be."
     )
     left_out = mark("Left out, because their artifact has been replaced since: {count} of the records of {model}.")
     stale = [say(left_out, count=count, model=model) for model, count in results.stale.items()]

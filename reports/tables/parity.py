@@ -22,7 +22,7 @@ from reports.tables.columns import (
     text_column,
     yes_no,
 )
-from reports.tables.standing import status_note, unvouched_note
+from reports.tables.standing import remarks_on, status_note, unvouched_note
 from reports.tables.table import Entry, Facet, Table
 from runtimes.records.kinds import Parity
 from runtimes.records.parts import ToleranceInfo
@@ -68,8 +68,8 @@ def _outcome(record: Parity) -> str:
 
 
 def _verdict(row: Row[Parity]) -> Entry:
-    notes = () if row.record.passed is True else row.note(status_note(row.record))
-    return status_entry(row.subject.status, notes)
+    said = [] if row.record.passed is True else [status_note(row.record)]
+    return status_entry(row.subject.status, row.note(*said, *remarks_on(row.record)))
 
 
 def _tiny(value: Callable[[Parity], float | None]) -> Callable[[Row[Parity]], Entry]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reports.choice import choice, ladder
 from reports.language import current, mark, say, stored
 from reports.load.results import Results
 from reports.tables import standing
 from reports.tables.accuracy import accuracy, precision
-from reports.tables.answer import answer
+from reports.tables.answer import answer, machines
 from reports.tables.compute import compute, cost, size
 from reports.tables.environment import environment, summary
 from reports.tables.latency import detail, latency, steadiness
@@ -17,7 +18,7 @@ from reports.tables.parity import parity
 from reports.tables.serving import serving, through_servers
 from reports.tables.table import Table
 from reports.tables.throughput import rates, server, throughput
-from runtimes.records.kinds import Accuracy, Latency, Parity, Server, Throughput
+from runtimes.records.kinds import Accuracy, Choice, Latency, Parity, Server, Throughput
 from runtimes.records.parts import WeightsInfo
 
 SEEDED_NOTE = mark("† seeded weights: the accuracy means nothing; speed and parity do.")
@@ -47,7 +48,9 @@ def build(results: Results) -> Report:
     compared, lacking = precision(results), missing(results)
     about_speed = [latency(results), *([throughput(results)] if driven else []), *([server(results)] if served else [])]
     tables = [
+        *([choice(results), ladder(results)] if results.of(Choice) else []),
         *([answer(results)] if latencies or not (driven or served or results.of(Accuracy)) else []),
+        *([machines(results)] if latencies and _of_machines(results) else []),
         *([rates(results)] if driven or served else []),
         *(about_speed if latencies else about_speed[1:]),
         *([serving(results)] if through_servers(results) else []),
@@ -65,7 +68,7 @@ def build(results: Results) -> Report:
     about_language = [] if current() == "en" else [say(_REASONS_NOTE)]
     return Report(
         results.name,
-        " ".join([*standing.unvouched_note(results), *summary(results.environments), *about_language]),
+        " ".join([*standing.unvouched_note(results), *summary(results), *about_language]),
         {
             model: "seeded" if results.seeded(model) else _stored_weights(results, model).kind or "unknown"
             for model in results.models
@@ -74,6 +77,11 @@ def build(results: Results) -> Report:
         tuple(_with_seeded_note(results, table) for table in tables),
         " ".join(standing.unvouched_note(results)),
     )
+
+
+def _of_machines(results: Results) -> bool:
+    """Whether there is a choice of machines, or a price of one."""
+    return results.several_machines or any("price_per_hour" in one for one in results.environments.values())
 
 
 def _origin(results: Results, model: str) -> str:

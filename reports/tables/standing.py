@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from convert.precision.table import INT8, percent
 from reports import faster
 from reports.language import mark, say, stored
-from reports.load.results import Results, machine_of
+from reports.load.results import SEVERAL, Results, machine_of
 from reports.tables.table import Tone
 from runtimes import pairs
+from runtimes.records import remarks
 from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
 from runtimes.records.parts import NOT_REPORTED, ModelInfo
 from runtimes.statistics import Noise
@@ -59,7 +60,9 @@ def label(results: Results, cell: TimedRecord) -> str:
     """Runtime and precision; the threads too where the results hold several numbers of them."""
     name = runtime_name(cell)
     threads = cell.threads or say("default")
-    return say("{name}, {threads} threads", name=name, threads=threads) if results.several_threads else name
+    if not results.several_threads:
+        return name
+    return say("{name}, {threads} thread{s}", name=name, threads=threads, s="s" * (threads != 1))
 
 
 def ran_as(record: Record) -> str | None:
@@ -110,6 +113,7 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
             texts.append(say("asked for {device}, ran on the CPU", device=cell.device))
         if cell.elsewhere:
             texts.append(say("a server computed that was not seen on this machine"))
+        texts += remarks_on(cell)
         if effective and (target := effective.details.get("target")):
             texts.append(say("measured on {target}", target=str(target)))
         if results.accurate(cell) is False:
@@ -117,9 +121,14 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
     return texts + [say("a process crashed and was replaced: {reason}", reason=stored(one)) for one in cell.crashes]
 
 
+def remarks_on(record: Record) -> list[str]:
+    """What must be said of the processor that a record is of (`runtimes.records.remarks`)."""
+    return [stored(remark) for remark in remarks.of(record)]
+
+
 def accuracy_note(results: Results, cell: Record) -> str:
-    """Why the accuracy of a cell did not hold, in a sentence."""
-    failed: Accuracy = next(record for record in results.accuracies(cell) if record.passed is False)
+    """Why the accuracy of a cell did not hold, or cannot be told, in a sentence."""
+    failed: Accuracy = results.missed(cell)[0]
     top1, reference, published = failed.top1, failed.reference_top1, failed.published_top1
     if failed.reason or top1 is None or (reference is None and published is None):
         return say("accuracy failed: {reason}", reason=reason(failed))
@@ -127,7 +136,24 @@ def accuracy_note(results: Results, cell: Record) -> str:
     keep = 1 if failed.keep is None else failed.keep
     if reference is None or (published is not None and top1 >= keep * reference):
         return say("accuracy failed: top-1 is {top1:.4f}, published is {published:.4f}", top1=top1, published=published)
+    if failed.undecided:
+        return say(
+            "accuracy cannot be told: top-1 is {top1:.4f}, on the reference {reference:.4f}, which on {images} images "
+            "may be chance (p = {p:.2g}): take more",
+            top1=top1,
+            reference=reference,
+            images=failed.images,
+            p=failed.mcnemar_p,
+        )
     return say("accuracy failed: top-1 is {top1:.4f}, on the reference {reference:.4f}", top1=top1, reference=reference)
+
+
+def missed_accuracy(results: Results, cell: Record) -> str:
+    """In two or three words: that the accuracy of a cell failed, or cannot be told; "" where it did not miss its
+    bar."""
+    if results.accurate(cell) is not False:
+        return ""
+    return say("accuracy cannot be told") if results.undecided(cell) else say("accuracy failed")
 
 
 def how_made(record: Record) -> str | None:
@@ -143,7 +169,12 @@ def how_made(record: Record) -> str | None:
     if facts.kept_fp32 is not None and parts:
         kept = [str(one.operator) for one in facts.kept_fp32]
         named = ", ".join(kept[:_MOST_OPERATORS]) + (", ..." if len(kept) > _MOST_OPERATORS else "")
-        parts.append(say("{count} operators kept in FP32", count=len(kept)) + (f" ({named})" if kept else ""))
+        parts.append(
+            say("{count} operator{s} kept in FP32", count=len(kept), s="s" * (len(kept) != 1))
+            + (f" ({named})" if kept else "")
+        )
+    if facts.saturation and parts:
+        parts.append(stored(facts.saturation.sentence))
     if isinstance(record, Accuracy) and record.keep and parts:
         parts.append(say("the bar is {keep} of the reference's top-1", keep=f"{record.keep:.4g}"))
     return (
@@ -159,7 +190,7 @@ def unvouched_note(results: Results) -> list[str]:
 
 def machines_and_models(results: Results) -> list[tuple[str, str]]:
     """(machine, model) of every model that a machine has a record of. Machines are never ranked against each other."""
-    pairs = [(machine_of(record), record.model) for record in results.records]
+    pairs = [(machine_of(one), one.model) for one in results.records if one.machine != SEVERAL]
     return sorted(dict.fromkeys(pairs), key=lambda pair: (results.models.index(pair[1]), pair[0]))
 
 

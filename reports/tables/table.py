@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from reports.load.reading import is_number
+from convert.families.spec import is_number
 
 
 class Tone(Enum):

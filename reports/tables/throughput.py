@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from reports import energy
 from reports.language import mark, say
 from reports.load.results import Results, grouped
 from reports.numbers import NONE, measured, overlap
@@ -46,8 +47,10 @@ def throughput(results: Results) -> Table:
         "Measured back to back over the whole duration, never derived from a latency. Points searched: pairs of "
         "batch and streams that were tried before this one was chosen. -: none, it was asked for."
     )
-    rows = rows_of(results, results.of(Throughput))
-    return build("throughput", mark("Throughput"), results, columns, rows, note)
+    cells = results.of(Throughput)
+    of_energy, about_energy = energy.columns(cells)
+    shown, rows = [*columns, *of_energy], rows_of(results, cells)
+    return build("throughput", mark("Throughput"), results, shown, rows, note, *about_energy)
 
 
 def _rate(row: Row[Throughput]) -> Measured:
@@ -115,9 +118,9 @@ class RateRow(Row[TimedRecord | None]):
 
 
 _RATES_NOTE = mark(
-    "Of the cells whose parity passed and whose accuracy did not fail. Servers stand in one row only where percentile "
-    "and bound are equal; a bound that was not asked for is each cell's own. A server's rate is of one process, so "
-    "nothing tells how far it varies: highest is the highest that was seen."
+    "Of the cells whose parity passed and whose accuracy did not miss its bar. Servers stand in one row only where "
+    "percentile and bound are equal; a bound that was not asked for is each cell's own. A server's rate is of one "
+    "process, so nothing tells how far it varies: highest is the highest that was seen."
 )
 
 

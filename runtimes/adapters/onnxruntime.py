@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.artifact import Artifact
 from convert.precision import table
+from convert.precision.portability import PORTABLE
 from convert.precision.table import BF16, FP16, FP32, INT8, TF32
 from runtimes.base import MEASURED, Effective, Footprint, Options, Runtime, Session, lowest_precision
 from runtimes.gpu import cuda
@@ -31,10 +32,13 @@ _NUMBERED, _LAID_OUT = re.compile(r".*_token_\d+"), "_nchwc"
 
 class _CpuSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
-        self._ort = OrtSession(artifact.onnx, CPU, options.thread_count())
+        saturation = artifact.manifest.saturation
+        self._portable = saturation is not None and saturation.result == PORTABLE
+        self._ort = OrtSession(artifact.onnx, CPU, options.thread_count(), portable=self._portable)
         self.inputs, self.outputs = self._ort.inputs, self._ort.outputs
         self._names = [self.outputs[0].name]
         self._input = self.inputs[0].name
+        self._precision = options.precision
         self._artifact, self._images = artifact, 0  # of the first run, which the profile is of
 
     def _run(self, images: np.ndarray) -> np.ndarray:
@@ -57,6 +61,8 @@ class _CpuSession(Session):
         device, where = ort_session.placement(nodes, CPU)
         types = ort_session.types_computed(nodes)
         details = {"read_from": ort_session.PROFILE, **where, "types": types, "threads": self._ort.threads()}
+        if self._precision == INT8:
+            details["int8_sums"] = ort_session.sums_of_int8(self._portable)
         ran = arithmetic.shares(ort_session.products(nodes), self._artifact.macs(self._images))
         return Effective(lowest_precision(types), device, details, ran)
 

@@ -24,6 +24,7 @@ from runtimes.base import (
     UnavailableError,
     lowest_precision,
 )
+from runtimes.probe import instruction_set, neighbours
 from runtimes.profiled.layers import LayerTime, ProfiledSession
 from runtimes.records import arithmetic
 from runtimes.records.arithmetic import Product
@@ -48,6 +49,8 @@ class _OpenVinoSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         import openvino as ov
 
+        self._isa, self._precision = OPENVINO.setting(options, "isa"), options.precision
+        instruction_set.require(self._isa)
         self._core = core = ov.Core()
         able = list(core.get_property(options.device, "OPTIMIZATION_CAPABILITIES"))
         # A device that does not say so of itself computes in something else than the hint.
@@ -111,11 +114,13 @@ class _OpenVinoSession(Session):
     def effective(self) -> Effective:
         compiled = self._last.get_compiled_model()
         layers: Counter[str] = Counter()
+        kernels: Counter[str] = Counter()
         products: list[Product] = []
         for operation in compiled.get_runtime_model().get_ops():
             info = operation.get_rt_info()
             if "runtimePrecision" in info and info["layerType"].astype(str) not in _NO_ARITHMETIC:
                 layers[info["runtimePrecision"].astype(str)] += 1
+                kernels[info["primitiveType"].astype(str)] += 1
                 products += _product(operation, info)
         devices = list(compiled.get_property("EXECUTION_DEVICES"))
         details = {
@@ -127,6 +132,8 @@ class _OpenVinoSession(Session):
             "threads": _property(compiled, "INFERENCE_NUM_THREADS"),
             "streams": _property(compiled, "NUM_STREAMS"),
         }
+        sums = self._sums_of_int8() if self._precision == INT8 and self._device == "CPU" else None
+        details |= instruction_set.details(self._isa, kernels, self._precision, sums)
         dimension = compiled.inputs[0].partial_shape[0]
         if dimension.is_dynamic:
             ran = Arithmetic(
@@ -135,6 +142,11 @@ class _OpenVinoSession(Session):
         else:
             ran = arithmetic.shares(products, self._artifact.macs(dimension.get_length()))
         return Effective(lowest_precision(layers), "+".join(devices), details, ran)
+
+    def _sums_of_int8(self) -> str:
+        probe = self._core.read_model(neighbours.model(), b"")
+        settings = {name: value for name, value in self._settings.items() if name != "CACHE_DIR"}
+        return neighbours.read(self._core.compile_model(probe, self._device, settings)(neighbours.INPUT)[0])
 
     def twin(self) -> Session:
         # A compiled model shares its streams among the requests that are in flight.
@@ -262,6 +274,10 @@ def _devices() -> list[str]:
     return list(ov.Core().available_devices)
 
 
+def _environment(options: Options) -> dict[str, str]:
+    return instruction_set.environment(OPENVINO.setting(options, "isa"))
+
+
 def _lacks() -> dict[str, str]:
     """Which of the hints no device has arithmetic for; int8's operators run everywhere."""
     import openvino as ov
@@ -293,12 +309,14 @@ OPENVINO = Runtime(
             help="how TBB shares out a layer: static, auto, OpenVINO's default; fastest: auto in bf16 and int8",
             values=("fastest", "default", "static", "auto"),
         ),
+        "isa": instruction_set.SETTING,
         "shapes": Setting(
             default="static",
             help="static: compiled for each batch size that comes, the first one while loading; dynamic: once for all",
             values=("static", "dynamic"),
         ),
     },
+    environment=_environment,
     streams=True,
     loads=("openvino", "cpp"),
     intermediate=True,

@@ -97,10 +97,6 @@ def _ready(options: Options) -> None:
         client.close()
 
 
-def _processes(options: Options) -> tuple[int, ...]:
-    return address.processes(_client(options).address)
-
-
 SERVED = Runtime(
     name="served",
     package="http.client",
@@ -120,7 +116,7 @@ SERVED = Runtime(
     reads="neither",
     loads=("onnx", "openvino", "triton", "ovms"),
     footprint=Footprint(0.4, 0.0, 50 << 20, 0.0, 0.0, source="a client holds no model; the rate is a guess"),
-    elsewhere=Elsewhere(_ready, _processes),
+    elsewhere=Elsewhere(_ready, lambda options: address.processes(_client(options).address)),
     order=80,
 )
 

@@ -41,7 +41,7 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
     subprocess.run([sys.executable, *check], stdout=subprocess.DEVNULL, preexec_fn=dying, check=False)
 
 
-main = command(prove)
+main = command(prove, "validate.parity.run")
 
 if __name__ == "__main__":
     main(prog_name="python -m runtimes.bench")

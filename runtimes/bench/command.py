@@ -22,6 +22,7 @@ from convert.common.disk.files import write_json
 from convert.common.errors import CheckFailed, InputError, told
 from runtimes.bench import describe
 from runtimes.bench.ceiling import kept as ceiling
+from runtimes.bench.cluster.measure import ClusterBench
 from runtimes.bench.plan import estimate, overview, plan_file
 from runtimes.bench.plan.matrix import cannot_exist, cells
 from runtimes.bench.plan.plan import Plan
@@ -29,17 +30,16 @@ from runtimes.bench.plan.plan_file import OF_MATRIX, OF_PLAN, PlanFile
 from runtimes.bench.plan.settings import HOW_HARD, SERVER, WHAT, WHERE, Matrix, Policy, declared, policy
 from runtimes.bench.schedule import display, run
 from runtimes.bench.schedule.parity import Prove
+from runtimes.cluster import connect
 from runtimes.options import fresh_option, resume_option, session_flags
 from runtimes.records import reading, store
 from runtimes.records.kinds import TimedRecord
 from runtimes.system import environment
 
-PLAN = "plan.json"  # in the results folder: what the last command planned, and the seed of its order
 _GROUP_OF = {"plan": WHAT} | {key: setting.group for key, setting in {**OF_MATRIX, **OF_PLAN}.items()}
 
 
 def _key(param: click.Parameter) -> str:
-    """The key of an option's setting."""
     return param.opts[0].lstrip("-").replace("-", "_")
 
 
@@ -82,12 +82,21 @@ def _declared_options(command: Any) -> Any:
     help="What to measure, as tables of a TOML file: several matrices.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random order of visits. [default: drawn]")
+@click.option("--cluster", metavar="auto|HOST:PORT", help=connect.HELP)
 @resume_option
 @fresh_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be measured and what it would take.")
 @click.pass_context
 def main(
-    ctx: click.Context, /, root: Path, out: Path | None, resume: bool, fresh: bool, as_json: bool, **_: Any
+    ctx: click.Context,
+    /,
+    root: Path,
+    out: Path | None,
+    resume: bool,
+    fresh: bool,
+    as_json: bool,
+    cluster: str | None,
+    **_: Any,
 ) -> None:
     """Measure how fast models are on runtimes.
 
@@ -110,7 +119,8 @@ def main(
     python -m runtimes.bench --plan night.toml --out results/night
     """
     given = {_key(param): ctx.params[param.name or ""] for param in ctx.command.params}
-    file = _file(ctx, given["plan"], root)
+    prove, prover = ctx.obj
+    file = _file(ctx, given["plan"], root, cluster is None)
     effort = policy(file.effort if file else {}, {key: given[key] for key in OF_PLAN if key != "seed"})
     folder = out or (store.newest_run() if resume else store.new_run())
     seed = next((one for one in (given["seed"], file.seed if file else None) if one is not None), None)
@@ -118,13 +128,24 @@ def main(
     if not given["dry_run"]:
         store.refuse_unfinished(folder, "bench", resume, fresh)
     matrices = file.matrices if file else [Matrix.from_options(given, "batch" in _typed(ctx))]
+    if cluster is not None:
+        there = ClusterBench(cluster, matrices, effort, folder, seed, resume, prover, file.prices if file else ())
+        if given["dry_run"]:
+            there.dry_run(as_json)
+            return
+        _conclude(*there.measure(), as_json)
+        return
     if given["dry_run"]:
         missing: list[Request] = []
         machine = environment.setting_key(environment.describe())
         plan = _plan(matrices, effort, machine, folder, seed, resume, missing)
         _show(replace(plan, unconverted=tuple(dict.fromkeys(missing))), as_json)
         return
-    made, unmade = measure(matrices, effort, folder, seed, resume, ctx.obj)
+    _conclude(*measure(matrices, effort, folder, seed, resume, prove), as_json)
+
+
+def _conclude(made: list[TimedRecord], unmade: tuple[str, ...], as_json: bool) -> None:
+    """Print the records where they are the result. CheckFailed for cells without numbers."""
     if as_json:
         tables = [reading.to_table(record) for record in made]
         say_json({"records": tables})
@@ -146,18 +167,23 @@ def measure(
     """
     machine = environment.setting_key(environment.describe())
     plan = _plan(matrices, effort, machine, folder, seed, resume)
+    return carry_out(plan, machine, folder, resume, prove), plan.unmade
+
+
+def carry_out(plan: Plan, machine: str, folder: Path, resume: bool, prove: Prove) -> list[TimedRecord]:
+    """Measure what a plan has; the record of each cell. machine: as in keys. The others as in `measure`."""
     with store.alone(folder), store.until_finished(folder, "bench"):
         _show(plan)
         if resume:
-            say(overview.left_behind(folder / PLAN, plan))
-        write_json(folder / PLAN, overview.as_dict(plan))
+            say(overview.left_behind(folder / overview.PLAN, plan))
+        write_json(folder / overview.PLAN, overview.as_dict(plan))
         environment.save(folder, ceiling=typed.table(ceiling.known()))
         with display.shown(plan, machine, printer()) as watch:
             made = list(run.run(plan, folder, resume, watch, prove))
     for line in watch.summary():
         say(line)
     say(f"records: {folder / store.RESULTS}")
-    return made, plan.unmade
+    return made
 
 
 def _plan(
@@ -176,10 +202,11 @@ def _plan(
     return replace(plan, left_out=cannot_exist(matrices), unmade=tuple(unmade))
 
 
-def command(prove: Prove) -> click.Command:
-    """The command. prove: checks parity where it is not known yet, by whoever stands above this floor."""
+def command(prove: Prove, prover: str) -> click.Command:
+    """The command. prove: checks parity where it is not known yet, by whoever stands above this floor. prover: the
+    module that has such a function for a machine of a cluster, as `prove`, and computes what it needs, as `refer`."""
     made = copy.copy(main)
-    made.context_settings = {"obj": prove}
+    made.context_settings = {"obj": (prove, prover)}
     return made
 
 
@@ -192,14 +219,23 @@ def _typed(ctx: click.Context) -> dict[str, click.Parameter]:
     }
 
 
-def _file(ctx: click.Context, path: Path | None, root: Path) -> PlanFile | None:
-    """The plan file. InputError when options say beside it which cells there are: which of them should hold?"""
+def _file(ctx: click.Context, path: Path | None, root: Path, here: bool) -> PlanFile | None:
+    """The plan file. here: whether this machine measures.
+
+    InputError when options say beside it which cells there are: which of them should hold? And for machines of a
+    cluster where there is none.
+    """
     if path is None:
+        if here and ctx.params["where"] is not None:
+            raise InputError("--where names machines of a cluster: give --cluster too")
         return None
     stray = [param for key, param in _typed(ctx).items() if key in OF_MATRIX and key != "artifacts"]
     if stray:
         raise InputError(f"{stray[0].opts[0]} beside --plan: write it into {path}, or leave --plan out")
-    return plan_file.load(path, root)
+    file = plan_file.load(path, root, here)
+    if here and file.of_clusters:
+        raise InputError(f"{path}: {file.of_clusters} is about machines of a cluster: give --cluster too")
+    return file
 
 
 def _show(plan: Plan, as_json: bool | None = None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from runtimes.bench.worker.server import needed
 from runtimes.records.kinds import Latency, Server, Throughput, TimedRecord
-from runtimes.records.parts import Interval
+from runtimes.records.parts import Interval, ServerPoint
 
 GIB = 1 << 30
 LEAST_MS = 0.1  # a shorter time is told in microseconds
@@ -15,7 +16,7 @@ LEAST_MS = 0.1  # a shorter time is told in microseconds
 def name(record: TimedRecord) -> str:
     """The cell of a record, for people."""
     what = f"batch {record.batch}" if isinstance(record, Latency) else record.kind
-    threads = f", {record.threads} threads" if record.threads else ""
+    threads = f", {record.threads} thread{'s' * (record.threads != 1)}" if record.threads else ""
     return f"{record.model} {record.precision} on {record.runtime}, {what}{threads}"
 
 
@@ -39,7 +40,7 @@ def _figure(record: TimedRecord) -> str:
         interval = f"[{', '.join(ends)}]" if ends else "(too few for an interval)"
         if record.ci95_ms and not tells(record.ci95_ms):
             interval = "(interval unknown)"
-        return ", ".join([f"median {median} {unit} {interval}", f"{record.count} samples"])
+        return ", ".join([f"median {median} {unit} {interval}", f"{record.count} sample{'s' * (record.count != 1)}"])
     if isinstance(record, Throughput) and record.images_per_s is not None:
         rate = record.ci95_images_per_s
         shown = " [{:.1f}, {:.1f}]".format(*rate) if rate else ""
@@ -54,15 +55,25 @@ def _figure(record: TimedRecord) -> str:
 
 
 def not_carried(record: Server) -> list[str]:
-    """Why it is not known which rate keeps the bound, in a clause; empty where it is."""
+    """Why it is not known which rate keeps the bound, what to do, and what was measured at the lowest and the highest
+    of those rates, in clauses; none where it is known."""
     if not record.unknown:
         return []
-    lowest = min(point.qps_target or 0.0 for point in record.uncarried)
-    count = needed(record.percentile or 0)
+    rates = sorted(record.uncarried, key=lambda point: point.qps_target or 0.0)
+    lowest, count = rates[0].qps_target or 0.0, needed(record.percentile or 0)
+    need_s = math.ceil(count / lowest)
     return [
-        f"p{record.percentile} not carried at {len(record.uncarried)} of {len(record.points or ())} rates: {count}"
-        f" requests need {count / lowest:.0f} s at {lowest:.3g} requests/s (--max-seconds)"
+        f"p{record.percentile} not carried at {len(rates)} of {len(record.points or ())} rates: {count} requests need"
+        f" {need_s} s at {lowest:.3g} requests/s: raise --max-seconds to {need_s}, or leave it out",
+        *dict.fromkeys(map(_lower_percentiles, (rates[0], rates[-1]))),
     ]
+
+
+def _lower_percentiles(point: ServerPoint) -> str:
+    """What a rate whose percentile was not carried tells all the same."""
+    known = [f"p{p} {ms:.4g} ms" for p, ms in ((50, point.p50_ms), (90, point.p90_ms)) if ms is not None]
+    found = " and ".join(known) or "nothing"
+    return f"{point.count} requests at {point.qps_target or 0:.3g} requests/s carry {found}"
 
 
 def duration(seconds: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtimes.base import UnavailableError
 from runtimes.gpu import nvml_library as library
 from runtimes.gpu.nvml_library import Question
 
@@ -114,6 +115,19 @@ def disturbed(found: Mapping[str, Any]) -> str | None:
     if found["foreign_processes"]:
         causes.append(f"{found['foreign_processes']} other processes computing on it")
     return f"the GPU was disturbed: {', '.join(causes)}" if causes else None
+
+
+def energy_mj(device: str) -> int:
+    """Millijoules that a GPU's board used since its driver was loaded. UnavailableError where that is not known, or is
+    of more than the GPU that the device is."""
+    values, unmeasured = library.ask(
+        library.handle(device), {"energy_mj": _READ["energy_mj"], "mig": _DESCRIBED["mig"]}
+    )
+    if values["energy_mj"] is None:
+        raise UnavailableError(unmeasured["energy_mj"])
+    if values["mig"]:
+        raise UnavailableError("the GPU is divided (MIG), and its energy counter is of all parts")
+    return int(values["energy_mj"])
 
 
 def describe() -> list[dict[str, Any]]:

@@ -86,7 +86,6 @@ class Predictor:
         return found
 
     def close(self) -> None:
-        """End the process."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from convert.common.typed import about
+from runtimes.records.energy import Energy
 from runtimes.records.parts import (
     NOT_REPORTED,
+    Contender,
     DeviceMedians,
     Disturbance,
     Effective,
@@ -28,8 +30,8 @@ from runtimes.records.parts import (
     ServerPoint,
     ServerTimes,
     ToleranceInfo,
-    Turn,
 )
+from runtimes.records.samples import LatencySummary
 
 # 2: latencies of several processes. A record without a number is of format 1; one of a newer format is refused.
 FORMAT = 2
@@ -97,43 +99,13 @@ class TimedRecord(Record):
     peak_memory_bytes: int | None = None
     memory: Memory | None = None
     server_times: Annotated[ServerTimes | None, about("by the statistics of the server that computed")] = None
+    energy: Annotated[Energy | None, about("null in older records and of mode server")] = None
     disturbance: Disturbance | None = None
     disturbed: Annotated[str | None, about("what makes the number doubtful; then the status is unstable")] = None
     foreign_load: Annotated[float | None, about("the worst over the processes")] = None
     processes: Annotated[tuple[Process, ...] | None, about("in the order of their samples")] = None
     interval: IntervalMethod | None = None
     crashes: Annotated[tuple[str, ...], about("why a process ended that another one replaced")] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatencySummary:
-    """Samples and what they say (`statistics.summarize`), in milliseconds."""
-
-    interval: IntervalMethod | None = None
-    samples_ms: Annotated[tuple[float, ...], about("all processes, one after another")] = ()
-    waited: Annotated[
-        tuple[float, ...], about("time that the threads of each sample waited for a processor, over its time")
-    ] = ()
-    foreign: Annotated[
-        tuple[float, ...], about("share of our cores' time that others computed during each sample, 0 to 1")
-    ] = ()
-    turns: Annotated[tuple[Turn, ...], about("of every visit, those that count for nothing else among them")] = ()
-    count: int | None = None
-    median_ms: Annotated[
-        float | None, about("of the samples that nothing disturbed; of all where `undisturbed` is null or 0")
-    ] = None
-    undisturbed: Annotated[int | None, about("samples that the median is of; 0: none tells of a quiet machine")] = None
-    rule: Annotated[int | None, about("by which the undisturbed samples were chosen (`runtimes/undisturbed.py`)")] = (
-        None
-    )
-    seen_ms: Annotated[float | None, about("median of all samples: what users of the machine saw")] = None
-    ci95_ms: Annotated[Interval | None, about("where another run would find the median")] = None
-    run_ci95_ms: Annotated[Interval | None, about("of this run alone")] = None
-    p90_ms: Annotated[float | None, about("null where the count does not carry it")] = None
-    p95_ms: Annotated[float | None, about("likewise")] = None
-    p99_ms: Annotated[float | None, about("likewise")] = None
-    cv: Annotated[float | None, about("coefficient of variation inside a process, median over the processes")] = None
-    outliers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,16 +253,24 @@ class Accuracy(Record):
     doubt: Annotated[
         str | None, about("why it says nothing of the model: top-1 at chance level, and what seems wrong")
     ] = None
-    passed: Annotated[bool | None, about("null without a reference, and where in doubt")] = None
+    passed: Annotated[
+        bool | None, about("it reached the bar on these images; null without a reference, and where in doubt")
+    ] = None
+    undecided: Annotated[
+        bool | None, about("not passed, and by no more than chance explains (McNemar's p): nothing can be said")
+    ] = None
     batch: int | None = None
     threads: int | None = None
     preprocessing: ImagePreprocessing | None = None
     preprocessing_is_models: Annotated[bool | None, about("false: `--preprocessing` took another")] = None
     outcomes: Annotated[
-        str | None,
-        about("a letter per image: 1 first, 5 among the first five, 0 wrong, x not finite, - unreadable"),
+        str | None, about("a letter per image: 1 first, 5 among the first five, 0 wrong, x not finite, - unreadable")
     ] = None
     ranked: Annotated[str | None, about("the file with each image's first five classes", private=True)] = None
+    machines: Annotated[
+        Mapping[str, int] | None,
+        about("images by the machine that they ran on, where several kinds took part, or one of which little is known"),
+    ] = None
 
     def __post_init__(self) -> None:
         _check_interval(self, "top1_ci95", "top5_ci95")
@@ -303,7 +283,32 @@ class Accuracy(Record):
         return self.measured and (self.top1 or 0.0) >= (self.keep or 1.0) * (self.reference_top1 or 0.0)
 
 
-KINDS: dict[str, type[Record]] = {one.kind: one for one in (Latency, Throughput, Server, Parity, Accuracy)}
+@dataclass(frozen=True, kw_only=True)
+class Choice(Record):
+    """What to ship within a budget: the one that was chosen; where none meets it, the nearest, and status failed."""
+
+    CELL: ClassVar[tuple[str, ...]] = ("model", "device", "objective", "budget")
+    COMPARED: ClassVar[tuple[str, ...]] = CELL
+
+    kind: Literal["choice"] = "choice"
+    objective: Annotated[str | None, about("latency or throughput")] = None
+    budget: Annotated[tuple[str, ...], about("as it was given, a part each")] = ()
+    threads: int | None = None
+    batch: int | None = None
+    verdict: Annotated[str | None, about("by how much it beats whom, or with whom it ties and why it is preferred")] = (
+        None
+    )
+    proof: Annotated[tuple[str, ...], about("what was measured of each part of the budget")] = ()
+    contenders: Annotated[tuple[Contender, ...], about("everyone who took part, who came furthest first")] = ()
+    left_out: Annotated[tuple[str, ...], about("what could not take part, and why")] = ()
+    limited: Annotated[tuple[str, ...], about("what the time limit cost")] = ()
+    unset: Annotated[
+        tuple[str, ...], about("`NAME=VALUE`: what the chosen one was measured with and its folder does not set")
+    ] = ()
+    seconds: Annotated[float | None, about("that it took; one that was broken off: since it went on")] = None
+
+
+KINDS: dict[str, type[Record]] = {one.kind: one for one in (Latency, Throughput, Server, Parity, Accuracy, Choice)}
 
 
 def _check_interval(record: Record, *names: str) -> None:

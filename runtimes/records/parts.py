@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from convert.common.typed import about
 from convert.families.spec import PER_LEVEL
+from convert.precision.portability import Saturation
 
 Interval = tuple[float, float]  # low, high
 # Of a precision or device that nobody but a server knows, and it has no words for it: parity is the evidence.
@@ -118,6 +119,9 @@ class ModelInfo:
     kept_fp32: Annotated[
         tuple[KeptInfo, ...] | None,
         about("of a lower precision that has an artifact of its own; null in older records"),
+    ] = None
+    saturation: Annotated[
+        Saturation | None, about("int8: whether it is the same without VNNI; null in older records")
     ] = None
     command: Annotated[str | None, about("makes the artifact again; null in older records")] = None
     form: Annotated[str | None, about("of a folder to ship: its way out, as `--to` has it")] = None
@@ -265,6 +269,23 @@ class LoadGenInfo:
 
     version: str | None = None
     seeds: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """Who might have been chosen, and how far that one came."""
+
+    runtime: str
+    precision: str
+    threads: int | None = None
+    batch: int | None = None
+    streams: int | None = None
+    step: Annotated[str, about("the last that it came to: made, look, part of the images, accuracy, final")] = ""
+    outcome: Annotated[str, about("chosen, or why it fell, by whom it was beaten, or that it may be as fast")] = ""
+    median_ms: Annotated[float | None, about("by its best measurement")] = None
+    images_per_s: Annotated[float | None, about("likewise")] = None
+    peak_memory_bytes: Annotated[int | None, about("likewise")] = None
+    top1: Annotated[str, about("what is known of its accuracy")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from runtimes.records.kinds import Record, TimedRecord
 
 RESULTS = "results.jsonl"
 ENVIRONMENT = "environment.json"
+_ENVIRONMENTS = "environments"  # of a folder that several machines wrote into: a file for each
 _ROOT = Path("results")  # of the runs that nobody named
 
 
@@ -50,6 +51,11 @@ def done(records: Iterable[Record], keys: Collection[str]) -> dict[str, TimedRec
 def measured(records: Iterable[Record]) -> dict[str, TimedRecord]:
     """The newest record with numbers of each key."""
     return {one.key: one for one in records if isinstance(one, TimedRecord) and one.key and one.measured}
+
+
+def environment_of(folder: Path, machine: str | None) -> Path:
+    """Where a results folder says what machine its records are of. machine: as they name it; None where they do not."""
+    return folder / ENVIRONMENT if machine is None else folder / _ENVIRONMENTS / f"{machine}.json"
 
 
 def alone(folder: Path) -> AbstractContextManager[bool]:

@@ -19,7 +19,6 @@ _BINARY = "binary_tensor_data"  # the protocol's name of the extension
 _NAME = 100  # characters of a name that a server gives
 _CPU = "KIND_CPU"
 _GPU = "KIND_GPU"
-# By which parameters of a Triton backend the threads of an instance are set.
 
 
 @dataclass(frozen=True)

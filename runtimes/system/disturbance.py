@@ -143,7 +143,8 @@ def disturbed(found: Disturbance) -> str | None:
     if (found.foreign_load or 0) > TOLERABLE_FOREIGN:
         reasons.append(f"other processes took {found.foreign_load:.0%} of the processor meanwhile")
     if found.foreign_requests:
-        reasons.append(f"the server answered {found.foreign_requests} requests of others meanwhile")
+        s = "s" * (found.foreign_requests != 1)
+        reasons.append(f"the server answered {found.foreign_requests} request{s} of others meanwhile")
     if (found.steal or 0) > TOLERABLE_STEAL:
         reasons.append(f"the hypervisor took {found.steal:.0%} of the processor for others")
     if found.throttled_count:

@@ -44,6 +44,8 @@ _SAME_MACHINE = (
     *("cpu", "architecture", "family_model", "instruction_sets", "sockets", "cores_usable", "smt", "caches"),
     *("huge_pages", "frequency", "virtual", "hypervisor", "machine_type"),
 )
+UNKNOWN = "unknown machine"
+_TRADEMARKS = re.compile(r"\((?:r|tm|c)\)|\b(?:CPU|Processor)\b|@.*|\s\d+-Core\b", re.IGNORECASE)
 _SAME_GPU = ("name", "memory_bytes", "power_limit_w", "mig", "ecc")
 
 
@@ -71,6 +73,21 @@ def describe() -> dict[str, Any]:
     }
 
 
+def label(description: Mapping[str, Any]) -> str:
+    """`AMD EPYC, 2 cores`, and the GPUs where there are some: short, and the same for machines of one kind."""
+    machine = description.get("machine")
+    if not isinstance(machine, Mapping) or not machine.get("cpu"):
+        return UNKNOWN
+    parts = [" ".join(_TRADEMARKS.sub(" ", str(machine["cpu"])).split())]
+    cores = machine.get("cores_usable")
+    if isinstance(cores, int):
+        parts.append(f"{cores} core{'' if cores == 1 else 's'}")
+    gpus = description.get("gpus")
+    if isinstance(gpus, list):
+        parts += dict.fromkeys(str(gpu["name"]) for gpu in gpus if isinstance(gpu, Mapping) and gpu.get("name"))
+    return ", ".join(parts)
+
+
 def machine_key(description: Mapping[str, Any]) -> str:
     """16 hexadecimal digits: equal for two descriptions whose numbers may be compared, as far as the machine goes.
 
@@ -89,6 +106,26 @@ def setting_key(description: Mapping[str, Any]) -> str:
     """16 hexadecimal digits for all of a machine that can change a number: `machine_key`, and the variables that change
     arithmetic or threads."""
     return sha256_json([machine_key(description), description["variables"]])[:16]
+
+
+def answering(description: Mapping[str, Any], threads: int) -> str:
+    """A machine that gives answers which its processor, its variables and the threads may change, in words."""
+    text = f"{label(description)} [{setting_key(description)[:8]}], {threads} thread{'' if threads == 1 else 's'}"
+    return " ".join(text.split())
+
+
+def setting(description: Mapping[str, Any]) -> str | None:
+    """`setting_key` of a stored description; None where it does not say enough, as of earlier versions."""
+    try:
+        return setting_key(description)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def answered(name: str, description: Mapping[str, Any]) -> bool:
+    """Whether a machine is the one that `answering` named so, whatever its threads were."""
+    key = setting(description)
+    return key is not None and f"[{key[:8]}]" in name
 
 
 def save(folder: Path, **more: Any) -> None:

@@ -154,8 +154,11 @@ def wait(probe: Probe, patience_s: float, sleep: Callable[[float], None] = time.
     return reading, waited
 
 
-def disturbed(slowdown: float) -> str | None:
-    """What a slow-down means for a visit, in a sentence; None where it is within what is usual."""
+def disturbed(slowdown: float, known: bool = True) -> str | None:
+    """What a slow-down means for a visit, in a sentence; None where it is within what is usual. known: whether there
+    was any reading."""
+    if not known:
+        return "how fast the machine itself was is not known: other programs left its speed probe no moment"
     if slowdown <= TOLERABLE_SLOWDOWN:
         return None
     return f"the machine itself was {slowdown:.0%} slower than at its best (speed probe)"

@@ -216,6 +216,10 @@ def test_what_cannot_be_asked_for() -> None:
         Request("toy", precision="fp16", calibration=Path("photos"))
     with pytest.raises(InputError, match="all of an fp32 artifact"):
         Request("toy", keep_fp32=("head",))
+    with pytest.raises(InputError, match="--int8-range: it says how int8 rounds weights, and bf16 is asked for"):
+        Request("toy", precision="bf16", int8_range="portable")
+    with pytest.raises(InputError, match="--int8-range narrow: choose from full, portable"):
+        Request("toy", precision="int8", int8_range="narrow")
     with pytest.raises(InputError, match=r"opset 16: choose one from 17 to 21$"):
         Request("toy", opset=16)
     with pytest.raises(InputError, match=r"opset 22: choose one from 17 to 21, the last that Paddle2ONNX writes$"):

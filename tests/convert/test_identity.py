@@ -20,7 +20,7 @@ WRITTEN = {
         "model.onnx": "a84b4972bf1ad7ea952079ccb99a96984fd5b1f03259e7edf4a0054025c7bdd3",
         "paddle/inference.json": "6f42d8315b956c53aeef8cabbd4b2c8f3f4ac68d638fde1229e632b4f7ae550a",
         "paddle/inference.pdiparams": "cffbe50cd4186a0b02f6b59d658a11703c249741a737d96c787687b0b687daa8",
-    },
+    }
 }
 BF16 = {1: "7853f9973d08e593419be946d9300730bcc5749c0282885ed1fe304f265416ed"}
 TOOLS = {"paddlepaddle": "3.3.1", "paddle2onnx": "2.1.0", "onnx": "1.17.0", "onnxscript": "0.7.2"}
@@ -57,6 +57,7 @@ def test_converter_stands_for_a_lower_precision(toy_toml: Path, toy_root: Path, 
         {"tools": {}},
         {"base": "0"},
         {"keep_fp32": ()},
+        {"int8_range": "portable"},
         {"calibration": ()},
         {"preprocessing": Preprocessing(32, 32)},
         {"converter": 0},

@@ -60,9 +60,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
             [helper.make_tensor_value_info("x", kind, shape)],
             [
                 helper.make_tensor_value_info(
-                    "y",
-                    kind,
-                    list("abcd") if changes.get("pooled") else changes.get("output", OUTPUT),
+                    "y", kind, list("abcd") if changes.get("pooled") else changes.get("output", OUTPUT)
                 )
             ],
             initializers,
@@ -183,8 +181,21 @@ def test_paddle_is_left_out_and_refused_by_name(write: Callable[..., Path], tmp_
     artifact = taken(tmp_path / "artifacts", write())
     paddle, ort = registry.get("paddle"), registry.get("ort-cpu")
     assert Selection([paddle, ort], named=False).having("fp32", artifact) == [ort]
-    assert Selection([paddle, ort], named=True).having("fp32", artifact) == [paddle, ort]
+    assert Selection([ort], named=True).having("fp32", artifact) == [ort]
+    with pytest.raises(InputError, match="paddle reads a Paddle program, and some_one is an ONNX file alone: leave it"):
+        Selection([paddle, ort], named=True).having("fp32", artifact)
     assert paddle.cannot_load(artifact) == "paddle reads a Paddle program, and some_one is an ONNX file alone"
+
+
+def test_paddle_is_refused_before_anything_is_computed(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("validate.parity.reference.obtain", lambda *of: pytest.fail("that takes half a minute"))
+    status, said, records = compared(tmp_path / "artifacts", write(), "--runtime", "paddle,ort-cpu")
+    assert (status, records) == (2, []), said
+    assert "--runtime: paddle reads a Paddle program, and some_one is an ONNX file alone: leave it out" in said
+    assert "some_one: the ONNX file as it is, in " in said
+    assert "converted" not in said
 
 
 def test_a_runtime_that_computes_something_else_fails(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 
+from convert import cli
 from convert.artifact import Artifact
 from convert.build import Request, obtain
 from convert.common.errors import InputError
+from convert.manifest import BaseArtifact
 from validate.parity.__main__ import main as parity
 
 
@@ -36,9 +39,9 @@ def optimised(toy_artifact: Artifact, tmp_path: Path) -> Path:
     return tmp_path / "other one.onnx"
 
 
-def checked(root: Path, *words: object, runtime: str = "ort-cpu") -> tuple[int, str, dict[str, Any]]:
+def checked(root: Path, *words: object) -> tuple[int, str, dict[str, Any]]:
     """Exit status, what was said, and the record of a runtime."""
-    run = ["--artifacts", root, "--runtime", runtime, "--batch", "1", "--limit", "1", "--out", root.parent / "run"]
+    run = ["--artifacts", root, "--runtime", "ort-cpu", "--batch", "1", "--limit", "1", "--out", root.parent / "run"]
     result = CliRunner().invoke(parity, [str(word) for word in (*words, *run, "--json")])
     return result.exit_code, result.stderr, json.loads(result.stdout)["records"][0] if result.stdout else {}
 
@@ -55,13 +58,12 @@ def test_it_passes_and_is_known_by_its_name(optimised: Path, root: Path, toy_art
     assert found.fp32 == found, "whoever lowers the graph by himself opens this file, and not the model's"
 
 
-@pytest.mark.parametrize("runtime", ["ort-cpu", "openvino"])
-def test_one_weight_that_differs_is_found(optimised: Path, root: Path, runtime: str) -> None:
+def test_one_weight_that_differs_is_found(optimised: Path, root: Path) -> None:
     model = onnx.load(str(optimised))
     tensor = max(model.graph.initializer, key=lambda one: len(one.raw_data))
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), tensor.name))
     onnx.save(model, str(optimised))
-    status, said, record = checked(root, "--model", "toy", "--onnx", optimised, "--name", "wrong", runtime=runtime)
+    status, said, record = checked(root, "--model", "toy", "--onnx", optimised, "--name", "wrong")
     assert (status, record["model"], record["passed"]) == (1, "wrong", False), said
 
 
@@ -101,3 +103,26 @@ def test_what_is_not_the_model_is_refused(optimised: Path, root: Path, tmp_path:
 def test_many_models_share_no_file(optimised: Path, root: Path) -> None:
     status, said, _ = checked(root, "--model", "all", "--onnx", optimised)
     assert (status, "one file for 7 models" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"unvouched": True}, "toy: the ONNX file as it is, in "),
+        ({"base": BaseArtifact("../../other/fp32", "0" * 64)}, "toy: the ONNX file as it is, in "),
+        ({"base": BaseArtifact("../fp32", "0" * 64), "precision": "int8"}, "toy: converted, in "),
+        ({}, "toy: converted, in "),
+    ],
+)
+def test_what_was_taken_is_not_called_converted(
+    toy_artifact: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    changes: dict[str, Any],
+    line: str,
+) -> None:
+    made = Artifact(tmp_path, dataclasses.replace(toy_artifact.manifest, **changes))
+    monkeypatch.setattr(cli, "obtain", lambda request, say: (made, False))
+    cli.obtain_loudly(Request("toy", root=tmp_path))
+    assert capsys.readouterr().err.startswith(line)

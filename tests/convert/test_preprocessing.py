@@ -15,7 +15,7 @@ import yaml
 
 from convert import artifact as artifacts
 from convert import build
-from convert.artifact import Artifact
+from convert.artifact import ASSUMED, Artifact
 from convert.build import Request, obtain
 from convert.common.errors import InputError
 from convert.families.spec import Preprocessing
@@ -25,6 +25,7 @@ from convert.model_options import ModelOptions
 from convert.preprocessing import said_by, settled
 from convert.zoo import MODELS
 from tests.conftest import TOY_TOML
+from tests.runtimes.bench import on_paper
 
 EXPORTED = Path(__file__).parent / "data" / "pir"  # takes 32 pixels, has 7 classes
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "scale": "1.0/255.0", "order": ""}
@@ -261,6 +262,23 @@ def test_a_spec_that_is_one_of_paddleclas_but_for_its_images() -> None:
     assert said_by(spec, "my.toml").reference == MODELS[spec.name].preprocessing
     assert said_by(dataclasses.replace(spec, class_num=37), "my.toml").reference is None
     assert said_by(MODELS[spec.name], spec.name).source == "PaddleClas' zoo"
+
+
+def test_of_a_model_of_the_zoo_with_other_classes_the_preprocessing_is_assumed_and_said() -> None:
+    """Whoever trained it had images of his own; what was said once stays, and that of the zoo is where one begins."""
+    zoo, name = MODELS["DeiT_base_patch16_384"], "DeiT_base_patch16_384"
+    said = said_by(dataclasses.replace(zoo, name="pets", class_num=37), name)
+    artifact = on_paper.artifact("pets", inputs=[{"name": "x", "dtype": "float32", "shape": ["batch", 3, 384, 384]}])
+    found = settled(artifact.manifest, said, None, None)
+    assert found.preprocessing == zoo.preprocessing
+    assert found.preprocessing_source == ASSUMED
+    assert found.notes[0].startswith(f"the preprocessing is assumed to be that of {name}, whose architecture it has: ")
+    assert "nothing beside the model says it: set it with --preprocessing" in found.notes[0]
+    stated = settled(artifact.manifest, said, "imagenet", None)
+    kept = settled(artifact.manifest, said, None, dataclasses.replace(artifact, manifest=stated))
+    assert kept.preprocessing == stated.preprocessing
+    assert not any("assumed" in note for note in (*stated.notes, *kept.notes))
+    assert said_by(zoo, name).preprocessing == zoo.preprocessing, "its own classes, its own images"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_runtime_that_nobody_named_is_left_out_where_it_lacks_the_precision() 
         (["--option", "plain"], "--option 'plain': RUNTIME.KEY=VALUE is needed, as in paddle.kernels=plain"),
         (["--option", "padle.kernels=plain"], "unknown runtime padle; there are paddle, ort-cpu"),
         (["--option", "paddle.speed=high"], "paddle knows no option speed: it knows kernels"),
-        (["--option", "paddle.kernels=fast"], "paddle.kernels=fast: default or plain is needed"),
+        (["--option", "paddle.kernels=fast"], "paddle.kernels=fast: default|plain is needed"),
         (["--runtime", "ort-cpu", "--option", "paddle.kernels=plain"], "paddle is not among the runtimes of this run"),
     ],
 )

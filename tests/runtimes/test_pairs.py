@@ -38,9 +38,7 @@ def sure(found: PairRatio | None) -> PairRatio:
 def test_the_ratio_is_that_of_turns_that_both_had() -> None:
     one = cell(*(Turn(name=f"t.{at}", ms=ms) for at, ms in enumerate([20.0, 22.0, 20.0, 18.0, 20.0, 21.0])))
     other = cell(
-        *(Turn(name=f"t.{at}", ms=10.0) for at in range(1, 6)),
-        Turn(name="t.9", ms=1000.0),
-        Turn(name="u.0", ms=1000.0),
+        *(Turn(name=f"t.{at}", ms=10.0) for at in range(1, 6)), Turn(name="t.9", ms=1000.0), Turn(name="u.0", ms=1000.0)
     )
     found = sure(pairs.ratio(one, other))
     assert found.value == pytest.approx(2.0)

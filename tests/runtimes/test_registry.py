@@ -91,7 +91,7 @@ def test_the_doctor() -> None:
     assert document["problems"] == []
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "ort-cpu" in result.stdout
-    assert "--option paddle.kernels=default or plain (default default):" in result.stdout
+    assert "--option paddle.kernels=default|plain (default default):" in result.stdout
 
 
 def test_the_doctor_fails_on_packages_that_break_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scripts.busy_machine import Answer, Score, scores, truth
 
 
@@ -19,12 +21,18 @@ def test_the_truth_is_the_middle_of_quiet_runs() -> None:
 
 
 def test_each_answer_is_held_against_it() -> None:
-    found = scores([answer(1.55, 310.0, "paddle", "openvino"), answer(1.7, 360.0, "paddle")], QUIET)
+    found = scores([answer(1.55, 310.0, "paddle", "openvino"), answer(1.7, 360.0, "paddle")], QUIET, [QUIET, QUIET])
     assert [str(score) for score in found.values()] == ["1/2", "1/2", "1/2", "1/2"]
 
 
+def test_a_median_is_held_against_the_quiet_run_beside_it() -> None:
+    slower = replace(QUIET, medians={name: 2 * (ms or 0.0) for name, ms in QUIET.medians.items()})
+    found = scores([answer(1.55, 310.0), answer(1.55, 310.0)], QUIET, [QUIET, slower])
+    assert str(found["medians within 5 %"]) == "1/2"
+
+
 def test_what_is_said_to_be_unknown_is_not_asked_for_and_is_no_success_either() -> None:
-    found = scores([answer(None, None, verdict="cannot tell")] * 10, QUIET)
+    found = scores([answer(None, None, verdict="cannot tell")] * 10, QUIET, [QUIET] * 10)
     assert [str(score) for score in found.values()] == ["0/10", "0/0", "0/0", "0/0"]
     assert not any(score.enough for score in found.values())
     assert Score(9, 10).enough

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from convert import artifact as artifacts
 from convert import cli
 from convert.artifact import Artifact
+from convert.cli import Asked
 from convert.common import worker
 from convert.common.errors import InputError
 from convert.common.worker import JobError
@@ -77,6 +78,11 @@ def best() -> Callable[[int], np.ndarray]:
         return values
 
     return logits
+
+
+def one_wrong(best: Answer, *numbers: int) -> Answer:
+    """Names the number that it sees, but for these, which it takes for the next."""
+    return lambda shown: best((shown + 1) % CLASSES if shown in numbers else shown)
 
 
 @pytest.fixture
@@ -259,7 +265,7 @@ def make_run(
         runtimes[runtime.name] = runtime
         settings = Settings(Selection([runtime], True), SetOptions(folder), batch=batch, **changes)
         artifact = make_artifact(preprocessing_option=preprocessing)
-        evaluation: Evaluation = make(artifact, "fake", runtime, "fp32", load(folder), settings)
+        evaluation: Evaluation = make(Asked("fake", ModelOptions(), artifact), runtime, "fp32", load(folder), settings)
         return Measurement(evaluation, tmp_path / f"{runtime.name}.top5", evaluation.key(settings), resume=True)
 
     return made

@@ -104,7 +104,7 @@ def test_help_of_a_command_is_that_of_its_module(name: str, module: str) -> None
 
 
 def test_the_bench_is_handed_the_validators_own_parity_check() -> None:
-    assert vitbench.load("bench").context_settings == {"obj": prove}
+    assert vitbench.load("bench").context_settings == {"obj": (prove, "validate.parity.run")}
 
 
 def test_version_is_that_of_the_distribution() -> None:

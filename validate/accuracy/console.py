@@ -57,7 +57,6 @@ class Reporter:
             yield lambda title, done: bar.update(tasks[title], completed=done)
 
     def table(self, records: list[Accuracy]) -> None:
-        """The records, a line each."""
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("model", "runtime", "top-1 [95 %]", "top-5 [95 %]", "images", "Paddle's", "p", "verdict"):
             table.add_column(name, overflow="fold")
@@ -76,6 +75,8 @@ def _row(record: Accuracy) -> list[str]:
     verdict = record.status if record.status != "ok" else _VERDICTS[record.passed]
     if record.doubt and record.passed is None:
         verdict = "IN DOUBT"
+    elif record.undecided:
+        verdict = "CANNOT TELL"
     if record.preprocessing_is_models is False:
         verdict += "; not the model's preprocessing"
     return [

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from convert.artifact import Artifact
+from convert.cli import Asked
 from convert.common import typed
 from convert.common.disk.files import sha256_json
 from convert.common.errors import InputError
@@ -39,16 +40,16 @@ _SUBJECT = ("runtime", "runtime_version", "precision", "device", "streams", "set
 class Settings:
     """What holds for all evaluations of a command, as the user gave it.
 
-    selection: the runtimes and their options. labelled: which images. chosen: what was said of the models. keep: the
-    part of the reference's top-1 that must be reached.
+    selection: the runtimes and their options. labelled: which images. keep: the part of the reference's top-1 that must
+    be reached. cluster: whether the machines of a cluster answer.
     """
 
     selection: Selection
     labelled: SetOptions
-    chosen: ModelOptions = field(default_factory=ModelOptions)
     batch: int = 8
     max_unreadable: int = 0
     keep: str = KEEP
+    cluster: bool = False
 
     @property
     def bar(self) -> Fraction:
@@ -69,14 +70,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured. argument: how the user named the model; dataset: its labels checked against the model."""
+    """What is measured. argument, chosen: how the user named the model, and what was said of it besides; dataset: its
+    labels checked against the model. elsewhere: the runtime's version on the machines where it runs, when that is not
+    this one."""
 
     artifact: Artifact
     argument: str
+    chosen: ModelOptions
     runtime: Runtime
     precision: str
     dataset: LabelledSet
     options: Options = field(default_factory=Options)
+    elsewhere: str | None = None
+
+    @property
+    def runtime_version(self) -> str | None:
+        """Of the runtime that answers."""
+        return self.elsewhere or self.runtime.version()
 
     @property
     def title(self) -> str:
@@ -88,14 +98,15 @@ class Evaluation:
         return self.options.batches[0]
 
     def key(self, settings: Settings) -> dict[str, Any]:
-        """Everything that an image's answer may depend on."""
+        """Everything that an image's answer may depend on, the machine aside: what is known of that stands beside the
+        answers, with the number of threads where it was not asked for."""
         return {
             "artifact": self.artifact.sha256,
             "runtime": self.runtime.name,
-            "runtime_version": self.runtime.version(),
+            "runtime_version": self.runtime_version,
             "precision": self.precision,
             "device": self.options.device,
-            "threads": self.options.thread_count(),
+            "threads": self.options.threads,
             "streams": self.options.streams,
             "settings": dict(self.options.extra),
             "batch": self.batch,
@@ -119,13 +130,10 @@ def order_of(dataset: LabelledSet, artifact: Artifact) -> str | None:
     return f"{dataset.order} ({first})" if first else str(dataset.order)
 
 
-def make(
-    artifact: Artifact, argument: str, runtime: Runtime, precision: str, dataset: LabelledSet, settings: Settings
-) -> Evaluation:
-    """The evaluation of these."""
-    batch = artifact.batch or min(settings.batch, len(dataset.labels))
+def make(asked: Asked, runtime: Runtime, precision: str, dataset: LabelledSet, settings: Settings) -> Evaluation:
+    batch = asked.artifact.batch or min(settings.batch, len(dataset.labels))
     options = settings.selection.options(runtime, precision, [batch])
-    return Evaluation(artifact, argument, runtime, precision, dataset, options)
+    return Evaluation(asked.artifact, asked.argument, asked.chosen, runtime, precision, dataset, options)
 
 
 def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
@@ -140,6 +148,7 @@ def blank(evaluation: Evaluation, settings: Settings) -> Accuracy:
         dataset=dataset.description,
         dataset_sha256=dataset.sha256,
         selection_sha256=sha256_json([dataset.names, dataset.labels, settings.root]),
+        runtime_version=evaluation.runtime_version,
         labels=order_of(dataset, evaluation.artifact),
         limit=settings.labelled.limit,
         subset=not dataset.complete,
@@ -182,22 +191,19 @@ def subject(record: Accuracy) -> list[Any]:
 
 
 def command(
-    evaluation: Evaluation,
-    runtimes: list[Runtime],
-    precisions: list[str],
-    settings: Settings,
-    batch: int | None = None,
+    evaluation: Evaluation, runtimes: list[Runtime], precisions: list[str], settings: Settings, batch: int | None = None
 ) -> str:
     """The command line that gives a record again."""
     return blanks.command(
         "validate.accuracy",
         evaluation.argument,
         evaluation.artifact,
-        settings.chosen,
+        evaluation.chosen,
         **settings.labelled.arguments(),
         **settings.selection.arguments(runtimes),
         precision=",".join(precisions),
         batch=batch or settings.batch,
         max_unreadable=settings.max_unreadable or None,
+        cluster="auto" if settings.cluster else None,  # whatever its address was
         keep=settings.keep if settings.keep != KEEP else None,
     )

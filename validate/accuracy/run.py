@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -12,6 +13,9 @@ from convert.common.console import say_log
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
 from runtimes.system import environment
+from validate.accuracy.cluster.nodes import machine, memory
+from validate.accuracy.cluster.origin import attributed, strangers
+from validate.accuracy.cluster.spread import Spread
 from validate.accuracy.console import Reporter
 from validate.accuracy.evaluation import FOLDER, Evaluation, Settings, blank, stored
 from validate.accuracy.feeding import passes
@@ -40,49 +44,63 @@ class Storage:
 
 
 def measure(
-    evaluations: Sequence[Evaluation], settings: Settings, storage: Storage, report: Reporter
+    evaluations: Sequence[Evaluation],
+    settings: Settings,
+    storage: Storage,
+    report: Reporter,
+    spread: Spread | None = None,
 ) -> Iterator[Accuracy]:
     """Yield a record for each evaluation, in their order, stored as it is made.
 
     With `resume` an evaluation that has a good record is not run again; its record is held against a reference that
-    came later. One that was interrupted goes on with the images that it lacks.
+    came later. One that was interrupted goes on with the images that it lacks. spread: the nodes of a cluster that do
+    it in place of this machine.
     """
     folder = storage.folder
     resumed = storage.resume and (folder / store.RESULTS).exists()
     earlier = [one for one in store.read(folder) if isinstance(one, Accuracy)] if resumed else []
     known = {id(one): found for one in evaluations if (found := stored(one, settings, earlier))}
-    waiting = [_prepare(one, settings, storage) for one in evaluations if id(one) not in known]
-    passes_left = list(together(waiting, storage.together))
+    described = environment.describe()
+    nodes = [place.node.environment for place in spread.nodes.places] if spread else []
+    waiting = [_prepare(one, settings, storage, described) for one in evaluations if id(one) not in known]
+    passes_left = list(together(waiting, storage.together, memory(spread.nodes.places) if spread else None))
     done: dict[int, Measurement] = {}
     for evaluation in evaluations:
         if record := known.get(id(evaluation)):
             report.say(f"{evaluation.title}: already in {folder}")
-            new = compare(record, earlier, evaluation, settings) if record.reference_top1 is None else record
+            if others := strangers(record, evaluation, folder, nodes or [described]):
+                report.say(f"{evaluation.title}: answered on {'; '.join(others)}; --fresh measures anew")
+            judged = record.reference_top1 is not None and record.keep == float(settings.bar)
+            new = record if judged else compare(record, earlier, evaluation, settings)
             if new == record:
                 yield record
                 continue
         else:
             if id(evaluation) not in done:
                 measurements = passes_left.pop(0)
-                _go(measurements, settings, storage, report)
+                _go(measurements, settings, storage, report, spread)
                 done |= {id(one.evaluation): one for one in measurements}
-            new = _record(done[id(evaluation)], settings, earlier)
-        environment.save(folder)
+            environment.save(folder)
+            images = _images(done[id(evaluation)], spread)
+            new = _record(done[id(evaluation)], settings, earlier, spread)
+            new = attributed(new, folder, images, [described, *nodes])
         store.append(folder, new)
         earlier.append(new)
         yield new
 
 
-def together(measurements: Sequence[Measurement], limit: int | None) -> Iterator[list[Measurement]]:
+def together(
+    measurements: Sequence[Measurement], limit: int | None, free: int | None = None
+) -> Iterator[list[Measurement]]:
     """Cut the evaluations into passes of one batch size, in their order: as many in one as `limit` says, or as fit into
-    memory."""
-    memory = 0.8 * psutil.virtual_memory().available
+    memory. free: bytes of it; None looks here."""
+    room = 0.8 * (psutil.virtual_memory().available if free is None else free)
     group: list[Measurement] = []
     taken = 0.0
     for one in measurements:
         size = sum(entry.bytes for entry in one.evaluation.artifact.manifest.files.values())
         needed = MEMORY_PER_BYTE * size + MEMORY_PER_PROCESS
-        full = len(group) >= limit if limit else taken + needed > memory
+        full = len(group) >= limit if limit else taken + needed > room
         if group and (full or one.evaluation.batch != group[0].evaluation.batch):
             yield group
             group, taken = [], 0.0
@@ -92,13 +110,16 @@ def together(measurements: Sequence[Measurement], limit: int | None) -> Iterator
         yield group
 
 
-def _prepare(evaluation: Evaluation, settings: Settings, storage: Storage) -> Measurement:
+def _prepare(evaluation: Evaluation, settings: Settings, storage: Storage, described: Mapping[str, Any]) -> Measurement:
     key = evaluation.key(settings)
     name = file_name(evaluation.artifact.model, evaluation.precision, evaluation.runtime.name, key)
-    return Measurement(evaluation, storage.folder / FOLDER / name, key, storage.resume)
+    machine = environment.answering(described, evaluation.options.thread_count())
+    return Measurement(evaluation, storage.folder / FOLDER / name, key, storage.resume, machine=machine)
 
 
-def _go(measurements: list[Measurement], settings: Settings, storage: Storage, report: Reporter) -> None:
+def _go(
+    measurements: list[Measurement], settings: Settings, storage: Storage, report: Reporter, spread: Spread | None
+) -> None:
     dataset = measurements[0].evaluation.dataset
 
     def opened(one: Measurement) -> None:
@@ -120,10 +141,21 @@ def _go(measurements: list[Measurement], settings: Settings, storage: Storage, r
             unreadable=lambda error: report.say(f"left out: {error}", style="yellow"),
             ended=ended,
         )
-        passes.go(measurements, settings.max_unreadable, caches, listener)
+        if spread:
+            spread.go(measurements, listener)
+        else:
+            passes.go(measurements, settings.max_unreadable, caches, listener)
 
 
-def _record(measurement: Measurement, settings: Settings, earlier: list[Accuracy]) -> Accuracy:
+def _images(measurement: Measurement, spread: Spread | None) -> dict[str, int]:
+    """How many images each machine answered; where it ended early, none on each that it was asked of."""
+    if measurement.status == "ok":
+        return measurement.ranked.shares() if measurement.ranked else {}
+    nodes = [machine(place.node, measurement.evaluation) for place in spread.nodes.places] if spread else []
+    return dict.fromkeys(nodes or filter(None, [measurement.machine]), 0)
+
+
+def _record(measurement: Measurement, settings: Settings, earlier: list[Accuracy], spread: Spread | None) -> Accuracy:
     evaluation = measurement.evaluation
     record = replace(
         blank(evaluation, settings),
@@ -131,10 +163,12 @@ def _record(measurement: Measurement, settings: Settings, earlier: list[Accuracy
         status=measurement.status,
         reason=measurement.reason,
     )
+    if spread:
+        record = replace(record, threads=spread.nodes.threads(evaluation))
     if measurement.status != "ok" or measurement.ranked is None:
         return record
     outcomes = measurement.ranked.outcomes(evaluation.dataset.labels)
     names = [evaluation.dataset.names[position] for position in sorted(measurement.unreadable)]
     record = doubted(evaluation, counted(evaluation, record, outcomes, names), measurement.ranked.top[:, 0])
-    record = replace(record, ranked=f"{FOLDER}/{measurement.file.name}" if record.images else None)
+    record = replace(record, ranked=f"{FOLDER}/{measurement.file.name}" if measurement.file and record.images else None)
     return compare(record, earlier, evaluation, settings)

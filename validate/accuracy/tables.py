@@ -49,7 +49,11 @@ def write_all(evaluations: Sequence[Evaluation], records: Sequence[Accuracy], fo
         frame = disagreements(by_runtime, evaluation.dataset)
         file = folder / disagreements_file(record)
         write(frame, file)
-        what = f"{len(frame)} images on which not all runtimes agree" if len(frame) else "all runtimes agree"
+        what = (
+            f"{len(frame)} image{'s' * (len(frame) != 1)} on which not all runtimes agree"
+            if len(frame)
+            else "all runtimes agree"
+        )
         lines.append(f"{record.model}: {what}: {file}")
     return lines
 

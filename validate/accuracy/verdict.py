@@ -61,13 +61,15 @@ def counted(evaluation: Evaluation, record: Accuracy, outcomes: str, unreadable:
 
 
 def compare(record: Accuracy, earlier: Iterable[Accuracy], evaluation: Evaluation, settings: Settings) -> Accuracy:
-    """The record held against Paddle's among the earlier ones: reference_top1, mcnemar_p, passed, command.
+    """The record held against Paddle's among the earlier ones: reference_top1, mcnemar_p, passed, undecided, command.
 
     Paddle in fp32 is its own reference. Lower precisions are held against fp32 too, or where Paddle ran in theirs only,
     against that. Without a reference there is no verdict, unless the published figure gives one. Nor is there one where
     the reference itself is in doubt: a part of nothing means nothing. A bad top-1 beside a good one is no doubt.
     """
-    record = replace(record, keep=float(settings.bar))
+    if record.keep not in (None, keep := float(settings.bar)) and record.status == "ok":  # a verdict of another bar
+        record = replace(record, passed=None, reference_top1=None, mcnemar_p=None)
+    record = replace(record, keep=keep)
     own = record.runtime == REFERENCE and record.precision == REFERENCE_PRECISION
     reference = None if own else _reference(record, earlier)
     if reference is not None:
@@ -87,7 +89,17 @@ def compare(record: Accuracy, earlier: Iterable[Accuracy], evaluation: Evaluatio
         record = replace(record, reference_top1=record.top1, passed=True)
     if record.doubt and record.status == "ok":
         record = replace(record, passed=None)
-    return _published(record, settings.bar)
+    record = _published(record, settings.bar)
+    return replace(record, undecided=_may_be_chance(record))
+
+
+def _may_be_chance(record: Accuracy) -> bool | None:
+    """Whether a record that missed the bar may be as good as the reference for all that its images tell; None where it
+    did not miss it. The published figure is one on all images: what misses that one is no sample."""
+    if record.status != "ok" or record.passed is not False:
+        return None
+    p = record.mcnemar_p
+    return record.published_top1 is None and p is not None and p > _CHANCE
 
 
 def _published(record: Accuracy, bar: Fraction) -> Accuracy:
@@ -110,14 +122,11 @@ def below(record: Accuracy) -> str:
     """Why a record did not pass although it ran well, in words."""
     top1, keep, reference = record.top1 or 0.0, record.keep or 0.0, record.reference_top1
     if record.published_top1 is None or (reference is not None and top1 < keep * reference):
-        why = f"has top-1 {top1:.4f}, below {keep:.4g} of {reference:.4f} on {REFERENCE}"
-        few = record.mcnemar_p is not None and record.mcnemar_p > _CHANCE
-        return (
-            f"{why}; on {record.images} images that may be chance (p = {record.mcnemar_p:.2g}): take more"
-            if few
-            else why
-        )
-    return f"has top-1 {top1:.4f}, below {keep:.4g} of the published {record.published_top1:.4f}"
+        why = f"top-1 {top1:.4f}, below {keep:.4g} of {reference:.4f} on {REFERENCE}"
+        if record.undecided:
+            return f"{why}; on {record.images} images that may be chance (p = {record.mcnemar_p:.2g}): take more"
+        return why
+    return f"top-1 {top1:.4f}, below {keep:.4g} of the published {record.published_top1:.4f}"
 
 
 def _reference(record: Accuracy, earlier: Iterable[Accuracy]) -> Accuracy | None:

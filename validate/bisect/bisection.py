@@ -112,7 +112,6 @@ class Bisection:
 
     @cached_property
     def blocks(self) -> list[str]:
-        """The blocks, in order."""
         return list(dict.fromkeys(location.block for location in self.locations.values()))
 
     def location(self, tensor: str) -> Location:

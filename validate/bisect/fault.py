@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,19 +53,23 @@ class Fault:
         """`blocks.7.attn Softmax`."""
         return f"{self.layer} {self.operator}" if self.operator else f"{self.layer} as a whole"
 
-    def sentence(self) -> str:
-        """`blocks.7.attn Softmax, error 3e-1 (max abs, 4e-6 allowed), input range -8.1 to 12.3: cause; advice`."""
+    def sentence(self, say: Callable[[str], str] = str) -> str:
+        """`blocks.7.attn Softmax, error 3e-1 (max abs, 4e-6 allowed), input range -8.1 to 12.3: cause; advice`.
+
+        say: puts each part in other words.
+        """
         words = [self.name]
         if self.statistic is None:
-            words.append("out of no bound, but other than Paddle's")
+            words.append(say("out of no bound, but other than Paddle's"))
         elif self.error is None:
-            words.append(f"error not finite ({self.nonfinite} values NaN or infinite)")
+            words.append(say(f"error not finite ({self.nonfinite} values NaN or infinite)"))
         else:
-            words.append(f"error {self.error:.2g} ({NAMES[self.statistic]}, {self.bound:.2g} allowed)")
+            words.append(say(f"error {self.error:.2g} ({NAMES[self.statistic]}, {self.bound:.2g} allowed)"))
         if self.input_range:
-            words.append("input range {:.4g} to {:.4g}".format(*self.input_range))
+            low, high = self.input_range
+            words.append(say(f"input range {low:.4g} to {high:.4g}"))
         text = ", ".join(words)
-        return f"{text}: {self.cause}; {self.advice}" if self.cause else f"{text}: {self.advice}"
+        return f"{text}: {say(self.cause)}; {say(self.advice)}" if self.cause else f"{text}: {say(self.advice)}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,6 @@ class Evidence:
     captured: Mapping[str, Path] = field(default_factory=dict)
 
     def fault(self, location: Location) -> Fault:
-        """The operator as the fault."""
         return self._fault(location.block, location.layer, self._operator, *self._explanation())
 
     def whole(self, location: Location) -> Fault:

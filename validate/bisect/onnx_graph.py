@@ -77,7 +77,6 @@ class OnnxGraph:
         return list(dict.fromkeys(found))
 
     def array(self, name: str) -> np.ndarray:
-        """The values of a constant."""
         return self.constants[name].numpy()
 
     def scalar(self, name: str) -> float | None:

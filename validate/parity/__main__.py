@@ -117,8 +117,7 @@ def _end(made: list[Parity], as_json: bool, named: bool) -> None:
     """Print the records where they are wanted. CheckFailed when one of them failed; InputError for what nobody has that
     was asked for by name, or where nothing else was checked."""
     if as_json:
-        document = {"records": [to_table(record) for record in made]}
-        say_json(document)
+        say_json({"records": [to_table(record) for record in made]})
     conclude(made, named)
 
 

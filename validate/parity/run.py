@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from convert.artifact import Artifact
+from convert.artifact import Artifact, load
 from convert.common.console import say
 from convert.common.errors import CheckFailed, InputError
 from convert.common.progress import bar
@@ -22,7 +22,7 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
 from runtimes.options import Selection
 from runtimes.records import blank as blanks
-from runtimes.records import store
+from runtimes.records import remarks, store
 from runtimes.records.kinds import Parity
 from runtimes.system import environment
 from validate.parity import failure_folder, reference
@@ -88,6 +88,8 @@ def run(request: ParityRequest, folder: Path) -> Iterator[Parity]:
 
         for cell in cells:
             record = checked(request, cell, openings.run)
+            for remark in remarks.of(record):
+                say(f"{record.model} {record.precision} on {record.runtime}, its processor: {remark}")
             yield record
             plain = _with_plain_kernels(request, cell.runtime)
             if plain and record.nonfinite is None:
@@ -123,6 +125,18 @@ def prove(cells: Sequence[Cell], folder: Path) -> None:
                 say(hint)
     except (CheckFailed, InputError) as error:
         say(error.message)
+
+
+def refer(path: str) -> None:
+    """Have the reference that `prove` needs of an artifact kept beside it, for machines that cannot compute it.
+
+    path: the artifact's folder. InputError and CheckFailed as `reference.obtain`.
+    """
+    artifact = load(Path(path))
+    try:
+        reference.obtain(artifact, InputOptions().load(artifact, edge_cases=artifact.precision != INT8))
+    except CheckFailed as error:
+        raise InputError(error.message) from None  # it is told in another process
 
 
 def images(request: ParityRequest) -> Inputs:

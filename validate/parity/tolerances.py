@@ -66,7 +66,8 @@ class Tolerance:
         """What is out of bounds, in a sentence; None when the difference is within them."""
         if difference.nonfinite:
             kinds = f"{difference.nan} NaN, {difference.inf} infinite"
-            return f"{difference.nonfinite} logits are NaN or infinite ({kinds})"
+            logits = "logit is" if difference.nonfinite == 1 else "logits are"
+            return f"{difference.nonfinite} {logits} NaN or infinite ({kinds})"
         assert difference.max_abs is not None
         assert difference.cosine is not None
         if difference.max_abs > self.max_abs:

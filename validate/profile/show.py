@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from rich.table import Table
 
 from convert.common.console import plain, print_table, printer
+from convert.common.errors import told
 from runtimes.profiled.profile import LayerProfile
 from validate.profile.blocks import NOT_ATTRIBUTED
 from validate.profile.rows import BlockTime, CellTimes
@@ -62,7 +63,7 @@ def _side_by_side(title: str, cells: Mapping[str, CellTimes]) -> Table:
     columns = {name: _columns(cell) for name, cell in cells.items()}
     for name, found in columns.items():
         for number, head in enumerate(found):
-            table.add_column(plain(name if number == 0 else "").append(f"\n{head}"), justify="right")
+            table.add_column(plain(name if number == 0 else "").append(f"\n{told(head)}"), justify="right")
 
     def add(name: str, found: Mapping[str, BlockTime | None], end: bool = False) -> None:
         texts = [text(row) if (row := found[cell]) else "-" for cell in cells for text in columns[cell].values()]
@@ -75,7 +76,7 @@ def _side_by_side(title: str, cells: Mapping[str, CellTimes]) -> Table:
     add("total", {name: cell.total for name, cell in cells.items()}, True)
     for head, value in _WALL.items():
         texts = [f"{value(cells[cell]):.2f}" if column == "ms" else "-" for cell in cells for column in columns[cell]]
-        table.add_row(head, *texts)
+        table.add_row(plain(head), *texts)
     return table
 
 

@@ -115,11 +115,7 @@ def _refuse_others(path: Path, target: Target, artifact: Artifact) -> None:
         found = artifacts.load(path)
     except InputError:
         found = None
-    if found is None or (found.form, found.model, found.precision) != (
-        target.name,
-        artifact.model,
-        artifact.precision,
-    ):
+    if found is None or (found.form, found.model, found.precision) != (target.name, artifact.model, artifact.precision):
         raise InputError(
             f"{path}: it holds something else than {artifact.model} {artifact.precision} for {target.name}, which is"
             " not replaced; move it away, or choose another --out"

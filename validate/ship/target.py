@@ -14,10 +14,16 @@ from typing import ClassVar
 
 from convert.artifact import Artifact
 from convert.common.disk import scratch
-from runtimes.base import Options, Setting
+from runtimes.base import Effective, Options, Setting
 
 # What stands in every folder beside the files of its target.
 README, LABELS = "README.md", "labels.txt"  # and proof/
+THREADS = Setting("0", "threads in README.md's lines of code; 0 leaves them to the runtime")
+
+
+def threads_line(settings: Mapping[str, str], line: str) -> str:
+    """README.md's line of code that sets threads, `{}` in it for their number; empty where the runtime is to choose."""
+    return "" if settings["threads"] == "0" else line.format(settings["threads"]) + "\n"
 
 
 def copy_onnx(artifact: Artifact, folder: Path) -> None:
@@ -66,6 +72,14 @@ class Target(ABC):
         settings: every key of `settings`, with its default where none was given. Files of the names above, and
         `manifest.json`, are not the target's. UnavailableError or CheckFailed with the converter's own words.
         """
+
+    def left_out(self, artifact: Artifact, options: Mapping[str, str], effective: Effective) -> list[str]:
+        """What a session of the runtime had that README.md's lines of code do not set, `NAME=VALUE` each.
+
+        options: the runtime's settings that were asked for and are not its defaults. effective: what it reported. How
+        many threads there were is not asked here: README.md sets them.
+        """
+        return [f"{key}={value}" for key, value in sorted(options.items())]
 
     @abstractmethod
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:

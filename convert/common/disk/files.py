@@ -156,12 +156,8 @@ def append(file: Path, content: bytes, mend: Callable[[int], bytes] = _sound, *,
         os.close(descriptor)
 
 
-def _anything(folder: Path) -> None:
-    """Whatever is in a folder may be replaced."""
-
-
 @contextmanager
-def new_folder(target: Path, check: Callable[[Path], None] = _anything) -> Iterator[Path]:
+def new_folder(target: Path, check: Callable[[Path], None] = lambda folder: None) -> Iterator[Path]:
     """A temporary folder beside `target`: takes its place when the block ends well, is gone when it does not.
 
     check: called with what is in that place already, before the work and after it; raises when it must stay.
@@ -189,6 +185,19 @@ def new_folder(target: Path, check: Callable[[Path], None] = _anything) -> Itera
             if made:
                 target.parent.rmdir()  # it stays when something else is in it
         raise
+
+
+def remove_folder(target: Path) -> None:
+    """Remove a folder as a whole: it is there or it is not, also where this is broken off. WriteError when the disk
+    refuses."""
+    if not target.exists():
+        return
+    try:
+        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=scratch.prefix(f".{target.name}.")))
+        target.replace(old / "old")
+    except OSError as error:
+        raise WriteError(target, error) from None
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _check(target: Path, check: Callable[[Path], None]) -> None:

@@ -55,13 +55,7 @@ def load_parquet(path: Path, request: SetRequest) -> LabelledSet:
 
     mapped = _labels(rows.shards, where, Known(request.classes, request.own, request.synsets))
     found = whole(
-        "parquet",
-        rows.name,
-        rows.names,
-        mapped.labels,
-        rows.read,
-        class_names=mapped.class_names,
-        order=mapped.order,
+        "parquet", rows.name, rows.names, mapped.labels, rows.read, class_names=mapped.class_names, order=mapped.order
     )
     return limited(found, request.limit)
 

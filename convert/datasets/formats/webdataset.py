@@ -46,9 +46,8 @@ def load_webdataset(tree: ArchiveTree, name: str, request: SetRequest, format: s
     names = list(found)
     without = [name for name in walk(tree) if is_image_name(name) and name not in found]
     if without:
-        raise InputError(
-            f"{tree.source}: {len(without)} images have no .cls or .json beside them: {listing(without, 3)}"
-        )
+        count, few = len(without), listing(without, 3)
+        raise InputError(f"{tree.source}: {count} image{'s' * (count != 1)} without .cls or .json beside: {few}")
     listed = LabelledList(tree.source, list(range(1, len(names) + 1)), names, [*read])
     if listed.numbered:
         # Labels of a table are checked as those of a list, whose lines are the samples.

@@ -45,7 +45,6 @@ _ALSO = {"n02012849": ("crane bird",), "n03126707": ("crane machine",), "n037107
 
 @lru_cache(maxsize=1)
 def classes() -> tuple[ImageNetClass, ...]:
-    """The classes by label."""
     table = json.loads(Path(__file__).with_name("imagenet.json").read_text(encoding="utf-8"))
     return tuple(ImageNetClass(*row) for row in table["classes"])
 

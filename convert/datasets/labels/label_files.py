@@ -77,7 +77,6 @@ def read_label_file(path: Path) -> LabelFile:
 
 
 def parse(text: str, source: str) -> Classes:
-    """JSON or lines, whichever it is."""
     return (parse_json if text.lstrip()[:1] in ("{", "[") else parse_lines)(text, source)
 
 

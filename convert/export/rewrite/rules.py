@@ -25,7 +25,6 @@ def again(op: Any, value: ir.Value, *inputs: ir.Value | None) -> ir.Value:
 
 
 def maker(value: ir.Value) -> ir.Node:
-    """The operator that made a value."""
     node = value.producer()
     assert node is not None
     return node

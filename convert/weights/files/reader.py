@@ -89,7 +89,6 @@ class Reader:
         return self._kept(self.read(size), start, codec)
 
     def text_line(self, codec: str) -> Text | Blob:
-        """Likewise, of a line."""
         start, first = self.at, b""
         while True:
             chunk = self.stream.readline(min(_CHUNK, self.end - self.at))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,24 +18,26 @@ from convert.common import typed
 from convert.common.disk.files import write_json
 from runtimes.bench.ceiling.measure import SECONDS, measure
 from runtimes.bench.ceiling.reach import Ceiling, merge
-from runtimes.system import environment
+from runtimes.system import disturbance, environment
 
 # A virtual machine may be slowed down by its neighbours while it measures: the best of three occasions is kept.
 OCCASIONS = 3
-# One that is never quiet must not pay for it at each run.
+# One that is never quiet must not pay for it at each run: after so many it is looked at for a moment, and measured
+# where it is quiet at last.
 MOST_TRIES = 6
+_LOOK_S = 0.2
 _FORMAT = 1
 
 
 def known(fresh: bool = False, seconds: float = SECONDS, file: Path | None = None) -> Ceiling:
-    """The ceiling of this machine: measured on the first three quiet occasions, or the first six of any kind, and then
-    as the user's cache has it.
+    """The ceiling of this machine: measured on the first three quiet occasions, or the first six of any kind and the
+    first quiet one, and then as the user's cache has it.
 
     fresh: measure in any case. file: where it is kept, by default by the machine's key.
     """
     file = file or _file()
     kept = read(file)
-    if kept and (kept.occasions >= OCCASIONS or kept.tries >= MOST_TRIES) and not fresh:
+    if kept and not fresh and not _due(kept):
         return kept
     new = measure(seconds)
     found = merge(kept, new) if kept else new
@@ -56,6 +59,19 @@ def read(file: Path | None = None) -> Ceiling | None:
         return typed.read(Ceiling, table) if table["format"] == _FORMAT else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _due(kept: Ceiling) -> bool:
+    if kept.tries < MOST_TRIES:
+        return kept.occasions < OCCASIONS
+    return not kept.occasions and _quiet()
+
+
+def _quiet() -> bool:
+    before = disturbance.read()
+    time.sleep(_LOOK_S)
+    load = disturbance.difference(before, disturbance.read()).foreign_load
+    return load is not None and load <= disturbance.TOLERABLE_FOREIGN
 
 
 def _doubt(found: Ceiling) -> str | None:

@@ -6,6 +6,7 @@ the rates below: right within a factor of two or so on an x86 server, and of ten
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def plan(
     written: dict[Path, int] = {}
     for cell in cells:
         name = key(cell, machine)
-        found = CellCost(0.0, 0.0, 0, 0, "stored") if name in done else cost(cell, policy, old.get(name))
+        before = old.get(name) or old.get(key(_one_at_a_time(cell), machine))
+        found = CellCost(0.0, 0.0, 0, 0, "stored") if name in done else cost(cell, policy, before)
         target = kept_in(cell)
         disk = 0 if target in written else found.disk_bytes
         # A search does without the points that turn out to be too large.
@@ -85,7 +87,7 @@ def plan(
     estimate = PlanEstimate(
         costs,
         parity_s,
-        parity_s + sum(one.visit_s(policy.processes) * policy.processes for one in costs),
+        parity_s + sum(one.seconds for one in costs),
         max((one.memory_bytes for one in costs), default=0),
         sum(written.values()),
         free.memory_bytes,
@@ -95,7 +97,8 @@ def plan(
 
 
 def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost:
-    """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess."""
+    """What a cell takes. old: an earlier record of the same cell, whose times and memory are better than any guess; of
+    mode server also the latency of one image, which says how many of them are answered in a second."""
     footprint, gigabytes = cell.runtime.footprint, model_bytes(cell.artifact) / 1e9
     latency_s, source = _latency_s(cell), "rate"
     fixed_s = footprint.load_s * gigabytes + latency_s
@@ -103,6 +106,7 @@ def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost
         latency_s, source = old.median_ms / 1e3, "record"
         fixed_s = ((old.load_ms or 0) + (old.first_ms or 0)) / 1e3
     measured_s = max(policy.min_s, policy.min_count * latency_s)
+    processes = 1 if cell.mode == "server" else policy.processes
     if isinstance(old, Latency) and old.target == policy.target:
         measured_s = max(measured_s, sum(old.samples_ms) / 1e3)
     measured_s = min(measured_s, max(policy.most_s, policy.processes * latency_s))
@@ -120,8 +124,18 @@ def cost(cell: Cell, policy: Policy, old: TimedRecord | None = None) -> CellCost
     known = (old and old.peak_memory_bytes) or 0
     converting = int(footprint.converter_copies * model_bytes(cell.artifact)) if disk else 0
     return CellCost(
-        footprint.start_s + fixed_s + _WARMUP_COUNT * latency_s, measured_s, (known or guess) + converting, disk, source
+        footprint.start_s + fixed_s + _WARMUP_COUNT * latency_s,
+        measured_s,
+        (known or guess) + converting,
+        disk,
+        source,
+        processes,
     )
+
+
+def _one_at_a_time(cell: Cell) -> Cell:
+    """A cell of mode server, which is asked for one image at a time, as mode latency measures it; another as it is."""
+    return dataclasses.replace(cell, mode="latency", mode_options={}) if cell.mode == "server" else cell
 
 
 def _server_s(percentile: int, capacity: float, effort: Effort) -> float:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from convert import cli
-from convert.artifact import Artifact
+from convert.artifact import ARTIFACTS, Artifact
 from convert.build import Request
 from convert.common.disk.files import sha256_json
 from convert.common.errors import CheckFailed, InputError
 from convert.model_options import ModelOptions
 from runtimes.base import Options, Runtime
 from runtimes.bench.plan.settings import Matrix
-from runtimes.options import Selection
+from runtimes.options import Selection, lacking
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cell:
         if self.options.device != self.runtime.default_device:
             parts.append(self.options.device)
         if self.options.threads:
-            parts.append(f"{self.options.threads} threads")
+            parts.append(f"{self.options.threads} thread{'s' * (self.options.threads != 1)}")
         parts.append(f"batch {self.batch}" if self.mode == "latency" else self.mode)
         return ", ".join(parts)
 
@@ -94,34 +94,33 @@ def key(cell: Cell, machine: str) -> str:
 def cannot_exist(matrices: Sequence[Matrix]) -> tuple[str, ...]:
     """What was asked for and is in no cell: the precisions that nobody has, and those that a named runtime lacks, in a
     clause each."""
-    lacking: dict[str, tuple[Runtime, dict[str, None]]] = {}
-    for matrix in matrices:
-        for selection, precision in itertools.product(matrix.selections, matrix.precision):
-            for runtime in selection.having(precision):
-                if precision not in runtime.precisions:
-                    lacking.setdefault(runtime.name, (runtime, {}))[1][precision] = None
-    nobodys = [
-        f"no runtime here has {precision}"
+    return lacking(
+        (selection, precision)
         for matrix in matrices
-        for precision in matrix.precision
-        if not any(selection.able(precision) or selection.named for selection in matrix.selections)
-    ]
-    named = [
-        f"{name} has no {' and no '.join(precisions)} here, only {', '.join(runtime.precisions)}"
-        for name, (runtime, precisions) in lacking.items()
-    ]
-    return (*dict.fromkeys(nobodys), *named)
+        for selection, precision in itertools.product(matrix.selections, matrix.precision)
+    )
+
+
+# The artifacts of a matrix in a precision, by the names that the user gave.
+Obtain = Callable[[Matrix, str], Mapping[str, Artifact]]
 
 
 def cells(
-    matrices: Sequence[Matrix], missing: list[Request] | None = None, unmade: list[str] | None = None
+    matrices: Sequence[Matrix],
+    missing: list[Request] | None = None,
+    unmade: list[str] | None = None,
+    obtain: Obtain | None = None,
 ) -> tuple[Cell, ...]:
     """The cells of some matrices, each once, in the order in which they were asked for.
 
     Models are converted where they are not yet. InputError when one cannot be, or two models share a name. missing,
-    unmade: as in `cli.artifacts`; those have no cells.
+    unmade: as in `cli.artifacts`; those have no cells. obtain: instead of converting, for whoever has the artifacts.
     """
-    found = [cell for matrix in matrices for cell in _combinations(matrix, missing, unmade)]
+
+    def converted(matrix: Matrix, precision: str) -> Mapping[str, Artifact]:
+        return artifacts(matrix, precision, missing, unmade)
+
+    found = [cell for matrix in matrices for cell in _combinations(matrix, obtain or converted)]
     batches: dict[str, set[int]] = {}
     there: dict[Path, Cell] = {}
     for cell in found:
@@ -154,12 +153,19 @@ def cells(
     return tuple(once.values())
 
 
-def _combinations(matrix: Matrix, missing: list[Request] | None, unmade: list[str] | None) -> Iterator[Cell]:
+def artifacts(
+    matrix: Matrix, precision: str, missing: list[Request] | None = None, unmade: list[str] | None = None
+) -> dict[str, Artifact]:
+    """The artifacts of a matrix in a precision, converted where they are not yet; see `cli.artifacts`."""
+    root = Path(matrix.artifacts or ARTIFACTS)
+    return cli.artifacts(",".join(matrix.model), matrix.chosen, precision, root, missing, unmade)
+
+
+def _combinations(matrix: Matrix, obtain: Obtain) -> Iterator[Cell]:
     for selection, precision in itertools.product(matrix.selections, matrix.precision):
         if not (able := selection.able(precision)):
             continue
-        root = Path(matrix.artifacts or "artifacts")
-        found = cli.artifacts(",".join(matrix.model), matrix.chosen, precision, root, missing, unmade)
+        found = obtain(matrix, precision)
         axes = itertools.product(found.items(), able, matrix.threads, matrix.mode)
         for (argument, artifact), runtime, threads, mode in axes:
             if runtime not in selection.having(precision, artifact):

@@ -18,6 +18,8 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost, Plan
 from runtimes.bench.worker.server import needed
 
+PLAN = "plan.json"  # in the results folder: what the last command planned, and the seed of its order
+
 
 def table(plan: Plan) -> Table:
     """A row for each model, runtime, precision, device, threads and mode, with the batches that it has."""
@@ -26,7 +28,7 @@ def table(plan: Plan) -> Table:
         rows.setdefault(_row(cell), []).append((cell, cost))
     shown = Table("model", "runtime", "precision", "device", "threads", "mode", "batch", "time", "memory")
     for row, found in rows.items():
-        seconds = sum(cost.visit_s(plan.effort.processes) * plan.effort.processes for _, cost in found)
+        seconds = sum(cost.seconds for _, cost in found)
         batches = ", ".join(_batches(cell) for cell, _ in found)
         memory = max(cost.memory_bytes for _, cost in found)
         named = map(plain, row)
@@ -40,7 +42,7 @@ def table(plan: Plan) -> Table:
 def _row(cell: Cell) -> tuple[str, ...]:
     options = cell.options
     settings = "".join(f", {name}={value}" for name, value in sorted(options.extra.items()))
-    streams = f", {options.streams} streams" if options.streams else ""
+    streams = f", {options.streams} stream{'s' * (options.streams != 1)}" if options.streams else ""
     threads = str(options.threads or f"all ({options.thread_count()})")
     runtime = f"{cell.runtime.name}{streams}{settings}"
     return (cell.artifact.model, runtime, cell.precision, options.device, threads, cell.mode)
@@ -54,7 +56,7 @@ def _batches(cell: Cell) -> str:
 
 def totals(plan: Plan) -> list[str]:
     """The sums under the table, and a line for each cell that does not fit."""
-    estimate, effort = plan.estimate, plan.effort
+    estimate = plan.estimate
     known = sum(cost.source != "rate" for cost in estimate.costs)
     count, took, memory = len(plan.cells), duration(estimate.seconds), size(estimate.memory_bytes)
     if estimate.parity_s:
@@ -62,9 +64,9 @@ def totals(plan: Plan) -> list[str]:
     if known:
         took = f"{took} ({known} of {count} known from earlier records)"
     free = f" of {size(estimate.free_memory_bytes)} free" if estimate.free_memory_bytes is not None else ""
+    visits = min((cost.visits for cost in estimate.costs), default=plan.effort.processes)
     clauses = [
-        f"{count} cell{'s' * (count != 1)}, {effort.processes} process{'es' * (effort.processes != 1)} each at least:"
-        f" about {took}",
+        f"{count} cell{'s' * (count != 1)}, {visits} process{'es' * (visits != 1)} each at least: about {took}",
         f"at the peak {memory} of memory{free}",
         f"{size(estimate.disk_bytes)} more on disk" if estimate.disk_bytes else "",
     ]
@@ -75,14 +77,21 @@ def totals(plan: Plan) -> list[str]:
 
 
 def _percentiles(plan: Plan) -> list[str]:
-    """What the percentiles of mode server take, and whether there is time for them."""
-    asked = {int(cell.mode_options["percentile"]) for cell in plan.cells if cell.mode == "server"}
+    """What the percentiles of mode server take, whether there is time for them, and how far the time is known."""
+    costs = [(cell, cost) for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True) if cell.mode == "server"]
+    asked = {int(cell.mode_options["percentile"]) for cell, _ in costs}
     lines = []
     for percentile in sorted(asked):
         count, most_s = needed(percentile), plan.effort.most_s
         line = f"server: p{percentile} needs {count} requests at each rate"
         limit = f"in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
         lines.append(line if plan.effort.max_s is None else f"{line}; {limit}")
+    guessed = [cell.name for cell, cost in costs if cost.source == "rate"]
+    if guessed:
+        lines.append(
+            f"server: how fast {listing(guessed)} is, and so how long it takes, is guessed from its operations: it may"
+            " take ten times as long; a latency in batch 1 that was measured before tells better"
+        )
     return lines
 
 
@@ -102,8 +111,8 @@ def as_dict(plan: Plan) -> dict[str, Any]:
     estimate = {name: value for name, value in asdict(plan.estimate).items() if name != "costs"}
     costs = zip(plan.cells, plan.estimate.costs, strict=True)
     return {
-        "cells": [{**_cell(cell), "estimate": asdict(cost)} for cell, cost in costs],
-        "refused": [{**_cell(cell), "reason": reason} for cell, reason in plan.refused],
+        "cells": [{**cell_table(cell), "estimate": asdict(cost)} for cell, cost in costs],
+        "refused": [{**cell_table(cell), "reason": reason} for cell, reason in plan.refused],
         "effort": asdict(plan.effort),
         "estimate": estimate,
         "left_out": [*plan.left_out, *plan.unmade],
@@ -121,7 +130,7 @@ def left_behind(file: Path, plan: Plan) -> str:
         names = {_named(cell): None for cell in before}
     except (OSError, ValueError, TypeError, KeyError):
         return ""
-    lost = [name for name in names if name not in {_named(_cell(cell)) for cell in plan.cells}]
+    lost = [name for name in names if name not in {_named(cell_table(cell)) for cell in plan.cells}]
     return (
         f"of the run that this goes on with, {len(lost)} cell{'s are' if len(lost) > 1 else ' is'} not asked for now: "
         f"{listing(lost)}"
@@ -134,7 +143,8 @@ def _named(cell: Mapping[str, Any]) -> str:
     return f"{cell['model']} {cell['precision']} on {cell['runtime']}, {cell['mode']}, batch {cell['batch']}"
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def cell_table(cell: Cell) -> dict[str, Any]:
+    """What a cell is, on any machine; JSON's types only."""
     options = cell.options
     return {
         "model": cell.artifact.model,

@@ -14,8 +14,8 @@ class CellCost:
     """What a cell is estimated to take. fixed_s: of each visit, beside measuring: start, loading, warm-up.
     measured_s: over all visits. memory_bytes: peak of its process. disk_bytes: that its runtime will write.
 
-    source: `record` when the times are those of an earlier measurement of the same cell, `stored` when it is not going
-    to be measured again, else `rate`.
+    source: `record` when the times are those of an earlier measurement of the same cell, or of the same model there one
+    image at a time; `stored` when it is not going to be measured again, else `rate`. visits: processes that measure it.
     """
 
     fixed_s: float
@@ -23,9 +23,16 @@ class CellCost:
     memory_bytes: int
     disk_bytes: int
     source: str
+    visits: int = 1
 
-    def visit_s(self, processes: int) -> float:
-        return self.fixed_s + self.measured_s / processes
+    @property
+    def visit_s(self) -> float:
+        return self.fixed_s + self.measured_s / self.visits
+
+    @property
+    def seconds(self) -> float:
+        """Of all visits."""
+        return self.fixed_s * self.visits + self.measured_s
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,6 @@ class BenchSetting:
         return "--" + self.key.replace("_", "-")
 
     def option(self, default: object = None) -> Callable[[Any], Any]:
-        """The option of a command."""
         kind = click.STRING if self.several else self.kind.option(self.least)
         shown = default is not None
         metavar = "SHARE" if self.kind is SHARE else self.metavar
@@ -189,8 +188,9 @@ class Matrix:
     """What a [[matrix]] of a plan file says, or the command's options: every combination of the values is a cell.
 
     Names are the keys. runtime: None takes every one that is available. None elsewhere is each runtime's own, and of
-    threads every core. batches_given: whether the user chose them; mode throughput searches among them, mode server
-    sends one image at a time. latency_bound, percentile: of mode server; None leaves the bound to it, and means 99.
+    threads every core. where: which machines of a cluster (`bench/cluster/assign.py`). batches_given: whether the user
+    chose them; mode throughput searches among them, mode server sends one image at a time. latency_bound, percentile:
+    of mode server; None leaves the bound to it, and means 99.
     """
 
     model: tuple[str, ...] = _axis("model", TEXT, (DEFAULT_MODEL,))
@@ -212,6 +212,9 @@ class Matrix:
     onnx: str | None = _setting("onnx", TEXT, WHAT)
     artifacts: str | None = _setting("artifacts", TEXT, WHERE)
     cache: str | None = _setting("cache", TEXT, WHERE)
+    where: str | None = _setting(
+        "where", TEXT, WHERE, help_="With --cluster: gpu, a resource label of Ray or part of a processor's name."
+    )
     latency_bound: float | None = _setting(
         "latency_bound",
         NUMBER,
@@ -244,7 +247,6 @@ class Matrix:
         ):
             if any(value < 1 for value in values):
                 raise InputError(f"{option} {min(values)}: whole numbers above zero are needed")
-        check_threads(self.threads)
         if "server" not in self.mode:
             for option, value in (("--latency-bound", self.latency_bound), ("--percentile", self.percentile)):
                 if value is not None:
@@ -256,6 +258,14 @@ class Matrix:
         if self.percentile is not None and self.percentile not in PERCENTILES:
             known = ", ".join(map(str, reversed(PERCENTILES)))
             raise InputError(f"--percentile {self.percentile}: choose from {known}")
+
+    @classmethod
+    def checked(cls, table: Mapping[str, Any]) -> Matrix:
+        """What `typed.table` made of a matrix that was checked on another machine: what it names need not be here."""
+        matrix = object.__new__(cls)
+        for name, value in table.items():
+            object.__setattr__(matrix, name, tuple(value) if isinstance(value, list) else value)
+        return matrix
 
     @classmethod
     def from_options(cls, given: dict[str, Any], batches_given: bool) -> Matrix:
@@ -270,7 +280,9 @@ class Matrix:
             batch=tuple(numbers("--batch", given["batch"])),
             threads=tuple(numbers("--threads", given["threads"])) if given["threads"] else (None,),
             streams=(given["streams"],),
-            **{name: given[name] for name in (*_OF_MODEL, "artifacts", "cache", "latency_bound", "percentile")},
+            **{
+                name: given[name] for name in (*_OF_MODEL, "artifacts", "cache", "where", "latency_bound", "percentile")
+            },
             batches_given=batches_given,
         )
 
@@ -283,6 +295,7 @@ class Matrix:
     def selections(self) -> tuple[Selection, ...]:
         """What is asked of which runtimes: one for each device and number of streams. InputError for what there is
         not."""
+        check_threads(self.threads)
         runtimes = None if self.runtime is None else ",".join(self.runtime)
         cache = Path(self.cache) if self.cache else None
         axes = itertools.product(self.device, self.streams)

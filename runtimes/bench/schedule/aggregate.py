@@ -12,6 +12,7 @@ from runtimes.base import discrepancy
 from runtimes.bench import describe
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
+from runtimes.bench.schedule import energy
 from runtimes.bench.schedule.climb import BestPoint
 from runtimes.bench.schedule.outcome import VisitOutcome
 from runtimes.bench.worker.numbers import LatencyNumbers, ServerNumbers, ThroughputNumbers, device_medians
@@ -80,7 +81,7 @@ def trouble(outcome: VisitOutcome) -> str | None:
     Other programs do not where enough samples tell what a quiet machine would show.
     """
     numbers, found = outcome.measured, outcome.measured.disturbance
-    reasons = [probe.disturbed(outcome.slowdown)]
+    reasons = [_slow(outcome)]
     if isinstance(numbers, LatencyNumbers) and numbers.met:
         if undisturbed(numbers.samples_ms, numbers.met):
             found = replace(found, foreign_load=None)  # which its samples know better
@@ -89,8 +90,11 @@ def trouble(outcome: VisitOutcome) -> str | None:
     return "; ".join(filter(None, [*reasons, disturbance.disturbed(found)])) or None
 
 
+def _slow(visit: VisitOutcome) -> str | None:
+    return probe.disturbed(visit.slowdown, known=bool(visit.speed_ms))
+
+
 def quiet(visits: Sequence[VisitOutcome]) -> list[VisitOutcome]:
-    """The visits that were not disturbed."""
     return [visit for visit in visits if not trouble(visit)]
 
 
@@ -101,7 +105,7 @@ def usable(visits: Sequence[VisitOutcome], at_least: int) -> list[VisitOutcome]:
     """
 
     def doubtful(visit: VisitOutcome) -> bool:
-        return bool(probe.disturbed(visit.slowdown) if met([visit]) else trouble(visit))
+        return bool(_slow(visit) if met([visit]) else trouble(visit))
 
     order = sorted(range(len(visits)), key=lambda index: (doubtful(visits[index]), visits[index].slowdown))
     sound = sum(not doubtful(visit) for visit in visits)
@@ -231,10 +235,11 @@ def _doubts(visits: Sequence[VisitOutcome], tells: bool | None = None) -> list[s
     found = [visit.measured.disturbance for visit in visits]
     if tells:
         found = [replace(one, foreign_load=None) for one in found]
-    slowdown = max(visit.slowdown for visit in visits)
+    slowest = max(visits, key=lambda visit: visit.slowdown)
     of_gpus = [disturbance.disturbed(Disturbance(gpu=one.gpu)) for one in found]
     too_few = _TOO_FEW if tells is False else None
-    reasons = [probe.disturbed(slowdown), too_few, disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
+    slow = _slow(slowest) or next(filter(None, map(_slow, visits)), None)
+    reasons = [slow, too_few, disturbance.disturbed(replace(_worst(found), gpu=None)), *of_gpus]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
@@ -261,6 +266,7 @@ def _common(visits: Sequence[VisitOutcome], reasons: list[str], tells: bool | No
             device_bytes=_most(one.device_bytes for one in memory),
         ),
         "server_times": median_times([one.server_times for one in numbers if one.server_times]),
+        "energy": energy.of(visits),
         "disturbance": worst,
         "foreign_load": worst.foreign_load,
         "processes": tuple(map(_process, visits)),

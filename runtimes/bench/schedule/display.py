@@ -49,8 +49,9 @@ class Display:
         self._started = now()
         self._parity_left_s = plan.estimate.parity_s
         costs = zip(plan.cells, plan.estimate.costs, strict=True)
-        self._visit_s = {key(cell, machine): cost.visit_s(plan.effort.processes) for cell, cost in costs}
-        self._left = dict.fromkeys(self._visit_s, plan.effort.processes)  # visits, by the cell's key
+        self._visit_s = {key(cell, machine): cost.visit_s for cell, cost in costs}
+        # Visits, by the cell's key.
+        self._left = {name: cost.visits for name, cost in zip(self._visit_s, plan.estimate.costs, strict=True)}
         self._taken_s = self._estimated_s = _TRUST_S
         self._finished = self._visits = self._disturbed = 0
         self._waited_s = self._mentioned_s = self._blamed_s = 0.0
@@ -110,13 +111,11 @@ class Display:
         self._show(f"{cell.name}: {note}" if note else cell.name)
 
     def waited(self, seconds: float) -> None:
-        """The run waited before a visit."""
         self._waited_s += seconds
         if seconds >= 1:
             self._show(f"waited {seconds:.0f} s: the machine was slowed down or busy")
 
     def record(self, record: TimedRecord) -> None:
-        """A cell is done."""
         self._finished += 1
         self._left.pop(record.key or "", None)
         self._line(f"{name(record)}: {outcome(record)}")
@@ -148,7 +147,7 @@ class Display:
 
     def _add_times(self, outcome: VisitOutcome) -> None:
         if outcome.numbers is not None:
-            warming, sampling = (sum(times) / 1e3 for times in (outcome.numbers.warmup_ms, outcome.numbers.samples_ms))
+            warming, sampling = sum(outcome.numbers.warmup_ms) / 1e3, outcome.numbers.measured_s
             self._warming_s += warming
             self._sampling_s += sampling
             self._loading_s += max(0.0, outcome.seconds - warming - sampling)

@@ -123,8 +123,10 @@ def _settled(run: RunState, pending: PendingCell, cells: Sequence[PendingCell], 
     repeatable = len(sound) < policy.processes * (1 + policy.repeats) and not run.out_of_time
     if len(aggregate.quiet(sound)) < policy.processes and repeatable and not done:
         return None
-    # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one.
-    used = aggregate.usable(sound, 1 if run.out_of_time else policy.processes)
+    # When time is over, one undisturbed visit is worth more than the average of it and a disturbed one. Where all are,
+    # several tell more than one.
+    least = 1 if run.out_of_time and aggregate.quiet(sound) else policy.processes
+    used = aggregate.usable(sound, least)
     others = [run.outcomes(other.key) for other in cells if other is not pending]
     measured = aggregate.latency(blank, used, _noise(others), run.executor.between_runs(), policy, sound)
     assert measured.median_ms

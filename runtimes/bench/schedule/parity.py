@@ -36,8 +36,8 @@ def selection(cells: Sequence[Cell]) -> Selection:
 
 
 def of(records: Iterable[Record]) -> list[Parity]:
-    """The parity records among others."""
-    return [record for record in records if isinstance(record, Parity)]
+    """The parity records of this machine among others: those of the machines of a cluster say which one."""
+    return [record for record in records if isinstance(record, Parity) and record.machine is None]
 
 
 def known(

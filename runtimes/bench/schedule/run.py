@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from runtimes.bench.plan.matrix import Cell, key
@@ -26,14 +26,21 @@ _MEMORY_SHARE = 0.9
 
 
 def run(
-    plan: Plan, folder: Path, resume: bool, display: Display, prove: Prove, executor: Executor | None = None
+    plan: Plan,
+    folder: Path,
+    resume: bool,
+    display: Display,
+    prove: Prove,
+    executor: Executor | None = None,
+    again: Collection[str] = (),
 ) -> Iterator[TimedRecord]:
     """Measure a plan's cells and append a record for each; yields them as they are done.
 
     resume: cells that are done (`store.done`) are not measured again, and their stored record is yielded; visits to the
     others that the folder has are taken up, but not those of a cell that has a record already. A cell that the plan
     refused, or whose runtime failed parity, is refused with the reason; one that crashes twice, hangs or runs out of
-    memory is recorded as failed, and the rest goes on. prove: checks parity of cells of which no record speaks.
+    memory is recorded as failed, and the rest goes on. prove: checks parity of cells of which no record speaks. again:
+    keys of cells that are measured whatever is stored of them.
     """
     executor = executor or Local()
     machine = executor.machine()
@@ -45,10 +52,11 @@ def run(
     for cell, reason in plan.refused:
         yield state.refuse(_pending(plan, cell, machine, 0.0), reason)
     cells = [
-        _pending(plan, cell, machine, cost.visit_s(plan.effort.processes), cost.memory_bytes)
+        _pending(plan, cell, machine, cost.visit_s, cost.memory_bytes)
         for cell, cost in zip(plan.cells, plan.estimate.costs, strict=True)
     ]
     done = store.done(known, {pending.key for pending in cells}) if resume else {}
+    done = {name: record for name, record in done.items() if name not in again}
     tried = {record.key for record in known if isinstance(record, TimedRecord)}
     left = []
     for pending in cells:

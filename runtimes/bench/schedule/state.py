@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class PendingCell:
 
 @dataclass
 class RunState:
-    """What a run knows while it goes on. patience_s: what is left of it."""
+    """What a run knows while it goes on. patience_s: what is left of it; nobody waits longer than the run may take."""
 
     plan: Plan
     folder: Path
@@ -57,14 +58,22 @@ class RunState:
     @property
     def out_of_time(self) -> bool:
         """Whether the time for the whole run is over."""
+        return self._left_s < 0
+
+    @property
+    def _left_s(self) -> float:
         minutes = self.plan.effort.minutes
-        return minutes > 0 and time.monotonic() - self.began_s > 60 * minutes
+        return self.began_s + 60 * minutes - time.monotonic() if minutes else math.inf
+
+    @property
+    def _patience_s(self) -> float:
+        return max(0.0, min(self.patience_s, self._left_s))
 
     def visit_together(self, cells: Sequence[PendingCell], number: int) -> None:
         """A visit to each of some cells of mode latency, whose sessions take turns, kept under its key. number: of the
         round, from 0."""
         self.display.visit([pending.cell for pending in cells], number)
-        outcomes = self.executor.take_turns([pending.job for pending in cells], self.patience_s)
+        outcomes = self.executor.take_turns([pending.job for pending in cells], self._patience_s)
         for pending, outcome in zip(cells, outcomes, strict=True):
             self._keep(pending, pending.key, outcome)
 
@@ -73,7 +82,7 @@ class RunState:
         before = len(self.visits.of[name])
         while len(self.visits.of[name]) == before:
             self.display.visit([pending.cell], number)
-            (outcome,) = self.executor.run([job], self.patience_s)
+            (outcome,) = self.executor.run([job], self._patience_s)
             self._keep(pending, name, outcome)
         return self.visits.of[name][-1]
 

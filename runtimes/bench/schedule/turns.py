@@ -20,7 +20,7 @@ from runtimes.bench.worker.latency import LONG_S
 from runtimes.system.programs import Programs
 
 _TURNS = "runtimes.bench.worker.visit:take_turns"
-TURN_S = 0.3  # of measuring
+TURN_S = 0.3  # of measuring; less where a process may not measure so long
 # Turns that a session has at least, so that it meets several moments; fewer where a single inference takes long.
 _FEWEST, _FEWEST_OF_LONG = 4, 2
 
@@ -59,7 +59,7 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
             number += 1
             for seat in order.sample(left, len(left)):
                 seat.turns += 1
-                _listen(seat, {"name": f"{table}.{number}", "seconds": TURN_S})
+                _listen(seat, {"name": f"{table}.{number}", "seconds": min(TURN_S, seat.job.effort.max_s)})
             programs.look()
         for seat in seats:
             if not seat.outcome:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from runtimes.base import DeviceTimes
 from runtimes.bench.worker import numbers
+from runtimes.bench.worker.energy import Mark, Meter
 from runtimes.bench.worker.numbers import LatencyNumbers, TurnOf
 from runtimes.bench.worker.warmup import WarmUp
 from runtimes.system import contention, disturbance
@@ -28,7 +29,8 @@ class Stopwatch:
 
     infer: runs one. on_device: the device's own times of the last one, None where there are none. others: processes
     that compute for this one. kept_ms, met,
-    device_times: of the samples that count. spans: of the machine's counters around each turn.
+    device_times: of the samples that count. spans: of the machine's counters around each turn. meter: counts the energy
+    of what the turns keep.
     """
 
     infer: Callable[[], object]
@@ -37,6 +39,7 @@ class Stopwatch:
     clock: Callable[[], float] = time.perf_counter
     look: Callable[[], Moment] = contention.now
     others: tuple[int, ...] = ()
+    meter: Meter = field(default_factory=Meter)
     warmup_ms: tuple[float, ...] = ()
     steady: bool = False
     kept_ms: list[float] = field(default_factory=list)
@@ -79,10 +82,11 @@ class Stopwatch:
             met=known if len(known) == len(self.met) else (),
             turns=tuple(self.turns),
             device_times_ms=numbers.device_medians(self.device_times),
+            energy=self.meter.windows(),
         )
 
     def _series(self, over: Callable[[list[float]], bool]) -> _Series:
-        series, mark, unread = _Series(), self.look(), 0
+        series, mark, unread = _Series(self.meter.mark()), self.look(), 0
         while True:
             start = self.clock()
             self.infer()
@@ -96,6 +100,7 @@ class Stopwatch:
                 series.met += [contention.between(mark, now)] * unread
                 mark, unread = now, 0
             if last:
+                series.end = self.meter.mark()
                 return series
 
     def _keep(self, name: str, series: _Series, start: int = 0) -> None:
@@ -103,6 +108,8 @@ class Stopwatch:
         self.met += series.met[start:]
         self.device_times += [one for one in series.device_times[start:] if one]
         self.turns.append(TurnOf(name, len(series.times_ms) - start))
+        if name:  # while it warms up, clocks and caches are not yet what they will be
+            self.meter.add(series.begin, series.end, len(series.times_ms))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -119,8 +126,10 @@ class Stopwatch:
 
 @dataclass
 class _Series:
-    """Inferences one after the other. device_times: None for each without."""
+    """Inferences one after the other. begin, end: of the energy counter. device_times: None for each without."""
 
+    begin: Mark | None = None
+    end: Mark | None = None
     times_ms: list[float] = field(default_factory=list)
     met: list[Contention | None] = field(default_factory=list)
     device_times: list[DeviceTimes | None] = field(default_factory=list)

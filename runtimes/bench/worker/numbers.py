@@ -9,6 +9,7 @@ from typing import Any
 
 from convert.common import typed
 from runtimes.base import DeviceTimes
+from runtimes.bench.worker.energy import EnergyWindows
 from runtimes.records.kinds import ServerCurve
 from runtimes.records.parts import DeviceMedians, Disturbance, Effective, ServerTimes
 from runtimes.system.contention import Contention
@@ -31,7 +32,7 @@ class VisitNumbers:
     A mode gives the first three: the kept samples and those of the warm-up before them, and whether the times had
     settled by then. `visit.run_job` fills in the rest. discrepancies: what ran otherwise than asked, in sentences.
     other_peak_bytes: memory of the streams that had a process of their own. server_times: by the statistics of a server
-    that computed.
+    that computed. energy: None of a mode that does not count it.
     """
 
     samples_ms: tuple[float, ...]
@@ -47,6 +48,12 @@ class VisitNumbers:
     effective: Effective = field(default_factory=Effective)
     other_peak_bytes: int = 0
     server_times: ServerTimes | None = None
+    energy: EnergyWindows | None = None
+
+    @property
+    def measured_s(self) -> float:
+        """Seconds in which it measured, the warm-up left out."""
+        return sum(self.samples_ms) / 1e3
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,23 @@ class ThroughputNumbers(VisitNumbers):
     duration_s: float
     stream_processes: int = 0
 
+    @property
+    def measured_s(self) -> float:
+        """Seconds of the window: its streams are busy at the same time."""
+        return self.duration_s
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerNumbers(ServerCurve, VisitNumbers):
-    """Of mode server. samples_ms: back to back."""
+    """Of mode server. samples_ms: back to back. rates_s: seconds that all rates took."""
 
     streams: int
+    rates_s: float = 0.0
+
+    @property
+    def measured_s(self) -> float:
+        """Seconds of what was asked back to back, by all streams at the same time, and of the rates."""
+        return super().measured_s / self.streams + self.rates_s
 
 
 def device_medians(times: Sequence[DeviceTimes] | Sequence[DeviceMedians]) -> DeviceMedians | None:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gc
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -72,13 +73,16 @@ def measure(opened: Opened, job: Job) -> ServerNumbers:
 
         gc.collect()
         gc.disable()
+        begin = time.perf_counter()
         try:
             points = explore(at, capacity)
         finally:
             gc.enable()
+        rates_s = time.perf_counter() - begin
     met = [one for one in points if one.met]
     return ServerNumbers(
         streams=len(runs),
+        rates_s=rates_s,
         samples_ms=busy.inside_ms(),
         warmup_ms=tuple(busy.warmup_ms),
         steady=busy.steady,

@@ -14,6 +14,7 @@ from typing import Any
 
 from runtimes.base import Options, Runtime
 from runtimes.bench.worker import streams
+from runtimes.bench.worker.energy import Mark, Meter
 from runtimes.bench.worker.job import Effort, Job
 from runtimes.bench.worker.numbers import ThroughputNumbers
 from runtimes.bench.worker.streams import Apart, Request, Stream
@@ -64,7 +65,11 @@ def measure(opened: Opened, job: Job) -> ThroughputNumbers:
                 stack.callback(session.close)
             return streams.here(lambda: session.run(opened.images))
 
-        found = drive(run, [another] * (count - 1), job.effort)
+        meter, marks = Meter.of(opened.runtime, job.options.device, job.batch), list[Mark | None]()
+        found = drive(run, [another] * (count - 1), job.effort, mark=lambda: marks.append(meter.mark()))
+        if len(marks) == 2 and marks[0] and marks[1]:
+            inside = dataclasses.replace(found, begin=marks[0].time_s, end=marks[1].time_s)
+            meter.add(marks[0], marks[1], inside.done())
     return ThroughputNumbers(
         images_per_s=found.per_second() * job.batch,
         stream_processes=len(others),
@@ -73,6 +78,7 @@ def measure(opened: Opened, job: Job) -> ThroughputNumbers:
         samples_ms=found.inside_ms(),
         warmup_ms=tuple(found.warmup_ms),
         steady=found.steady,
+        energy=meter.windows(),
     )
 
 
@@ -92,7 +98,11 @@ class Window:
         return tuple(1e3 * (end - start) for start, end in inside)
 
     def per_second(self) -> float:
-        """Requests done per second. One across an edge counts with the share of its time that lies inside.
+        """Requests done per second."""
+        return self.done() / (self.end - self.begin)
+
+    def done(self) -> float:
+        """Requests done in it. One across an edge counts with the share of its time that lies inside.
 
         Counting ends would be right on average too, but off by up to one request a stream.
         """
@@ -101,7 +111,7 @@ class Window:
             overlap = min(end, self.end) - max(start, self.begin)
             if overlap > 0:
                 done += overlap / (end - start)
-        return done / (self.end - self.begin)
+        return done
 
 
 def drive(
@@ -109,11 +119,13 @@ def drive(
     others: Sequence[Callable[[], Stream]],
     effort: Effort,
     clock: Callable[[], float] = time.perf_counter,
+    mark: Callable[[], None] = lambda: None,
 ) -> Window:
     """Keep one stream in this thread and one for each of `others` busy; each is made and waited for in a thread.
 
     Warm-up until this thread's times are steady with all streams at work, then min_s and min_count, or max_s. The
-    window begins and ends with a request of this thread; the others go on beyond it. Raises what any stream raised.
+    window begins and ends with a request of this thread; the others go on beyond it. mark: called twice, when the
+    warm-up is known to be over and when the window ends. Raises what any stream raised.
     """
     gate, stop = threading.Barrier(1 + len(others)), threading.Event()
 
@@ -136,7 +148,7 @@ def drive(
             try:
                 gate.wait(_START_S)
                 # The first request is warm-up always: the others start beside it. The event is set where one failed.
-                own, warm, settled = back_to_back(run, effort, clock, stop.is_set, least_warm=1)
+                own, warm, settled = back_to_back(run, effort, clock, stop.is_set, 1, mark)
             except threading.BrokenBarrierError:
                 pass  # a stream failed, and says why
             finally:
@@ -159,11 +171,12 @@ def back_to_back(
     clock: Callable[[], float],
     broken: Callable[[], bool],
     least_warm: int = 0,
+    mark: Callable[[], None] = lambda: None,
 ) -> tuple[list[Request], int, bool]:
     """Requests until the warm-up is over, and then until both minima are reached, or the maximum time is over.
 
     Returns them, how many of them are warm-up (least_warm, at least), and whether the times were steady by then.
-    broken: asked after each request; where it says yes, nothing is left to measure for.
+    broken: asked after each request; where it says yes, nothing is left to measure for. mark: as of `drive`.
     """
     requests: list[Request] = []
     samples: list[float] = []
@@ -181,7 +194,9 @@ def back_to_back(
             if length is None:
                 continue
             warm = max(least_warm, length)
+            mark()
         count = len(requests) - warm
         kept_s = end - requests[warm][0] if count else 0.0
         if count and (kept_s >= effort.max_s or (kept_s >= effort.min_s and count >= effort.min_count)):
+            mark()
             return requests, warm, warmup.settled

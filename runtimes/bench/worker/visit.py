@@ -27,6 +27,7 @@ from convert.common import commands, typed
 from runtimes import registry
 from runtimes.base import Runtime, Session, UnavailableError
 from runtimes.bench.worker import latency
+from runtimes.bench.worker.energy import Meter
 from runtimes.bench.worker.job import Job
 from runtimes.bench.worker.numbers import VisitMemory, VisitNumbers
 from runtimes.records.parts import Disturbance, Effective
@@ -86,6 +87,7 @@ def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) ->
             job.options.device,
             look=functools.partial(contention.now, opened.others),
             others=opened.others,
+            meter=Meter.of(opened.runtime, job.options.device, job.batch),
         )
         watch.warm_up(job.effort.warmup_max_s)
         counts = session.counts()
@@ -168,4 +170,4 @@ def _threads(job: Job, effective: Effective) -> tuple[int | None, str | None]:
         return None, None
     asked = job.options.thread_count()
     wrong = told != asked and job.mode == "latency"
-    return told, f"{job.runtime} reports {told} threads instead of {asked}" if wrong else None
+    return told, f"{job.runtime} reports {told} thread{'s' * (told != 1)} instead of {asked}" if wrong else None

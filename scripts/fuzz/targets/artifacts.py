@@ -113,7 +113,4 @@ def _look_growing(folder: Path) -> None:
         assert all(row in (_RANKED[i], [-1] * 5, [-2, *[-1] * 4]) for i, row in enumerate(ranked.top.tolist()))
 
 
-TARGETS = [
-    Target("manifests", _make, _look, _is_manifest, has_checks),
-    Target("growing", _make_growing, _look_growing),
-]
+TARGETS = [Target("manifests", _make, _look, _is_manifest, has_checks), Target("growing", _make_growing, _look_growing)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import functools
+import inspect
+import os
 import re
 import string
 import time
@@ -45,7 +48,21 @@ def source_texts() -> set[tuple[str, ...]]:
     nodes: Iterator[ast.AST] = (
         node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     )
-    return {fixed(node) for node in nodes if isinstance(node, (ast.Constant, ast.JoinedStr))}
+    ours = {fixed(node) for node in nodes if isinstance(node, (ast.Constant, ast.JoinedStr))}
+    system = [os.strerror(code) for code in errno.errorcode]
+    others = [*system, *map(str.lower, system), "[Errno {}] {}: {}"]  # the last is how Python shows an error of these
+    for module in (click.core, click.exceptions, click.parser, click.types):
+        tree = ast.parse(inspect.getsource(module))
+        others += [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is str]
+    return ours | {_formatted(text) for text in others}
+
+
+def _formatted(text: str) -> tuple[str, ...]:
+    """What stands before, between and after the places of a text that `format` fills in, without the last full stop."""
+    try:
+        return language.fixed_parts(text.rstrip("."))[0]
+    except ValueError:  # it is none
+        return (text,)
 
 
 @pytest.mark.parametrize("text", [*CATALOGUE, *WORDS])

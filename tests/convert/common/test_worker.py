@@ -73,11 +73,7 @@ def test_json_goes_in_and_comes_out_of_another_process(capfd: pytest.CaptureFixt
 
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [
-        ("raise", "ValueError: first line"),
-        ("signal", "ended by SIGSEGV"),
-        ("exit", "ended with status 3"),
-    ],
+    [("raise", "ValueError: first line"), ("signal", "ended by SIGSEGV"), ("exit", "ended with status 3")],
 )
 def test_what_goes_wrong_there_is_a_reason_here(how: str, reason: str) -> None:
     with pytest.raises(worker.JobError, match=reason) as error:

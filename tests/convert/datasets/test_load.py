@@ -161,8 +161,7 @@ def test_what_a_folder_without_a_set_has_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "kind"),
-    [(["ILSVRC2012_val_00000001.JPEG"], "a flat folder"), (["ant/1.png"], "a tree of class folders")],
+    ("files", "kind"), [(["ILSVRC2012_val_00000001.JPEG"], "a flat folder"), (["ant/1.png"], "a tree of class folders")]
 )
 def test_columns_are_for_what_has_some(tmp_path: Path, files: list[str], kind: str) -> None:
     write_folder(tmp_path, dict.fromkeys(files, b""))

@@ -83,3 +83,5 @@ def test_drawn_weights_take_drawn_images_and_trained_ones_do_not(toy_artifact: A
     trained = Artifact(toy_artifact.path, replace(toy_artifact.manifest, weights=weights))
     with pytest.raises(InputError, match=r"int8 of .* needs 8 or more images to calibrate on.*--calibration FOLDER"):
         preprocessed(None, trained)
+    with pytest.raises(InputError, match="--precision int8 --int8-range portable --calibration FOLDER"):
+        preprocessed(None, trained, " --int8-range portable")

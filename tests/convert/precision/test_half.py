@@ -19,8 +19,7 @@ def convolution(opset: int) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("precision", "opset", "lowered"),
-    [("fp16", 17, ["y"]), ("bf16", 21, []), ("bf16", 22, ["y"])],
+    ("precision", "opset", "lowered"), [("fp16", 17, ["y"]), ("bf16", 21, []), ("bf16", 22, ["y"])]
 )
 def test_onnx_has_convolutions_in_bf16_since_opset_22(precision: str, opset: int, lowered: list[str]) -> None:
     model = convolution(opset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from convert.common.errors import CheckFailed, InputError
 from convert.images.inputs import seeded
 from convert.manifest import LoweringOptions
 from convert.precision import calibration_images, make
+from convert.precision.portability import MAY_DIFFER, PORTABLE
 from runtimes.system.processor import cpuinfo
 
 
@@ -26,8 +28,11 @@ def _variant(toy_toml: Path, root: Path, precision: str, **more: object) -> Arti
     return obtain(Request(str(toy_toml), "seeded:1", precision, root=root, **more), print)[0]  # type: ignore[arg-type]
 
 
-def _logits(file: Path, images: np.ndarray) -> np.ndarray:
-    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+def _logits(file: Path, images: np.ndarray, exact: str = "0") -> np.ndarray:
+    """exact: "1" for sums in 32 bits on processors without VNNI too."""
+    settings = ort.SessionOptions()
+    settings.add_session_config_entry("session.x64quantprecision", exact)
+    session = ort.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"x": images})[0])
 
 
@@ -73,7 +78,38 @@ def test_int8_is_symmetric_and_keeps_what_it_is_told_to(toy_toml: Path, tmp_path
     assert [entry.operator for entry in variant.manifest.kept_fp32 or ()] == ["blocks.1.mlp.fc2"]
     again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
     assert reused
-    assert again.manifest.recipe == LoweringOptions(None, ("blocks.1.mlp.fc2",))
+    assert again.manifest.recipe == LoweringOptions(None, ("blocks.1.mlp.fc2",), "full")
+
+
+def test_int8_says_whether_it_is_portable_and_is_made_so(toy_toml: Path, tmp_path: Path, shown: list[str]) -> None:
+    full = _variant(toy_toml, tmp_path, "int8")
+    assert full.manifest.saturation is not None
+    assert full.manifest.saturation.result == MAY_DIFFER
+    assert (full.manifest.saturation.up_to or 0) > 0
+    portable = _variant(toy_toml, tmp_path, "int8", int8_range="portable")
+    assert portable.sha256 != full.sha256
+    assert portable.manifest.saturation is not None
+    assert (portable.manifest.saturation.result, portable.manifest.saturation.any_input) == (PORTABLE, {})
+    assert portable.manifest.command.endswith("--int8-range portable")
+    images = seeded(portable.preprocessing, 16, seed=7).images
+    np.testing.assert_array_equal(_logits(portable.onnx, images), _logits(portable.onnx, images, "1"))
+    again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), shown.append)
+    assert (reused, again.sha256) == (True, portable.sha256)
+
+
+def test_an_int8_artifact_from_before_is_taken_up_and_looked_at(toy_toml: Path, tmp_path: Path) -> None:
+    made = _variant(toy_toml, tmp_path, "int8")
+    file = made.path / "manifest.json"
+    table = json.loads(file.read_text())
+    del table["saturation"], table["checksum"], table["recipe"]["int8_range"]
+    file.write_text(json.dumps(table))
+    found, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
+    assert (reused, found.sha256) == (True, made.sha256)
+    looked, known = found.manifest.saturation, made.manifest.saturation
+    assert looked is not None
+    assert known is not None
+    assert (looked.any_input, looked.calibrated) == (known.any_input, None)
+    assert obtain(Request(str(toy_toml), precision="int8", root=tmp_path, int8_range="full"), print)[1]
 
 
 def test_what_is_refused(toy_toml: Path, toy_root: Path, tmp_path: Path) -> None:

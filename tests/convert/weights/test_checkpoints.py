@@ -110,11 +110,10 @@ class Evil:
         return self.reduced
 
 
-@pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("function", [os.system, exec])
-def test_a_hostile_pickle_is_refused(tmp_path: Path, function: Callable[..., object], protocol: int) -> None:
+def test_a_hostile_pickle_is_refused(tmp_path: Path, function: Callable[..., object]) -> None:
     target = tmp_path / "made"
-    path = pickled(tmp_path / "a.pdparams", {"weight": ARRAY, "bias": Evil(target, function)}, protocol)
+    path = pickled(tmp_path / "a.pdparams", {"weight": ARRAY, "bias": Evil(target, function)})
     with pytest.raises(
         InputError, match=rf"a\.pdparams: refused, none of its code was run: it asks for \w+\.{function.__name__}"
     ):
@@ -125,8 +124,7 @@ def test_a_hostile_pickle_is_refused(tmp_path: Path, function: Callable[..., obj
 
 
 @pytest.mark.parametrize(
-    "data",
-    [b"\xff\xfegarbage", b"\x80\x04", b"PK\x03\x04garbage", b"\x01" + bytes(1000), b"\x80\x04\x95\x01."],
+    "data", [b"\xff\xfegarbage", b"\x80\x04", b"PK\x03\x04garbage", b"\x01" + bytes(1000), b"\x80\x04\x95\x01."]
 )
 def test_garbage(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.pth"

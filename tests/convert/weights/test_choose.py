@@ -56,7 +56,7 @@ def test_tensors_beside_a_prefix_are_said(tmp_path: Path) -> None:
     extra = {"head_teacher.weight": np.ones((8, 5), np.float32), "criterion.scale": np.ones(1, np.float32)}
     state = resolved(tmp_path, {**prefixed("backbone.", drawn()), **extra})
     assert_same(state, drawn())
-    assert "2 tensors beside the model were not read: head_teacher.weight, criterion.scale" in note(state)
+    assert "not read, 2 tensors beside the model: head_teacher.weight, criterion.scale" in note(state)
 
 
 def test_tensors_that_are_not_known_are_refused_with_a_prefix_too(tmp_path: Path) -> None:

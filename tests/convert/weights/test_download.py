@@ -5,24 +5,15 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from convert.common.errors import InputError
-from convert.weights import download, transfer
+from convert.weights import download
 from tests.convert.common.disk.test_files import room
 from tests.convert.weights.site import CONTENT, SHA256, Site, fetch, read, serving
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_CHUNK", 500)
-    with serving(Site()) as running:
-        yield running
 
 
 def test_downloads_once_and_records_the_hash(site: Site, tmp_path: Path) -> None:

@@ -19,15 +19,7 @@ from convert.manifest import WeightsOrigin
 from convert.weights import resolve as weights
 from convert.weights import seeded
 from convert.weights.tensors import Array
-from tests.convert.weights.checkpoint_files import (
-    FILES,
-    TOY,
-    Form,
-    as_jax,
-    assert_same,
-    drawn,
-    save,
-)
+from tests.convert.weights.checkpoint_files import FILES, TOY, Form, as_jax, assert_same, drawn, save
 
 
 @pytest.mark.parametrize(("suffix", "form"), FILES.items())

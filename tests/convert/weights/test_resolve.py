@@ -15,13 +15,7 @@ from convert.families.base import ModelSpec
 from convert.manifest import WeightsOrigin
 from convert.weights import download, seeded
 from convert.weights import resolve as weights
-from tests.convert.weights.checkpoint_files import (
-    BASE,
-    TOY,
-    assert_same,
-    drawn,
-    save,
-)
+from tests.convert.weights.checkpoint_files import BASE, TOY, assert_same, drawn, save
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,6 @@ import requests
 from convert.common.errors import InputError
 from convert.weights import download, transfer
 from tests.convert.weights.site import CONTENT, SHA256, Site, fetch, read, serving
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_CHUNK", 500)
-    with serving(Site()) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,12 @@ def test_a_pair_keeps_its_notes_and_gets_more() -> None:
     [
         ({}, {}, None),
         ({"status": "unstable"}, {}, None),
-        ({"status": "failed", "reason": "killed"}, {"status": "refused"}, "BASE: failed: killed"),
+        (
+            {"status": "failed", "reason": "killed"},
+            {"status": "refused", "reason": "no"},
+            "BASE: failed: killed; NEW: refused: no",
+        ),
+        (*[{"status": "failed", "reason": "killed"}] * 2, "BASE and NEW: failed: killed"),
         ({}, {"status": "refused", "reason": None}, "NEW: refused: no reason recorded"),
     ],
 )

@@ -91,7 +91,7 @@ def test_what_could_not_be_seen_is_said(judged: Any, cells: int, words: str) -> 
 
     found = judged(noisy(90.0, 110.0), noisy(95.0, 114.0), "median:5%", "p99:5%")
     assert found.regressions == []
-    assert found.notes == (f"In {words} median:5% cannot be excluded: measure more processes to see it.",)
+    assert found.notes == (f"median:5% cannot be excluded in {words}: measure more processes to see it.",)
     steady = judged(one(100.0), one(100.0, seed=2), "median:5%")
     assert steady.notes == ()
 
@@ -105,7 +105,7 @@ def test_percentiles_are_looked_at_where_they_are_asked_for(judged: Any) -> None
 def test_the_machines_own_change_is_said_first_and_what_is_alone_is_named(judged: Any) -> None:
     found = judged([*one(100.0), one(100.0, batch=8)[1]], [*one(107.0, speed_ms=4.25 * 1.07), one(9.0, batch=4)[1]])
     assert found.notes[0] == (
-        "The machine itself was 7.0% slower in NEW, which is taken out of the change (speed probe)."
+        "Speed probe: the machine itself was 7.0% slower in NEW, which is taken out of the change."
     )
     assert found.only_base == (f"{runs.MODEL} on ort-cpu fp32, batch 8",)
     assert found.only_new == (f"{runs.MODEL} on ort-cpu fp32, batch 4",)

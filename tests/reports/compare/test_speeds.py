@@ -55,6 +55,16 @@ def test_a_slow_down_of_a_twentieth_fails(compared: Any, processes: int) -> None
     assert "faster" in {cell["verdict"] for cell in back["cells"]}
 
 
+def test_what_disturbed_both_is_said_of_both(compared: Any) -> None:
+    sides = {"BASE": runs.matrix(0), "NEW": runs.matrix(1)}
+    for which, records in sides.items():
+        hit = next(record for record in records if record["kind"] == "latency")
+        hit |= {"disturbed": f"a {which.lower()} program ran", "status": "unstable"}
+    found, _ = compared(sides["BASE"], sides["NEW"])
+    (notes,) = [cell["notes"] for cell in found["cells"] if any("disturbed" in note for note in cell["notes"])]
+    assert notes == ["BASE: disturbed: a base program ran; NEW: disturbed: a new program ran"]
+
+
 @pytest.mark.parametrize("which", ["BASE", "NEW"])
 def test_a_disturbed_number_proves_nothing_and_its_neighbours_are_judged(compared: Any, which: str) -> None:
     """Of two equal runs one met a machine that was slowed down, and by more than the speed probe saw."""
@@ -97,7 +107,7 @@ def test_what_the_machine_changed_by_is_taken_out(compared: Any) -> None:
     found, status = compared(one(100.0), slow_machine)
     assert (only(found)["verdict"], status) == ("no change", 0)
     assert only(found)["change"] == pytest.approx(0.0, abs=0.01)
-    assert "7.0% slower in NEW, which is taken out of the change (speed probe)" in found["notes"][0]
+    assert "7.0% slower in NEW, which is taken out of the change" in found["notes"][0]
     assert only(found)["notes"] == [], "said once"
     found, status = compared(one(100.0), one(120.0, seed=2, speed_ms=4.25 * 1.07))
     assert (only(found)["verdict"], status) == ("slower", 1)  # by more than the machine

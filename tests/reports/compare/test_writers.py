@@ -106,7 +106,7 @@ def test_what_changed_comes_first_and_regressions_before_it() -> None:
         "1 regression; of 8 comparisons 2 slower, 1 worse, 1 faster, 1 better, 1 no change, 1 cannot tell, "
         "1 not comparable"
     )
-    assert writers.summary(comparison(cell(SAME))) == "no regression; of 1 comparisons 1 no change"
+    assert writers.summary(comparison(cell(SAME))) == "no regression; of 1 comparison 1 no change"
     assert writers.summary(comparison(*[cell(WORSE, regression="x")] * 2)).startswith("2 regressions; of 2")
 
 

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from convert.common.errors import InputError
-from reports.load import machines, results
+from reports.export import __main__ as export
+from reports.load import machines, reading, results
+from reports.tables import standing
+from reports.tables.environment import summary
 from reports.tables.missing import missing
 from runtimes.records.kinds import Latency, Throughput
+from runtimes.system import environment as environment_of
 from tests.reports import runs, synthetic
 
 OTHER = runs.ENVIRONMENT | {"machine": runs.ENVIRONMENT["machine"] | {"cores_usable": 4}}
@@ -33,12 +37,22 @@ def test_the_newest_of_a_cell_counts_whatever_the_order_of_the_folders(tmp_path:
     old, new = stored(tmp_path / "a", timed(100.0)), stored(tmp_path / "b", timed(90.0, 9), timed(50.0, batch=4))
     for folders in ([old, new], [new, old]):
         found = results.load(folders)
-        assert [(one.batch, one.median_ms, one.run) for one in found.of(Latency)] == [
-            (1, 90, "b"),
-            (4, 50, "b"),
-        ]
+        assert [(one.batch, one.median_ms, one.run) for one in found.of(Latency)] == [(1, 90, "b"), (4, 50, "b")]
         assert found.environment == runs.ENVIRONMENT
     assert results.load([old, old]).records == results.load(old).records
+
+
+def test_several_runs_are_named_with_their_dates(tmp_path: Path) -> None:
+    """Also where the report has a title of its own; a run alone has the date of its environment."""
+    folders = [stored(tmp_path / "first", timed(100.0), timed(9.0, 10)), stored(tmp_path / "second", timed(90.0, 9))]
+    found = results.load(folders)
+    assert found.runs == (("first", "2026-11-24T10:00:00Z"), ("second", "2026-11-24T09:00:00Z"))
+    said = " ".join(summary(found))
+    assert "Of 2 runs: first (2026-11-24T10:00:00Z), second (2026-11-24T09:00:00Z)." in said
+    assert "Measured on AMD EPYC" in said, "no single date stands for both"
+    alone = " ".join(summary(results.load(folders[0])))
+    assert "Measured at " in alone
+    assert "runs" not in alone
 
 
 def test_a_run_keeps_its_order_whatever_its_clock_said(tmp_path: Path) -> None:
@@ -61,6 +75,43 @@ def test_machines_never_replace_each_other(tmp_path: Path) -> None:
     assert list(found.environments) == labels
     assert not found.environment
     assert found.stale == {}
+
+
+def test_settings_that_a_run_kept_apart_stay_apart(tmp_path: Path) -> None:
+    """Two equal boxes of a cluster, one of them with OMP_NUM_THREADS=1."""
+    of = {
+        environment_of.setting_key(one): one
+        for threads in (None, "1")
+        for one in [runs.ENVIRONMENT | {"variables": {"OMP_NUM_THREADS": threads}}]
+    }
+    folder = stored(
+        tmp_path / "a",
+        *(timed(median, 8 + hour, machine=key) for hour, (key, median) in enumerate(zip(of, (9.0, 5.0), strict=True))),
+    )
+    (folder / "environments").mkdir()
+    for key, one in of.items():
+        (folder / "environments" / f"{key}.json").write_text(json.dumps(one), encoding="utf-8")
+    found = results.load(folder)
+    assert {one.machine: one.median_ms for one in found.of(Latency)} == {
+        "AMD EPYC, 2 cores (A)": 9.0,
+        "AMD EPYC, 2 cores (B)": 5.0,
+    }
+    exported = tmp_path / "run.vitbench.json.gz"
+    exported.write_bytes(export.pack(export.export(reading.read(folder))))
+    assert len(results.load(exported).environments) == 2
+    local = stored(tmp_path / "b", timed(4.0, 12), environment=of[min(of)])
+    assert len(results.load([folder, local]).environments) == 2, "this machine is the one with its variables"
+    assert len(results.load([folder, stored(tmp_path / "c", timed(4.0))]).environments) == 3, "nobody knows which"
+
+
+def test_one_setting_of_a_cluster_is_the_machine_itself(tmp_path: Path) -> None:
+    one = runs.ENVIRONMENT | {"variables": {}}
+    key = environment_of.setting_key(one)
+    folder = stored(tmp_path / "a", timed(9.0, machine=key))
+    (folder / "environments").mkdir()
+    (folder / "environments" / f"{key}.json").write_text(json.dumps(one), encoding="utf-8")
+    found = results.load([folder, stored(tmp_path / "b", timed(5.0, 9))])
+    assert [(one.machine, one.median_ms) for one in found.of(Latency)] == [("AMD EPYC, 2 cores", 5.0)]
 
 
 def test_a_proof_counts_across_runs_but_not_across_machines(tmp_path: Path) -> None:
@@ -131,12 +182,7 @@ def test_crashes_are_texts(tmp_path: Path) -> None:
         results.load(stored(tmp_path / "a", timed(100.0, crashes=[{}])))
 
 
-def test_labels() -> None:
-    machine = {"cpu": "Intel(R) Xeon(R) Platinum 8480C CPU @ 2.00GHz", "cores_usable": 1}
-    assert machines.label({"machine": machine, "gpus": [{"name": "NVIDIA H100"}] * 2}) == (
-        "Intel Xeon Platinum 8480C, 1 core, NVIDIA H100"
-    )
-    assert machines.label({}) == "unknown machine"
+def test_letters() -> None:
     many, _ = machines.told_apart(
         [{"machine": runs.ENVIRONMENT["machine"] | {"memory_bytes": n * 2**30}} for n in range(28)]
     )
@@ -200,3 +246,49 @@ def test_a_better_measured_record_is_not_replaced_and_what_was_passed_over_is_sa
     told = [note for note in missing(found).notes if note.startswith("Passed over")]
     assert len(told) == len(found.passed_over)
     assert all("ViT_base_patch16_224 on ort-cpu fp32, batch 1, run b: median 90.0 ms" in note for note in told)
+
+
+def test_a_folder_of_several_machines_is_read_as_a_run_of_each(tmp_path: Path) -> None:
+    """As `bench --cluster` leaves it: each record names its machine, and each machine has its environment."""
+    one, other = "0" * 16, "f" * 16
+    folder = stored(tmp_path / "a", timed(100.0, machine=one), timed(50.0, machine=other), timed(70.0))
+    (folder / "environments").mkdir()
+    (folder / "environments" / f"{one}.json").write_text(json.dumps(OTHER), encoding="utf-8")
+    (folder / "environments" / f"{other}.json").write_text(json.dumps(ALIKE), encoding="utf-8")
+    found = results.load(folder)
+    assert {record.machine: record.median_ms for record in found.of(Latency)} == {
+        "AMD EPYC, 4 cores": 100.0,
+        "AMD EPYC, 2 cores (A)": 50.0,
+        "AMD EPYC, 2 cores (B)": 70.0,
+    }
+    assert found.environments["AMD EPYC, 4 cores"] == OTHER
+
+
+def test_a_machine_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text('{"machine": {"cpu": "seen"}}', encoding="utf-8")
+    found = results.load(stored(tmp_path / "a", timed(100.0, machine="../../secret")))
+    assert "seen" not in json.dumps(found.environments)
+
+
+@pytest.mark.parametrize(
+    ("passed", "artifact", "expected"),
+    [(True, "a", [True, None]), (False, "a", [False, False]), (True, "b", [None, None]), (False, "b", [None, None])],
+)
+def test_an_accuracy_of_several_machines_counts_for_those_it_names_and_a_failed_one_for_all(
+    tmp_path: Path, passed: bool, artifact: str, expected: list[bool | None]
+) -> None:
+    """Whatever machine asked; and only of the artifact that a latency is of."""
+    here, node, stranger = (
+        runs.ENVIRONMENT | {"variables": {}, "machine": runs.ENVIRONMENT["machine"] | {"cpu": cpu}}
+        for cpu in ("Laptop", "EPYC", "Xeon")
+    )
+    shares = {environment_of.answering(node, 2): 4, environment_of.answering(stranger, 2): 6}
+    accuracy = runs.common("accuracy", passed=passed, artifact=artifact * 64, machines=shares)
+    key = environment_of.setting_key(node)
+    folder = stored(tmp_path / "a", timed(100.0, machine=key), timed(50.0), accuracy, environment=here)
+    (folder / "environments").mkdir()
+    (folder / "environments" / f"{key}.json").write_text(json.dumps(node), encoding="utf-8")
+    found = results.load(folder)
+    cells = {cell.machine: cell for cell in found.of(Latency)}
+    assert [found.accurate(cells[name]) for name in ("EPYC, 2 cores", "Laptop, 2 cores")] == expected
+    assert {machine for machine, _ in standing.machines_and_models(found)} == set(cells)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reports.load import results
 from reports.render import markdown
 from reports.tables import report as tables
+from reports.tables.table import Table
 
 
 def report_of(folder: Path) -> str:
@@ -25,6 +26,22 @@ def test_the_warning_about_seeded_weights_comes_first(make: Any, folder: Any) ->
     assert text.index("Seeded weights, not trained ones.") < text.index("## ")
     assert "> - **ViT_base_patch32_384**: seeded:3\n" in text
     assert "WARNING" not in report_of(folder(make.latency(model_info=make.weights("pretrained"))))
+
+
+def test_a_command_stands_once(make: Any, folder: Any) -> None:
+    """The answer, the latencies, their details and so on are made again by one command."""
+    records = [make.parity(command="vitbench parity"), make.latency(command="vitbench bench --batch 1")]
+    text = report_of(folder(*records))
+    assert text.count("vitbench bench --batch 1\n") == 1
+    assert text.count("vitbench parity\n") == 1
+    assert text.count("Made again by the commands under The fastest at batch 1.") >= 2
+
+
+def test_a_table_says_where_the_rest_of_its_commands_stand() -> None:
+    one, two = (
+        Table(name, f"T {name}", (), (), (), (), commands) for name, commands in (("a", ("x",)), ("b", ("x", "y")))
+    )
+    assert markdown._commands_once((one, two)) == {"a": (("x",), ()), "b": (("y",), ("T a",))}
 
 
 def cells(line: str) -> list[str]:

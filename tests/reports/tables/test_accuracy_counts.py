@@ -80,6 +80,40 @@ def test_why_accuracy_failed(make: Any, folder: Any, fields: dict[str, Any], why
     assert latency.latency(failed).footnotes == (why,)
 
 
+def test_what_chance_explains_is_neither_accurate_nor_condemned(make: Any, folder: Any) -> None:
+    """The faster cell missed the bar by one photo of sixty: it wins nothing, and its row says why."""
+    missed = {"passed": False, "undecided": True, "reference_top1": 0.8, "mcnemar_p": 1.0, "keep": 0.99}
+    records = [
+        *(make.parity(), make.parity(precision="int8")),
+        *(make.latency(100.0), make.latency(50.0, precision="int8")),
+        make.accuracy(precision="int8", images=60, **missed),
+    ]
+    found = results.load(folder(*records))
+    why = "accuracy cannot be told: top-1 is 0.7761, on the reference 0.8000, which on 60 images may be chance (p = 1)"
+    (row,) = shown.texts(answer(found))
+    assert (row["Verdict"], row["Runtime"]) == ("the only one", "ort-cpu fp32")
+    assert answer(found).footnotes[0] == f"ort-cpu int8 is not counted: {why}: take more"
+    speeds = shown.speeds(latency.latency(found))
+    assert speeds["ort-cpu int8"] == "50.0 (accuracy cannot be told)"
+    lowered = shown.texts(accuracy.precision(found))[-1]
+    assert (lowered["Runtime"], lowered["Accuracy"]) == ("ort-cpu int8", "cannot tell")
+    (verdict,) = [row["Verdict"] for row in shown.texts(accuracy.accuracy(found))]
+    assert verdict == "cannot tell (p = 1)"
+    (card,) = cards.cards(found, Facets.of(found))
+    assert [bar.label for bar in card.bars if "int8" in bar.label] == ["ort-cpu int8 (accuracy cannot be told)"]
+
+
+def test_one_set_that_failed_for_sure_is_what_is_said(make: Any, folder: Any) -> None:
+    sets = [
+        make.accuracy(dataset="few", passed=False, undecided=True, reference_top1=0.8, mcnemar_p=1.0),
+        make.accuracy(dataset="many", passed=False, undecided=False, reference_top1=0.9, mcnemar_p=0.001),
+    ]
+    found = results.load(folder(make.parity(), make.latency(), *sets))
+    (cell,) = found.of(Latency)
+    assert found.undecided(cell) is False
+    assert latency.latency(found).footnotes == ("accuracy failed: top-1 is 0.7761, on the reference 0.9000",)
+
+
 def test_all_sets_of_images_have_to_pass(make: Any, folder: Any) -> None:
     sets = [make.accuracy(dataset=name, passed=passed) for name, passed in (("a", True), ("b", False), ("c", True))]
     mixed = results.load(folder(make.parity(), make.latency(), *sets))

@@ -16,7 +16,10 @@ from reports.tables.answer import answer
 from runtimes.records.kinds import Latency
 from tests.reports import shown
 
-ENVIRONMENT = {"machine": {"cpu": "AMD EPYC", "cores_usable": 2}, "ceiling": {"gflops": {"fp32": 200.0, "bf16": None}}}
+ENVIRONMENT: dict[str, Any] = {
+    "machine": {"cpu": "AMD EPYC", "cores_usable": 2},
+    "ceiling": {"gflops": {"fp32": 200.0, "bf16": None}},
+}
 
 
 @pytest.fixture
@@ -47,6 +50,14 @@ def test_a_ceiling_that_was_not_measured_gives_no_share(make: Any, folder: Any, 
     cell, proof = make.latency(precision="bf16", **facts), make.parity(precision="bf16")
     got = row(compute.compute(results.load(folder(cell, proof, environment=ENVIRONMENT))))
     assert got["Ceiling (GFLOP/s)"] is None
+    assert got["Share (%)"] is None
+
+
+def test_of_a_doubtful_ceiling_there_is_no_share(make: Any, folder: Any, facts: dict[str, Any]) -> None:
+    ceiling = {**ENVIRONMENT["ceiling"], "disturbed": "never measured undisturbed"}
+    machine = ENVIRONMENT | {"ceiling": ceiling}
+    got = row(compute.compute(results.load(folder(make.latency(**facts), make.parity(), environment=machine))))
+    assert got["Ceiling (GFLOP/s)"] == 200
     assert got["Share (%)"] is None
 
 

@@ -86,3 +86,24 @@ def test_what_was_not_asked_for_has_no_section(make: Any, folder: Any) -> None:
         for table in tables.build(results.load(folder(make.parity(), driven(make, "ort-cpu", 9.0, 1.0)))).tables
     ]
     assert names == ["rates", "throughput", "size", "parity", "environment"]
+
+
+def test_joules_have_a_column_where_some_cell_knows_them(make: Any, folder: Any) -> None:
+    """Their digits are those in which processes agree; a cell without them says why, and an unproven one nothing."""
+    known = {"joules_per_image": 1.2345, "range_joules": [1.2, 1.27], "source": "rapl"}
+    unknown = {"reason": "the energy counter did not move", "source": "rapl"}
+    proofs = [make.parity(runtime=name) for name in ("ort-cpu", "openvino")]
+    cells = [
+        driven(make, "ort-cpu", 80.0, 1.0, energy=known),
+        driven(make, "openvino", 70.0, 1.0, energy=unknown),
+        driven(make, "mnn", 60.0, 1.0, energy=known),
+    ]
+    table = throughput.throughput(results.load(folder(*proofs, *cells)))
+    assert {row["Runtime"]: row["Joules per image"] for row in texts(table)} == {
+        "ort-cpu fp32": "1.23",
+        "openvino fp32": "-",
+        "mnn fp32": "-",
+    }
+    assert "the energy counter did not move" in table.footnotes
+    bare = throughput.throughput(results.load(folder(*proofs, driven(make, "openvino", 70.0, 1.0, energy=unknown))))
+    assert "Joules per image" not in texts(bare)[0]

@@ -68,10 +68,7 @@ def test_another_preprocessing_than_the_models_is_said(make: Any, folder: Any) -
 def test_an_accuracy_that_failed_keeps_its_number_and_says_why(make: Any, folder: Any) -> None:
     broken = make.accuracy(status="failed", reason="the logits of 3 of 134 images are not finite", passed=False)
     table = accuracy.accuracy(results.load(folder(broken, make.accuracy(limit=10, images=10))))
-    assert [(row["Images"], row["Verdict"]) for row in texts(table)] == [
-        ("134", "failed"),
-        ("10", "passed"),
-    ]
+    assert [(row["Images"], row["Verdict"]) for row in texts(table)] == [("134", "failed"), ("10", "passed")]
     assert "failed: the logits of 3 of 134 images are not finite" in table.footnotes
 
 

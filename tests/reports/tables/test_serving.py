@@ -38,7 +38,7 @@ def test_what_the_server_counted_stands_beside_what_its_user_waits(make: Any, fo
     )
     (row,) = texts(serving.serving(found))
     assert [row[name] for name in ("In the server (ms)", "Queue (ms)", "Compute (ms)", "On the way (ms)")] == [
-        *("101", "0.500", "100", "3.00"),
+        *("101", "0.500", "100", "3.00")
     ]
     assert (row["In process"], row["Times the latency in process"]) == ("ort-cpu", "1.300×")
     assert "serving" in [table.name for table in tables.build(found).tables]

@@ -40,6 +40,11 @@ def pretence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Preten
     assert not made.open["sessions"], "a session was not closed"
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def images() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)

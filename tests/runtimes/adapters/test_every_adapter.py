@@ -67,7 +67,6 @@ def test_paddle_without_its_parameters_is_refused(
         registry.get("paddle").open(toy_artifact, Options())
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -76,10 +75,9 @@ def test_paddle_without_its_parameters_is_refused(
         (Options(extra={"speed": "high"}), "knows no option speed: it"),
     ],
 )
-def test_what_a_runtime_cannot_do_is_refused(toy_artifact: Artifact, name: str, options: Options, reason: str) -> None:
-    runtime = available(name)
+def test_what_a_runtime_cannot_do_is_refused(toy_artifact: Artifact, options: Options, reason: str) -> None:
     with pytest.raises(UnavailableError, match=reason):
-        runtime.open(toy_artifact, options)
+        registry.get("ort-cpu").open(toy_artifact, options)
 
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES if registry.get(name).intermediate])
@@ -92,7 +90,7 @@ def test_every_output_of_a_model_by_its_name(toy_artifact: Artifact, images: np.
 
 
 def test_what_a_runtime_takes_is_checked_before_anything_is_loaded() -> None:
-    with pytest.raises(UnavailableError, match=r"paddle\.kernels=fast: default or plain is needed"):
+    with pytest.raises(UnavailableError, match=r"paddle\.kernels=fast: default\|plain is needed"):
         registry.get("paddle").check(Options(extra={"kernels": "fast"}))
     with pytest.raises(UnavailableError, match="paddle has no streams"):
         registry.get("paddle").check(Options(streams=2))

@@ -22,11 +22,6 @@ pytest.importorskip("MNN")
 MNN = registry.get("mnn")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 def off(logits: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference, relative to the largest logit."""
     return float(np.abs(logits - expected).max() / np.abs(expected).max())

@@ -20,11 +20,6 @@ pytest.importorskip("ncnn")
 NCNN = registry.get("ncnn")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture(autouse=True)
 def without_pnnx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(pnnx.VARIABLE, raising=False)

@@ -20,7 +20,9 @@ from runtimes.base import Options, Runtime, UnavailableError
 from runtimes.gpu import precision as gpu_precision
 from runtimes.ort import libraries as ort_libraries
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, placement, types_computed
+from runtimes.probe.neighbours import EXACT, SATURATED
 from runtimes.system import conflicts
+from runtimes.system.processor import cpuinfo
 from tests.runtimes.fake_onnxruntime import Pretence, loader
 
 BOTH = pytest.mark.parametrize("runtime", [ORT_CUDA, ORT_TENSORRT], ids=lambda runtime: runtime.name)
@@ -131,6 +133,25 @@ def test_int8_is_the_same_on_every_processor(toy_toml: Path, toy_root: Path, toy
             logits[artifact.precision] = session.run(images)
     error = np.square(logits["int8"] - logits["fp32"]).mean() / np.square(logits["fp32"]).mean()
     assert 0 < np.sqrt(error) < 0.04
+
+
+def test_int8_that_cannot_saturate_is_computed_the_fast_way(toy_toml: Path, tmp_path: Path) -> None:
+    """And gives the same as with exact sums; where the weights may, the sums are exact."""
+    made, logits = {}, {}
+    for fit in ("full", "portable"):
+        variant = obtain(Request(str(toy_toml), "seeded:1", "int8", root=tmp_path, int8_range=fit), print)[0]
+        images = seeded(variant.preprocessing, 8, seed=7).images
+        with ORT_CPU.open(variant, Options("int8", threads=1)) as session:
+            logits[fit] = session.run(images)
+            made[fit] = session.effective().details["int8_sums"]
+    assert made["full"] == EXACT
+    flags = cpuinfo().get("flags", "")
+    if "avx2" in flags and "vnni" not in flags:
+        assert made["portable"] == SATURATED  # of the probe, whose weights are as large as can be
+    settings = onnxruntime.SessionOptions()
+    settings.add_session_config_entry("session.x64quantprecision", "1")
+    exact = onnxruntime.InferenceSession(str(variant.onnx), settings, providers=[CPU]).run(None, {"x": images})[0]
+    np.testing.assert_allclose(logits["portable"], exact, atol=1e-5)
 
 
 def _node(operator: str, provider: str, reads: str, writes: str) -> Node:

@@ -12,6 +12,9 @@ from convert.build import Request, obtain
 from convert.images.inputs import seeded
 from runtimes import registry
 from runtimes.base import Options, UnavailableError
+from runtimes.infer import Pass, infer
+from runtimes.probe.neighbours import SATURATED
+from runtimes.system.processor import cpuinfo
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed here")
 
@@ -103,3 +106,14 @@ def test_how_layers_are_shared_out(
     with registry.get("openvino").open(artifact, Options(precision, extra={"partitioner": asked})) as session:
         session.run(seeded(artifact.preprocessing, 1).images)
         assert session.effective().details["partitioner"].upper().endswith(found)
+
+
+@pytest.mark.skipif("avx2" not in cpuinfo().get("flags", ""), reason="this processor has no AVX2")
+def test_a_process_of_its_own_computes_with_less_of_the_processor(toy_toml: Path, toy_root: Path) -> None:
+    """Below VNNI two products of int8 are added in 16 bits, on any processor."""
+    variant, options = _variant(toy_toml, toy_root, "int8"), Options("int8", extra={"isa": "avx2"})
+    with pytest.raises(UnavailableError, match="needs ONEDNN_MAX_CPU_ISA=AVX2 in the environment"):
+        registry.get("openvino").open(variant, options)
+    _, effective = infer(variant, "openvino", options, seeded(variant.preprocessing, 1).images, [Pass(1, [0])])
+    assert (effective.details["isa"], effective.details["int8_sums"]) == ("avx2", SATURATED)
+    assert "isa_not_read_back" not in effective.details

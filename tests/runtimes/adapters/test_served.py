@@ -135,10 +135,7 @@ def wider(answer: Answer) -> None:
     ("change", "reason"),
     [
         (plain(422, detail="no"), r"refuses binary tensors \(422\): it speaks JSON only, as MLServer does over HTTP"),
-        (
-            plain(400, error="unexpected shape\n\x1b[31m"),
-            r"of toy at batch 1 \(400\): unexpected shape\\n",
-        ),
+        (plain(400, error="unexpected shape\n\x1b[31m"), r"of toy at batch 1 \(400\): unexpected shape\\n"),
         (plain(401), f"wants a login .401.: {AUTHORIZATION} in the environment"),
         (plain(200, outputs="[]"), "answers in JSON although binary tensors were asked for"),
         (elsewhere, r"sends elsewhere \(302\): only the address that was given is asked"),

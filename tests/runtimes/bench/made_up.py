@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,9 @@ def unasked(cells: Sequence[Cell], folder: Path) -> None:
     raise AssertionError("parity is known")
 
 
-def measure(plan: Plan, folder: Path, fake: Fake, resume: bool = False, prove: Prove = unasked) -> list[Any]:
+def measure(
+    plan: Plan, folder: Path, fake: Fake, resume: bool = False, prove: Prove = unasked, again: Collection[str] = ()
+) -> list[Any]:
     """The records of a run; whoever reads them knows their kinds."""
     silent = Display(plan, "m", Console(quiet=True))
-    return list(run.run(plan, folder, resume, silent, prove, fake))
+    return list(run.run(plan, folder, resume, silent, prove, fake, again))

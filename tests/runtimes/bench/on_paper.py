@@ -60,7 +60,7 @@ def cell(model: Artifact | None = None, on: Runtime | None = None, batch: int = 
 
 def plan(*cells: Cell, visit_s: float = 10.0, processes: int = 2, parity_s: float = 0.0, **changes: Any) -> Plan:
     """Cells each visit to which is estimated to take so long."""
-    costs = tuple(CellCost(visit_s / 2, processes * visit_s / 2, 1 << 30, 0, "rate") for _ in cells)
+    costs = tuple(CellCost(visit_s / 2, processes * visit_s / 2, 1 << 30, 0, "rate", processes) for _ in cells)
     seconds = parity_s + len(cells) * processes * visit_s
     estimate = PlanEstimate(costs, parity_s, seconds, 1 << 30, 0, 4 << 30, None)
     return Plan(cells, **{"refused": (), "effort": Policy(processes), "estimate": estimate, **changes})

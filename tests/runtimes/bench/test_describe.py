@@ -36,13 +36,22 @@ def test_a_short_time_is_told_in_microseconds(median: float, interval: list[floa
 def test_of_a_percentile_that_too_few_requests_carry_nothing_is_told(
     qps_max: float | None, lowest_valid: bool, line: str
 ) -> None:
-    points = (ServerPoint(qps_target=4.0, valid=lowest_valid), ServerPoint(qps_target=10.0, valid=True))
+    points = (
+        ServerPoint(qps_target=10.0, valid=True),
+        ServerPoint(qps_target=8.0, valid=lowest_valid, count=160, p50_ms=31.25, p90_ms=64.126),
+        ServerPoint(qps_target=4.0, valid=lowest_valid, count=30, p50_ms=28.0),
+    )
     served = record(Server, points=points, qps_max=qps_max, percentile=99, latency_bound_ms=100.0)
     assert describe.outcome(served) == line
     told = describe.not_carried(served)
     assert bool(told) == served.unknown == ("known" in line)
     if told:
-        assert told == ["p99 not carried at 1 of 2 rates: 662 requests need 166 s at 4 requests/s (--max-seconds)"]
+        assert told == [
+            "p99 not carried at 2 of 3 rates: 662 requests need 166 s at 4 requests/s: raise --max-seconds to 166, or"
+            " leave it out",
+            "30 requests at 4 requests/s carry p50 28 ms",
+            "160 requests at 8 requests/s carry p50 31.25 ms and p90 64.13 ms",
+        ]
 
 
 def test_an_interval_that_tells_nothing_is_unknown() -> None:

@@ -22,8 +22,8 @@ from runtimes.records.kinds import Latency, Parity
 LITTLE = ("--min-seconds", "0.1", "--min-count", "4", "--max-seconds", "0.2", "--patience", "0", "--repeats", "0")
 
 
-def command(toml: Path, root: Path, folder: Path, *words: str) -> list[str]:
-    common = ["--model", str(toml), "--artifacts", str(root), "--batch", "1,2", "--out", str(folder)]
+def command(toml: Path, root: Path, folder: Path, *words: str, batch: str = "1,2") -> list[str]:
+    common = ["--model", str(toml), "--artifacts", str(root), "--batch", batch, "--out", str(folder)]
     return [sys.executable, "-m", "runtimes.bench", *common, *LITTLE, *words]
 
 
@@ -31,15 +31,14 @@ def test_every_runtime_from_parity_to_the_report(
     toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    words = command(toy_toml, toy_root, folder, "--json")
+    words = command(toy_toml, toy_root, folder, "--json", batch="2")
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     made = json.loads(result.stdout)["records"]
     runtimes = [runtime.name for runtime in registry.available(None)]
     assert {"paddle", "ort-cpu", "openvino", "mnn"} <= set(runtimes)
-    cells = {(name, batch) for name in runtimes for batch in (1, 2)}
-    assert {(r["runtime"], r["batch"]) for r in made} == cells
-    assert len(made) == len(cells)
+    assert sorted(r["runtime"] for r in made) == sorted(runtimes)
+    assert {r["batch"] for r in made} == {2}
     assert {r["status"] for r in made} <= {"ok", "unstable"}, "unstable: little was measured, or the machine was busy"
     assert all(len(r["processes"]) >= 2 for r in made)
     assert all(sum(p["count"] for p in r["processes"]) == r["count"] == len(r["samples_ms"]) for r in made)
@@ -54,10 +53,12 @@ def test_every_runtime_from_parity_to_the_report(
     report = (folder / "report.md").read_text()
     assert "Seeded weights" in report
     assert "unproven" not in report.split("## Latency")[1].split("|\n\n")[0]
-    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=True)
-    assert {r["key"] for r in json.loads(again.stdout)["records"]} == {r["key"] for r in made}
+    again = [*words, "--runtime", "ort-cpu,mnn", "--resume"]
+    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    those = [r for r in made if r["runtime"] in ("ort-cpu", "mnn")]
+    assert {r["key"] for r in json.loads(done.stdout)["records"]} == {r["key"] for r in those}
     more = [one for one in store.read(folder)[len(stored) :] if isinstance(one, Latency)]
-    assert {one.key for one in more} == {r["key"] for r in made if r["disturbed"]}, "nothing was missing"
+    assert {one.key for one in more} == {r["key"] for r in those if r["disturbed"]}, "nothing was missing"
 
 
 def test_throughput_and_server(toy_toml: Path, toy_artifact: Artifact, toy_root: Path, tmp_path: Path) -> None:

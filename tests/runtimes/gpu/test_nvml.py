@@ -241,3 +241,16 @@ def test_a_driver_without_a_gpu_is_said(fake: FakeNvml) -> None:
     fake.gpus.clear()
     with pytest.raises(UnavailableError, match="the NVIDIA driver finds no GPU"):
         nvml.describe()
+
+
+def test_the_energy_counter_is_the_boards_own(fake: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nvml.energy_mj("GPU") == 1_000_000
+    fake.fail["nvmlDeviceGetMigMode"] = real.NVML_ERROR_NOT_SUPPORTED  # as on GPUs that cannot be divided
+    assert nvml.energy_mj("GPU") == 1_000_000
+    fake.fail["nvmlDeviceGetTotalEnergyConsumption"] = real.NVML_ERROR_NOT_SUPPORTED
+    with pytest.raises(UnavailableError, match="NVML: Not Supported"):
+        nvml.energy_mj("GPU")
+    fake.fail.clear()
+    monkeypatch.setattr(FakeNvml, "nvmlDeviceGetMigMode", lambda self, gpu: [1, 1])
+    with pytest.raises(UnavailableError, match=r"divided \(MIG\)"):
+        nvml.energy_mj("GPU")

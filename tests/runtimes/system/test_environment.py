@@ -126,3 +126,20 @@ def test_it_is_written_once_for_a_run(tmp_path: Path) -> None:
     file.write_text('{"of": "the beginning"}')
     environment.save(tmp_path)
     assert json.loads(file.read_text()) == {"of": "the beginning"}
+
+
+def test_label() -> None:
+    machine = {"cpu": "Intel(R) Xeon(R) Platinum 8480C CPU @ 2.00GHz", "cores_usable": 1}
+    assert environment.label({"machine": machine, "gpus": [{"name": "NVIDIA H100"}] * 2}) == (
+        "Intel Xeon Platinum 8480C, 1 core, NVIDIA H100"
+    )
+    assert environment.label({}) == "unknown machine"
+
+
+def test_who_answered_is_the_same_for_machines_of_one_kind(described: dict[str, Any]) -> None:
+    found = environment.answering(described, 2)
+    assert found == environment.answering(_changed(described, "time_utc", "later"), 2)
+    assert found.endswith(", 2 threads")
+    assert environment.answering(described, 1).endswith(", 1 thread")
+    other = _changed(described, "machine.caches", {})
+    assert environment.answering(other, 2) != found

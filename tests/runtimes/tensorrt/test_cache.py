@@ -57,18 +57,13 @@ def test_an_engine_is_built_once_and_found_again(trt: Any, toy_artifact: Artifac
     assert [path.name for path in tmp_path.iterdir()] == ["engine"]
 
 
-def test_an_engine_that_does_not_load_is_built_again(trt: Any, toy_artifact: Artifact, tmp_path: Path) -> None:
+def test_what_is_damaged_is_built_again(trt: Any, toy_artifact: Artifact, tmp_path: Path) -> None:
     cache, replaced = Cache(tmp_path / "engine", tmp_path / "timing"), _like(trt, Runtime=_Runtime)
     load(replaced, toy_artifact.onnx, STATIC, None, cache)
     (cache.engine / "engine.plan").write_bytes(b"damaged")
     loaded = load(replaced, toy_artifact.onnx, STATIC, None, cache)
     assert loaded.facts["cache"] == "built again: the one found could not be loaded (Magic tag does not match)"
     assert not loaded.engine.startswith(b"damaged")
-
-
-def test_damaged_facts_are_built_again(trt: Any, toy_artifact: Artifact, tmp_path: Path) -> None:
-    cache, replaced = Cache(tmp_path / "engine", tmp_path / "timing"), _like(trt, Runtime=_Runtime)
-    load(replaced, toy_artifact.onnx, STATIC, None, cache)
     (cache.engine / "engine.json").write_text("{")
     assert load(replaced, toy_artifact.onnx, STATIC, None, cache).facts["cache"].startswith("built again")
 

@@ -60,9 +60,7 @@ def test_the_command_looks_before_it_measures(
     make_set(range(10), range(10))
     checked: list[int] = []
     monkeypatch.setattr(
-        calibration_overlap,
-        "refuse",
-        lambda artifacts, found: checked.append(len(list(artifacts)) + len(found.names)),
+        calibration_overlap, "refuse", lambda artifacts, found: checked.append(len(list(artifacts)) + len(found.names))
     )
     result = run("--images", "set", "--out", "run", runtimes=[make_runtime("paddle", identity)])
     assert result.exit_code == 0, result.stderr

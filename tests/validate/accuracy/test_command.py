@@ -14,13 +14,9 @@ import pytest
 from convert.common.disk.json_lines import parse
 from convert.zoo import SEVEN
 from runtimes.records import store
+from tests.validate.conftest import one_wrong
 
 Best = Callable[[int], np.ndarray]
-
-
-def one_wrong(best: Best, *numbers: int) -> Best:
-    """Names the number that it sees, but for these, which it takes for the next."""
-    return lambda shown: best((shown + 1) % 10 if shown in numbers else shown)
 
 
 class TestRecords:
@@ -28,7 +24,7 @@ class TestRecords:
         make_set(range(10), range(10))
         runtimes = [make_runtime("ort-cpu", one_wrong(best, 3, 4)), make_runtime("paddle", identity)]
         result = run("--images", "set", "--out", "run", "--batch", "4", "--threads", "1", "--json", runtimes=runtimes)
-        assert result.exit_code == 1, result.stderr
+        assert result.exit_code == 0, result.stderr  # two of ten: chance explains it
         records = json.loads(result.stdout)["records"]
         assert records == [parse(line) for line in Path("run/results.jsonl").read_text().splitlines()]
         reference, record = records
@@ -38,7 +34,8 @@ class TestRecords:
         assert (record["top1"], record["top5"], record["reference_top1"]) == (0.8, 0.9, 1)
         assert record["top1_ci95"] == pytest.approx([0.4901641, 0.9433163], abs=2e-6)
         assert record["mcnemar_p"] == pytest.approx(2 / 2**2)
-        assert (record["passed"], record["status"], record["reason"]) == (False, "ok", None)
+        assert (record["passed"], record["undecided"]) == (False, True)
+        assert (record["status"], record["reason"]) == ("ok", None)
         assert (record["images"], record["unreadable"], record["subset"]) == (10, 0, False)
         assert record["dataset"] == "set/val_list.txt, 10 images"
         assert (record["batch"], record["threads"], record["device"]) == (4, 1, "CPU")
@@ -137,12 +134,28 @@ class TestRecords:
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
     ) -> None:
         make_set(range(10), range(10))
-        lowered = make_runtime("ort-cpu", one_wrong(best, 1), precisions="fp32 int8")
-        result = run(
-            "--images", "set", "--precision", "fp32,int8", runtimes=[make_runtime("paddle", identity), lowered]
-        )
-        assert result.exit_code == 1
-        assert "take more; python -m validate.search finds what to keep in FP32" in result.stderr
+        arguments = ["--images", "set", "--precision", "fp32,int8"]
+        told = "; python -m validate.search finds what to keep in FP32"
+        for wrong, status in ((range(6), 1), (range(1), 0)):
+            lowered = make_runtime("ort-cpu", one_wrong(best, *wrong), precisions="fp32 int8")
+            result = run(*arguments, runtimes=[make_runtime("paddle", identity), lowered])
+            assert result.exit_code == status
+            assert (told in result.stderr) is bool(status), "what may be chance is no reason to search"
+
+    def test_what_no_runtime_can_be_is_left_out_and_named_once(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best
+    ) -> None:
+        make_set([1], [1])
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", identity, precisions="fp32 int8")]
+        arguments = ["--images", "set", "--precision", "fp32,int8", "--runtime", "paddle,ort-cpu", "--json"]
+        result = run(*arguments, runtimes=runtimes)
+        assert result.exit_code == 0, result.stderr
+        ran = [(one["runtime"], one["precision"], one["status"]) for one in json.loads(result.stdout)["records"]]
+        assert ran == [("paddle", "fp32", "ok"), ("ort-cpu", "fp32", "ok"), ("ort-cpu", "int8", "ok")]
+        assert result.stderr.count("left out: paddle has no int8 here, only fp32") == 1
+        result = run("--images", "set", "--precision", "int8", "--runtime", "paddle", runtimes=runtimes[:1])
+        assert result.exit_code == 2
+        assert "--precision int8: paddle has no int8 here, only fp32: `python -m runtimes` shows which" in result.stderr
 
     def test_a_broken_runtime_does_not_stop_the_others(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best
@@ -228,19 +241,6 @@ class TestCommand:
         assert "runtime mnn is not available: no_such_package cannot be imported" in result.stderr
         assert not Path("run").exists()
         assert run("--images", "set", "--runtime", "nosuch", runtimes=runtimes).exit_code == 2
-
-    def test_a_named_runtime_that_refuses(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
-        make_set([1], [1])
-        runtimes = [
-            make_runtime("paddle", identity),
-            make_runtime("ort-cpu", identity, precisions="fp32 fp16"),
-        ]
-        arguments = ["--images", "set", "--precision", "fp16"]
-        result = run(*arguments, "--runtime", "paddle,ort-cpu", runtimes=runtimes)
-        assert result.exit_code == 2
-        assert "paddle has no fp16" in result.stderr
-        assert run(*arguments, runtimes=runtimes).exit_code == 0  # among all of them, one may refuse
-        assert run(*arguments, runtimes=runtimes[:1]).exit_code == 2  # but not every one
 
     @pytest.mark.parametrize(
         "arguments",

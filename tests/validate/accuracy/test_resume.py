@@ -13,13 +13,9 @@ from convert.common.disk.json_lines import parse
 from runtimes.base import Options
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy
+from tests.validate.conftest import one_wrong
 
 Best = Callable[[int], np.ndarray]
-
-
-def one_wrong(best: Best, *numbers: int) -> Best:
-    """Names the number that it sees, but for these, which it takes for the next."""
-    return lambda shown: best((shown + 1) % 10 if shown in numbers else shown)
 
 
 class TestResume:
@@ -70,11 +66,22 @@ class TestResume:
     def test_a_loss_is_still_a_loss(
         self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
     ) -> None:
-        make_set([1, 2], [1, 2])
-        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, 1))]
+        make_set(range(6), range(6))
+        runtimes = [make_runtime("paddle", identity), make_runtime("ort-cpu", one_wrong(best, *range(6)))]
         arguments = ["--images", "set", "--out", "run", "--resume"]
         assert [run(*arguments, runtimes=runtimes).exit_code for _ in range(2)] == [1, 1]
         assert len(store.read(Path("run"))) == 2
+
+    def test_a_verdict_is_that_of_the_bar_that_is_asked_for_now(
+        self, run: Any, make_set: Any, make_runtime: Any, identity: Best, best: Best
+    ) -> None:
+        """32 of 40 are right: enough for 0.7, and not for 0.99."""
+        make_set([n % 10 for n in range(40)], [n % 10 for n in range(40)])
+        opened: list[Options] = []
+        runtimes = [make_runtime("paddle", identity, opened), make_runtime("ort-cpu", one_wrong(best, 0, 1), opened)]
+        arguments = ["--images", "set", "--out", "run", "--resume", "--keep"]
+        assert [run(*arguments, keep, runtimes=runtimes).exit_code for keep in ("0.7", "0.99", "0.7")] == [0, 1, 0]
+        assert len(opened) == 2, "nothing is measured again"
 
     def test_a_reference_that_came_later(self, run: Any, make_set: Any, make_runtime: Any, identity: Best) -> None:
         make_set([1, 2], [1, 2])

@@ -133,6 +133,32 @@ class TestRanked:
         file.write_text(json.dumps(KEY) + "\n0,3 1 2 0 9\n4,x\n")
         assert begin(file).known.tolist() == [True, False, False, False, True, False]
 
+    def test_the_machine_that_answered(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.top5"
+        found = begin(file)
+        found.add([0, 1], [[3, 1, 2, 0, 9], None], "one, 2 threads")
+        found.add([2], [[3, 1, 2, 0, 9]], "one, 2 threads")
+        found.add([3], [[3, 1, 2, 0, 9]], "other, 4 threads")
+        assert file.read_text().count("@") == 2, "it is said where it changes"
+        again = begin(file)
+        again.add([4], [[3, 1, 2, 0, 9]], "one, 2 threads")
+        for one in (again, begin(file)):
+            assert one.shares() == {"one, 2 threads": 4, "other, 4 threads": 1}
+            assert one.count == 5
+        file.write_text(file.read_text().replace("@other", "@another"))
+        assert begin(file).shares() == {"one, 2 threads": 3}, "whatever follows a damaged line is dropped"
+
+    def test_where_no_machine_is_known(self, tmp_path: Path) -> None:
+        filled(tmp_path / "a.top5")
+        assert begin(tmp_path / "a.top5").shares() == {}
+
+    def test_in_memory_only(self) -> None:
+        found = Ranked(None, KEY, 3, 10, resume=True)
+        found.add([0, 2], [[3, 1, 2, 0, 9], None])
+        assert found.known.tolist() == [True, False, True]
+        found.forget([0])
+        assert found.known.tolist() == [False, False, True]
+
     def test_few_classes(self, tmp_path: Path) -> None:
         file = tmp_path / "a.top5"
         begin(file, classes=3).add([0], [[2, 0, 1]])

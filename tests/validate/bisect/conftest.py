@@ -12,9 +12,17 @@ from convert.artifact import Artifact
 from convert.images import inputs
 from runtimes import registry
 from runtimes.base import Options, Runtime
+from validate.bisect import alignment, onnx_graph, paddle_program
 from validate.bisect.bisection import BisectionResult, bisect
 
 Plant = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture
+def sides(toy_artifact: Artifact, tmp_path: Path) -> alignment.Alignment:
+    return alignment.align(
+        onnx_graph.read(toy_artifact.onnx, tmp_path), paddle_program.read(toy_artifact.paddle_program)
+    )
 
 
 @pytest.fixture

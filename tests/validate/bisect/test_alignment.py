@@ -20,13 +20,6 @@ from validate.bisect.alignment import Alignment
 from validate.bisect.paddle_activations import PaddleActivations
 
 
-@pytest.fixture
-def sides(toy_artifact: Artifact, tmp_path: Path) -> Alignment:
-    return alignment.align(
-        onnx_graph.read(toy_artifact.onnx, tmp_path), paddle_program.read(toy_artifact.paddle_program)
-    )
-
-
 def test_every_operator_has_its_place(sides: Alignment) -> None:
     found = locations.locate(sides.program)
     named = {sides.name(tensor) + " " + found[operator.index].layer for tensor, operator in sides.own.items()}

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from convert.artifact import Artifact
 from tests.validate.bisect import planted
-from validate.bisect import alignment, onnx_graph, paddle_program
+from validate.bisect import alignment
 from validate.bisect.bisection import BisectionResult
 
 Search = Callable[..., BisectionResult]
-
-
-@pytest.fixture
-def sides(toy_artifact: Artifact, tmp_path: Path) -> alignment.Alignment:
-    return alignment.align(
-        onnx_graph.read(toy_artifact.onnx, tmp_path), paddle_program.read(toy_artifact.paddle_program)
-    )
 
 
 def test_the_last_block_is_found_tensor_by_tensor(sides: alignment.Alignment) -> None:

@@ -81,12 +81,7 @@ FAULTS: dict[str, tuple[Any, str, str, str]] = {
         "Mul",
         "it scales by 0.25 instead of 0.353553",
     ),
-    "the scale of all blocks": (
-        both_scales,
-        "blocks.0.attn",
-        "Mul",
-        "it scales by 0.25",
-    ),
+    "the scale of all blocks": (both_scales, "blocks.0.attn", "Mul", "it scales by 0.25"),
     "rows swapped for one layer": (
         lambda m: planted.swap(m, 2, [1, 0, 2, 3]),
         "blocks.1",

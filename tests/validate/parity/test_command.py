@@ -102,10 +102,7 @@ def changed(toy_artifact: Artifact, tmp_path: Path) -> Artifact:
     array[0, 0] *= 1.01
     weight.CopyFrom(numpy_helper.from_array(array, weight.name))
     onnx.save(model, file)
-    files = {
-        **toy_artifact.manifest.files,
-        "model.onnx": FileEntry(file.stat().st_size, sha256_file(file)),
-    }
+    files = {**toy_artifact.manifest.files, "model.onnx": FileEntry(file.stat().st_size, sha256_file(file))}
     return artifacts.save(folder, replace(toy_artifact.manifest, files=files))
 
 

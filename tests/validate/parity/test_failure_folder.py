@@ -68,11 +68,7 @@ def test_a_model_is_linked_and_not_copied(tmp_path: Path, case: Case, checked: C
 
 
 def test_where_it_cannot_be_linked_it_is_copied_and_a_large_one_is_said(
-    tmp_path: Path,
-    case: Case,
-    checked: Checked,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, case: Case, checked: Checked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, os.strerror(18))

@@ -88,8 +88,7 @@ def test_a_logit_of_zero_does_not_make_an_error_infinite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "ties"),
-    [(0.0, 0), (0.04, 0), (0.046875, 1), (0.05, 1), (0.3749, 1), (0.375, 2), (0.4, 2)],
+    ("allowed", "ties"), [(0.0, 0), (0.04, 0), (0.046875, 1), (0.05, 1), (0.3749, 1), (0.375, 2), (0.4, 2)]
 )
 def test_a_flip_within_the_allowed_error_of_both_classes_is_a_tie(allowed: float, ties: int) -> None:
     expected = np.array([[1.0, 0.90625, 0], [1, 0.25, 0], [3, 2, 1]])  # margins 0.09375 and 0.75

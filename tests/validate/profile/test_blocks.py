@@ -21,11 +21,7 @@ MODEL = ModelBlocks(
 
 
 def layer(
-    name: str,
-    ms: float = 1.0,
-    nodes: tuple[str, ...] = (),
-    tensors: tuple[str, ...] = (),
-    feeds: tuple[str, ...] = (),
+    name: str, ms: float = 1.0, nodes: tuple[str, ...] = (), tensors: tuple[str, ...] = (), feeds: tuple[str, ...] = ()
 ) -> LayerTime:
     return LayerTime(name, "MatMul", ms, "fp32", nodes, tensors, feeds)
 

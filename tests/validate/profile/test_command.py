@@ -218,4 +218,4 @@ def test_a_ceiling_of_this_machine_stands_beside(run: Run, monkeypatch: pytest.M
     assert "of ceiling" not in result.stderr
     assert "no ceiling in int8: no instructions for it" in result.stderr
     monkeypatch.setattr(kept, "read", lambda: replace(ceiling, threads=64))
-    assert "no ceiling of 1 threads: it is that of 64" in run("--runtime", "ort-cpu").stderr
+    assert "no ceiling of 1 thread: it is that of 64" in run("--runtime", "ort-cpu").stderr

@@ -20,8 +20,9 @@ from runtimes import registry
 from runtimes.base import Options
 from runtimes.records import blank, store
 from runtimes.records.kinds import Accuracy, Status
-from validate.search.__main__ import Trials, main
+from validate.search.__main__ import main
 from validate.search.ladder import LADDER, Rung
+from validate.search.trials import Trials
 
 # Not the one that int8 costs most by its noise, so that the order alone does not find it.
 NEEDED = "blocks.0.attn.qkv"
@@ -156,10 +157,7 @@ def test_a_budget_that_was_too_small_can_be_raised(search: Callable[..., Result]
 def test_one_runtime_that_does_not_hold_is_enough(
     toy_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accuracy: Callable[..., Accuracy]
 ) -> None:
-    records = [
-        accuracy(runtime="ort-cpu", top1=0.9, passed=True),
-        accuracy(runtime="openvino", top1=0.5, passed=False),
-    ]
+    records = [accuracy(runtime="ort-cpu", top1=0.9, passed=True), accuracy(runtime="openvino", top1=0.5, passed=False)]
     monkeypatch.setattr(Trials, "_measure", lambda *_: records)
     request = Request(str(toy_toml), "seeded:1", "int8", root=tmp_path / "artifacts")
     trials = Trials(request, [], None, None, tmp_path, None)  # type: ignore[arg-type] # nothing is measured

@@ -128,10 +128,7 @@ def test_a_weight_that_changed_by_a_hundredth_is_found(copied: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [
-        (["--runtime", "paddle"], "paddle does not load a folder for onnx"),
-        (["--precision", "fp16"], "holds fp32"),
-    ],
+    [(["--runtime", "paddle"], "paddle does not load a folder for onnx"), (["--precision", "fp16"], "holds fp32")],
 )
 def test_check_refuses_what_the_folder_is_not_for(shipped: Path, words: list[str], said: str) -> None:
     result = held(shipped / "onnx", *words)

@@ -9,7 +9,8 @@ Beside an accelerator, or where the threads are fewer than the cores, the next c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -41,11 +42,11 @@ class Measurement:
 
     file: where its answers are kept; key: what they depend on; resume: whether those in the file count. ranked and
     effective: None until its model is loaded. status: failed or refused, with the reason, where it ended early.
-    unreadable: numbers of images.
+    unreadable: numbers of images. machine: this one, as the file is told of it.
     """
 
     evaluation: Evaluation
-    file: Path
+    file: Path | None
     key: dict[str, Any]
     resume: bool = False
     ranked: Ranked | None = None
@@ -54,6 +55,7 @@ class Measurement:
     reason: str | None = None
     unreadable: list[int] = field(default_factory=list)
     worker: SessionWorker | None = None
+    machine: str | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -95,9 +97,14 @@ class Measurement:
             classes=one.artifact.classes,
         )
         self.worker = SessionWorker(job, one.runtime.environment(one.options))
-        self.effective = self.worker.ready()
+        self.begin(self.worker.ready())
+
+    def begin(self, effective: Effective) -> None:
+        """See what is known of its images, now that it is known what answers."""
+        self.effective = effective
+        one = self.evaluation
         # Answers of a runtime that computed in another precision, or elsewhere, are another's.
-        key = self.key | {"ran": [self.effective.precision, self.effective.device]}
+        key = self.key | {"ran": [effective.precision, effective.device]}
         self.ranked = Ranked(self.file, key, len(one.dataset.labels), one.artifact.classes, self.resume)
         self.ranked.forget_nonfinite()
 
@@ -128,6 +135,7 @@ def go(
     images than allowed; what was measured until then is kept.
     """
     dataset, batch = measurements[0].evaluation.dataset, measurements[0].evaluation.batch
+    left_out = LeftOut(max_unreadable, listener)
     # Several take longer turns: a runtime's threads spin for a while after it has run.
     in_memory = CHUNK_IMAGES * min(2, len(measurements))
     chunk = min(max(2, -(-in_memory // batch)), -(-len(dataset.labels) // batch))
@@ -135,6 +143,22 @@ def go(
     if ahead:  # half of the memory is filled while they run on the other half
         chunk = -(-chunk // 2)
     slots = 2 * chunk if ahead else chunk
+    with loaded(measurements, slots, listener) as images:
+        running = [one for one in measurements if one.status == "ok"]
+        if running:
+            lacking = np.flatnonzero(~np.logical_and.reduce([one.known for one in running]))
+            numbers = sorted({int(position) // batch for position in lacking})
+            chunks = [numbers[i : i + chunk] for i in range(0, len(numbers), chunk)]
+            with Decoder(dataset, batch, images, caches) as decoder:
+                _Pass(running, decoder, left_out, listener).go(chunks, range(0, slots, chunk))
+
+
+@contextmanager
+def loaded(
+    measurements: Sequence[Measurement], slots: int, listener: Listener
+) -> Iterator[Mapping[Preprocessing, SharedBatches]]:
+    """The memory that evaluations run on, of so many batches under each preprocessing, and their models, loaded."""
+    batch = measurements[0].evaluation.batch
     used = dict.fromkeys(one.preprocessing for one in measurements)
     images = {preprocessing: SharedBatches(slots, batch, preprocessing.crop) for preprocessing in used}
     try:
@@ -144,13 +168,7 @@ def go(
                 listener.opened(one)
             except (UnavailableError, JobError) as error:
                 _end(one, error, listener)
-        running = [one for one in measurements if one.status == "ok"]
-        if running:
-            lacking = np.flatnonzero(~np.logical_and.reduce([one.known for one in running]))
-            numbers = sorted({int(position) // batch for position in lacking})
-            chunks = [numbers[i : i + chunk] for i in range(0, len(numbers), chunk)]
-            with Decoder(dataset, batch, images, caches) as decoder:
-                _Pass(running, decoder, max_unreadable, listener).go(chunks, range(0, slots, chunk))
+        yield images
     finally:
         for one in measurements:
             if one.worker:
@@ -165,14 +183,58 @@ def _end(one: Measurement, error: Exception, listener: Listener) -> None:
     listener.ended(one, error.log[-_LOG:].strip() if isinstance(error, JobError) else "")
 
 
+def turn(
+    one: Measurement, batches: Sequence[Batch], listener: Listener, before: Callable[[Batch], None] = lambda batch: None
+) -> None:
+    """An evaluation on batches that lie in the memory, until it breaks. before: called with each batch."""
+    for batch in batches:
+        if one.status != "ok":
+            return
+        before(batch)
+        if rows := one.lacking(batch):
+            assert one.worker
+            assert one.ranked
+            try:
+                one.worker.submit(batch.slot)
+                answers = one.worker.result()
+            except (UnavailableError, JobError) as error:
+                _end(one, error, listener)
+                return
+            one.ranked.add([batch.positions[row] for row in rows], [answers[row] for row in rows], one.machine)
+        listener.progress(one)
+
+
+@dataclass
+class LeftOut:
+    """The images that cannot be read, of which so many are allowed."""
+
+    most: int
+    listener: Listener
+    met: set[int] = field(default_factory=set)
+
+    def add(self, position: int, error: UnreadableImage) -> None:
+        """Say it, once. InputError when they are more than allowed by now."""
+        if position in self.met:
+            return
+        self.met.add(position)
+        if len(self.met) > self.most:
+            count = len(self.met)
+            met = "" if count == 1 else f" and is number {count} of those that cannot be used"
+            raise InputError(f"{error}{met}; `--max-unreadable N` goes on without up to N images")
+        self.listener.unreadable(error)
+
+
+def in_turn(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """In the order of their turns: those that leave cores free come last, and the next chunk is decoded meanwhile."""
+    return sorted(measurements, key=lambda one: not one.takes_every_core)
+
+
 class _Pass:
     def __init__(
-        self, measurements: list[Measurement], decoder: Decoder, max_unreadable: int, listener: Listener
+        self, measurements: list[Measurement], decoder: Decoder, left_out: LeftOut, listener: Listener
     ) -> None:
-        # Those that leave cores free come last, so that the next chunk is decoded during their turns.
-        self._measurements = sorted(measurements, key=lambda one: not one.takes_every_core)
-        self._decoder, self._max_unreadable, self._listener = decoder, max_unreadable, listener
-        self._unreadable: set[int] = set()  # images that were said to be so
+        self._measurements = in_turn(measurements)
+        self._decoder, self._left_out, self._listener = decoder, left_out, listener
 
     def go(self, chunks: Sequence[Sequence[int]], first_slots: Sequence[int]) -> None:
         """Decode chunks of batch numbers, each while no runtime needs all cores, and run on them.
@@ -187,27 +249,9 @@ class _Pass:
                 if not ahead and not one.takes_every_core:
                     self._decoder.start(*next(waiting, ((), 0)))
                     ahead = True
-                self._turn(one, batches)
+                turn(one, batches, self._listener, self._announce)
             if not ahead:
                 self._decoder.start(*next(waiting, ((), 0)))
-
-    def _turn(self, one: Measurement, batches: Sequence[Batch]) -> None:
-        """One evaluation on a chunk, until it breaks."""
-        for batch in batches:
-            if one.status != "ok":
-                return
-            self._announce(batch)
-            if rows := one.lacking(batch):
-                assert one.worker
-                assert one.ranked
-                try:
-                    one.worker.submit(batch.slot)
-                    answers = one.worker.result()
-                except (UnavailableError, JobError) as error:
-                    _end(one, error, self._listener)
-                    return
-                one.ranked.add([batch.positions[row] for row in rows], [answers[row] for row in rows])
-            self._listener.progress(one)
 
     def _announce(self, batch: Batch) -> None:
         """Say, once, which images of a batch cannot be read. InputError when they are more than allowed by now."""
@@ -217,9 +261,4 @@ class _Pass:
         for one in self._measurements:
             one.unreadable += batch.unreadable[one.preprocessing]
         for position, error in {p: e for found in batch.unreadable.values() for p, e in found.items()}.items():
-            self._unreadable.add(position)
-            if len(self._unreadable) > self._max_unreadable:
-                count = len(self._unreadable)
-                met = "" if count == 1 else f" and is number {count} of those that cannot be used"
-                raise InputError(f"{error}{met}; `--max-unreadable N` goes on without up to N images")
-            self._listener.unreadable(error)
+            self._left_out.add(position, error)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from convert.artifact import Artifact
 from runtimes.adapters.mnn import MNN_CPU
+from runtimes.base import Setting
 from runtimes.mnn import model_file
-from validate.ship.target import Target, copy_form
+from validate.ship.target import THREADS, Target, copy_form
 
+_DEFAULT_THREADS = 4  # MNN's own
 _GELU = "erf"  # as the model has it; the converter's own tanh formula is another model and fails parity
 
 
@@ -19,6 +22,7 @@ class MnnTarget(Target):
     name = "mnn"
     purpose = "MNN on phones and processors"
     runtime = "mnn"
+    settings: ClassVar[Mapping[str, Setting]] = {"threads": THREADS}
     order = 30
 
     def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
@@ -30,14 +34,13 @@ class MnnTarget(Target):
         copy_form(folder, lambda options: model_file.converted(artifact, options, _GELU))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
-        size = artifact.image_size
+        size, threads = artifact.image_size, int(settings["threads"]) or _DEFAULT_THREADS
         return f"""\
 ```python
 import MNN, numpy as np
 
 net = MNN.Interpreter("model.mnn")  # model.mnn.weight beside it
-session = net.createSession({{"backend": "CPU", "precision": 1, "numThread": 4}})  # 1: Precision_High, which is FP32
+session = net.createSession({{"backend": "CPU", "precision": 1, "numThread": {threads}}})  # 1: Precision_High, FP32
 source = net.getSessionInput(session)
 net.resizeTensor(source, (len(images), 3, {size}, {size})); net.resizeSession(session)
 np.copyto(source.getNumpyData(), images); net.runSession(session)  # copy before every run

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from convert.artifact import Artifact
 from convert.precision.table import BF16, FP32
+from runtimes.base import Setting
 from runtimes.ncnn import model_file
-from validate.ship.target import Target, copy_form
+from validate.ship.target import THREADS, Target, copy_form, threads_line
 
 
 class NcnnTarget(Target):
@@ -20,6 +21,7 @@ class NcnnTarget(Target):
     purpose = "ncnn on Android, iOS and small boards"
     runtime = "ncnn"
     precisions: ClassVar[tuple[str, ...]] = (FP32, BF16)
+    settings: ClassVar[Mapping[str, Setting]] = {"threads": THREADS}
     order = 40
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
@@ -27,18 +29,17 @@ class NcnnTarget(Target):
         copy_form(folder, lambda options: model_file.converted(artifact.fp32, options))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
         found, lower = artifact.preprocessing, artifact.precision == BF16
         means = ", ".join(_literal(value / found.pixel_scale) for value in found.mean)
         norms = ", ".join(_literal(found.pixel_scale / value) for value in found.std)
+        threads = threads_line(settings, "net.opt.num_threads = {}")
         return f"""\
 ```python
 import ncnn, numpy as np
 
 net = ncnn.Net()
-net.opt.num_threads = 4
-for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
+{threads}for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
     setattr(net.opt, f"use_{{name}}", {'name.startswith("bf16")' if lower else False})  # before load_param
 assert net.load_param("model.param") == 0 and net.load_model("model.bin") == 0
 extractor = net.create_extractor()
@@ -59,8 +60,9 @@ extractor.extract("{result.name}", out);
 ```
 
 **An image of another size is not refused**: the answer is then not even finite. With its switches left alone ncnn
-computes some layers in FP16 where the processor has it: check that with your own photos. `probe.*` and `made.json` are
-for `vitbench check`; the model does not need them."""
+computes some layers in FP16 where the processor has it: check that with your own photos. ncnn takes all
+big cores where `net.opt.num_threads` does not say fewer. `probe.*` and `made.json` are for `vitbench check`;
+the model does not need them."""
 
 
 def _literal(value: float) -> str:

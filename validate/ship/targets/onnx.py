@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import Artifact
+from convert.precision.portability import PORTABLE
 from convert.precision.table import BF16, FP16, FP32, INT8
-from validate.ship.target import Target, copy_onnx
+from runtimes.base import Setting
+from validate.ship.target import THREADS, Target, copy_onnx, threads_line
 
 
 class OnnxTarget(Target):
@@ -18,6 +20,7 @@ class OnnxTarget(Target):
     purpose = "ONNX Runtime on any device, TensorRT, and whatever else reads ONNX"
     runtime = "ort-cpu"
     precisions: ClassVar[tuple[str, ...]] = (FP32, FP16, BF16, INT8)
+    settings: ClassVar[Mapping[str, Setting]] = {"threads": THREADS}
     order = 10
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
@@ -25,22 +28,25 @@ class OnnxTarget(Target):
         copy_onnx(artifact, folder)
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
-        # What was proven: without it int8 sums saturate on processors without VNNI.
+        # What was proven: without it int8 sums saturate on processors without VNNI, but for those of a portable model.
         of_int8 = 'options.add_session_config_entry("session.x64quantprecision", "1")  # as in the proof\n'
-        more = of_int8 if artifact.precision == INT8 else ""
+        saturation = artifact.manifest.saturation
+        portable = saturation is not None and saturation.result == PORTABLE
+        more = of_int8 if artifact.precision == INT8 and not portable else ""
+        threads = threads_line(settings, "options.intra_op_num_threads = {}")
         return f"""\
 ```python
 import onnxruntime as ort
 
 options = ort.SessionOptions()
-options.intra_op_num_threads = 4  # physical cores; without it, all of them
-{more}session = ort.InferenceSession("model.onnx", options, providers=["CPUExecutionProvider"])
+{threads}{more}session = ort.InferenceSession("model.onnx", options, providers=["CPUExecutionProvider"])
 (logits,) = session.run(["{result.name}"], {{"{source.name}": images}})
 ```
 
-On a GPU name CUDAExecutionProvider, with `use_tf32` off where FP32 is to be FP32. Opset {artifact.manifest.opset}."""
+On a GPU name CUDAExecutionProvider, with `use_tf32` off where FP32 is to be FP32. ONNX Runtime takes all
+physical cores where `options.intra_op_num_threads` does not say fewer. Opset
+{artifact.manifest.opset}."""
 
 
 TARGETS = (OnnxTarget(),)

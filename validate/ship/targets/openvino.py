@@ -10,7 +10,10 @@ from convert.artifact import OPENVINO_FILE, Artifact
 from convert.common import worker
 from convert.precision.table import BF16, FP16, FP32, INT8
 from runtimes.adapters.openvino import HINTS, OPENVINO
-from validate.ship.target import Target
+from runtimes.base import Effective, Setting
+from validate.ship.target import THREADS, Target, threads_line
+
+_HINT = "INFERENCE_PRECISION_HINT"
 
 
 class OpenVinoTarget(Target):
@@ -20,6 +23,7 @@ class OpenVinoTarget(Target):
     purpose = "OpenVINO on Intel and other processors"
     runtime = "openvino"
     precisions: ClassVar[tuple[str, ...]] = (FP32, FP16, BF16, INT8)
+    settings: ClassVar[Mapping[str, Setting]] = {"threads": THREADS}
     order = 20
 
     def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
@@ -31,22 +35,41 @@ class OpenVinoTarget(Target):
         source = artifact.onnx if artifact.precision == INT8 else artifact.fp32.onnx
         worker.call("validate.ship.targets.openvino:save", {"onnx": str(source), "xml": str(folder / OPENVINO_FILE)})
 
+    def left_out(self, artifact: Artifact, options: Mapping[str, str], effective: Effective) -> list[str]:
+        """See Target: by what OpenVINO reported, since the adapter sets some of it unasked."""
+        found = [f"isa={options['isa']}"] if "isa" in options else []
+        hint = effective.details.get(_HINT, _hint(artifact))
+        found += [f"{_HINT}={hint}"] if hint != _hint(artifact) else []
+        asked, used = options.get("partitioner"), effective.details.get("partitioner")
+        if used and asked != "default" and (asked or artifact.precision != FP32):
+            found.append(f"TBB_PARTITIONER={used.rpartition('.')[2]}")
+        shape = effective.details.get("input_shape", "?")
+        if "?" not in shape and not isinstance(artifact.manifest.inputs[0].shape[0], int):
+            found.append(f"input_shape={shape}")
+        return found
+
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         int8 = artifact.precision == INT8
-        hint = HINTS[FP32 if int8 else artifact.precision]
+        threads = threads_line(settings, 'settings["INFERENCE_NUM_THREADS"] = {}')
+        hint = _hint(artifact)
         of_int8 = "\n`vitbench check` has what is not int8 in bf16 where the processor can (hint bf16)."
         return f"""\
 ```python
 import openvino as ov
 
-settings = {{"INFERENCE_PRECISION_HINT": "{hint}", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 4}}
-model = ov.Core().compile_model("model.xml", "CPU", settings)
+settings = {{"{_HINT}": "{hint}", "PERFORMANCE_HINT": "LATENCY"}}
+{threads}model = ov.Core().compile_model("model.xml", "CPU", settings)
 logits = model(images)[0]
 ```
 
-Keep the precision hint: without it OpenVINO computes FP32 models in bf16 on processors that can. Threads: the physical
-cores; without the setting it takes all of them. `model.bin` stays beside `model.xml`.{of_int8 if int8 else ""}"""
+Keep the precision hint: without it OpenVINO computes FP32 models in bf16 on processors that can. It
+takes all physical cores where `INFERENCE_NUM_THREADS` does not say fewer. `model.bin` stays beside
+`model.xml`.{of_int8 if int8 else ""}"""
+
+
+def _hint(artifact: Artifact) -> str:
+    """The hint of README.md. What is not int8 stays FP32 there."""
+    return HINTS[FP32 if artifact.precision == INT8 else artifact.precision]
 
 
 def save(job: dict[str, str]) -> None:

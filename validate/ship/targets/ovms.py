@@ -24,7 +24,7 @@ class OvmsTarget(Target):
     absent = CHECKED_LATER
     check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
-        "threads": Setting("0", "inside one operator; 0 leaves it to OpenVINO, which takes every core"),
+        "threads": Setting("0", "inside one operator; 0 leaves it to OpenVINO, which takes every core")
     }
     order = 65
 
@@ -38,7 +38,6 @@ class OvmsTarget(Target):
         write_json(folder / MODELS / CONFIG, {"model_config_list": [{"config": model}]})
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         return f"""\
 ```sh
 ovms --config_path $PWD/{MODELS}/{CONFIG} --rest_bind_address 127.0.0.1 --rest_port 8000

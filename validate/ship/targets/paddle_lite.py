@@ -51,11 +51,11 @@ class PaddleLiteTarget(Target):
             raise CheckFailed(f"--to paddle-lite: paddle_lite_opt wrote no {_NB}: {' '.join(said)}")
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         opt = " ".join(_command("", Path(), Path("model"), settings)[1:])
         return f"""\
-`{_NB}` is for `{settings["valid_targets"]}`: `MobileConfig::set_model_from_file("{_NB}")` and `set_threads(4)`, then
-`CreatePaddlePredictor<MobileConfig>`. Paddle Lite makes it of the program beside it; where it is missing, by
+`{_NB}` is for `{settings["valid_targets"]}`: `MobileConfig::set_model_from_file("{_NB}")` then
+`CreatePaddlePredictor<MobileConfig>`; it takes one thread unless `set_threads` says more. Paddle Lite makes it of the
+program beside it; where it is missing, by
 
 ```sh
 {opt}

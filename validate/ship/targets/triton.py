@@ -35,18 +35,17 @@ class TritonTarget(Target):
     order = 60
 
     def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
-        """See Target."""
         return None if int(settings["max_batch"]) else "max_batch=0: a whole number above zero is needed"
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """Copy the artifact's ONNX file to where the backend looks, and write the configuration."""
-        wanted = _deployment(settings)
+        batch, threads, delay_us = (int(settings[name]) for name in ("max_batch", "threads", "delay_us"))
+        wanted = Deployment(settings["backend"], batch, threads or None, delay_us)
         model = folder / MODELS / artifact.model
         copy_onnx(artifact, model if wanted.backend == "tensorrt" else model / VERSION)
         write_text(model / "config.pbtxt", config(artifact, wanted))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        """See Target."""
         backend = settings["backend"]
         notes = {
             "onnxruntime": "On a GPU: `kind: KIND_GPU`, and `use_tf32` off where FP32 is to be FP32; then check again.",
@@ -63,12 +62,6 @@ tritonserver --model-repository=$PWD/{MODELS} --http-address=127.0.0.1 --allow-g
 The second line asks the server for the logits of `proof/` and holds them against Paddle's. Without `--http-address`
 Triton listens everywhere. {notes[backend]} Instances and batches stand in `config.pbtxt`.
 {THREADS.format("triton")}"""
-
-
-def _deployment(settings: Mapping[str, str]) -> Deployment:
-    return Deployment(
-        settings["backend"], int(settings["max_batch"]), int(settings["threads"]) or None, int(settings["delay_us"])
-    )
 
 
 def _trtexec(artifact: Artifact, most: int) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,6 +180,17 @@ def test_what_must_stay_is_looked_for_before_and_after_the_work(tmp_path: Path) 
     with pytest.raises(InputError, match="target stays"), files.new_folder(tmp_path / "target", refuse):
         (tmp_path / "target").mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_folder_that_is_removed_is_there_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "target"
+    files.remove_folder(target)
+    (target / "in").mkdir(parents=True)
+    monkeypatch.setattr(shutil, "rmtree", lambda *asked, **more: None)  # it is killed at that moment
+    files.remove_folder(target)
+    assert not target.exists()
+    (left,) = tmp_path.iterdir()
+    assert scratch.prefix(".target.") in left.name, "the next command sweeps it"
 
 
 def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path: Path) -> None:

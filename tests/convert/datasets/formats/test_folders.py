@@ -24,10 +24,7 @@ def test_labels_are_the_sorted_places(tmp_path: Path) -> None:
     assert dataset.description == f"{tmp_path.name}/val, 3 images"
     assert dataset.class_names == {0: "ant", 1: "bee", 2: "cat"}
     assert str(dataset.order) == "assumed: sorted names of classes"
-    assert dataset.notes == (
-        "left out: 1 file that is no image: bee/notes.txt",
-        "no images of 1 class: bee",
-    )
+    assert dataset.notes == ("left out: 1 file that is no image: bee/notes.txt", "no images of 1 class: bee")
 
 
 @pytest.mark.parametrize(("beside", "count"), [(["x.png"], "1 image"), (["y.jpg", "x.png"], "2 images")])
@@ -143,23 +140,6 @@ def test_what_is_no_class_is_left_alone(tmp_path: Path) -> None:
         tmp_path, {"ant/a.png": b"", "ant/._a.png": b"", ".git/x.png": b"", "__MACOSX/x.png": b"", "x.csv": b""}
     )
     assert load(tmp_path, 1).names == ("ant/a.png",)
-
-
-def test_a_part_of_the_synsets_needs_their_list(tmp_path: Path) -> None:
-    write_folder(tmp_path / "val", {f"{SYNSETS[5]}/a.JPEG": b"", f"{SYNSETS[2]}/b.JPEG": b""})
-    with pytest.raises(InputError, match=r"val: 2 classes, but the model has 7: .*--synsets"):
-        load(tmp_path / "val", CLASSES)
-    (tmp_path / "synsets.txt").write_text("\n".join(SYNSETS))
-    dataset = load(tmp_path / "val", CLASSES, synsets=tmp_path / "synsets.txt")
-    assert dataset.labels == (2, 5)
-
-
-def test_another_order_of_the_list_orders_the_images(tmp_path: Path) -> None:
-    write_folder(tmp_path / "val", {"a/1.png": b"", "b/2.png": b""})
-    (tmp_path / "classes.txt").write_text("b\na\n")
-    dataset = load(tmp_path / "val", 2, synsets=tmp_path / "classes.txt")
-    assert dataset.names == ("b/2.png", "a/1.png")
-    assert dataset.labels == (0, 1)
 
 
 def test_a_limit_takes_every_class(tmp_path: Path) -> None:

@@ -56,12 +56,6 @@ def test_other_entries_are_no_images(tmp_path: Path) -> None:
     assert load_images(archive, "--inputs", lambda total, words: range(total)).names == ("val/a.JPEG",)
 
 
-def test_an_archive_without_images(tmp_path: Path) -> None:
-    for name, files in (("a.tar", {"README.txt": b"x"}), ("b.tar", {})):
-        with pytest.raises(InputError, match="no images in the archive"):
-            load(write_tar(tmp_path / name, files))
-
-
 def test_paths_in_it_are_relative_however_they_are_written(tmp_path: Path) -> None:
     tree = open_tar(write_tar(tmp_path / "a.tar", {"/a.JPEG": b"abcdef", "./b/c.JPEG": b"gh", "d/./e/": b""}))
     assert sorted(tree.sizes) == ["a.JPEG", "b/c.JPEG", "d/./e"]

@@ -90,7 +90,7 @@ def test_an_entry_that_is_named(tmp_path: Path) -> None:
 
 def test_an_image_without_a_label(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "a.tar", {"a.jpg": b"x", "a.cls": b"1", "b.jpg": b"x"})
-    with pytest.raises(InputError, match=r"1 images have no \.cls or \.json beside them: b\.jpg"):
+    with pytest.raises(InputError, match=r"1 image without \.cls or \.json beside: b\.jpg"):
         load(path, CLASSES)
 
 
@@ -136,7 +136,7 @@ def test_samples_are_told_by_the_first_dot_and_their_folder(tmp_path: Path) -> N
     found = webdataset.samples(open_tar(write_tar(tmp_path / "a.tar", files)))
     assert found["v1.0/a.jpg"] == ("v1.0/a.cls", "cls")
     assert len(found) == 2
-    with pytest.raises(InputError, match=r"1 images have no \.cls or \.json beside them: v1\.1/a\.(seg\.)?png"):
+    with pytest.raises(InputError, match=r"1 image without \.cls or \.json beside: v1\.1/a\.(seg\.)?png"):
         load(tmp_path / "a.tar", 2)
 
 

@@ -10,23 +10,8 @@ import pytest
 from convert.common.errors import InputError
 from convert.datasets import load
 from convert.datasets.formats import zip_file
-from convert.datasets.unlabelled import load_images
 from convert.images.preprocess import UnreadableImage
 from tests.convert.datasets.written_sets import write_zip
-
-
-def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_file, "_BOMB_BYTES", 1 << 16)
-    path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(1 << 20)})
-    with pytest.raises(InputError, match=r"b\.bmp announces 1048576 bytes, packed into \d+: too much for an image"):
-        load(path, 1)
-
-
-def test_a_size_that_no_image_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_file, "MOST_BYTES", 100)
-    path = write_zip(tmp_path / "a.zip", {"a/b.bmp": bytes(range(256))}, zipfile.ZIP_STORED)
-    with pytest.raises(InputError, match="too much for an image"):
-        load_images(path, "--inputs", lambda total, words: range(total))
 
 
 def test_paths_lead_nowhere(tmp_path: Path) -> None:

@@ -119,12 +119,6 @@ def test_names_without_a_suffix_are_those_of_images_with_one(tmp_path: Path) -> 
     assert load(folder, 2, ground_truth=truth).names == ("a.png", "a.jpg", "b.c.jpg")
 
 
-def test_images_without_a_line(tmp_path: Path, flat: Path, photos: Photos) -> None:
-    file = numbers(tmp_path / "gt.txt", photos.labels[:20])
-    with pytest.raises(InputError, match=r"20 labels, and 4 of 24 images of .* have no line, .*_00000021\.JPEG"):
-        load(flat, CLASSES, ground_truth=file)
-
-
 def test_the_first_image_without_a_line_is_that_of_the_lowest_number(tmp_path: Path) -> None:
     names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in (9, 3, 1, 7, 0)]
     archive = write_tar(tmp_path / "a.tar", dict.fromkeys(names, b"x"))

@@ -142,16 +142,3 @@ def test_lists_that_count_from_one(tmp_path: Path) -> None:
     ):
         load(file, 1000)
     assert load(file).labels[0] == 675  # where no model says how many classes there are, nothing is known
-
-
-def test_folders_with_a_label_file(tmp_path: Path) -> None:
-    write_folder(tmp_path / "val", {"good/1.png": b"x", "bad/2.png": b"x", "labels.txt": b"good\nbad\n"})
-    found = load(tmp_path / "val", 2)
-    assert dict(zip(found.names, found.labels, strict=True)) == {"good/1.png": 0, "bad/2.png": 1}
-    assert str(found.order) == "proven: by labels.txt"
-    assert shown(found, 2) == "good -> 0, bad -> 1"
-    (tmp_path / "val/labels.txt").rename(tmp_path / "label.txt")  # beside val/
-    assert str(load(tmp_path / "val", 2).order) == "proven: by label.txt"
-    (tmp_path / "label.txt").write_text("other\nwords\n")  # of something else
-    assert str(load(tmp_path / "val", 2).order) == "assumed: sorted names of classes"
-    assert load(tmp_path / "val", 2, own=["good", "bad"]).labels == (0, 1)

@@ -101,12 +101,7 @@ def test_a_ceiling_never_sinks(old: float | None, new: float | None, slow: float
             "unmeasured": reasons,
         }
         return Ceiling(
-            **reached,
-            gpus=(Reach(**reached, device="GPU"),),
-            threads=1,
-            foreign_load=0.0,
-            time_utc="",
-            occasions=1,
+            **reached, gpus=(Reach(**reached, device="GPU"),), threads=1, foreign_load=0.0, time_utc="", occasions=1
         )
 
     merged = merge(made("old", old, slow), made("new", new, fast))
@@ -203,11 +198,19 @@ def test_a_machine_that_is_never_quiet_is_not_measured_for_ever(
         calls.append(1)
         return _measured(90.0, 0, foreign_load=0.5)
 
+    file = tmp_path / "ceiling.json"
     monkeypatch.setattr(kept, "measure", busy)
+    monkeypatch.setattr(disturbance, "difference", lambda before, after: Disturbance(foreign_load=0.5))
     for _ in range(10):
-        found = kept.known(file=tmp_path / "ceiling.json")
+        found = kept.known(file=file)
     assert len(calls) == kept.MOST_TRIES
     assert found.disturbed
+    monkeypatch.setattr(kept, "measure", lambda seconds: _measured(120.0, 1))
+    monkeypatch.setattr(disturbance, "difference", lambda before, after: Disturbance(foreign_load=0.0))
+    assert kept.known(file=file).gflops["fp32"] == 120.0, "quiet at last"
+    assert kept.known(file=file).disturbed is None
+    monkeypatch.setattr(kept, "measure", lambda seconds: _measured(130.0, 1))
+    assert kept.known(file=file).gflops["fp32"] == 120.0, "and then no more"
 
 
 def test_what_was_kept_before_there_was_a_type_is_read(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "recall", lambda cell, blank, machine: [])
 
 
-def planned(folder: Path, *cells: Cell, free: Capacity = PLENTY, **options: Any) -> Plan:
-    return estimate.plan(cells, POLICY, MACHINE, folder / "run", free=free, **options)
+def planned(folder: Path, *cells: Cell, free: Capacity = PLENTY, policy: Policy = POLICY, **options: Any) -> Plan:
+    return estimate.plan(cells, policy, MACHINE, folder / "run", free=free, **options)
 
 
 def stored(folder: Path, cell: Cell, **fields: Any) -> None:
@@ -59,7 +59,7 @@ def test_time_by_rate_grows_with_the_work_and_shrinks_with_the_threads() -> None
     assert estimate.cost(on_paper.cell(big, batch=2, options=Options(threads=1)), POLICY).measured_s == POLICY.max_s
     small = estimate.cost(on_paper.cell(on_paper.artifact(macs={"total": 10})), POLICY)
     assert small.measured_s == 4, "no shorter than the minimum"
-    assert small.visit_s(2) == small.fixed_s + 2
+    assert small.visit_s == small.fixed_s + 2
 
 
 def test_more_threads_than_cores_make_nothing_faster() -> None:
@@ -105,8 +105,8 @@ def test_a_resumed_run_pays_for_what_is_missing_only(tmp_path: Path) -> None:
     stored(tmp_path / "run", cells[1], status="failed", median_ms=None)
     plan = planned(tmp_path, *cells, resume=True)
     assert [cost.source for cost in plan.estimate.costs] == ["stored", "rate", "rate"]
-    assert plan.estimate.costs[0].visit_s(2) == 0
-    visits = sum(cost.visit_s(2) * 2 for cost in plan.estimate.costs[1:])
+    assert plan.estimate.costs[0].visit_s == 0
+    visits = sum(cost.seconds for cost in plan.estimate.costs[1:])
     assert plan.estimate.seconds == pytest.approx(visits + plan.estimate.parity_s)
     assert planned(tmp_path, *cells).estimate.costs[0].source == "record", "without --resume it is measured again"
 
@@ -166,7 +166,7 @@ def test_other_modes_take_time_for_each_point() -> None:
     alone = estimate.cost(on_paper.cell(model, options=options), POLICY)
     cost = estimate.cost(search, POLICY)
     assert cost.measured_s == pytest.approx((2 + 3) / 2 * POLICY.min_s), "three points and two processes at the best"
-    assert 2.2 * alone.visit_s(2) < cost.visit_s(2) < 2.5 * alone.visit_s(2)
+    assert 2.2 * alone.visit_s < cost.visit_s < 2.5 * alone.visit_s
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,20 @@ def test_a_server_takes_longest_at_low_rates(
     cell = on_paper.cell(model, mode="server", mode_options={"percentile": percentile}, options=Options(threads=1))
     found = estimate.cost(cell, dataclasses.replace(POLICY, max_s=max_s)).measured_s
     assert found == pytest.approx(seconds, rel=0.02)
+
+
+def test_a_latency_that_is_known_says_how_long_a_server_takes(tmp_path: Path) -> None:
+    latency = on_paper.cell()
+    server = on_paper.cell(mode="server", mode_options={"percentile": 99, "latency_bound_ms": 50.0})
+    endless = dataclasses.replace(POLICY, max_s=None)
+    guessed = planned(tmp_path, server, policy=endless).estimate.costs[0]
+    stored(tmp_path / "old", dataclasses.replace(latency, batch=2), median_ms=9.0)
+    assert planned(tmp_path, server, policy=endless).estimate.costs[0] == guessed, "two images at a time tell nothing"
+    stored(tmp_path / "old", latency, median_ms=500.0)
+    (known,) = (plan := planned(tmp_path, server, policy=endless)).estimate.costs
+    assert (guessed.source, known.source, known.visits) == ("rate", "record", 1)
+    assert known.measured_s > 662 / (0.2 * 2), "662 requests at a fifth of two a second"
+    assert plan.estimate.seconds - plan.estimate.parity_s == pytest.approx(known.fixed_s + known.measured_s)
 
 
 def test_a_model_without_a_spec_is_estimated_too() -> None:

@@ -176,3 +176,29 @@ def test_whatever_text_is_a_plan_or_a_line(text: str) -> None:
     except InputError as error:
         told = error.message
     assert told.startswith("plan.toml")
+
+
+def test_machines_have_prices(selection: list[tuple[Any, ...]]) -> None:
+    plan = plan_file.parse('[[matrix]]\nwhere = "gpu"\n[[machine]]\nwhere = "gpu"\nprice = 2\n', FILE, ROOT, here=False)
+    assert plan.matrices[0].where == "gpu"
+    assert [(one.where, one.per_hour) for one in plan.prices] == [("gpu", 2.0)]
+    assert plan.of_clusters == "where"
+    assert selection == [], "the runtimes of this machine do not matter"
+    assert plan_file.parse('[[machine]]\nwhere = "gpu"\nprice = 2\n', FILE, ROOT).of_clusters == "price"
+    assert plan_file.parse("batch = 1\n", FILE, ROOT).of_clusters is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("machine = 1\n", r"a machine begins with \[\[machine\]\]"),
+        ("[[machine]]\nprice = 1\n", r"\[\[machine\]\] 1: where, as a matrix says it, and price"),
+        ('[[machine]]\nwhere = "gpu"\nprice = 0\n', "above zero"),
+        ('[[machine]]\nwhere = "gpu"\nprice = inf\n', "above zero"),
+        ('[[machine]]\nwhere = "gpu"\nprise = 1\n', "unknown key 'prise': did you mean price"),
+        ('[[machine]]\nwhere = "gpu"\nprice = "1"\n', "a number is needed"),
+    ],
+)
+def test_mistakes_in_a_machine(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plan_file.parse(text, FILE, ROOT)

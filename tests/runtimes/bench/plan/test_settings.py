@@ -36,7 +36,7 @@ def test_the_options_of_an_effort_give_it_again() -> None:
     assert Policy().arguments() == {}
     given = Policy(processes=3, min_s=2.0, max_s=9.0, target=0.05).arguments()
     assert blank.arguments(given) == [
-        *("--processes", "3", "--min-seconds", "2.0", "--target", "0.05", "--max-seconds", "9.0"),
+        *("--processes", "3", "--min-seconds", "2.0", "--target", "0.05", "--max-seconds", "9.0")
     ]
 
 
@@ -58,7 +58,7 @@ def test_every_key_of_a_plan_file_is_an_option_of_the_command() -> None:
     declared = {**plan_file.OF_MATRIX, **plan_file.OF_PLAN}
     assert {setting.flag for setting in declared.values()} <= flags
     assert flags - {setting.flag for setting in declared.values()} == {
-        *("--plan", "--out", "--resume", "--fresh", "--dry-run", "--json"),
+        *("--plan", "--out", "--resume", "--fresh", "--dry-run", "--json", "--cluster")
     }
     assert all(key == setting.key for key, setting in declared.items())
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runtimes.bench import describe
+from runtimes.bench.plan import overview
 from runtimes.bench.plan.matrix import Cell, key
 from runtimes.bench.plan.plan import Plan
 from runtimes.bench.plan.settings import Policy
@@ -168,6 +169,32 @@ def test_the_summary_says_where_the_time_went_and_who_it_was() -> None:
         "2 of 4 visits failed or were disturbed; at most these took of a core meanwhile:"
         " firefox 30 %, cc1plus 30 %, third 10 %. "
     )
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"streams": 2, "points": [], "rates_s": 40.0},  # two streams at once: 8 s of samples in 4 s
+        {"images_per_s": 3.0, "duration_s": 44.0},
+    ],
+)
+def test_what_a_server_and_several_streams_measure_is_no_loading(table: dict[str, Any]) -> None:
+    (cell,) = cells(1)
+    now = Time()
+    watch = quiet(on_paper.plan(cell), now)
+    watch.visit([cell], 0)
+    now.s += 50
+    watch.visited(cell, took(50, made_up.numbers([1000.0] * 8, warmup_ms=[2000.0], **table)), None)
+    assert watch.summary() == ["50 s: loading 4 s, warm-up 2 s, samples 44 s"]
+
+
+def test_time_left_counts_one_visit_to_a_server() -> None:
+    one, two = on_paper.cell(mode="server", mode_options={"percentile": 99}), on_paper.cell(batch=2)
+    plan = on_paper.plan(one, two)
+    costs = tuple(replace(cost, visits=count) for cost, count in zip(plan.estimate.costs, (1, 2), strict=True))
+    plan = replace(plan, estimate=replace(plan.estimate, costs=costs))
+    assert quiet(plan, Time()).left_s == sum(cost.seconds for cost in costs)
+    assert overview.totals(plan)[0].startswith("2 cells, 1 process each at least")
 
 
 def test_a_disturbed_run_of_unknown_programs_names_none() -> None:

@@ -110,25 +110,12 @@ def test_a_crash_says_how_much_memory_it_had_and_might_have(fakes: None, toy_art
     assert "Fatal Python error: Segmentation fault" in found.log
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_a_real_visit(toy_artifact: Artifact, name: str) -> None:
-    real = registry.get(name)
-    if reason := real.unavailable():
-        pytest.skip(reason)
-    options = Options(device=real.default_device, threads=1)
-    environment = real.environment(options)
-    job = Job(str(toy_artifact.path), name, 2, options, effort=QUICK, environment=environment)
+def test_a_real_visit(toy_artifact: Artifact) -> None:
+    """What its numbers are on each runtime is in `worker/test_visit.py`."""
     speed = Probe()
-    (found,) = Local(speed).run([job])
-    numbers = found.numbers
-    assert numbers is not None, found.failure
-    assert len(numbers.samples_ms) >= 7
-    assert min(numbers.samples_ms) > 0
-    assert (numbers.load_ms or 0) > 0
-    assert (numbers.first_ms or 0) > 0
-    assert (numbers.memory.peak_bytes or 0) >= (numbers.memory.after_load_bytes or 0) > 10 << 20
-    assert numbers.effective.precision == "fp32"
-    assert numbers.discrepancies == ()
+    (found,) = Local(speed).run([Job(str(toy_artifact.path), "ort-cpu", 2, Options(threads=1), effort=QUICK)])
+    assert found.numbers is not None, found.failure
+    assert len(found.numbers.samples_ms) >= 7
     assert found.speed_ms == tuple(speed.readings), "two of them, where other programs leave any"
 
 

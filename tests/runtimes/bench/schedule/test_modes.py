@@ -206,3 +206,15 @@ def test_a_search_goes_on_after_one_crash(in_mode: Any, folder: Path) -> None:
     assert [job.batch for job in fake.jobs] == [1, 1, 2, 2, 2]
     assert [point.images_per_s for point in record.searched] == [100.0, 190.0]
     assert (record.status, record.crashes) == ("ok", ("SIGSEGV",))
+
+
+def test_a_rate_has_the_energy_of_the_visits_to_the_chosen_point(in_mode: Any, folder: Path) -> None:
+    """360 images in two seconds for 90 and 108 J; what the search saw is not in it."""
+    alone = {"foreign_load": 0.01, "own_load": 0.9, "unmeasured": {}}
+    windows = [{"joules": joules, "images": 360.0, "seconds": 2.0, "source": "rapl"} for joules in (90.0, 108.0)]
+    fake = searching([rated(180.0, disturbance=alone, energy=one) for one in windows])
+    (record,) = measure(in_mode("throughput", "fake-a"), folder, fake)
+    assert record.energy.joules_per_image == pytest.approx(198 / 720)
+    assert record.energy.range_joules == pytest.approx((0.25, 0.3))
+    assert (record.energy.watts, record.energy.seconds, record.energy.source) == (49.5, 4.0, "rapl")
+    assert store.read(folder)[-1] == record

@@ -40,6 +40,7 @@ def test_a_cell_that_stays_disturbed_is_flagged_and_kept(make_plan: Any, folder:
     measure(make_plan("fake-a", policy=replace(POLICY, max_s=0.5)), folder, endless)
     assert len(endless.jobs) == 7, "it ends when the time is over, whatever may be used of it"
     assert record.status == "unstable"
+    assert record.undisturbed is None, "nobody knows where the system does not tell what samples met"
     assert record.disturbed
     assert record.disturbed in record.reason
     assert record.count == 12
@@ -74,6 +75,16 @@ def test_resume_goes_on_before_it_measures_anything_again(make_plan: Any, folder
         assert {job.runtime for job in fake.jobs} == expected
 
 
+def test_what_is_named_is_measured_again_whatever_else_is_left(make_plan: Any, folder: Path) -> None:
+    """A node of a cluster has a part of the plan, and cannot tell whether every cell was tried."""
+    disturbed = Fake(lambda job, visit: replace(good(job, visit), speed_ms=(4.0, 5.0)))
+    (record,) = measure(make_plan("fake-a"), folder, disturbed)
+    fake = Fake(good)
+    found = measure(make_plan("fake-a", "fake-b"), folder, fake, resume=True, again={record.key})
+    assert {job.runtime for job in fake.jobs} == {"fake-a", "fake-b"}
+    assert {one.runtime: one.status for one in found} == {"fake-a": "ok", "fake-b": "ok"}
+
+
 def test_times_that_never_got_steady_are_flagged(make_plan: Any, folder: Path) -> None:
     fake = Fake(lambda job, visit: replace(good(job, visit), numbers=numbers([10.0] * 6, steady=False)))
     (record,) = measure(make_plan("fake-a"), folder, fake)
@@ -84,6 +95,15 @@ def test_patience_is_spent_once(make_plan: Any, folder: Path) -> None:
     fake = Fake(lambda job, visit: replace(good(job, visit), waited_s=2.0 if len(fake.jobs) == 1 else 0.0))
     measure(make_plan("fake-a", policy=replace(POLICY, processes=3)), folder, fake)
     assert fake.patience[:3] == [5.0, 3.0, 3.0]
+
+
+def test_nobody_waits_for_a_quiet_machine_when_time_is_over(make_plan: Any, folder: Path) -> None:
+    fake = Fake(good)
+    measure(make_plan("fake-a", policy=replace(POLICY, patience_s=30.0, minutes=1e-9)), folder, fake)
+    assert set(fake.patience) == {0.0}
+    longer = Fake(good)
+    measure(make_plan("fake-b", policy=replace(POLICY, patience_s=30.0, minutes=1.0)), folder, longer)
+    assert set(longer.patience) == {30.0}
 
 
 def test_when_time_is_over_what_was_undisturbed_counts(make_plan: Any, folder: Path) -> None:
@@ -99,6 +119,31 @@ def test_when_time_is_over_what_was_undisturbed_counts(make_plan: Any, folder: P
     assert made["fake-a"].disturbed is None
     assert made["fake-a"].interval.processes == 1
     assert made["fake-a"].interval.dof == 2, "known from the others' two processes each"
+
+
+def test_when_time_is_over_and_nothing_was_undisturbed_the_processes_count_together(
+    make_plan: Any, folder: Path
+) -> None:
+    def slow(job: Job, visit: int) -> VisitOutcome:
+        return VisitOutcome(numbers([20.0 + visit] * 6), speed_ms=(4.0, 5.0 + visit))
+
+    (record,) = measure(make_plan("fake-a", policy=replace(POLICY, minutes=1e-9)), folder, Fake(slow))
+    assert record.disturbed
+    assert len(record.processes) == 2
+    assert set(record.samples_ms) == {20.0, 21.0}
+
+
+def test_where_the_probe_found_no_moment_the_machines_own_speed_is_not_known(make_plan: Any, folder: Path) -> None:
+    """Under a steady load it may have been slow besides, and the median would be taken for that of a quiet machine."""
+
+    def unread(job: Job, visit: int) -> VisitOutcome:
+        return replace(good(job, visit), speed_ms=()) if job.runtime == "fake-a" else good(job, visit)
+
+    policy = replace(POLICY, repeats=0)
+    made = {record.runtime: record for record in measure(make_plan(*NAMES, policy=policy), folder, Fake(unread))}
+    assert made["fake-a"].status == "unstable"
+    assert "how fast the machine itself was is not known" in made["fake-a"].disturbed
+    assert made["fake-b"].disturbed is None
 
 
 def test_every_cause_of_a_disturbance_is_told_once_and_at_its_worst(make_plan: Any, folder: Path) -> None:
@@ -198,10 +243,3 @@ def test_where_no_sample_was_left_alone_the_cell_is_flagged(make_plan: Any, fold
     assert "too few samples alone" in record.disturbed
     assert (record.median_ms, record.undisturbed) == (25.1, 0), "the median is that of all samples"
     assert store.read(folder)[-1] == record
-
-
-def test_where_the_system_does_not_tell_what_samples_met_the_counters_count(make_plan: Any, folder: Path) -> None:
-    fake = Fake(lambda job, visit: VisitOutcome(numbers([10.0, 10.1] * 3, disturbance=BUSY), speed_ms=(4.0, 4.0)))
-    (record,) = measure(make_plan("fake-a"), folder, fake)
-    assert record.status == "unstable"
-    assert record.undisturbed is None, "nobody knows"

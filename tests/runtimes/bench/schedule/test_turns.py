@@ -96,6 +96,13 @@ def named(notes: Path) -> list[str]:
     return found
 
 
+def test_a_turn_is_no_longer_than_a_process_may_measure(
+    notes: Path, asked: list[tuple[int, Any]], toy_artifact: Artifact
+) -> None:
+    turns.play([job(toy_artifact, "fake-a", max_s=0.005), job(toy_artifact, "fake-b")], random.Random(0))
+    assert {message["seconds"] for _, message in asked if message and "seconds" in message} == {0.005, 0.02}
+
+
 def test_sessions_have_their_turns_in_random_order(
     notes: Path, asked: list[tuple[int, Any]], toy_artifact: Artifact
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from runtimes.base import DeviceTimes
+from runtimes.bench.worker.energy import Meter
 from runtimes.bench.worker.latency import Stopwatch
 from runtimes.bench.worker.numbers import TurnOf
 from runtimes.system.contention import Contention, Moment
@@ -156,3 +158,23 @@ def test_the_collector_rests_and_wakes_even_after_an_error() -> None:
         watch(scripted).warm_up(5.0)
     assert scripted.collecting == {False}
     assert gc.isenabled()
+
+
+def test_energy_is_that_of_what_the_turns_keep() -> None:
+    """Ten watts: the warm-up and the first inference of a turn are neither in the joules nor in the images."""
+    scripted = Scripted(repeat(then=125.0))
+    meter = Meter(
+        "rapl",
+        lambda: 10.0 * scripted.now,
+        lambda before, after, seconds: after - before,
+        batch=4,
+        reason=None,
+        clock=lambda: scripted.now,
+    )
+    made = dataclasses.replace(watch(scripted), meter=meter)
+    made.warm_up(5.0)
+    made.turn("t.1", 0.3)
+    made.turn("t.2", 0.5)
+    found = made.numbers().energy
+    assert found is not None
+    assert (found.joules, found.images, found.seconds) == pytest.approx((8.75, 28, 0.875))

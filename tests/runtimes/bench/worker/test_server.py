@@ -144,6 +144,7 @@ def test_all_rates_in_one_visit() -> None:
     assert (found.latency_bound_ms, found.bound) == (10_000.0, "as asked for")
     assert found.loadgen.seeds == loadgen.SEEDS
     assert len(found.points) == len(server.LOADS)  # each meets such a bound
+    assert found.rates_s >= sum(one.count / one.qps for one in found.points) * 0.9
     targets = [one.qps_target for one in found.points]
     assert targets == pytest.approx([load * found.capacity_qps for load in server.LOADS])
     assert found.qps_max == found.points[-1].qps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from types import SimpleNamespace
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from convert.artifact import Artifact
 from runtimes import registry
 from runtimes.base import Effective, Options, Runtime, Session, UnavailableError
-from runtimes.bench.worker import streams, throughput
+from runtimes.bench.worker import energy, streams, throughput
 from runtimes.bench.worker.job import Effort, Job
 from runtimes.bench.worker.numbers import ThroughputNumbers
 from runtimes.bench.worker.throughput import Window
 from runtimes.bench.worker.visit import Opened, example
+from runtimes.system import rapl
+from runtimes.system.rapl import PackageCounter
 
 IMAGES = np.zeros((4, 3, 2, 2), np.float32)
 
@@ -160,6 +163,20 @@ def test_a_stream_that_fails_ends_them_all_with_its_reason(at: int) -> None:
     with pytest.raises(UnavailableError, match="it broke"):
         measure(3, Sleeper(), [], fails_at=at)
     assert set(threading.enumerate()) <= before
+
+
+def test_energy_is_that_of_the_window_and_so_are_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that counts ten watts: over the images of all streams, whose rate is that of the window."""
+    monkeypatch.setattr(rapl, "read", lambda root: (PackageCounter("a", round(1e7 * time.perf_counter()), 10**12),))
+    monkeypatch.setattr(energy, "usable_cores", lambda: os.cpu_count())
+    opened = Opened(Sleeper(), ANY_BATCH, runtime([]), IMAGES)
+    job = Job("a", "fake", len(IMAGES), effort=Effort(1.0, 3, 3.0, 0.1), mode_options={"streams": 3})
+    found = throughput.measure(opened, job)
+    counted = found.energy
+    assert counted is not None
+    assert (counted.reason, counted.source) == (None, "rapl")
+    assert counted.joules / counted.seconds == pytest.approx(10, rel=0.1)
+    assert counted.images / counted.seconds == pytest.approx(found.images_per_s, rel=0.2)
 
 
 def test_the_first_stream_that_fails_ends_the_others() -> None:

@@ -100,7 +100,7 @@ def test_threads_are_what_the_runtime_reports(toy_artifact: Artifact) -> None:
     found = fake_visit(toy_artifact, {"threads": 2})
     assert (found.threads_readback, found.discrepancies) == (2, ())
     found = fake_visit(toy_artifact, {"threads": 1})
-    assert (found.threads_readback, found.discrepancies) == (1, ("fake reports 1 threads instead of 2",))
+    assert (found.threads_readback, found.discrepancies) == (1, ("fake reports 1 thread instead of 2",))
     found = fake_visit(toy_artifact, {})
     assert (found.threads_readback, found.discrepancies) == (None, ())
 

@@ -18,9 +18,11 @@ import psutil
 import pytest
 
 from convert.artifact import Artifact
+from convert.cli import Asked
 from convert.common.disk.json_lines import parse
 from convert.datasets import load
 from convert.datasets.options import SetOptions
+from convert.model_options import ModelOptions
 from runtimes import registry
 from runtimes.options import Selection
 from runtimes.records import store
@@ -77,7 +79,7 @@ def go(toy_artifact: Artifact, tmp_path: Path, third_party: None) -> Callable[..
         logs: list[str] = []
         runs = []
         for runtime in runtimes:
-            evaluation = make(toy_artifact, "toy", runtime, "fp32", load(folder), settings)
+            evaluation = make(Asked("toy", ModelOptions(), toy_artifact), runtime, "fp32", load(folder), settings)
             runs.append(Measurement(evaluation, tmp_path / f"{runtime.name}.top5", evaluation.key(settings)))
         passes.go(runs, 0, {}, Listener(ended=lambda run, log: logs.append(log)))
         return runs, logs
@@ -92,6 +94,7 @@ def outcomes(run: Measurement) -> str:
 
 class TestWorkers:
     def test_a_crash_is_a_reason_and_the_others_go_on(self, go: Any, numbered: Any) -> None:
+        children = set(psutil.Process().children())
         (before, crashing, after), logs = go(numbered(30), "good", "crashing", "chatty")
         assert (crashing.status, crashing.reason) == ("failed", "the process was ended by SIGSEGV")
         assert crashing.known.sum() == 8  # its first run was on zeros, its fourth crashed
@@ -99,7 +102,7 @@ class TestWorkers:
         for run in (before, after):
             assert run.status == "ok"
             assert outcomes(run).count("1") == 27
-        assert not psutil.Process().children()
+        assert set(psutil.Process().children()) <= children  # nodes of a cluster may be among them
 
     def test_what_is_printed_stays_there(self, go: Any, numbered: Any, capfd: pytest.CaptureFixture[str]) -> None:
         (run,), _ = go(numbered(5), "chatty")
@@ -108,11 +111,12 @@ class TestWorkers:
 
     def test_one_that_hangs_is_stopped(self, go: Any, numbered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(worker, "BATCH_TIMEOUT_S", 1.0)
+        children = set(psutil.Process().children())
         (hanging, good), _ = go(numbered(20), "hanging", "good")
         assert (hanging.status, hanging.reason) == ("failed", "took longer than 1 s and was stopped")
         assert hanging.known.sum() == 4
         assert outcomes(good).count("1") == 18
-        assert not psutil.Process().children()
+        assert set(psutil.Process().children()) <= children  # nodes of a cluster may be among them
 
     def test_variables_are_there_before_the_process_is(self, go: Any, numbered: Any) -> None:
         (run,), _ = go(numbered(2), "needy")

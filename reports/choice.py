@@ -1,0 +1,75 @@
+"""What to ship: the choices within a budget that the results hold, and how each came about."""
+
+from __future__ import annotations
+
+from reports.language import mark, say, stored
+from reports.load.results import Results
+from reports.tables import columns
+from reports.tables.columns import Row, number_column, rows_of, text_column
+from reports.tables.table import Entry, Subject, Table, Tone
+from runtimes.records.kinds import Choice
+from runtimes.records.parts import Contender
+
+_NOTE = mark(
+    "The choice of `vitbench ship`: of those that keep the budget, so that a new measurement keeps it in nine of ten, "
+    "the one that is faster by turns side by side; where it is open which is, the simpler one: fp32 before a lowered "
+    "precision, fewer threads, the order of runtimes."
+)
+_LADDER_NOTE = mark(
+    "Who misses the budget or is slower than one that keeps it falls early, so that its figures are those of a short "
+    "look; accuracy was measured only of those that were still in the race."
+)
+
+
+def choice(results: Results) -> Table:
+    """A row for each choice: what was chosen, why, and what was shown of the budget."""
+    shown = [
+        columns.MODEL,
+        text_column("Ship", lambda row: _ship(row.record)),
+        text_column("Threads", lambda row: row.record.threads),
+        text_column("Why", lambda row: stored(row.record.verdict or "")),
+        text_column("Budget", lambda row: "; ".join(map(stored, row.record.proof))),
+        text_column("Not set in the folder", lambda row: ", ".join(row.record.unset) or None),
+        text_column("Limited by time", lambda row: "; ".join(map(stored, row.record.limited)) or None),
+    ]
+    rows = rows_of(results, results.of(Choice))
+    return columns.build("choice", mark("What to ship"), results, shown, rows, _NOTE)
+
+
+def _ship(record: Choice) -> Entry:
+    if record.status != "ok":
+        return Entry(None, say("nothing meets the budget"), tone=Tone.BAD)
+    return Entry(record.runtime, f"{record.runtime} {record.precision}", best=True, tone=Tone.GOOD)
+
+
+def ladder(results: Results) -> Table:
+    """Everyone who took part in the choices: how far each came, and why it fell."""
+    rows = [
+        Row(results, Subject((one.model,), each.runtime, each.precision, machine=one.machine or ""), list[str](), each)
+        for one in results.of(Choice)
+        for each in one.contenders
+    ]
+    shown = [
+        columns.MODEL,
+        text_column("Runtime", lambda row: f"{row.record.runtime} {row.record.precision}"),
+        text_column("Threads", lambda row: row.record.threads),
+        number_column("Median (ms)", lambda row: row.record.median_ms, ".3g"),
+        number_column("Images/s", lambda row: row.record.images_per_s, ".4g"),
+        number_column("Memory (MB)", _megabytes, ".0f"),
+        text_column("Top-1", lambda row: stored(row.record.top1) or None),
+        text_column("Came to", lambda row: say(row.record.step)),
+        text_column("Outcome", lambda row: _outcome(row.record)),
+    ]
+    left_out = [
+        say("Took no part: {reason}.", reason=stored(each)) for one in results.of(Choice) for each in one.left_out
+    ]
+    return columns.build("ladder", mark("How it was chosen"), results, shown, rows, _LADDER_NOTE, *left_out)
+
+
+def _megabytes(row: Row[Contender]) -> float | None:
+    return None if row.record.peak_memory_bytes is None else row.record.peak_memory_bytes / 1e6
+
+
+def _outcome(record: Contender) -> Entry:
+    chosen = record.outcome == "chosen"
+    return Entry(record.outcome, stored(record.outcome), tone=Tone.GOOD if chosen else Tone.PLAIN)

@@ -1,0 +1,1 @@
+"""Whether `vitbench ship` chooses what measuring everything chooses."""

@@ -1,0 +1,1 @@
+"""Which one to ship: a budget goes in, a proven choice comes out."""

@@ -1,0 +1,118 @@
+"""Who takes part: every runtime that is here in every precision that it has, with every core and with half of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert import cli
+from convert.build import Request
+from convert.common.errors import InputError
+from convert.model_options import ModelOptions
+from convert.precision.table import FP32, PRECISIONS
+from runtimes import registry
+from runtimes.base import usable_cores
+from runtimes.bench.plan import matrix
+from runtimes.bench.plan.matrix import Cell
+from runtimes.bench.plan.settings import Matrix
+from runtimes.options import precisions
+from validate.choice.budget import THROUGHPUT
+from validate.choice.runner import Runner
+
+BATCHES = (1, 4, 8)  # that mode throughput searches among, as the bench does
+
+
+@dataclass(frozen=True)
+class Question:
+    """What may be chosen among, as the user said it. threads: None for every core and half of them."""
+
+    model: str
+    chosen: ModelOptions
+    precision: str
+    root: Path
+    objective: str
+    runtime: str | None = None
+    device: str | None = None
+    threads: tuple[int, ...] | None = None
+    streams: int | None = None
+    cache: Path | None = None
+    pairs: tuple[str, ...] = ()
+    calibration: Path | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """cells: of the runners, by their places. out: what takes no part and why, a clause each."""
+
+    runners: tuple[Runner, ...]
+    cells: tuple[Cell, ...]
+    out: tuple[str, ...]
+
+    def cell(self, runner: Runner) -> Cell:
+        return self.cells[next(place for place, one in enumerate(self.runners) if one is runner)]
+
+
+def gather(question: Question, judged: bool) -> Candidates:
+    """The candidates, their models converted. judged: whether there are images to judge a lowered precision on.
+
+    InputError where no precision can take part, with each one's reason; it and CheckFailed as `matrix.cells`.
+    """
+    wanted, out = [], list[str]()
+    for name in precisions(question.precision):
+        reason = _refused(question, name, judged)
+        if reason:
+            out.append(f"{name}: {reason}")
+        else:
+            wanted.append(name)
+    if not wanted:
+        raise InputError(f"--precision {question.precision}: {'; '.join(out)}")
+    found = Matrix(
+        model=(question.model,),
+        runtime=None if question.runtime is None else (question.runtime,),
+        precision=tuple(wanted),
+        mode=(question.objective,),
+        device=(question.device,),
+        option=question.pairs,
+        batch=BATCHES if question.objective == THROUGHPUT else (1,),
+        threads=_threads(question),
+        streams=(question.streams,),
+        artifacts=str(question.root),
+        cache=str(question.cache) if question.cache else None,
+        **question.chosen.arguments(),
+    )
+    unmade = list[str]()
+    cells = matrix.cells([found], None, unmade)
+    out += [*matrix.cannot_exist([found]), *unmade]
+    order = registry.names()
+    runners = [
+        Runner(cell.runtime.name, cell.precision, cell.options.thread_count(), order.index(cell.runtime.name))
+        for cell in cells
+    ]
+    return Candidates(tuple(runners), cells, tuple(out))
+
+
+def _refused(question: Question, precision: str, judged: bool) -> str | None:
+    """Why a precision takes no part, before anything is made of it; None where it does. int8 is made here, with its
+    calibration images; one that is there and was calibrated on files stays as it is."""
+    if precision == FP32:
+        return None
+    if not judged:
+        return "its accuracy cannot be judged without --images"
+    if not PRECISIONS[precision].calibrated:
+        return None
+    request = Request(question.model, precision=precision, root=question.root, **question.chosen.arguments())
+    there = None if question.calibration else cli.there(request)
+    if question.calibration:
+        cli.obtain_loudly(Request(**{**vars(request), "calibration": question.calibration}))
+    elif not (there and there.manifest.calibration and there.manifest.calibration.files_sha256):
+        return "it needs images to calibrate on (--calibration)"
+    return None
+
+
+def _threads(question: Question) -> tuple[int | None, ...]:
+    if question.threads:
+        return question.threads
+    if question.objective == THROUGHPUT:
+        return (None,)
+    half = usable_cores() // 2
+    return (None, half) if half else (None,)
