@@ -12,7 +12,7 @@ from convert.common.disk import json_lines
 from convert.common.disk.files import sha256_files, sha256_json, write_json
 from convert.common.errors import InputError
 from convert.families.base import ModelSpec, from_spec_table
-from convert.families.spec import Preprocessing
+from convert.families.spec import Preprocessing, sides
 from convert.images.option import OPTION
 from convert.manifest import FileEntry, Manifest
 from convert.model_options import ModelOptions
@@ -111,9 +111,14 @@ class Artifact:
         return int(self.manifest.outputs[0].shape[-1])
 
     @property
-    def image_size(self) -> int:
+    def image_shape(self) -> tuple[int, int]:
         """Height and width of the input in pixels."""
-        return int(self.manifest.inputs[0].shape[-1])
+        height, width = map(int, self.manifest.inputs[0].shape[-2:])
+        return height, width
+
+    def fits(self, size: int | None) -> bool:
+        """Whether `--image-size` asks for nothing that it is not. size: pixels; None where it was not given."""
+        return size in (None, self.manifest.image_size) or (size, size) == self.image_shape
 
     @property
     def batch(self) -> int | None:
@@ -240,9 +245,9 @@ def is_shipped(path: Path) -> bool:
 
 def _check(artifact: Artifact) -> None:
     """ValueError says in a clause what of a manifest does not go together."""
-    size, crop = artifact.image_size, artifact.preprocessing.crop
-    if size != crop:
-        raise ValueError(f"preprocessing.crop = {crop}, and the input takes {size} pixels")
+    taken, made = artifact.image_shape, artifact.preprocessing.shape
+    if taken != made:
+        raise ValueError(f"preprocessing makes images of {sides(made)} pixels, and the input takes {sides(taken)}")
     if artifact.form is None and ONNX_FILE not in artifact.manifest.files:
         raise ValueError(f"files does not name {ONNX_FILE}")
 

@@ -64,7 +64,7 @@ def _load(path: Path) -> Artifact | None:
 def image_size(model: Model, size: int | None, known: Artifact | None) -> int | None:
     """The `--image-size` that a model has use for. size: as it was given. InputError where a spec says another."""
     if isinstance(model, InferenceFolder):
-        return known.manifest.image_size if known and size in (None, known.image_size) else size
+        return known.manifest.image_size if known and known.fits(size) else size
     if size not in (None, model.img_size):
         raise InputError(
             f"--image-size {size}: {model.name} takes {model.img_size} pixels; write img_size into a .toml spec"

@@ -74,7 +74,7 @@ def obtain_alone(
 ) -> tuple[Artifact, bool]:
     """The artifact of an ONNX file that no Paddle program vouches for, and whether it was there already.
 
-    size, stated: `--image-size` and `--preprocessing`. InputError where the file is no classifier of square images in
+    size, stated: `--image-size` and `--preprocessing`. InputError where the file is no classifier of colour images in
     float32, or another model is in the target.
     """
     if not file.is_file():
@@ -83,7 +83,7 @@ def obtain_alone(
     if present and not present.manifest.unvouched:
         raise InputError(f"{target}: holds a model that was converted: give the file another name with --name")
     wanted = None
-    if present and size in (None, present.image_size):
+    if present and present.fits(size):
         wanted = dataclasses.replace(identity.of(present), weights=("file", digest), converter=CONVERTER)
     said = preprocessing.SaidByModel()
     describe = partial(preprocessing.settled, said=said, option=stated, earlier=present)
@@ -124,7 +124,7 @@ def _taken(file: Path, size: int | None, digest: str, target: Path, folder: Path
         weights=RequestedWeights(kind="file", source=str(file.absolute()), sha256=digest, requested=str(file)),
         inputs=(Port(name, "float32", tuple(shape)),),
         outputs=(Port(output[0], "float32", (shape[0], told["classes"])),),
-        preprocessing=Preprocessing(shape[-1], shape[-1]),  # until it is settled
+        preprocessing=Preprocessing(shape[-1], shape[-1], keep_ratio=False, height=shape[-2]),  # until it is settled
         macs=MacCounts(published=None, total=None),
         parameters=Counts(published=None, total=None),
         notes=(UNVOUCHED,),
@@ -220,16 +220,16 @@ def _prepared(model: onnx.ModelProto, size: int | None) -> dict[str, Any]:
     given = f"its input {shown(inputs[0].name)} is {_words(tensor.elem_type)} {shape}"
     if tensor.elem_type != _FLOAT or len(shape) != 4 or shape[1] not in (3, str(shape[1])):
         return {"refused": f"{given}, and {_NEEDED} is needed"}
-    fixed = {one for one in shape[2:] if isinstance(one, int)}
-    if len(fixed) > 1:
-        return {"refused": f"{given}, and images are square here: {_NEEDED} is needed"}
-    if not fixed and size is None:
-        return {"refused": f"{given}, which leaves height and width open: say them with --image-size"}
-    if fixed and size not in (None, *fixed):
+    fixed_sides = [one for one in shape[2:] if isinstance(one, int)]
+    if len(fixed_sides) < 2 and size is None:
+        which = "height and width" if not fixed_sides else "one side"
+        return {"refused": f"{given}, which leaves {which} open: say the pixels with --image-size"}
+    if len(fixed_sides) == 2 and size is not None and {size} != set(fixed_sides):
         return {"refused": f"{given}, and --image-size is {size}"}
-    for dimension, wanted in zip(tensor.shape.dim[1:], (3, *[size or fixed.pop()] * 2), strict=True):
+    sides = [one if isinstance(one, int) else size for one in shape[2:]]
+    for dimension, wanted in zip(tensor.shape.dim[1:], (3, *sides), strict=True):
         dimension.dim_value = wanted
-    return {"refused": None, "open": not isinstance(shape[2], int) or not isinstance(shape[3], int)}
+    return {"refused": None, "open": len(fixed_sides) < 2}
 
 
 def _tried(copy: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,13 +256,13 @@ def _words(kind: int) -> str:
 def _described(
     told: Mapping[str, Any], base: Artifact, file: Path, digest: str, target: Path, argument: str
 ) -> Manifest:
-    path, name, size = str(file.absolute()), target.parent.name, base.image_size
+    path, name = str(file.absolute()), target.parent.name
     return dataclasses.replace(
         base.manifest,
         model=name,
         opset=told["opset"],
         weights=RequestedWeights(kind="file", source=path, sha256=digest, requested=str(file)),
-        inputs=(_port(file, "input", told["input"], (3, size, size)),),
+        inputs=(_port(file, "input", told["input"], (3, *base.image_shape)),),
         outputs=(_port(file, "output", told["output"], (base.classes,)),),
         macs=MacCounts(published=None, total=None),
         parameters=Counts(published=None, total=None),

@@ -18,7 +18,7 @@ from convert.artifact import ASSUMED, Artifact
 from convert.common import typed
 from convert.common.errors import InputError
 from convert.families.base import ModelSpec
-from convert.families.spec import Preprocessing
+from convert.families.spec import Preprocessing, sides
 from convert.images import option as options
 from convert.images import stated
 from convert.manifest import FEATURES, LOGITS, MULTI_LABEL, Manifest
@@ -76,7 +76,7 @@ def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: 
     there. InputError when the preprocessing does not fit the size of the model's input.
     """
     made = Artifact(Path(), manifest)
-    size, classes = made.image_size, made.classes
+    shape, classes = made.image_shape, made.classes
     notes = list(said.notes)
     names = said.class_names
     before = earlier.manifest if earlier and earlier.manifest.weights.sha256 == manifest.weights.sha256 else None
@@ -85,14 +85,16 @@ def settled(manifest: Manifest, said: SaidByModel, option: str | None, earlier: 
     elif before and before.preprocessing_source not in (None, ASSUMED) and not option:
         used, source, names = before.preprocessing, str(before.preprocessing_source), before.class_names
     else:
-        used, source = _assumed(manifest.model, size, said.like)
+        used, source = _assumed(manifest.model, shape, said.like)
     if manifest.raw_pixels:
         used = _raw(used, source if said.preprocessing else None, notes)
     if option:
         used, source = options.changed(used, option), f"{options.OPTION} {option}"
         used = _raw(used, source, notes) if manifest.raw_pixels else used
-    if used.crop != size:
-        raise InputError(f"{source}: {manifest.model} takes {size} pixels, and the crop has {used.crop}")
+    if used.shape != shape:
+        raise InputError(
+            f"{source}: {manifest.model} takes {sides(shape)} pixels, and the crop has {sides(used.shape)}"
+        )
     if source.startswith(ASSUMED):
         what = words(used, manifest.raw_pixels)
         way = f"set it with {options.OPTION} NAME, TABLE.toml or KEY=VALUE"
@@ -155,8 +157,10 @@ def words(preprocessing: Preprocessing, raw: bool = False) -> str:
 
     raw: of a model that takes pixels as they are.
     """
-    shown = ("resize_short", "crop", "interpolation", *(() if raw else ("mean", "std")))
-    return ", ".join(f"{name} {value}" for name, value in typed.table(preprocessing).items() if name in shown)
+    shown = ("resize_short", "crop", "height", "interpolation", *(() if raw else ("mean", "std")))
+    return ", ".join(
+        f"{name} {value}" for name, value in typed.table(preprocessing).items() if name in shown and value is not None
+    )
 
 
 def differences(one: Preprocessing, other: Preprocessing) -> str:
@@ -169,15 +173,19 @@ def differences(one: Preprocessing, other: Preprocessing) -> str:
     )
 
 
-def _assumed(name: str, size: int, like: str | None) -> tuple[Preprocessing, str]:
+def _assumed(name: str, shape: tuple[int, int], like: str | None) -> tuple[Preprocessing, str]:
     """What is assumed, and of what model: the one that it is like, PaddleClas' of that name and size, else any of its
     ViTs."""
     if like:
         return zoo.MODELS[like].preprocessing, f"{ASSUMED} to be that of {like}, whose architecture it has"
     known = next((spec for one, spec in zoo.MODELS.items() if name.startswith(one)), None)
-    if known and known.img_size == size:
+    if known and shape == (known.img_size,) * 2:
         return known.preprocessing, f"{ASSUMED} to be that of {known.name}, which the folder is named after"
-    return Preprocessing(256 if size == 224 else size, size), f"{ASSUMED} to be that of PaddleClas' ViTs"
+    height, width = shape
+    if height != width:  # as PaddleClas' own readers of text make their images: without regard to their form
+        stretched = Preprocessing(width, width, keep_ratio=False, height=height)
+        return stretched, f"{ASSUMED} to be that of PaddleClas' ViTs, of the whole image stretched to its size"
+    return Preprocessing(256 if width == 224 else width, width), f"{ASSUMED} to be that of PaddleClas' ViTs"
 
 
 def _raw(used: Preprocessing, source: str | None, notes: list[str]) -> Preprocessing:

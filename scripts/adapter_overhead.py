@@ -67,8 +67,7 @@ def compare(job: dict[str, Any]) -> list[dict[str, float]]:
     The order within a pair is random.
     """
     artifact = load(Path(job["artifact"]))
-    size = artifact.image_size
-    images = np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32)
+    images = np.random.default_rng(0).standard_normal((1, 3, *artifact.image_shape), dtype=np.float32)
     rng = np.random.default_rng(1)
     blocks = []
     with registry.get(job["runtime"]).open(artifact, Options()) as session:

@@ -37,12 +37,12 @@ def benchmark_app(artifact: Artifact, seconds: float) -> float:
 
     With the hint it takes no number of threads: it has to choose all cores, as we do. CheckFailed when it does not.
     """
-    size = artifact.image_size
+    height, width = artifact.image_shape
     with tempfile.TemporaryDirectory() as folder:
         words = [
             *("-m", str(artifact.onnx), "-d", "CPU", "-hint", "latency", "-api", "sync"),
             *("-t", f"{max(1, round(seconds))}", "-infer_precision", "f32"),
-            *("-shape", f"[1,3,{size},{size}]"),
+            *("-shape", f"[1,3,{height},{width}]"),
             *("-report_type", "no_counters", "-json_stats", "-report_folder", folder),
         ]
         tool = Path(sys.executable).with_name("benchmark_app")
@@ -57,7 +57,7 @@ def benchmark_app(artifact: Artifact, seconds: float) -> float:
 
 def bare_loop(artifact: Artifact, seconds: float) -> float:
     """Median latency in ms of ONNX Runtime's session in a loop, with no part of ours but the process."""
-    job = {"model": str(artifact.onnx), "size": artifact.image_size, "seconds": seconds}
+    job = {"model": str(artifact.onnx), "shape": artifact.image_shape, "seconds": seconds}
     return float(worker.call("scripts.own_tools:run_bare", job))
 
 
@@ -68,7 +68,7 @@ def run_bare(job: dict[str, Any]) -> float:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = onnxruntime.InferenceSession(job["model"], options, providers=["CPUExecutionProvider"])
-    image = np.random.default_rng(0).standard_normal((1, 3, job["size"], job["size"]), dtype=np.float32)
+    image = np.random.default_rng(0).standard_normal((1, 3, *job["shape"]), dtype=np.float32)
     name = session.get_inputs()[0].name
     for _ in range(4):
         session.run(None, {name: image})

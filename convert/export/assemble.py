@@ -73,7 +73,7 @@ def from_spec(spec: ModelSpec, state: StateDict, folder: Path, opset: int) -> As
 def from_folder(source: InferenceFolder, folder: Path, opset: int, image_size: int | None = None) -> Assembled:
     """Export a Paddle inference model. GraphError, JobError or InputError (its files, what it is) when that fails.
 
-    image_size: pixels, for a model that leaves the size of its input open.
+    image_size: pixels of each side that the model leaves open.
     """
     with bar("converting", None), scratch.folder() as work:
         floats = folder_files.read(source, work)

@@ -180,7 +180,7 @@ def _check_scales(model: onnx.ModelProto, name: str, facts: GraphFacts) -> None:
 def check_interface(
     model: onnx.ModelProto, image_size: int | None = None, classes: int | None = None, batch: int | None = None
 ) -> None:
-    """Assert `x` (batch, 3, size, size) -> `logits` (batch, classes), float32; any square size where none is given.
+    """Assert `x` (batch, 3, height, width) -> `logits` (batch, classes), float32; a square where its size is given.
 
     batch: where it is fixed.
     """
@@ -191,8 +191,8 @@ def check_interface(
         if not fits or value.name != name or value.type.tensor_type.elem_type != TensorProto.FLOAT:
             raise GraphError(f"{value.name} is {found} instead of float32 {name} {wanted}")
     height, width = (dim.dim_value for dim in x.type.tensor_type.shape.dim[2:])
-    if height != width or not height:
-        raise GraphError(f"the image is {height or 'any'} x {width or 'any'}; a fixed square is needed")
+    if not height or not width:
+        raise GraphError(f"the image is {height or 'any'} x {width or 'any'}; a fixed size is needed")
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:

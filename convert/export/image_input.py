@@ -1,4 +1,4 @@
-"""A Paddle program's input, made what every artifact has: float32 (batch, 3, size, size), in Paddle's PIR."""
+"""A Paddle program's input, made what every artifact has: float32 (batch, 3, height, width), in Paddle's PIR."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convert.common.errors import InputError
+from convert.families.spec import sides
 
 _NAME = "image"  # of an input that takes the place of the exported one
 _TO_NHWC = [0, 2, 3, 1]
@@ -14,7 +15,7 @@ _TO_NHWC = [0, 2, 3, 1]
 @dataclass(frozen=True)
 class ImageInput:
     """value: the input as the artifact has it. batch: the only one that it takes; None for any. size: what
-    its sides were fixed to; None where they were already. notes: in words."""
+    the sides that were open were fixed to; None where none was. notes: in words."""
 
     value: Any
     batch: int | None
@@ -25,8 +26,8 @@ class ImageInput:
 def fix(program: Any, feed: Any, size: int | None, place: str) -> ImageInput:
     """Take an input for images, or put one before it.
 
-    size: pixels of the sides, for a program that leaves them open (`--image-size`). place: begins the messages.
-    InputError says what the input is instead of one for square colour images.
+    size: pixels of each side that the program leaves open (`--image-size`). place: begins the messages.
+    InputError says what the input is instead of one for colour images.
     """
     shape = [int(dim) for dim in feed.shape]
     words = _words(shape)
@@ -40,30 +41,30 @@ def fix(program: Any, feed: Any, size: int | None, place: str) -> ImageInput:
     batch, channels, height, width = [shape[i] for i in ([0, 3, 1, 2] if last else range(4))]
     if channels not in (3, -1):
         raise InputError(f"{place}: its input {words} has {channels} channels; images have 3, red, green and blue")
-    side = _side(height, width, size, place)
+    sides = _sides(height, width, size, place)
     notes = []
     if last:
         notes.append(f"its input is NHWC, {words}: a Transpose stands before it, so that it takes NCHW as others do")
     if batch > 0:
         notes.append(f"exported with a fixed batch of {batch}: it works at that batch alone")
-    value = feed if shape == [batch, 3, side, side] else _replace(program, feed, [batch, 3, side, side], last)
+    value = feed if shape == [batch, 3, *sides] else _replace(program, feed, [batch, 3, *sides], last)
     open_sides = -1 in (height, width)
-    return ImageInput(value, batch if batch > 0 else None, side if open_sides else None, tuple(notes))
+    return ImageInput(value, batch if batch > 0 else None, size if open_sides else None, tuple(notes))
 
 
-def _side(height: int, width: int, size: int | None, place: str) -> int:
-    if -1 in (height, width) and size is None:
-        sides = " x ".join("any" if side < 0 else str(side) for side in (height, width))
-        raise InputError(
-            f"{place}: the image is {sides}; a fixed square is needed: give its size, as in --image-size 224"
-        )
-    found = [size if side < 0 else side for side in (height, width)]
-    if found[0] != found[1]:
-        raise InputError(f"{place}: its images are {found[0]} x {found[1]}; vitbench has square ones only")
-    if size not in (None, found[0]):
-        raise InputError(f"{place}: --image-size {size}: it was exported for {found[0]} pixels, leave the option out")
-    assert found[0]
-    return found[0]
+def _sides(height: int, width: int, size: int | None, place: str) -> tuple[int, int]:
+    if -1 in (height, width):
+        if size is None:
+            words = " x ".join("any" if side < 0 else str(side) for side in (height, width))
+            raise InputError(
+                f"{place}: the image is {words}; a fixed size is needed: give the pixels of what is open, as in"
+                " --image-size 224"
+            )
+        return (size if height < 0 else height), (size if width < 0 else width)
+    if size is not None and (height, width) != (size, size):
+        made = sides((height, width))
+        raise InputError(f"{place}: --image-size {size}: it was exported for {made} pixels, leave the option out")
+    return height, width
 
 
 def _replace(program: Any, feed: Any, shape: list[int], transpose: bool) -> Any:

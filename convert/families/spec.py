@@ -29,7 +29,7 @@ class Preprocessing:
     """How an image becomes the model's input. ValueError says which field is wrong."""
 
     resize_short: Annotated[int, about("pixels of the short side after resizing")]
-    crop: Annotated[int, about("pixels of the centre crop's sides")]
+    crop: Annotated[int, about("pixels of the centre crop's sides; of its width where `height` is another")]
     interpolation: Annotated[str, about(f"of the resizing: {', '.join(INTERPOLATIONS['cv2'])}")] = "bilinear"
     mean: Annotated[tuple[float, float, float], about("of each channel in RGB order, of values in [0, 1]")] = (
         0.5,
@@ -37,7 +37,9 @@ class Preprocessing:
         0.5,
     )
     std: Annotated[tuple[float, float, float], about("likewise")] = (0.5, 0.5, 0.5)
-    keep_ratio: Annotated[bool, about("false: both sides become resize_short, whatever the image's shape")] = True
+    keep_ratio: Annotated[
+        bool, about("false: the sides become resize_short (crop x height), whatever the image's shape")
+    ] = True
     backend: Annotated[str, about("what resizes: cv2, or pil, which has box and hamming and no area")] = "cv2"
     pixel_scale: Annotated[
         float,
@@ -46,10 +48,13 @@ class Preprocessing:
             "last bits depend on it"
         ),
     ] = PER_LEVEL
+    height: Annotated[int | None, about("pixels of the crop's height, where it is no square; null where it is")] = None
 
     def __post_init__(self) -> None:
         for name in ("resize_short", "crop"):
             positive_int(name, getattr(self, name))
+        if self.height is not None:
+            self._check_height(self.height)
         if self.crop > self.resize_short:
             raise ValueError(f"crop = {self.crop} does not fit into resize_short = {self.resize_short}")
         if not isinstance(self.backend, str) or self.backend not in INTERPOLATIONS:
@@ -68,11 +73,34 @@ class Preprocessing:
         if any(value <= 0 for value in self.std):
             raise ValueError(f"std must be above zero, not {list(self.std)}")
 
+    def _check_height(self, height: int) -> None:
+        positive_int("height", height)
+        if height == self.crop:
+            object.__setattr__(self, "height", None)  # a square, said in another way
+        elif self.keep_ratio and height > self.resize_short:
+            raise ValueError(f"height = {height} does not fit into resize_short = {self.resize_short}")
+        elif not self.keep_ratio and self.resize_short != self.crop:
+            raise ValueError(
+                f"resize_short = {self.resize_short}: with keep_ratio = false and a height, images are resized to crop"
+                f" x height = {self.crop} x {height}, and resize_short is crop"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the model's image in pixels."""
+        return self.height or self.crop, self.crop
+
     def agrees(self, other: Preprocessing) -> bool:
         """Whether both make the same of an image but for rounding."""
         alike = dataclasses.replace(self, mean=other.mean, std=other.std, pixel_scale=other.pixel_scale) == other
         values = zip((*self.mean, *self.std), (*other.mean, *other.std), strict=True)
         return alike and all(math.isclose(mine, theirs, rel_tol=1e-5, abs_tol=1e-7) for mine, theirs in values)
+
+
+def sides(shape: tuple[int, int]) -> str:
+    """`224` of a square image, else `48 x 320`, height first."""
+    height, width = shape
+    return str(height) if height == width else f"{height} x {width}"
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ _MOST_BYTES = 4 << 30  # of preprocessed images, which are in memory together
 
 @dataclass(frozen=True)
 class Inputs:
-    """images: (count, 3, size, size) float32, preprocessed. source: what they are, in words. names: one for each."""
+    """images: (count, 3, height, width) float32, preprocessed. source: what they are, in words. names: one for each."""
 
     images: np.ndarray
     source: str
@@ -47,11 +48,11 @@ def seeded(preprocessing: Preprocessing, count: int = COUNT, seed: int = 0) -> I
     White noise would not do: it has next to nothing in the low frequencies that a patch embedding looks for.
     """
     rng = np.random.default_rng(seed)
-    size = preprocessing.crop
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
-    frequency[0, 0] = 1 / size
-    layers = rng.standard_normal((count, 4, size, size))
-    layers = np.fft.irfft2(np.fft.rfft2(layers) / frequency, s=(size, size))
+    height, width = preprocessing.shape
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    frequency[0, 0] = 1 / max(height, width)
+    layers = rng.standard_normal((count, 4, height, width))
+    layers = np.fft.irfft2(np.fft.rfft2(layers) / frequency, s=(height, width))
     layers /= layers.std(axis=(2, 3), keepdims=True)
     luminance, chroma = layers[:, :1], layers[:, 1:]
     rgb = np.clip(0.45 + 0.22 * luminance + 0.08 * chroma, 0, 1)
@@ -65,16 +66,16 @@ def edge_cases(preprocessing: Preprocessing) -> Inputs:
     the centre, so that no symmetry hides it; the checkerboard changes with every pixel; random extremes are drawn for
     each value apart.
     """
-    size = preprocessing.crop
-    hot = np.zeros((3, size, size))
-    hot[:, size // 3, size // 2] = 1
-    rows, columns = np.indices((size, size))
+    height, width = shape = preprocessing.shape
+    hot = np.zeros((3, *shape))
+    hot[:, height // 3, width // 2] = 1
+    rows, columns = np.indices(shape)
     cases = {
-        "all black": np.zeros((3, size, size)),
-        "all white": np.ones((3, size, size)),
+        "all black": np.zeros((3, *shape)),
+        "all white": np.ones((3, *shape)),
         "one hot pixel": hot,
-        "checkerboard": np.broadcast_to((rows + columns) % 2, (3, size, size)),
-        "random extremes": np.random.default_rng(0).integers(0, 2, (3, size, size)),
+        "checkerboard": np.broadcast_to((rows + columns) % 2, (3, *shape)),
+        "random extremes": np.random.default_rng(0).integers(0, 2, (3, *shape)),
     }
     images = _normalised(np.stack(list(cases.values())).astype(np.float64), preprocessing)
     return Inputs(images, f"{len(cases)} edge cases", tuple(cases))
@@ -97,7 +98,7 @@ def photos(
     def pick(total: int, words: Sequence[str] | None) -> Sequence[int]:
         totals.append(total)
         wanted = min(count or total, total)
-        if (size := 12 * wanted * preprocessing.crop**2) > _MOST_BYTES:
+        if (size := 12 * wanted * math.prod(preprocessing.shape)) > _MOST_BYTES:
             raise InputError(f"{path}: {wanted} images take {size / 2**30:.0f} GiB of memory: give --limit")
         return range(wanted) if words is None else choose(words, wanted)
 
@@ -129,6 +130,6 @@ def of_images(chosen: ImageSet, source: str, preprocessing: Preprocessing, place
 
 
 def _normalised(rgb: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Pixels (count, 3, size, size) from 0 to 1 as the model's input."""
+    """Pixels (count, 3, height, width) from 0 to 1 as the model's input."""
     mean, std = (np.array(v, np.float64).reshape(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
     return np.ascontiguousarray((rgb - mean) / std, dtype=np.float32)

@@ -28,8 +28,8 @@ NAMED: dict[str, dict[str, Any]] = {
 
 HELP = (
     "Where the model does not say it, or another one to try: imagenet (mean .485 .456 .406, std .229 .224 .225),"
-    " inception (.5), a TABLE.toml, or KEY=VALUE with mean, std, scale, resize_short, crop, interpolation, backend,"
-    " keep_ratio; join by `;`.  [default: the model's own]"
+    " inception (.5), a TABLE.toml, or KEY=VALUE with mean, std, scale, resize_short, crop, height,"
+    " interpolation, backend, keep_ratio; join by `;`.  [default: the model's own]"
 )
 
 _VALUES_OF = ("mean", "std", "scale")
@@ -108,6 +108,7 @@ _VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
     "scale": (float, "a number is needed, as in scale=1.0 where mean and std are of pixels from 0 to 255"),
     "resize_short": (int, "a whole number of pixels is needed"),
     "crop": (int, "a whole number of pixels is needed"),
+    "height": (int, "a whole number of pixels is needed"),
     "interpolation": (str, ""),
     "backend": (str, ""),
     "keep_ratio": (_truth, "true or false is needed"),

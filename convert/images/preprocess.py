@@ -42,8 +42,8 @@ def preprocess(image: bytes | str | os.PathLike[str], preprocessing: Preprocessi
     """Decode, resize, crop and normalise one image.
 
     image: the bytes of an encoded image, or the path of one. Whatever OpenCV decodes is taken as it decodes it: three
-    channels of 8 bits, turned as the EXIF orientation says. Returns (3, crop, crop) float32 in RGB order, contiguous.
-    UnreadableImage when the file cannot be read or decoded, or would not fit into memory once resized.
+    channels of 8 bits, turned as the EXIF orientation says. Returns (3, height, width) float32 in RGB order,
+    contiguous. UnreadableImage when the file cannot be read or decoded, or would not fit into memory once resized.
     """
     path = None if isinstance(image, bytes) else Path(image)
     try:
@@ -69,13 +69,13 @@ def decode(data: bytes, path: Path | str | None = None) -> np.ndarray:
 
 
 def crop(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None = None) -> np.ndarray:
-    """The centre of a resized image: (3, crop, crop) uint8, RGB, contiguous.
+    """The centre of a resized image: (3, height, width) uint8, RGB, contiguous.
 
     pixels: as `decode` gives them. This is all of the preprocessing that depends on the image's size: what is left is
     one table. UnreadableImage when the resized image would not fit into memory.
     """
     # PaddleClas turns BGR to RGB before it resizes. Channels are resized apart, so doing it last gives the same bits.
-    pixels = _centre_crop(_resize(pixels, preprocessing, path), preprocessing.crop)
+    pixels = _centre_crop(_resize(pixels, preprocessing, path), preprocessing.shape)
     planes = np.empty((3, *pixels.shape[:2]), dtype=np.uint8)
     for plane, channel in zip(planes, (2, 1, 0), strict=True):
         cv2.extractChannel(pixels, channel, plane)
@@ -107,7 +107,7 @@ def _tables(mean: tuple[float, ...], std: tuple[float, ...], scale: float) -> np
 
 def _resize(pixels: np.ndarray, preprocessing: Preprocessing, path: Path | str | None) -> np.ndarray:
     height, width = pixels.shape[:2]
-    size = preprocessing.resize_short, preprocessing.resize_short
+    size = preprocessing.resize_short, preprocessing.height or preprocessing.resize_short
     if preprocessing.keep_ratio:
         ratio = float(preprocessing.resize_short) / min(width, height)
         # round() takes halves to the even number, here as there; the short side goes through it too, exact.
@@ -125,7 +125,6 @@ def _pil_resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling[interpolation.upper()]))
 
 
-def _centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
+def _centre_crop(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    top, left = ((side - wanted) // 2 for side, wanted in zip(pixels.shape, shape, strict=False))
+    return pixels[top : top + shape[0], left : left + shape[1]]

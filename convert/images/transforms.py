@@ -43,11 +43,16 @@ def preprocessing(transform_ops: list[Any]) -> Preprocessing:
         raise ValueError("PreProcess has no ResizeImage, and images have sizes of their own")
     resize, crop = values["ResizeImage"], values.get("CropImage")
     shortest = resize.get("resize_short")
-    side = shortest if shortest and shortest > 0 else _side("ResizeImage: size", resize.get("size"))
     found["keep_ratio"] = bool(shortest and shortest > 0)
     if crop is None and found["keep_ratio"]:
-        raise ValueError("PreProcess has ResizeImage with resize_short, and no CropImage that makes a square of it")
-    found |= {"resize_short": side, "crop": side if crop is None else _side("CropImage: size", crop.get("size"))}
+        raise ValueError("PreProcess has ResizeImage with resize_short, and no CropImage that makes one size of it")
+    resized = (shortest, shortest) if found["keep_ratio"] else _sides("ResizeImage: size", resize.get("size"))
+    width, height = resized if crop is None else _sides("CropImage: size", crop.get("size"))
+    if resized[0] != resized[1] and (width, height) != resized:
+        raise ValueError(
+            f"ResizeImage: size = {list(resized)}: vitbench cuts nothing out of images that are no squares"
+        )
+    found |= {"resize_short": resized[0], "crop": width, "height": height}
     found["interpolation"] = (resize.get("interpolation") or "bilinear").lower()
     found["backend"] = (resize.get("backend") or "cv2").lower()
     return stated.read({**found, **_normalisation(values.get("NormalizeImage"))})
@@ -77,13 +82,12 @@ def _scale(value: Any) -> float:
         raise ValueError(f"NormalizeImage: scale = {short(value)} is no number and no quotient of two") from None
 
 
-def _side(what: str, value: Any) -> int:
+def _sides(what: str, value: Any) -> tuple[int, int]:
+    """Width and height, in PaddleClas' order."""
     sides = value if isinstance(value, list) and len(value) == 2 else [value, value]
     if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
         raise ValueError(f"{what} = {short(value)} is no number of pixels")
-    if sides[0] != sides[1]:
-        raise ValueError(f"{what} = {short(value)}: vitbench takes square images only")
-    return int(sides[0])
+    return int(sides[0]), int(sides[1])
 
 
 def _only(*allowed: Any) -> Callable[[str, Any], None]:

@@ -123,7 +123,7 @@ def _timed(side: Side) -> str | None:
 
 def _image(side: Side) -> str | None:
     image = _facts(side).preprocessing
-    return f"{image.crop} x {image.crop} pixels" if image and image.crop else None
+    return "{} x {} pixels".format(*image.shape) if image and image.shape else None
 
 
 def _macs(run: Side, published: Side) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Generic, TypeVar
 
 from convert.precision.table import PRECISIONS
@@ -151,11 +152,11 @@ def _point(results: Results, cell: Drawn[Latency]) -> ChartRow | None:
     record, effective = cell.record, cell.record.effective or Effective()
     facts, batch = record.model_info, record.batch
     macs, parameters = results.macs(record.model).total, results.parameters(record.model).total
-    side = facts.preprocessing.crop if facts and facts.preprocessing else None
+    image = facts.preprocessing.shape if facts and facts.preprocessing else None
     ran_in = PRECISIONS.get(effective.precision or record.precision)
-    if (effective.device or "CPU") != "CPU" or not (macs and parameters and side and ran_in and batch):
+    if (effective.device or "CPU") != "CPU" or not (macs and parameters and image and ran_in and batch):
         return None
-    flop, moved = FLOP_PER_MAC * macs * batch, parameters * ran_in.bytes + batch * CHANNELS * side * side * 4
+    flop, moved = FLOP_PER_MAC * macs * batch, parameters * ran_in.bytes + batch * CHANNELS * prod(image) * 4
     rate, ends = flop / (median(record) / 1e3) / 1e9, record.ci95_ms
     return {
         **latencies([cell])[0],

@@ -51,12 +51,12 @@ class _PaddleSession(Session):
             if not file.is_file():
                 raise UnavailableError(f"{file} is missing; convert the model again")
         self._config, self._predictor = predictor(program, params, options)
-        batch, size = artifact.batch or 1, artifact.image_size
-        self._example = (batch, 3, size, size)
+        image = (3, *artifact.image_shape)
+        self._example = (artifact.batch or 1, *image)
         (input_name,), (output_name,) = self._predictor.get_input_names(), self._predictor.get_output_names()
         self._input = self._predictor.get_input_handle(input_name)
         self._output = self._predictor.get_output_handle(output_name)
-        self.inputs = (TensorInfo(input_name, self._input.type().name, (artifact.batch or -1, 3, size, size)),)
+        self.inputs = (TensorInfo(input_name, self._input.type().name, (artifact.batch or -1, *image)),)
         self.outputs = (TensorInfo(output_name, self._output.type().name, (artifact.batch or -1, artifact.classes)),)
 
     def _run(self, images: np.ndarray) -> np.ndarray:

@@ -70,8 +70,7 @@ def run_job(table: dict[str, Any]) -> Any:
     asked = typed.read(_Wanted, table)
     runtime, options = registry.get(asked.wanted.runtime), asked.wanted.options
     artifact = artifacts.load(Path(asked.wanted.artifact))
-    size = artifact.image_size
-    images = np.random.default_rng(0).standard_normal((asked.batch, 3, size, size), dtype=np.float32)
+    images = np.random.default_rng(0).standard_normal((asked.batch, 3, *artifact.image_shape), dtype=np.float32)
     if isinstance(runtime.profiled, str):
         raise UnavailableError(runtime.profiled)
     with runtime.open(artifact, options) as session:

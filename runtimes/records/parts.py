@@ -75,7 +75,7 @@ class ImagePreprocessing:
     """How an image becomes the model's input."""
 
     resize_short: Annotated[int | None, about("pixels of the short side after resizing")] = None
-    crop: Annotated[int | None, about("pixels of the centre crop's sides")] = None
+    crop: Annotated[int | None, about("pixels of the centre crop's sides; of its width beside `height`")] = None
     interpolation: str | None = None
     mean: Annotated[tuple[float, ...] | None, about("of each channel in RGB order, of values in [0, 1]")] = None
     std: Annotated[tuple[float, ...] | None, about("likewise")] = None
@@ -84,6 +84,12 @@ class ImagePreprocessing:
     pixel_scale: Annotated[
         float, about("what pixels of 0 to 255 were multiplied with first; only the last bits depend on it")
     ] = PER_LEVEL
+    height: Annotated[int | None, about("pixels of the crop's height, where it is no square")] = None
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Height and width in pixels; None where they are not known."""
+        return (self.height or self.crop, self.crop) if self.crop else None
 
 
 @dataclass(frozen=True, kw_only=True)

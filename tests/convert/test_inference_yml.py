@@ -65,6 +65,14 @@ def test_resizing_to_a_size_with_pillow(tmp_path: Path) -> None:
     assert (found.backend, found.interpolation) == ("pil", "bicubic")
 
 
+def test_images_that_are_no_squares(tmp_path: Path) -> None:
+    """PaddleClas' order is width and height."""
+    found = read(tmp_path, transforms({"size": [60, 20]}, crop=None)).preprocessing
+    assert (found.shape, found.resize_short, found.keep_ratio) == ((20, 60), 60, False)
+    found = read(tmp_path, transforms(crop=[48, 32])).preprocessing
+    assert (found.shape, found.resize_short, found.keep_ratio) == ((32, 48), 60, True)
+
+
 @pytest.mark.parametrize("scale", ["1.0/255.0", " 1 / 255 ", "0.00392156862745098", None])
 def test_scale_as_text_is_data(tmp_path: Path, scale: Any) -> None:
     assert read(tmp_path, transforms(normalize={**NORMALIZE, "scale": scale})).preprocessing.pixel_scale == 1 / 255
@@ -111,8 +119,9 @@ def test_a_file_of_class_names(tmp_path: Path) -> None:
         (transforms()[::-1], "vitbench does them once each"),
         ([*transforms(), *transforms()], "once each"),
         (transforms({"resize_long": 60}), "ResizeImage has the key 'resize_long'"),
-        (transforms({"size": [60, 70]}), "square images only"),
-        (transforms(crop=[48, 64]), r"CropImage: size = \[48, 64\]: vitbench takes square"),
+        (transforms({"size": [60, 70]}), "vitbench cuts nothing out of images that are no squares"),
+        (transforms(crop=[48, 64]), "height = 64 does not fit into resize_short = 60"),
+        (transforms({"size": [60]}, crop=None), "no number of pixels"),
         (transforms(crop=None), "no CropImage"),
         (transforms()[1:], "no ResizeImage"),
         (transforms({"resize_short": 60, "interpolation": "random"}), "interpolation = 'random' is none of"),

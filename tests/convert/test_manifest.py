@@ -99,7 +99,7 @@ def no_outputs(table: dict[str, Any]) -> None:
         (changed("files", "/etc/passwd", {"bytes": 1, "sha256": ""}), "no folder's name"),
         (changed("files", {}), "files does not name model.onnx"),
         (changed("class_names", ["a", "b"]), "2 class_names of 7 classes"),
-        (changed("preprocessing", "crop", 24), "preprocessing.crop = 24, and the input takes 32 pixels"),
+        (changed("preprocessing", "crop", 24), "preprocessing makes images of 24 pixels, and the input takes 32"),
         (changed("preprocessing", "mean", [float("nan"), 0, 0]), "NaN is no number"),
         (changed("spec", "preprocessing", []), "preprocessing"),
     ],

@@ -89,7 +89,7 @@ def compared(root: Path, file: Path, *words: object) -> tuple[int, str, list[dic
 
 def test_its_classes_are_found_by_running_it(write: Callable[..., Path], tmp_path: Path) -> None:
     artifact = taken(tmp_path / "artifacts", write())
-    assert (artifact.model, artifact.classes, artifact.image_size, artifact.batch) == ("some_one", 5, 8, None)
+    assert (artifact.model, artifact.classes, artifact.image_shape, artifact.batch) == ("some_one", 5, (8, 8), None)
     assert artifact.manifest.unvouched
     assert to_table(artifact.manifest)["unvouched"] is True
     assert artifact.manifest.preprocessing_source == ASSUMED
@@ -102,12 +102,21 @@ def test_its_classes_are_found_by_running_it(write: Callable[..., Path], tmp_pat
 
 def test_what_it_leaves_open_is_said_with_an_option(write: Callable[..., Path], tmp_path: Path) -> None:
     file = write(["N", "c", "?", "what ever"])
-    with pytest.raises(InputError, match=r"leaves height and width open: say them with --image-size"):
+    with pytest.raises(InputError, match="leaves height and width open: say the pixels with --image-size"):
         taken(tmp_path / "artifacts", file)
     artifact = taken(tmp_path / "artifacts", file, image_size=16)
-    assert (artifact.image_size, artifact.manifest.image_size) == (16, 16)
+    assert (artifact.image_shape, artifact.manifest.image_size) == ((16, 16), 16)
     (found,) = onnx.load(str(artifact.onnx)).graph.input
     assert [one.dim_value or one.dim_param for one in found.type.tensor_type.shape.dim] == ["N", 3, 16, 16]
+
+
+def test_images_that_are_no_squares(write: Callable[..., Path], tmp_path: Path) -> None:
+    artifact = taken(tmp_path / "artifacts", write(["N", 3, 8, "w"]), image_size=12)
+    assert (artifact.image_shape, artifact.preprocessing.shape) == ((8, 12), (8, 12))
+    again = taken(tmp_path / "artifacts", write(["N", 3, 8, "w"]))
+    assert (again.sha256, again.manifest.image_size) == (artifact.sha256, 12)
+    with pytest.raises(InputError, match="and --image-size is 12"):
+        taken(tmp_path / "fixed", write([1, 3, 8, 12]), image_size=12)
 
 
 def test_a_fixed_batch_is_kept(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -124,7 +133,7 @@ def test_a_fixed_batch_is_kept(write: Callable[..., Path], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"shape": ["n", 3, 8, 12]}, "images are square here"),
+        ({"shape": ["n", 3, 8, "w"]}, "which leaves one side open: say the pixels with --image-size"),
         ({"shape": ["n", 8, 8, 3]}, "is needed"),
         (
             {"pooled": True},

@@ -130,8 +130,7 @@ def read(artifact: Artifact) -> Proof:
         said = typed.read(ProofFile, json.loads((folder / FILE).read_text(encoding="utf-8")))
         images, logits, paddle = (np.load(folder / name, allow_pickle=False) for name in (_INPUTS, _REFERENCE, _PADDLE))
         inputs = Inputs(images, said.source, said.names)
-        size = artifact.image_size
-        if images.dtype != np.float32 or images.shape[1:] != (3, size, size) or not len(images):
+        if images.dtype != np.float32 or images.shape[1:] != (3, *artifact.image_shape) or not len(images):
             raise ValueError(f"{_INPUTS} has {images.dtype} {list(images.shape)}")
         if not logits.shape == paddle.shape == (len(images), artifact.classes):
             raise ValueError(f"{len(images)} inputs, and logits {list(logits.shape)} and {list(paddle.shape)}")

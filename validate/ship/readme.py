@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from convert.artifact import Artifact
 from convert.cli import drawn_weights_warning
-from convert.families.spec import Preprocessing
+from convert.families.spec import Preprocessing, sides
 from convert.manifest import LOGITS
 from convert.precision.table import LARGEST_LOGIT
 from runtimes.records.parts import ToleranceInfo
@@ -22,9 +22,9 @@ def text(artifact: Artifact, target: Target, settings: Mapping[str, str], said: 
     warning = drawn_weights_warning(artifact)
     head = "" if artifact.manifest.head == LOGITS else f" ({artifact.manifest.head})"
     names = f"`{LABELS}`, line by line ({labels})" if labels else "not known: the model does not say them"
-    size, free = artifact.image_size, "any" if artifact.batch is None else artifact.batch
+    (height, width), free = artifact.image_shape, "any" if artifact.batch is None else artifact.batch
     lines = [
-        f"- **Input** `{source.name}`: float32 (batch, 3, {size}, {size}), RGB, batch {free}. **Output**"
+        f"- **Input** `{source.name}`: float32 (batch, 3, {height}, {width}), RGB, batch {free}. **Output**"
         f" `{result.name}`: float32 (batch, {artifact.classes}){head}, before any softmax.",
         f"- **Preprocessing**: {preprocessing(artifact.preprocessing)}.{_assumed(artifact)}",
         f"- **Class names**: {names}. **Precision**: {artifact.precision}.",
@@ -42,12 +42,14 @@ def text(artifact: Artifact, target: Target, settings: Mapping[str, str], said: 
 
 def preprocessing(found: Preprocessing) -> str:
     """What becomes of an image, in words."""
-    size = found.resize_short
+    short, shape = found.resize_short, sides(found.shape)
     scale = " / 255" if math.isclose(255 * found.pixel_scale, 1) else f" * {found.pixel_scale:.10g}"
-    resize = f"short side to {size}" if found.keep_ratio else f"both sides to {size}"
+    resize = (
+        f"short side to {short}" if found.keep_ratio else f"both sides to {short if found.height is None else shape}"
+    )
     ends = ", ".join(f"{value:g}" for value in found.mean), ", ".join(f"{value:g}" for value in found.std)
     return (
-        f"decode to RGB, resize the {resize} pixels ({found.interpolation}, {found.backend}), cut {found.crop} pixels"
+        f"decode to RGB, resize the {resize} pixels ({found.interpolation}, {found.backend}), cut {shape} pixels"
         f" out of the centre, then (pixel{scale} - mean) / std with mean {ends[0]} and std {ends[1]}"
     )
 

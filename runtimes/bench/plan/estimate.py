@@ -7,6 +7,7 @@ the rates below: right within a factor of two or so on an x86 server, and of ten
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def _activations(artifact: Artifact) -> int:
     """Bytes of one image and of the widest block that it goes through, in FP32."""
     spec = artifact.spec
     if spec is None:
-        return 4 * 3 * artifact.image_size**2 * _ACTIVATIONS_PER_IMAGE_BYTE
+        return 4 * 3 * math.prod(artifact.image_shape) * _ACTIVATIONS_PER_IMAGE_BYTE
     return 4 * spec.widest()
 
 

@@ -153,8 +153,7 @@ def _whole(
 
 def example(artifact: Artifact, batch: int) -> np.ndarray:
     """Standard normal images, float32 (batch, 3, height, width): the same ones each time."""
-    size = artifact.image_size
-    return np.random.default_rng(0).standard_normal((batch, 3, size, size), dtype=np.float32)
+    return np.random.default_rng(0).standard_normal((batch, 3, *artifact.image_shape), dtype=np.float32)
 
 
 def _device_bytes(disturbed: Disturbance) -> int | None:

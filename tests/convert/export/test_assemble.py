@@ -77,7 +77,7 @@ def test_an_open_size_is_given_and_stays_with_the_artifact(toys: Path, tmp_path:
         again, reused = obtain(Request(folder, root=tmp_path, image_size=size), print)
         assert (reused, again.sha256) == (True, artifact.sha256)
     other, reused = obtain(Request(folder, root=tmp_path, image_size=32), print)
-    assert (reused, other.image_size) == (False, 32)
+    assert (reused, other.image_shape) == (False, (32, 32))
     assert shlex.split(other.manifest.command)[-2:] == ["--image-size", "32"]
 
 
@@ -88,6 +88,22 @@ def test_a_size_that_is_fixed_is_no_other(toys: Path, tmp_path: Path, toy_toml: 
         converted(toys, tmp_path, "logits", 20)
     with pytest.raises(InputError, match="--image-size 20: toy takes 32 pixels"):
         obtain(Request(str(toy_toml), root=tmp_path, image_size=20), print)
+
+
+def test_images_that_are_no_squares(toys: Path, tmp_path: Path) -> None:
+    artifact = converted(toys, tmp_path, "rectangle")
+    assert artifact.image_shape == artifact.preprocessing.shape == (SIZE, 2 * SIZE)
+    assert any("stretched to its size" in note for note in artifact.manifest.notes), "assumed, and said"
+    images = seeded(artifact.preprocessing, 3).images
+    np.testing.assert_allclose(logits(artifact, images), expected(toys / "rectangle", images), atol=1e-6)
+    cut = Request(
+        str(toys / "rectangle"), root=tmp_path, preprocessing=f"resize_short=40;crop=32;height={SIZE};keep_ratio=true"
+    )
+    assert obtain(cut, print)[0].preprocessing.keep_ratio
+    with pytest.raises(InputError, match="takes 16 x 32 pixels, and the crop has 32"):
+        obtain(Request(str(toys / "rectangle"), root=tmp_path, preprocessing="height=32"), print)
+    with pytest.raises(InputError, match="--image-size 32: it was exported for 16 x 32 pixels"):
+        converted(toys, tmp_path / "other", "rectangle", 32)
 
 
 def test_a_size_that_it_does_not_run_at(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

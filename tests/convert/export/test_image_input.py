@@ -23,8 +23,10 @@ def test_another_layout_is_turned(answers: Answers) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("any size", "the image is any x any; a fixed square is needed: give its size, as in --image-size 224"),
-        ("rectangle", "its images are 16 x 32; vitbench has square ones only"),
+        (
+            "any size",
+            "the image is any x any; a fixed size is needed: give the pixels of what is open, as in --image-size 224",
+        ),
         ("grey", "its input (batch, 1, 16, 16) has 1 channels"),
         ("arithmetic of bytes", "the input is uint8, and the program computes with it as such (add)"),
     ],

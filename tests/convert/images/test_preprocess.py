@@ -266,6 +266,28 @@ def test_the_order_of_paddleclas_gives_the_same_bits(interpolation: str) -> None
     assert found.tobytes() == np.ascontiguousarray(whole.transpose(2, 0, 1)).tobytes()
 
 
+@pytest.mark.parametrize("keep_ratio", [True, False])
+def test_images_that_are_no_squares(keep_ratio: bool) -> None:
+    # PaddleClas: ResizeImage's size and CropImage's size are width and height, in this order.
+    pixels = np.random.default_rng(4).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    if keep_ratio:
+        resized = cv2.resize(pixels[:, :, ::-1], (round(53 * (24 / 37)), 24), interpolation=cv2.INTER_LINEAR)
+        left = (resized.shape[1] - 20) // 2
+        wanted, short = resized[6:18, left : left + 20], 24
+    else:
+        wanted, short = cv2.resize(pixels[:, :, ::-1], (20, 12), interpolation=cv2.INTER_LINEAR), 20
+    found = crop(decode(png(pixels)), Preprocessing(short, 20, keep_ratio=keep_ratio, height=12))
+    assert found.tobytes() == np.ascontiguousarray(wanted.transpose(2, 0, 1)).tobytes()
+
+
+def test_a_height_that_does_not_fit_and_one_that_is_the_width() -> None:
+    assert Preprocessing(24, 20, height=20) == Preprocessing(24, 20)
+    with pytest.raises(ValueError, match="height = 30 does not fit into resize_short = 24"):
+        Preprocessing(24, 20, height=30)
+    with pytest.raises(ValueError, match="resize_short is crop"):
+        Preprocessing(24, 20, keep_ratio=False, height=12)
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.png", tmp_path):
         with pytest.raises(UnreadableImage, match="cannot be read"):

@@ -64,11 +64,10 @@ class FakeServer:
 
     def __post_init__(self) -> None:
         self._session = onnxruntime.InferenceSession(str(self.artifact.onnx), providers=["CPUExecutionProvider"])
-        size = self.artifact.image_size
         self.metadata = {
             "name": self.artifact.model,
             "platform": "onnxruntime_onnx",
-            "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3, size, size]}],
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3, *self.artifact.image_shape]}],
             "outputs": [{"name": "logits", "datatype": "FP32", "shape": [-1, self.artifact.classes]}],
         }
         self.config = {

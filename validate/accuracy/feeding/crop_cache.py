@@ -28,25 +28,26 @@ def digest(data: bytes) -> str:
 
 
 class CropCache:
-    """Crops (3, crop, crop) uint8 under one preprocessing, a file for each.
+    """Crops (3, height, width) uint8 under one preprocessing, a file for each.
 
     Safe from any thread and from several processes. InputError when the folder cannot be used.
     """
 
     def __init__(self, folder: Path, preprocessing: Preprocessing) -> None:
-        side = preprocessing.crop
+        height, width = shape = preprocessing.shape
         what = {
             "resize_short": preprocessing.resize_short,
-            "crop": side,
+            "crop": width,
             "interpolation": preprocessing.interpolation,
+            **({} if height == width else {"height": height}),
             # Named where they are not what the folders that are there were made with.
             **({} if preprocessing.keep_ratio else {"keep_ratio": False}),
             **({"pillow": importlib.metadata.version("pillow")} if preprocessing.backend == "pil" else {}),
             "opencv": cv2.__version__,  # another version may decode a JPEG to other bytes
             "layout": "3 x crop x crop bytes, RGB; then their CRC-32",
         }
-        self.folder = folder / f"{side}-{sha256_json(what)[:16]}"
-        self._shape = (3, side, side)
+        self.folder = folder / f"{width}-{sha256_json(what)[:16]}"
+        self._shape = (3, *shape)
         try:
             write_json(self.folder / "about.json", what)
         except OSError as error:

@@ -92,7 +92,7 @@ class Measurement:
             options=one.options,
             slots=len(images.slots),
             batch=one.batch,
-            side=self.preprocessing.crop,
+            shape=self.preprocessing.shape,
             descriptor=images.descriptor,
             classes=one.artifact.classes,
         )
@@ -160,7 +160,7 @@ def loaded(
     """The memory that evaluations run on, of so many batches under each preprocessing, and their models, loaded."""
     batch = measurements[0].evaluation.batch
     used = dict.fromkeys(one.preprocessing for one in measurements)
-    images = {preprocessing: SharedBatches(slots, batch, preprocessing.crop) for preprocessing in used}
+    images = {preprocessing: SharedBatches(slots, batch, preprocessing.shape) for preprocessing in used}
     try:
         for one in measurements:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 
@@ -9,15 +10,15 @@ import numpy as np
 
 
 class SharedBatches:
-    """Slots of (batch, 3, side, side) float32 each, contiguous.
+    """Slots of (batch, 3, height, width) float32 each, contiguous.
 
     The memory has no name anywhere: it is reached through `descriptor`, which a process can be started with, and is
     gone with the last process that has it, also when that one was killed. descriptor: None makes new memory.
     """
 
-    def __init__(self, slots: int, batch: int, side: int, descriptor: int | None = None) -> None:
-        shape = (batch, 3, side, side)
-        count = batch * 3 * side * side
+    def __init__(self, slots: int, batch: int, image: tuple[int, int], descriptor: int | None = None) -> None:
+        shape = (batch, 3, *image)
+        count = math.prod(shape)
         stride = -(-4 * count // mmap.PAGESIZE) * mmap.PAGESIZE  # each slot starts on a page, as kernels like it
         if descriptor is None:
             descriptor = os.memfd_create("vitbench")

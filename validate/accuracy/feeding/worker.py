@@ -28,15 +28,15 @@ BATCH_TIMEOUT_S = 900.0
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What a worker runs. artifact: its folder; slots, batch, side, descriptor: of the shared memory; classes: of the
-    model."""
+    """What a worker runs. artifact: its folder; slots, batch, descriptor: of the shared memory, with the shape of its
+    images, height and width; classes: of the model."""
 
     artifact: str
     runtime: str
     options: Options
     slots: int
     batch: int
-    side: int
+    shape: tuple[int, int]
     descriptor: int
     classes: int
 
@@ -81,10 +81,10 @@ class SessionWorker:
 def serve(table: dict[str, Any], slots: Iterator[int]) -> Iterator[Any]:
     """The far side: answers a WorkerJob with what was effective, and each slot's number as `rank` does its logits."""
     job = typed.read(WorkerJob, table)
-    images = SharedBatches(job.slots, job.batch, job.side, job.descriptor)
+    images = SharedBatches(job.slots, job.batch, job.shape, job.descriptor)
     with registry.get(job.runtime).open(artifacts.load(Path(job.artifact)), job.options) as session:
         # Read after one run on zeros, not at the end: until then some runtimes keep a profile of every run.
-        session.run(np.zeros((job.batch, 3, job.side, job.side), dtype=np.float32))
+        session.run(np.zeros((job.batch, 3, *job.shape), dtype=np.float32))
         yield typed.table(session.effective())
         for slot in slots:
             logits = session.run(images.slots[slot])

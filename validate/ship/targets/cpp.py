@@ -10,6 +10,7 @@ from typing import ClassVar
 from convert.artifact import PADDLE_PARAMS, PADDLE_PROGRAM, Artifact
 from convert.common.disk.files import write_text
 from convert.common.errors import shown
+from convert.families.spec import sides
 from convert.precision.portability import PORTABLE
 from convert.precision.table import BF16, FP16, FP32, INT8, LARGEST_LOGIT, PADDLE_ERROR, PRECISIONS
 from runtimes.base import Setting
@@ -42,6 +43,8 @@ class CppTarget(Target):
         """Preprocessing by Pillow, which C++ has not, and names that no line of model.txt can hold."""
         if artifact.preprocessing.backend != "cv2":
             return f"its images are resized by {artifact.preprocessing.backend}, which the C++ programs do not have"
+        if len(set(artifact.image_shape)) > 1:
+            return f"its images are {sides(artifact.image_shape)} pixels, and the C++ programs have squares only"
         (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
         odd = [name for name in (source.name, result.name) if name != shown(name).strip() or not name]
         return f"its input or output is called {shown(odd[0])!r}, which model.txt cannot hold" if odd else None
@@ -89,7 +92,7 @@ def _lines(artifact: Artifact, threads: str, sizes: Mapping[str, int]) -> Iterat
     yield f"head {artifact.manifest.head}"
     yield f"input {source.name}"
     yield f"output {result.name}"
-    yield f"size {artifact.image_size}"
+    yield f"size {artifact.image_shape[0]}"
     yield f"classes {artifact.classes}"
     yield f"batch {artifact.batch or 0}"
     yield f"threads {threads}"

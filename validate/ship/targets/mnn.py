@@ -34,7 +34,8 @@ class MnnTarget(Target):
         copy_form(folder, lambda options: model_file.converted(artifact, options, _GELU))
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
-        size, threads = artifact.image_size, int(settings["threads"]) or _DEFAULT_THREADS
+        height, width = artifact.image_shape
+        threads = int(settings["threads"]) or _DEFAULT_THREADS
         return f"""\
 ```python
 import MNN, numpy as np
@@ -42,7 +43,7 @@ import MNN, numpy as np
 net = MNN.Interpreter("model.mnn")  # model.mnn.weight beside it
 session = net.createSession({{"backend": "CPU", "precision": 1, "numThread": {threads}}})  # 1: Precision_High, FP32
 source = net.getSessionInput(session)
-net.resizeTensor(source, (len(images), 3, {size}, {size})); net.resizeSession(session)
+net.resizeTensor(source, (len(images), 3, {height}, {width})); net.resizeSession(session)
 np.copyto(source.getNumpyData(), images); net.runSession(session)  # copy before every run
 logits = net.getSessionOutput(session, "{artifact.manifest.outputs[0].name}").getNumpyData()
 ```

@@ -51,7 +51,7 @@ logits = found.numpy(batch_index=0)
 On a phone, in C++, one image at a time, with the same switches of `net.opt`: after resizing and cropping,
 
 ```cpp
-ncnn::Mat in = ncnn::Mat::from_pixels(rgb, ncnn::Mat::PIXEL_RGB, {found.crop}, {found.crop}), out;
+ncnn::Mat in = ncnn::Mat::from_pixels(rgb, ncnn::Mat::PIXEL_RGB, {found.crop}, {found.shape[0]}), out;
 const float means[3] = {{{means}}}, norms[3] = {{{norms}}};
 in.substract_mean_normalize(means, norms);
 ncnn::Extractor extractor = net.create_extractor();

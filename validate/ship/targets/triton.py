@@ -66,10 +66,11 @@ Triton listens everywhere. {notes[backend]} Instances and batches stand in `conf
 
 def _trtexec(artifact: Artifact, most: int) -> str:
     """How the plan is made where it is to run."""
-    name, size, model = artifact.manifest.inputs[0].name, artifact.image_size, f"{MODELS}/{artifact.model}"
+    name, model = artifact.manifest.inputs[0].name, f"{MODELS}/{artifact.model}"
+    height, width = artifact.image_shape
     sizes = ((artifact.batch,) * 3) if artifact.batch else (1, min(4, most), most)
     limits = zip(("min", "opt", "max"), sizes, strict=True)
-    shapes = " ".join(f"--{what}Shapes={name}:{count}x3x{size}x{size}" for what, count in limits)
+    shapes = " ".join(f"--{what}Shapes={name}:{count}x3x{height}x{width}" for what, count in limits)
     return (
         "The plan is of one GPU and one TensorRT, so it is made there before the first start:"
         f" `mkdir {model}/{VERSION} && trtexec --onnx={model}/{ONNX_FILE} --noTF32 {shapes}"

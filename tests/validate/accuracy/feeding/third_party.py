@@ -21,7 +21,7 @@ Step = Callable[[int], None]  # called with the number of the inference, from 0 
 class _Session(Session):
     def __init__(self, artifact: Artifact, step: Step) -> None:
         self._classes, self._step, self._count = artifact.classes, step, 0
-        self.inputs = (TensorInfo("x", "float32", ("batch", 3, artifact.image_size, artifact.image_size)),)
+        self.inputs = (TensorInfo("x", "float32", ("batch", 3, *artifact.image_shape)),)
         self.outputs = (TensorInfo("logits", "float32", ("batch", artifact.classes)),)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
