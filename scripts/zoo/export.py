@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import inspect
 import os
 import sys
 import types
@@ -79,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
     importlib.import_module("ppcls.utils.logger").init_logger()
     paddle.seed(SEED)
     engine = importlib.import_module("ppcls.engine.engine")
-    model = getattr(importlib.import_module("ppcls.arch.backbone"), name)()
+    build = getattr(importlib.import_module("ppcls.arch.backbone"), name)
+    own = "pretrained" in inspect.signature(build).parameters  # UniFormer's would download weights by default
+    model = build(pretrained=False) if own else build()
     perturb(model)
     # As its `tools/export_model.py` does, with the Softmax that stands behind published models.
     exported = engine.ExportModel({"name": name}, model, False)
