@@ -65,7 +65,8 @@ def answer(results: Results) -> Table:
         text_column("Accuracy", _accuracy),
     ]
     title = say("The fastest at batch {batch}", batch=BATCH)
-    notes = (*_busy(rows), _NOTE, _ACCURACY_NOTE, standing.spread_note(results))
+    slower = standing.slower_note(results, results.of(Latency, batch=BATCH))
+    notes = (*_busy(rows), *([slower] if slower else []), _NOTE, _ACCURACY_NOTE, standing.spread_note(results))
     winners = [row.record for row in rows if row.record]
     records = [record for cell in winners for record in (cell, *baseline(results, cell))]
     return columns.build("answer", title, results, shown, rows, *notes, records=records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from convert.precision.table import INT8, percent
+from convert.precision.table import FP32, INT8, percent
 from reports import faster
 from reports.language import mark, say, stored
 from reports.load.results import SEVERAL, Results, machine_of
@@ -27,6 +27,10 @@ BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is 
 _SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
 )
+_SLOWER_NOTE = mark(
+    "Slower than fp32 on the same runtime, so that they give accuracy away for nothing on this machine: {cells}."
+)
+_MOST_SLOWER = 6
 _UNVOUCHED_NOTE = mark(
     "Nothing vouches for {models}: no Paddle program is there to hold that ONNX file against, so that agreement only "
     "says that runtimes compute what ONNX's own reference does."
@@ -256,6 +260,30 @@ def inaccurate(results: Results, cells: Sequence[Latency]) -> list[Latency]:
 def _sound(results: Results, cells: Sequence[Latency]) -> list[Latency]:
     """The cells that have a proven speed; the fastest first."""
     return faster.order([cell for cell in cells if cell.measured and not results.doubt(cell)])
+
+
+def slower_note(results: Results, cells: Sequence[Latency]) -> str | None:
+    """Which lower precisions are slower for sure than FP32 on their runtime, the worst first; None where none is."""
+
+    def place(cell: Latency) -> tuple[object, ...]:
+        return cell.machine, cell.model, cell.runtime, cell.device, cell.batch, cell.threads
+
+    proven = [cell for cell in cells if cell.measured and not results.doubt(cell)]
+    base = {place(cell): cell for cell in proven if cell.precision == FP32}
+    lower = [(base[place(cell)], cell) for cell in proven if cell.precision != FP32 and place(cell) in base]
+    found = [(gain, cell) for one, cell in lower if (gain := faster.faster(one, cell)) and gain.sure and gain.value < 1]
+    found.sort(key=lambda pair: pair[0].value)
+    several = len({cell.model for cell in cells}) > 1
+    told = [
+        say(
+            "{name} ({times} times as long)",
+            name=f"{cell.model} {label(results, cell)}" if several else label(results, cell),
+            times=f"{1 / gain.value:.2f}",
+        )
+        for gain, cell in found
+    ]
+    more = [say("{count} more", count=len(told) - _MOST_SLOWER)] if len(told) > _MOST_SLOWER else []
+    return say(_SLOWER_NOTE, cells=", ".join([*told[:_MOST_SLOWER], *more])) if told else None
 
 
 def median(cell: Latency) -> float:

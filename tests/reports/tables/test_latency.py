@@ -298,3 +298,22 @@ def test_commands_are_said_once(make: Any, folder: Any) -> None:
     found = results.load(folder(*cells))
     assert latency.latency(found).commands == ("make bench",)
     assert parity.parity(found).commands == ()
+
+
+@pytest.mark.parametrize(
+    ("of_int8", "runtime", "passed", "said"),
+    [
+        (25.0, "openvino", True, True),
+        (15.0, "openvino", True, False),
+        (20.1, "openvino", True, False),
+        (25.0, "ort-cpu", True, False),
+        (25.0, "openvino", False, False),
+    ],
+)
+def test_a_lower_precision_that_is_slower_than_fp32_is_said_to_be_of_no_use(
+    make: Any, folder: Any, of_int8: float, runtime: str, passed: bool, said: bool
+) -> None:
+    cells = [make.latency(20.0, 0.2, runtime="openvino"), make.latency(of_int8, 0.2, runtime=runtime, precision="int8")]
+    parity = [make.parity(runtime="openvino"), make.parity(runtime=runtime, precision="int8", passed=passed)]
+    notes = " ".join(answer(results.load(folder(*parity, *cells))).notes)
+    assert ("nothing on this machine: openvino int8 (1.25 times as long)." in notes) is said
