@@ -43,27 +43,38 @@ class _MnnSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         if artifact.form == "mnn" and options.extra:
             raise UnavailableError("mnn.gelu: the folder was converted before; leave it out")
-        self._folder = kept_form.shipped(artifact, "mnn") or mnn_file.converted(
-            artifact, options, MNN_CPU.setting(options, "gelu")
-        )
-        self._made = kept_form.read(self._folder)
-        self._free = artifact.batch is None
-        self._check_batch(max(options.batches, default=1))
+        self._artifact, self._options = artifact, options
         self._threads = options.thread_count()
-        self._net, self._session = _load(self._folder / mnn_file.MODEL, self._threads)
-        self._input = self._net.getSessionInput(self._session)
-        self._look_up()
+        self._open(None)
+        self._only_batch(max(options.batches, default=1))  # refused before any work
         self.inputs = tuple(_info(*one) for one in self._net.getSessionInputAll(self._session).items())
         found = self._net.getSessionOutputAll(self._session)
         self.outputs = tuple(_info(name, found[name]) for name in self._made["outputs"])
 
-    def _check_batch(self, batch: int) -> None:
-        """UnavailableError for a batch at which MNN is known to compute this model wrongly."""
-        if self._free and batch > 1 and (names := self._made["broadcasts"]):
+    def _open(self, batch: int | None) -> None:
+        """Load the model. batch: the only one of its file; None where it takes any."""
+        artifact, gelu = self._artifact, MNN_CPU.setting(self._options, "gelu")
+        self._batch = batch
+        self._folder = kept_form.shipped(artifact, "mnn") or mnn_file.converted(artifact, self._options, gelu, batch)
+        self._made = kept_form.read(self._folder)
+        self._net, self._session = _load(self._folder / mnn_file.MODEL, self._threads)
+        self._input = self._net.getSessionInput(self._session)
+        self._look_up()
+
+    def _only_batch(self, batch: int) -> int | None:
+        """The batch that a file has to be of alone, where MNN would compute it wrongly from one that takes any.
+
+        UnavailableError where the file is one that was shipped.
+        """
+        names = self._made["broadcasts"]
+        if self._artifact.batch is not None or batch == 1 or not names:
+            return None
+        if self._artifact.form == "mnn":
             raise UnavailableError(
                 f"MNN computes a MatMul that several heads share an operand of wrongly at a batch of two or more, and "
                 f"this model has {listing(names, 3)}: give --batch 1, or export it with a fixed batch"
             )
+        return batch
 
     def _look_up(self) -> None:
         """The memory of input and outputs, which a new batch size moves."""
@@ -73,11 +84,13 @@ class _MnnSession(Session):
         self._logits = next(iter(self._outputs.values()))
 
     def _resize(self, shape: tuple[int, ...]) -> None:
-        self._check_batch(shape[0])
-        with stdout_to(2):
-            self._net.resizeTensor(self._input, shape)
-            self._net.resizeSession(self._session)
-        self._look_up()
+        if (only := self._only_batch(shape[0])) != self._batch:
+            self._open(only)
+        if only is None:
+            with stdout_to(2):
+                self._net.resizeTensor(self._input, shape)
+                self._net.resizeSession(self._session)
+            self._look_up()
         if len(self._logits) != shape[0]:  # it prints why, and goes on
             raise UnavailableError(f"MNN cannot resize this model to a batch of {shape[0]}")
 
@@ -114,6 +127,7 @@ class _MnnSession(Session):
             "operators": self._made["operators"],
             "MNNForwardType": backend,
             "threads": threads,
+            **({} if self._batch is None else {"converted_for_batch": self._batch}),
         }
         types = [*self._made["weights"], *map(significand.widest_type, bits.values())]
         ran = Arithmetic(reason="MNN does not tell what each operator computed in")

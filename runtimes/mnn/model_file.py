@@ -35,12 +35,13 @@ _TYPES = {
 _HALF = 3  # IDSTQuan.type of weights that are stored as FP16; the other types are integers
 
 
-def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
+def converted(artifact: Artifact, options: Options, gelu: str, batch: int | None = None) -> Path:
     """The folder with the artifact (MODEL), a probe converted alike (PROBE), and what was found in MODEL (MADE:
     `outputs` in the model's order, `weights` counted by the type that they are stored as, `operators` counted,
     `broadcasts` as in the function of that name).
 
     Made once per artifact, version of MNN, arguments of the converter and state of this code. gelu: a key of GELU.
+    batch: the only one of the file, where `broadcasts` asks for such; None leaves it as it is in the artifact.
     UnavailableError with the converter's own words when it fails.
     """
     with stdout_to(2):
@@ -48,9 +49,10 @@ def converted(artifact: Artifact, options: Options, gelu: str) -> Path:
 
     arguments = [*_ARGUMENTS, "--useGeluApproximation", GELU[gelu]]
     code = [sha256_file(Path(file)) for file in (__file__, significand.__file__)]
-    folder = cache_folder(artifact, options, "mnn", MNN.version(), *arguments, *code)
+    fixed = [] if batch is None else [f"batch {batch}"]
+    folder = cache_folder(artifact, options, "mnn", MNN.version(), *arguments, *code, *fixed)
     if not kept_form.whole(folder):
-        job = {"onnx": str(artifact.onnx), "arguments": arguments}
+        job = {"onnx": str(artifact.onnx), "arguments": arguments, "batch": batch}
         try:
             kept_form.make(folder, "runtimes.mnn.model_file:convert", job, "MNN")
         except worker.JobError as error:
@@ -64,7 +66,9 @@ def convert(job: dict[str, Any]) -> None:
     with scratch.folder() as apart:
         probe, listing = apart / "probe.onnx", apart / "model.json"
         significand.write_probe(probe)
-        _convert("ONNX", Path(job["onnx"]), "--MNNModel", folder / MODEL, *job["arguments"])
+        source = Path(job["onnx"])
+        source = at_batch(source, job["batch"], apart) if job.get("batch") else source
+        _convert("ONNX", source, "--MNNModel", folder / MODEL, *job["arguments"])
         _convert("ONNX", probe, "--MNNModel", folder / PROBE, *job["arguments"])
         _convert("MNN", folder / MODEL, "--JsonFile", listing)
         network = json.loads(listing.read_text(encoding="utf-8"))
@@ -81,8 +85,8 @@ def convert(job: dict[str, Any]) -> None:
 def broadcasts(onnx_file: Path) -> list[str]:
     """The MatMuls of two activations of which one is shared by several heads or windows of an image.
 
-    MNN 3.6.1 computes them wrongly at a dynamic batch of two or more (scripts/upstream/mnn_matmul_broadcast.py). None
-    where shapes cannot be inferred: then parity alone finds it.
+    MNN 3.6.1 computes them wrongly at a dynamic batch of two or more (scripts/upstream/mnn_matmul_broadcast.py), and
+    rightly at one that is fixed in the file. None where shapes cannot be inferred: then parity alone finds it.
     """
     import onnx
 
@@ -97,6 +101,20 @@ def broadcasts(onnx_file: Path) -> list[str]:
     products = [node for node in model.graph.node if node.op_type == "MatMul" and not stored & set(node.input)]
     sides = {node.name: [shapes.get(name, ())[:-2] for name in node.input] for node in products}
     return [name for name, (left, right) in sides.items() if len(left) == len(right) and left[1:] != right[1:]]
+
+
+def at_batch(file: Path, batch: int, folder: Path) -> Path:
+    """The same model for one batch size alone, in a folder. Weights beside it are linked to."""
+    import onnx
+
+    model = onnx.load(file, load_external_data=False)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    del model.graph.value_info[:]  # of any batch
+    for beside in file.parent.glob(f"{file.name}?*"):
+        (folder / beside.name).symlink_to(beside.resolve())
+    onnx.save(model, folder / file.name)
+    return folder / file.name
 
 
 def _convert(form: str, source: Path, option: str, target: Path, *arguments: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from convert.artifact import Artifact
@@ -231,27 +232,42 @@ def test_standard_output_belongs_to_the_command(toy_artifact: Artifact, cache: s
     assert json.loads(done.stdout) == ["fp32", True]
 
 
-def test_a_product_that_mnn_gets_wrong_is_refused_at_larger_batches(
+def test_a_product_that_mnn_gets_wrong_at_larger_batches_is_converted_for_each(
     toy_artifact: Artifact, images: np.ndarray, cache: str, tmp_path: Path
 ) -> None:
-    """Two activations, of which one is shared by all heads: right at a batch of 1, and wrong above."""
-    values = {"q": ("batch", 4, 5, 6), "shared": ("batch", 1, 6, 7)}
-    info = {name: onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in values.items()}
-    out = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 4, 5, 7]) for name in ("wrong", "right")]
-    nodes = [
-        onnx.helper.make_node("Mul", ["q", "one"], ["x"], name="Mul"),
-        onnx.helper.make_node("Mul", ["shared", "one"], ["s"], name="Mul_s"),
-        onnx.helper.make_node("Concat", ["s", "s", "s", "s"], ["o"], name="Concat", axis=1),
-        onnx.helper.make_node("MatMul", ["x", "s"], ["wrong"], name="MatMul.wrong"),
-        onnx.helper.make_node("MatMul", ["x", "o"], ["right"], name="MatMul.right"),
-    ]
-    one = onnx.numpy_helper.from_array(np.ones(1, np.float32), "one")
-    graph = onnx.helper.make_graph(nodes, "g", [info["q"], info["shared"]], out, [one])
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-    assert mnn_file.broadcasts(tmp_path / "m.onnx") == ["MatMul.wrong"]
+    """Two activations, of which one is shared by all heads: wrong above a batch of 1, unless the file fixes it."""
+    model = onnx.load(toy_artifact.onnx)
+    _share_keys(model)
+    shared = with_model(toy_artifact, tmp_path, model.SerializeToString())
+    assert mnn_file.broadcasts(shared.onnx) == ["MatMul.shared"]
     assert mnn_file.broadcasts(toy_artifact.onnx) == []
-    with MNN.open(toy_artifact, Options(cache=cache)) as session:
-        session._made["broadcasts"] = ["MatMul.wrong"]  # type: ignore[attr-defined]
-        session.run(images[:1])
-        with pytest.raises(UnavailableError, match=r"this model has MatMul\.wrong: give --batch 1"):
+    exact = ort.InferenceSession(str(shared.onnx), providers=["CPUExecutionProvider"])
+    with MNN.open(shared, Options(cache=cache)) as session:
+        for count in (1, 2, 3, 2, 1):
+            expected = exact.run(None, {"x": images[:count]})[0]
+            np.testing.assert_allclose(session.run(images[:count]), expected, rtol=1e-4, atol=1e-5)
+            assert session.effective().details.get("converted_for_batch") == (None if count == 1 else count)
+    shipped = replace(shared, manifest=replace(shared.manifest, form="mnn"))
+    with MNN.open(shared, Options(cache=cache)) as session:
+        session._artifact = shipped  # type: ignore[attr-defined]
+        with pytest.raises(UnavailableError, match=r"this model has MatMul\.shared: give --batch 1"):
             session.run(images[:2])
+
+
+def _share_keys(model: onnx.ModelProto) -> None:
+    """Put a product of activations, one operand of which all heads share, between the logits and the output."""
+    graph, make = model.graph, onnx.helper.make_node
+    for node in graph.node:
+        node.output[:] = ["plain" if name == "logits" else name for name in node.output]
+    constants = {"one": [0, 1, 7, 1], "flat": [0, -1]}
+    graph.initializer.extend(onnx.numpy_helper.from_array(np.array(v, np.int64), k) for k, v in constants.items())
+    graph.initializer.append(onnx.numpy_helper.from_array(np.arange(1, 8, dtype=np.float32).reshape(1, 7, 1, 1), "by"))
+    graph.node.extend(
+        [
+            make("Reshape", ["plain", "one"], ["column"], name="Reshape.column"),
+            make("Transpose", ["column"], ["row"], name="Transpose.row", perm=[0, 1, 3, 2]),
+            make("Mul", ["row", "by"], ["rows_of_heads"], name="Mul.heads"),
+            make("MatMul", ["rows_of_heads", "column"], ["product"], name="MatMul.shared"),
+            make("Reshape", ["product", "flat"], ["logits"], name="Reshape.logits"),
+        ]
+    )
