@@ -23,7 +23,7 @@ from convert.model_options import ModelOptions
 from convert.models import all_called, find, find_all
 from convert.paddleclas.export import export
 from convert.precision.portability import INT8_RANGES
-from convert.precision.table import percent
+from convert.precision.table import SMOOTH, percent
 from convert.precision.variant import INT8_RANGE
 from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
 
@@ -52,6 +52,13 @@ from convert.zoo import DEFAULT_MODEL, HOSTED, LISTED, MODELS, PUBLISHED
     help="int8: how far weights go. full: to 127; portable: as far as no sum of two products exceeds 16 bits, so that"
     " processors without VNNI give the same."
     f"  [default: as the artifact that is there was made, else {INT8_RANGE}]",
+)
+@click.option(
+    "--smooth",
+    type=click.FloatRange(min=0, max=1),
+    metavar="STRENGTH",
+    help="int8: how much of an outlier moves from activations to weights, 0 (nothing is smoothed) to 1."
+    f"  [default: as the artifact that is there was made, else {SMOOTH}]",
 )
 @click.option(
     "--opset",
@@ -90,6 +97,7 @@ def main(
     calibration: Path | None,
     keep_fp32: str | None,
     int8_range: str | None,
+    smooth: float | None,
     opset: int | None,
     root: Path,
     paddleclas: Path | None,
@@ -139,6 +147,7 @@ def main(
                 calibration=calibration,
                 keep_fp32=keep,
                 int8_range=int8_range,
+                smooth=smooth,
                 **vars(chosen),
             )
         )

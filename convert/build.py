@@ -45,7 +45,8 @@ class Request:
     weights and opset may be None: then they are those of the artifact that is there, else `auto` and DEFAULT_OPSET.
     Only weights that are given here take the place of others.
 
-    calibration, keep_fp32, int8_range: as in `LoweringOptions`, None for what the artifact that is there was made with.
+    calibration, keep_fp32, int8_range, smooth: as in `LoweringOptions`, None for what the artifact that is there was
+    made with.
 
     InputError for a precision or an opset that there is not, and for options that mean nothing in a precision.
     """
@@ -58,6 +59,7 @@ class Request:
     calibration: Path | None = None
     keep_fp32: tuple[str, ...] | None = None
     int8_range: str | None = None
+    smooth: float | None = None
     weights_key: str | None = None
     name: str | None = None
     image_size: int | None = None
@@ -76,6 +78,10 @@ class Request:
             raise InputError(f"--int8-range: it says how {INT8} rounds weights, and {self.precision} is asked for")
         if self.int8_range not in (None, *INT8_RANGES):
             raise InputError(f"--int8-range {self.int8_range}: choose from {', '.join(INT8_RANGES)}")
+        if self.smooth is not None and self.precision != INT8:
+            raise InputError(f"--smooth: it says how {INT8} treats outliers, and {self.precision} is asked for")
+        if self.smooth is not None and not 0 <= self.smooth <= 1:
+            raise InputError(f"--smooth {self.smooth:g}: choose from 0 (nothing is smoothed) to 1")
         if self.onnx is not None and self.precision != FP32:
             raise InputError(f"--onnx {self.onnx}: it is taken as it is, and not made into {self.precision}")
         if self.preprocessing:
@@ -167,12 +173,12 @@ def _as_it_was(request: Request, named: ConvertedModel) -> Request:
 
 def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, bool]:
     """`obtain` for a lower precision, in a folder of its own: several of them can be tried side by side."""
-    plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None, int8_range=None)
+    plain = dataclasses.replace(request, precision=FP32, calibration=None, keep_fp32=None, int8_range=None, smooth=None)
     base, _ = obtain(plain, say)
     if base.manifest.base or base.manifest.unvouched:
         raise InputError(f"{base.path}: an ONNX file from elsewhere is taken as it is, and not made into {target.name}")
     calibration = str(request.calibration) if request.calibration else None
-    options = LoweringOptions(calibration, request.keep_fp32, request.int8_range)
+    options = LoweringOptions(calibration, request.keep_fp32, request.int8_range, request.smooth)
     if isinstance(named := models.find(request.model, request.root), ConvertedModel):
         request = _as_it_was(request, named)
     return variant.lower(base, request.precision, options, target, say, request.model, request.name, request.classes)

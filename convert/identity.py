@@ -14,7 +14,7 @@ from convert.families.base import ModelSpec
 from convert.families.spec import Preprocessing
 from convert.manifest import LoweringOptions, WeightsOrigin
 from convert.precision.portability import FULL
-from convert.precision.table import FP32, INT8
+from convert.precision.table import FP32, INT8, SMOOTH
 
 # Stands for our own code: count it up whenever something that is written for the same input changes, the graph, the
 # weights or the arithmetic of a lower precision; then every artifact is made again.
@@ -37,7 +37,7 @@ class Identity:
     weights: kind and sha256, and `--weights-key` where there is one. tools: versions by name. base, keep_fp32,
     calibration: of a lower precision; the sha256 of the FP32 artifact, `--keep-fp32`, and the sha256 of each
     calibration image: none for drawn ones, None where a precision needs no images. preprocessing: what those images
-    went through. int8_range: `--int8-range`, of int8 alone.
+    went through. int8_range, smooth: `--int8-range` and `--smooth`, of int8 alone.
     """
 
     precision: str
@@ -48,6 +48,7 @@ class Identity:
     base: str | None = None
     keep_fp32: tuple[str, ...] | None = None
     int8_range: str | None = None
+    smooth: float | None = None
     calibration: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     converter: int = CONVERTER
@@ -68,12 +69,18 @@ def of(artifact: Artifact) -> Identity:
         base=manifest.base.sha256 if manifest.base else None,
         keep_fp32=recipe.keep_fp32,
         int8_range=(recipe.int8_range or FULL) if manifest.precision == INT8 else None,
+        smooth=smooth_of(recipe) if manifest.precision == INT8 else None,
         calibration=manifest.calibration.files_sha256 if manifest.calibration else None,
         preprocessing=manifest.preprocessing if manifest.calibration else None,
         converter=manifest.converter,
         image_size=manifest.image_size,
         reader=manifest.reader,
     )
+
+
+def smooth_of(recipe: LoweringOptions) -> float:
+    """The strength of the smoothing that int8 was made with; 0 where nothing was smoothed."""
+    return SMOOTH if recipe.smooth is None else recipe.smooth
 
 
 def changes(artifact: Artifact, wanted: Identity) -> list[str]:

@@ -141,4 +141,5 @@ def command(
     words += ["--calibration", options.calibration] if options.calibration else []
     words += ["--keep-fp32", ",".join(options.keep_fp32) or "none"] if options.keep_fp32 is not None else []
     words += ["--int8-range", options.int8_range] if options.int8_range is not None else []
+    words += ["--smooth", f"{options.smooth:g}"] if options.smooth is not None else []
     return shlex.join(words)

@@ -17,7 +17,7 @@ from convert.common.disk.files import sha256_json
 from convert.common.typed import Count, about
 from convert.families.spec import MOST, Preprocessing
 from convert.precision.portability import FULL, INT8_RANGES, Saturation
-from convert.precision.table import PRECISIONS
+from convert.precision.table import PRECISIONS, SMOOTH
 
 # What the outputs of a model are (`head`).
 HEADS = LOGITS, MULTI_LABEL, FEATURES, CLASS_INDEX = "logits", "multi-label", "features", "class index"
@@ -116,6 +116,13 @@ class LoweringOptions:
     ] = None
     int8_range: Annotated[
         str | None, about(f"int8, `--int8-range`: {', '.join(INT8_RANGES)}; absent from older manifests: {FULL}")
+    ] = None
+    smooth: Annotated[
+        float | None,
+        about(
+            "int8, `--smooth`: how much of an outlier moves from activations to weights, 0 (nothing is smoothed) to 1; "
+            f"absent from older manifests: {SMOOTH}"
+        ),
     ] = None
 
 

@@ -16,7 +16,7 @@ from convert.artifact import Artifact
 from convert.cli import Command
 from convert.common.disk.folders import FolderToWrite
 from convert.common.errors import InputError, listing
-from convert.precision.table import NAMES
+from convert.precision.table import NAMES, SMOOTH
 from runtimes import registry
 from runtimes.base import Options, Runtime, UnavailableError, usable_cores
 
@@ -189,6 +189,24 @@ def fresh_option(command: Command) -> Command:
     """`--fresh`, beside `--resume`."""
     text = "Start again in a folder that holds an unfinished run; its records stay, and newer ones replace them."
     return click.option("--fresh", is_flag=True, help=text)(command)
+
+
+def smooth_option(command: Command) -> Command:
+    """`--smooth` of commands that try int8 with several strengths of the smoothing; they get `strengths`."""
+    text = (
+        "int8: strengths of the smoothing to try, comma-separated, 0 (nothing is smoothed) to 1, the preferred first."
+        f"  [default: that of the artifact that is there, else {SMOOTH}; and 0, or {SMOOTH} where that is 0]"
+    )
+    return click.option("--smooth", "strengths", metavar="STRENGTHS", callback=_strengths, help=text)(command)
+
+
+def _strengths(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    parts = listed(text)
+    if not parts or not all(re.fullmatch(r"0(\.[0-9]{1,9})?|1(\.0{1,9})?", part) for part in parts):
+        raise InputError(f"--smooth {text!r}: strengths from 0 (nothing is smoothed) to 1 are needed, as in 0.5,0")
+    return tuple(dict.fromkeys(float(part) for part in parts))
 
 
 def listed(text: str) -> list[str]:

@@ -80,8 +80,8 @@ def profile_tables(evil: str) -> None:
 
 
 def ladder_table(evil: str) -> None:
-    ladder = Ladder("", {}, [Rung((evil,), 1, "a", {evil: 0.5}, True)])
-    printer().print(ladder.table({evil: 1.0}))
+    ladder = Ladder("", {}, [Rung(0.5, (evil,), 1, "a", {evil: 0.5}, True)])
+    printer().print(ladder.table({0.5: {evil: 1.0}}))
 
 
 def plan_lines(evil: str) -> None:

@@ -135,6 +135,7 @@ def search(
     *,
     calibration: PathLike | None = None,
     runtimes: Sequence[str] | None = None,
+    smooth: Sequence[float] | None = None,
     keep: float | str = KEEP,
     evaluations: int = 12,
     batch: int | None = None,
@@ -148,8 +149,9 @@ def search(
     """Find the operators of a model that must stay FP32 so that int8 keeps its accuracy, as `vitbench search` does.
 
     artifact: the model in any precision; the int8 one is made beside it. images: a labelled set. calibration: images
-    that are none of these; those of the int8 artifact that is there, without. evaluations: models to try, at most. The
-    others are as in `accuracy`.
+    that are none of these; those of the int8 artifact that is there, without. smooth: strengths of the
+    smoothing to try, the preferred one first; on and off without. evaluations: models to try, at most. The others are
+    as in `accuracy`.
 
     `artifact` of what is returned is the int8 model that holds, and `passed` False where none was found. CheckFailed
     where a runtime gives no accuracy or Paddle's is in doubt, so that there is no question to answer.
@@ -163,9 +165,10 @@ def search(
     )
     folder = Path(out) if out else store.newest_run() if resume else store.new_run()
     with store.alone(folder):
-        found = find(request, settings, folder, evaluations, resume)
+        found = find(request, settings, folder, evaluations, resume, tuple(smooth) if smooth else None)
     rows = [
         {
+            "Smoothing": rung.smooth,
             "Operators in FP32": list(rung.kept_fp32),
             "Operators in int8": rung.lowered,
             **{f"Top-1 on {name}": top1 for name, top1 in rung.top1.items()},

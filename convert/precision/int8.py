@@ -21,12 +21,12 @@ from convert.precision.operators import Operator
 from convert.precision.portability import FULL, PORTABLE
 from convert.precision.saturation import EXACT, LEVELS
 
-# SmoothQuant (Xiao et al. 2023, arXiv 2211.10438, section 4): how much of an outlier moves from activations to weights.
-ALPHA = 0.5
 _ZERO = np.array(0, np.int8)
 
 
-def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[str, Range]) -> dict[str, np.ndarray]:
+def smooth(
+    model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[str, Range], strength: float
+) -> dict[str, np.ndarray]:
     """Make the channels that linear layers read alike, so that one int8 scale fits them all.
 
     Returns, by layers' names, what was taken from each channel of the smoothed activations, and is in the bias now.
@@ -35,7 +35,7 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
     by a factor that row j of the weight is multiplied by (SmoothQuant). Exact in real numbers. After a
     LayerNormalization it costs nothing, since its scale and bias take it; after GELU it is a Mul and an Add, and
     matters most: GELU's output begins at -0.17, and symmetric int8 would leave half of its levels unused. Only where
-    nothing else reads the activations. Changes the model; ranges must be observed again.
+    nothing else reads the activations. Changes the model; ranges must be observed again. strength: `--smooth`, above 0.
     """
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
@@ -56,7 +56,7 @@ def smooth(model: onnx.ModelProto, chosen: Iterable[Operator], ranges: Mapping[s
         values = numpy_helper.to_array(weight)
         reach = ranges[source]
         shifts = (reach.high + reach.low) / 2 if bias is not None else np.zeros(len(values), np.float32)
-        factors = _factors(np.maximum(reach.high - shifts, shifts - reach.low), np.abs(values).max(axis=1))
+        factors = _factors(np.maximum(reach.high - shifts, shifts - reach.low), np.abs(values).max(axis=1), strength)
         if bias is not None:
             _replace(bias, numpy_helper.to_array(bias) + shifts.astype(np.float64) @ values)
         _replace(weight, values * factors[:, None])
@@ -87,10 +87,10 @@ def _bias(graph: onnx.GraphProto, operator: Operator) -> onnx.TensorProto | None
     return next(alone, None)
 
 
-def _factors(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _factors(activations: np.ndarray, weights: np.ndarray, alpha: float) -> np.ndarray:
     """s_j = activations_j^alpha / weights_j^(1 - alpha), scaled so that their geometric mean is 1; float32."""
     least = np.finfo(np.float32).tiny
-    powers = ALPHA * np.log(np.maximum(activations, least)) - (1 - ALPHA) * np.log(np.maximum(weights, least))
+    powers = alpha * np.log(np.maximum(activations, least)) - (1 - alpha) * np.log(np.maximum(weights, least))
     powers[(activations <= least) | (weights <= least)] = np.nan  # a dead channel stays as it is
     if np.isnan(powers).all():
         return np.ones(len(powers), np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from convert import artifact as artifacts
@@ -17,7 +18,7 @@ from convert.manifest import CalibrationSet, KeptOperator, Lowering, LoweringOpt
 from convert.precision import calibrate, calibration_images, convolutions, half, int8, reach, saturation, share
 from convert.precision.operators import Operator, operators, weights
 from convert.precision.portability import FULL
-from convert.precision.table import FP16, INT8
+from convert.precision.table import FP16, INT8, SMOOTH
 
 # An operator whose output stands less than this above int8's noise stays FP32 unless told otherwise. On the trained
 # tiny ViT one is at 8.9 dB (it reads a channel that is 30 times as large as all others); the next one is at 24.3.
@@ -106,12 +107,14 @@ def _to_int8(
     folder = Path(options.calibration) if options.calibration else None
     in_fp32 = options.keep_fp32
     asked = [f" --int8-range {options.int8_range}"] if options.int8_range is not None else []
+    asked += [f" --smooth {options.smooth:g}"] if options.smooth is not None else []
     asked += [f" --keep-fp32 {shlex.quote(','.join(in_fp32) or 'none')}"] if in_fp32 is not None else []
     inputs, hashes = calibration_images.preprocessed(folder, base, "".join(asked))
     tensors = [name for operator in linear for name in operator.activations]
-    ranges = calibrate.observe(model, tensors, inputs.images)
-    fit = options.int8_range or FULL
-    smoothed = int8.smooth(model, linear, ranges)
+    fit, strength = options.int8_range or FULL, SMOOTH if options.smooth is None else options.smooth
+    smoothed: dict[str, np.ndarray] = {}
+    if strength:
+        smoothed = int8.smooth(model, linear, calibrate.observe(model, tensors, inputs.images), strength)
     stored = weights(model)
     linear = [one for one in operators(model, stored) if one.weight is not None]  # what they read has other names now
     tensors = [name for operator in linear for name in operator.activations]

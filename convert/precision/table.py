@@ -171,6 +171,9 @@ _ENTRIES = (
 PRECISIONS = {entry.name: entry for entry in _ENTRIES}  # from high to low
 NAMES = tuple(PRECISIONS)
 CONVERTED = tuple(entry.name for entry in _ENTRIES if entry.converted)
+# SmoothQuant's strength (Xiao et al. 2023, arXiv 2211.10438, section 4) where nobody says another, and that of int8
+# artifacts from before one could: how much of an outlier moves from activations to weights. 0: nothing is smoothed.
+SMOOTH = 0.5
 _BY_ALIAS = {alias: entry.name for entry in _ENTRIES for alias in entry.aliases}
 
 

@@ -16,7 +16,7 @@ from convert.making import Say
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest
 from convert.precision import calibration_images
 from convert.precision.portability import FULL, Saturation
-from convert.precision.table import INT8, PRECISIONS
+from convert.precision.table import INT8, PRECISIONS, SMOOTH
 
 # What int8 is made with unless told otherwise.
 INT8_RANGE = FULL
@@ -46,6 +46,7 @@ def lower(
         base=base.sha256,
         keep_fp32=settled.keep_fp32,
         int8_range=settled.int8_range,
+        smooth=settled.smooth,
         calibration=hashes,
         preprocessing=None if hashes is None else base.preprocessing,
         converter=identity.converter(precision),
@@ -53,6 +54,13 @@ def lower(
     make = partial(_lowered, base, precision, settled, target, argument, name, classes)
     describe = partial(_described, base.manifest, target)
     return making.find_or_make(target, present, wanted, make, describe, f"{base.model}: {precision}", say)
+
+
+def strengths(present: Artifact) -> tuple[float, ...]:
+    """The strengths of the smoothing that are worth a try beside an int8 artifact: its own one first, then without, or
+    where it has none the usual one."""
+    own = identity.smooth_of(present.manifest.recipe or LoweringOptions())
+    return own, 0.0 if own else SMOOTH
 
 
 def _described(base: Manifest, target: Path, manifest: Manifest) -> Manifest:
@@ -73,13 +81,16 @@ def _settled_options(
     if not PRECISIONS[precision].calibrated:
         return LoweringOptions(options.calibration, keep), None
     fit = options.int8_range or (identity.of(present).int8_range if present else INT8_RANGE)
+    smooth = options.smooth
+    if smooth is None:
+        smooth = identity.smooth_of(earlier) if present else SMOOTH
     if options.calibration is not None:
         chosen = calibration_images.choose(Path(options.calibration))
         for note in chosen.notes:
             say(f"--calibration {options.calibration}: {note}")
-        return LoweringOptions(options.calibration, keep, fit), calibration_images.hashes(chosen)
+        return LoweringOptions(options.calibration, keep, fit, smooth), calibration_images.hashes(chosen)
     calibrated = present.manifest.calibration if present else None
-    return LoweringOptions(earlier.calibration, keep, fit), calibrated.files_sha256 if calibrated else ()
+    return LoweringOptions(earlier.calibration, keep, fit, smooth), calibrated.files_sha256 if calibrated else ()
 
 
 def _lowered(

@@ -177,6 +177,9 @@ def how_made(record: Record) -> str | None:
             say("{count} operator{s} kept in FP32", count=len(kept), s="s" * (len(kept) != 1))
             + (f" ({named})" if kept else "")
         )
+    smooth = facts.recipe.smooth if facts.recipe else None
+    if smooth is not None and parts:
+        parts.append(say("smoothed at {strength}", strength=f"{smooth:g}") if smooth else say("not smoothed"))
     if facts.saturation and parts:
         parts.append(stored(facts.saturation.sentence))
     if isinstance(record, Accuracy) and record.keep and parts:

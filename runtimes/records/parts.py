@@ -110,6 +110,13 @@ class KeptInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecipeInfo:
+    """The options that a lower precision was made with, as far as reports need them."""
+
+    smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """What reports say of a model, so that they need no artifact."""
 
@@ -129,6 +136,7 @@ class ModelInfo:
     saturation: Annotated[
         Saturation | None, about("int8: whether it is the same without VNNI; null in older records")
     ] = None
+    recipe: Annotated[RecipeInfo | None, about("of a lower precision; null in older records")] = None
     command: Annotated[str | None, about("makes the artifact again; null in older records")] = None
     form: Annotated[str | None, about("of a folder to ship: its way out, as `--to` has it")] = None
 

@@ -220,6 +220,11 @@ def test_what_cannot_be_asked_for() -> None:
         Request("toy", precision="bf16", int8_range="portable")
     with pytest.raises(InputError, match="--int8-range narrow: choose from full, portable"):
         Request("toy", precision="int8", int8_range="narrow")
+    with pytest.raises(InputError, match="--smooth: it says how int8 treats outliers, and bf16 is asked for"):
+        Request("toy", precision="bf16", smooth=0.0)
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"--smooth .*: choose from 0 \(nothing is smoothed\) to 1$"):
+            Request("toy", precision="int8", smooth=wrong)
     with pytest.raises(InputError, match=r"opset 16: choose one from 17 to 21$"):
         Request("toy", opset=16)
     with pytest.raises(InputError, match=r"opset 22: choose one from 17 to 21, the last that Paddle2ONNX writes$"):

@@ -138,7 +138,7 @@ def test_nothing_is_out_of_bounds(toy_artifact: Artifact) -> None:
 
 
 def test_a_search_without_an_answer(toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rung = Rung(("blocks.0.mlp.fc1",), 7, "a", {"ort-cpu": 0.5}, holds=False)
+    rung = Rung(0.5, ("blocks.0.mlp.fc1",), 7, "a", {"ort-cpu": 0.5}, holds=False)
     monkeypatch.setattr(quality, "find", lambda *_: SearchResult(Ladder("", {}, [rung]), None, "toy: it does not hold"))
     found = vb.search(toy_artifact, tmp_path, runtimes=["ort-cpu"], out=tmp_path / "run")
     assert (found.passed, found.problems, found.artifact) == (False, ("toy: it does not hold",), None)

@@ -16,7 +16,7 @@ from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.models import find_all
 from convert.precision.table import INT8
-from runtimes.options import Selection, resume_option, session_options
+from runtimes.options import Selection, resume_option, session_options, smooth_option
 from runtimes.records import store
 from validate.accuracy.evaluation import KEEP, Settings
 from validate.search.trials import find
@@ -45,6 +45,7 @@ usage is wrong.
     type=click.Path(path_type=Path),
     help="A folder, a list or any set of images, none of them among --images. [default: as the artifact that is there]",
 )
+@smooth_option
 @click.option("--keep", default=KEEP, show_default=True, help="The part of Paddle's FP32 top-1 that must be reached.")
 @click.option(
     "--evaluations", type=click.IntRange(min=1), default=12, show_default=True, help="Models to try, at most."
@@ -60,6 +61,7 @@ def main(
     selection: Selection,
     labelled: SetOptions,
     calibration: Path | None,
+    strengths: tuple[float, ...] | None,
     keep: str,
     evaluations: int,
     batch: int,
@@ -68,9 +70,10 @@ def main(
 ) -> None:
     """Find the operators that must stay FP32 so that int8 keeps its accuracy, and make that model.
 
-    A linear layer whose output stands least above int8's noise is the first to stay FP32; then each that was kept is
-    lowered alone, since that order is only a guess. A runtime that has int8 must hold `--keep` of what Paddle reaches
-    in FP32 on the same images; several are judged together.
+    Where int8 does not hold as it is made unasked, another smoothing is tried; and where it needs operators in FP32,
+    whether it needs fewer of them so. A linear layer whose output stands least above int8's noise is the first to stay
+    FP32; then each that was kept is lowered alone, since that order is only a guess. A runtime that has int8 must hold
+    `--keep` of what Paddle reaches in FP32 on the same images; several are judged together.
     """
     if precision != INT8:
         raise InputError(f"--precision {precision}: only {INT8} is searched; the others round every operator alike")
@@ -81,14 +84,14 @@ def main(
     folder = out or (store.newest_run() if resume else store.new_run())
     with store.alone(folder):
         results_in(folder)
-        found = find(request, settings, folder, evaluations, resume)
+        found = find(request, settings, folder, evaluations, resume, strengths)
     if as_json:
         say_json(found.ladder.document())
     if found.failure:
         raise CheckFailed(found.failure)
     if found.artifact and found.rung and not as_json:
-        noise = found.ladder.facts["signal_to_noise_db"]
-        click.echo(f"{found.artifact.path}: {found.rung.lowered} of {len(noise)} operators in int8")
+        count = len(found.artifact.manifest.signal_to_noise_db or {})
+        click.echo(f"{found.artifact.path}: {found.rung.lowered} of {count} operators in int8")
 
 
 if __name__ == "__main__":

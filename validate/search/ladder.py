@@ -15,24 +15,30 @@ from convert.common import typed
 from convert.common.console import plain
 from convert.common.disk.files import write_json
 from convert.common.errors import InputError, listing
+from validate.search.strategy import Recipe
 
 SENTENCES = ("operators in FP32 (dB above int8's noise)", "verdict")  # columns that may be narrow
 LADDER = "ladder.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One set of operators in FP32, and what came of it.
+    """One recipe, a strength of the smoothing and a set of operators in FP32, and what came of it.
 
     artifact: sha256 of the model. top1: by runtime, 0 to 1. holds: whether each runtime's verdict held.
     """
 
+    smooth: float
     kept_fp32: tuple[str, ...]
     lowered: int
     artifact: str
     top1: dict[str, float]
     holds: bool
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(self.smooth, self.kept_fp32)
 
     @property
     def verdict(self) -> str:
@@ -50,49 +56,58 @@ class Ladder:
     key: str
     facts: Mapping[str, Any]
     rungs: list[Rung] = field(default_factory=list)
-    chosen: tuple[str, ...] | None = None
+    chosen: Recipe | None = None
 
-    def rung(self, kept: tuple[str, ...] | None) -> Rung | None:
-        return next((rung for rung in self.rungs if rung.kept_fp32 == kept), None)
+    def rung(self, recipe: Recipe | None) -> Rung | None:
+        return next((rung for rung in self.rungs if rung.recipe == recipe), None)
 
     def line(self, rung: Rung, operators: int) -> str:
         """One of its rungs as it comes. operators: how many int8 is there for."""
         kept = f"{len(rung.kept_fp32)} of {operators} operators in FP32"
         names = f" ({listing(rung.kept_fp32)})" if rung.kept_fp32 else ""
-        return f"{self.rungs.index(rung) + 1}. {kept}{names}: {rung.shown_top1}: {rung.verdict}"
+        made = f"{kept}{names}, {smoothing(rung.smooth)}"
+        return f"{self.rungs.index(rung) + 1}. {made}: {rung.shown_top1}: {rung.verdict}"
 
-    def table(self, noise: Mapping[str, float]) -> Table:
-        """A row for each rung. noise: dB by operator."""
+    def table(self, noise: Mapping[float, Mapping[str, float]]) -> Table:
+        """A row for each rung. noise: dB by strength of the smoothing and operator."""
         runtimes = list(dict.fromkeys(name for rung in self.rungs for name in rung.top1))
         shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in ("in FP32", "in int8", SENTENCES[0], *runtimes, "verdict"):
+        for name in ("smoothing", "in FP32", "in int8", SENTENCES[0], *runtimes, "verdict"):
             shown.add_column(plain(name), overflow="fold")
         for rung in self.rungs:
-            names = listing((f"{name} ({noise[name]:.1f})" for name in rung.kept_fp32), 3) or "-"
-            verdict = "chosen" if rung.kept_fp32 == self.chosen else rung.verdict
+            names = listing((f"{name} ({noise[rung.smooth][name]:.1f})" for name in rung.kept_fp32), 3) or "-"
+            verdict = "chosen" if rung.recipe == self.chosen else rung.verdict
+            counts = (f"{rung.smooth:g}", str(len(rung.kept_fp32)), str(rung.lowered))
             values = (f"{rung.top1[name]:.4f}" for name in runtimes)
-            shown.add_row(*map(plain, (str(len(rung.kept_fp32)), str(rung.lowered), names, *values, verdict)))
+            shown.add_row(*map(plain, (*counts, names, *values, verdict)))
         return shown
 
     def failure(self, operators: int, evaluations: int) -> str:
         """Why there is no model, in one line: what was needed, what was tried, what to do."""
         facts, best = self.facts, max(self.rungs, key=lambda rung: min(rung.top1.values()))
-        tried = ", ".join(map(str, sorted(len(rung.kept_fp32) for rung in self.rungs)))
+        tried = ", ".join(map(str, sorted({len(rung.kept_fp32) for rung in self.rungs})))
+        smoothed = ", ".join(dict.fromkeys(smoothing(rung.smooth) for rung in self.rungs))
         more = f"--resume --evaluations {2 * evaluations} tries more"
         return (
             f"{facts['model']}: int8 does not hold {facts['keep']:.4g} of Paddle's {facts['reference_top1']:.4f} on "
-            f"{facts['images_counted']} images; tried with {tried} of {operators} operators in FP32, the best reached "
-            f"{best.shown_top1}: {more if len(self.rungs) >= evaluations else 'other images to calibrate on, or bf16'}"
+            f"{facts['images_counted']} images; tried with {tried} of {operators} operators in FP32, {smoothed}; the best "
+            f"reached {best.shown_top1}: {more if len(self.rungs) >= evaluations else 'other images to calibrate on, or bf16'}"
         )
 
     def document(self) -> dict[str, Any]:
         """As it is stored, the rungs in the order in which they were tried."""
-        tried = {"chosen": self.chosen, "rungs": typed.table(self.rungs)}
-        return {"format": _FORMAT, "key": self.key, **self.facts, **tried}
+        chosen = self.rung(self.chosen)
+        found = {"chosen": chosen and list(chosen.kept_fp32), "chosen_smooth": chosen and chosen.smooth}
+        return {"format": _FORMAT, "key": self.key, **self.facts, **found, "rungs": typed.table(self.rungs)}
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / LADDER, self.document())
+
+
+def smoothing(strength: float) -> str:
+    """A strength of the smoothing in a clause."""
+    return f"smoothed at {strength:g}" if strength else "not smoothed"
 
 
 def begin(folder: Path, key: str, facts: Mapping[str, Any], resume: bool) -> Ladder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from convert.common.disk.files import sha256_json
 from convert.common.errors import CheckFailed, InputError
 from convert.datasets import LabelledSet
 from convert.model_options import ModelOptions
-from convert.precision import share
+from convert.precision import share, variant
 from convert.precision.make import LEAST_DB
 from convert.precision.table import INT8
 from runtimes import registry
@@ -31,7 +31,7 @@ from validate.accuracy.dataset import load_for
 from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Settings, images_key, make
 from validate.search import ladder as ladders
 from validate.search.ladder import Ladder, Rung
-from validate.search.strategy import Judge, Kept, search
+from validate.search.strategy import Field, Judge, Recipe, search
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,27 @@ class Trials:
         (record,) = self._measure(base, [registry.get(REFERENCE)], REFERENCE_PRECISION)
         return record
 
-    def rung(self, kept: tuple[str, ...]) -> Rung:
+    def rung(self, recipe: Recipe) -> Rung:
         """Try it. What was measured before an interruption is taken from the results folder.
 
         CheckFailed or InputError when a runtime gives no accuracy: then there is no verdict either way.
         """
-        artifact, _ = obtain_variant(replace(self.request, keep_fp32=kept), self.target, say)
+        artifact, _ = obtain_variant(self._request(recipe), self.target, say)
         records = self._measure(artifact, self.runtimes, self.request.precision)
         top1 = {record.runtime: record.top1 or 0.0 for record in records}
         lowered = artifact.manifest.multiplying.lowered if artifact.manifest.multiplying else 0
-        return Rung(kept, lowered, artifact.sha256, top1, all(record.reached for record in records))
+        return Rung(*recipe, lowered, artifact.sha256, top1, all(record.reached for record in records))
+
+    def looked(self, smooth: float) -> Artifact:
+        """With a strength of the smoothing and nothing kept in FP32, for what int8 costs each operator so."""
+        return obtain_variant(self._request(Recipe(smooth, ())), self.target, say)[0]
+
+    def final(self, rung: Rung) -> Artifact:
+        """Make a rung the int8 artifact of the model."""
+        return cli.obtain_loudly(self._request(rung.recipe))[0]
+
+    def _request(self, recipe: Recipe) -> Request:
+        return replace(self.request, keep_fp32=recipe.kept, smooth=recipe.smooth)
 
     def newest(self, rung: Rung) -> None:
         """Make a rung's records the newest of the results folder, which is what reports show of an evaluation."""
@@ -104,42 +115,63 @@ class SearchResult:
         return self.ladder.rung(self.ladder.chosen)
 
 
-def find(request: Request, settings: Settings, folder: Path, evaluations: int, resume: bool) -> SearchResult:
+def find(
+    request: Request,
+    settings: Settings,
+    folder: Path,
+    evaluations: int,
+    resume: bool,
+    strengths: Sequence[float] | None = None,
+) -> SearchResult:
     """Search, show what was tried, and make the artifact that holds.
 
-    request: of the int8 artifact. folder: of the results. evaluations: models to try, at most. CheckFailed where a
-    runtime gives no accuracy, or Paddle's is in doubt; InputError for wrong input.
+    request: of the int8 artifact. folder: of the results. evaluations: models to try, at most. strengths: of the
+    smoothing, the preferred one first; None for that of the artifact that is there and the other of on and off.
+    CheckFailed where a runtime gives no accuracy, or Paddle's is in doubt; InputError for wrong input.
     """
     trials, first = _prepare(request, settings, folder)
-    noise = first.manifest.signal_to_noise_db or {}
-    ladder = _begin(trials, first, resume)
+    noise, fields = _fields(trials, first, variant.strengths(first) if strengths is None else strengths)
+    ladder = _begin(trials, first, noise, resume)
+    operators = len(first.manifest.signal_to_noise_db or {})
 
-    def holds(kept: Kept) -> bool:
-        rung = ladder.rung(kept)
+    def holds(recipe: Recipe) -> bool:
+        rung = ladder.rung(recipe)
         if rung is None:
-            rung = trials.rung(kept)
+            rung = trials.rung(recipe)
             ladder.rungs.append(rung)
             ladder.write(folder)
-        trials.report.say(ladder.line(rung, len(noise)))
+        trials.report.say(ladder.line(rung, operators))
         return rung.holds
 
-    candidates = share.keepable(list(noise), first.manifest.macs_by_operator or {})
-    start = sum(noise[name] < LEAST_DB for name in candidates)
-    most = min(len(noise) // 2, len(candidates))
-    ladder.chosen = search(candidates, start, most, Judge(holds, evaluations))
+    ladder.chosen = search(fields, Judge(holds, evaluations))
     ladder.write(folder)
     shutil.rmtree(trials.target, ignore_errors=True)
     print_table(printer(), ladder.table(noise), ladders.SENTENCES)
     trials.report.say(f"ladder: {folder / ladders.LADDER}")
     found = ladder.rung(ladder.chosen)
     if found is None:
-        return SearchResult(ladder, None, ladder.failure(len(noise), evaluations))
+        return SearchResult(ladder, None, ladder.failure(operators, evaluations))
     trials.newest(found)
-    artifact, _ = cli.obtain_loudly(replace(trials.request, keep_fp32=found.kept_fp32))
+    artifact = trials.final(found)
     if artifact.sha256 != found.artifact:
         why = f"{artifact.path}: made again it is not what was tried: measure it with validate.accuracy"
         return SearchResult(ladder, None, why)
     return SearchResult(ladder, artifact, None)
+
+
+def _fields(
+    trials: Trials, first: Artifact, strengths: Sequence[float]
+) -> tuple[dict[float, Mapping[str, float]], list[Field]]:
+    """By strength of the smoothing what int8 costs each operator (dB), the one that it costs most first, and what there
+    is to try. first: int8 as it is made unasked."""
+    noise, fields = dict[float, Mapping[str, float]](), list[Field]()
+    for smooth in strengths:
+        made = first if identity.of(first).smooth == smooth else trials.looked(smooth)
+        found = noise[smooth] = dict(made.manifest.signal_to_noise_db or {})
+        candidates = share.keepable(list(found), made.manifest.macs_by_operator or {})
+        start = sum(found[name] < LEAST_DB for name in candidates)
+        fields.append(Field(smooth, candidates, start, min(len(found) // 2, len(candidates))))
+    return noise, fields
 
 
 def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials, Artifact]:
@@ -158,8 +190,8 @@ def _prepare(request: Request, settings: Settings, folder: Path) -> tuple[Trials
     return Trials(settled, runtimes, dataset, settings, folder, report), first
 
 
-def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
-    """The ladder, new or as far as it got, with the reference measured."""
+def _begin(trials: Trials, first: Artifact, noise: Mapping[float, Mapping[str, float]], resume: bool) -> Ladder:
+    """The ladder, new or as far as it got, with the reference measured. noise: as `_fields` has it."""
     assert first.manifest.base
     base = artifacts.load((first.path / first.manifest.base.path).resolve())
     facts = {
@@ -168,7 +200,7 @@ def _begin(trials: Trials, first: Artifact, resume: bool) -> Ladder:
         "keep": float(trials.settings.bar),
         "images": images_key(trials.dataset),
         "calibration": typed.table(first.manifest.calibration),
-        "signal_to_noise_db": dict(first.manifest.signal_to_noise_db or {}),
+        "signal_to_noise_db": {f"{smooth:g}": found for smooth, found in noise.items()},
     }
     selection = {runtime.name: asdict(trials.settings.selection.options(runtime, INT8)) for runtime in trials.runtimes}
     key = sha256_json([base.sha256, facts, selection, trials.settings.batch, dict(first.manifest.tools)])

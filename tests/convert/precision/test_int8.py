@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.precision import calibrate, int8
 from convert.precision.operators import Operator, operators, weights
+from convert.precision.table import SMOOTH
 
 CHANNELS, CLASSES = 32, 16
 
@@ -52,7 +53,7 @@ def _quantized(model: onnx.ModelProto, rows: np.ndarray, smoothing: bool) -> tup
     operator = _one(model)
     smoothed: dict[str, np.ndarray] = {}
     if smoothing:
-        smoothed = int8.smooth(model, [operator], calibrate.observe(model, operator.activations, rows))
+        smoothed = int8.smooth(model, [operator], calibrate.observe(model, operator.activations, rows), SMOOTH)
         operator = _one(model)
     ranges = calibrate.observe(model, operator.activations, rows)
     weight = weights(model)["fc.weight"]
@@ -93,12 +94,26 @@ def test_an_outlier_costs_less_once_smoothed_and_the_measure_sees_it() -> None:
     assert noises[1] == pytest.approx(10 * np.log10(np.square(exact).mean() / errors[1]), abs=3)
 
 
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_the_strength_says_how_much_of_an_outlier_moves(strength: float) -> None:
+    """By SmoothQuant's formula: weights are alike here, so that 50 times as large becomes 50^(1 - strength) times."""
+    rows = np.random.default_rng(1).choice([-1.0, 1.0], (16, CHANNELS)).astype(np.float32)
+    rows[:, 3] *= 50
+    model = _layer()
+    (weight,) = (one for one in model.graph.initializer if one.name == "fc.weight")
+    weight.CopyFrom(numpy_helper.from_array(np.ones((CHANNELS, CLASSES), np.float32), "fc.weight"))
+    operator = _one(model)
+    int8.smooth(model, [operator], calibrate.observe(model, operator.activations, rows), strength)
+    seen = calibrate.observe(model, _one(model).activations, rows)[_one(model).activations[0]]
+    assert seen.high[3] / seen.high[0] == pytest.approx(50 ** (1 - strength), rel=1e-4)
+
+
 def test_a_dead_channel_stays_as_it_is() -> None:
     rows = np.random.default_rng(1).uniform(-1, 1, (16, CHANNELS)).astype(np.float32)
     rows[:, 5] = 0
     model = _layer()
     operator = _one(model)
     before = weights(model)["fc.weight"][5]
-    int8.smooth(model, [operator], calibrate.observe(model, operator.activations, rows))
+    int8.smooth(model, [operator], calibrate.observe(model, operator.activations, rows), SMOOTH)
     np.testing.assert_array_equal(weights(model)["fc.weight"][5], before)
     assert np.isfinite(_run(model, rows)).all()

@@ -78,7 +78,26 @@ def test_int8_is_symmetric_and_keeps_what_it_is_told_to(toy_toml: Path, tmp_path
     assert [entry.operator for entry in variant.manifest.kept_fp32 or ()] == ["blocks.1.mlp.fc2"]
     again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
     assert reused
-    assert again.manifest.recipe == LoweringOptions(None, ("blocks.1.mlp.fc2",), "full")
+    assert again.manifest.recipe == LoweringOptions(None, ("blocks.1.mlp.fc2",), "full", 0.5)
+
+
+def test_how_much_is_smoothed_makes_another_artifact(toy_toml: Path, tmp_path: Path, shown: list[str]) -> None:
+    usual = _variant(toy_toml, tmp_path, "int8")
+    assert "--smooth 0.5" in usual.manifest.command
+    assert usual.manifest.smoothed
+    off = _variant(toy_toml, tmp_path, "int8", smooth=0.0)
+    assert off.manifest.command.endswith("--smooth 0")
+    assert off.manifest.smoothed == ()
+    assert not [node for node in onnx.load(off.onnx).graph.node if "Smooth" in node.name]
+    images = seeded(off.preprocessing, 16, seed=7).images
+    exact, found = (_logits(one.onnx, images) for one in (_variant(toy_toml, tmp_path, "fp32"), off))
+    assert np.square(found - exact).mean() / np.square(exact).mean() < _int8_bound() ** 2
+    again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), shown.append)
+    assert (reused, again.sha256) == (True, off.sha256), "as the one that is there, which is none of 0.5"
+    strong = _variant(toy_toml, tmp_path, "int8", smooth=0.75)
+    assert len({usual.sha256, off.sha256, strong.sha256}) == 3
+    back = _variant(toy_toml, tmp_path, "int8", smooth=0.5)
+    assert back.sha256 == usual.sha256
 
 
 def test_int8_says_whether_it_is_portable_and_is_made_so(toy_toml: Path, tmp_path: Path, shown: list[str]) -> None:
@@ -90,7 +109,7 @@ def test_int8_says_whether_it_is_portable_and_is_made_so(toy_toml: Path, tmp_pat
     assert portable.sha256 != full.sha256
     assert portable.manifest.saturation is not None
     assert (portable.manifest.saturation.result, portable.manifest.saturation.any_input) == (PORTABLE, {})
-    assert portable.manifest.command.endswith("--int8-range portable")
+    assert "--int8-range portable" in portable.manifest.command
     images = seeded(portable.preprocessing, 16, seed=7).images
     np.testing.assert_array_equal(_logits(portable.onnx, images), _logits(portable.onnx, images, "1"))
     again, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), shown.append)
@@ -101,7 +120,7 @@ def test_an_int8_artifact_from_before_is_taken_up_and_looked_at(toy_toml: Path, 
     made = _variant(toy_toml, tmp_path, "int8")
     file = made.path / "manifest.json"
     table = json.loads(file.read_text())
-    del table["saturation"], table["checksum"], table["recipe"]["int8_range"]
+    del table["saturation"], table["checksum"], table["recipe"]["int8_range"], table["recipe"]["smooth"]
     file.write_text(json.dumps(table))
     found, reused = obtain(Request(str(toy_toml), precision="int8", root=tmp_path), print)
     assert (reused, found.sha256) == (True, made.sha256)
@@ -110,6 +129,8 @@ def test_an_int8_artifact_from_before_is_taken_up_and_looked_at(toy_toml: Path, 
     assert known is not None
     assert (looked.any_input, looked.calibrated) == (known.any_input, None)
     assert obtain(Request(str(toy_toml), precision="int8", root=tmp_path, int8_range="full"), print)[1]
+    assert obtain(Request(str(toy_toml), precision="int8", root=tmp_path, smooth=0.5), print)[1]
+    assert not obtain(Request(str(toy_toml), precision="int8", root=tmp_path, smooth=0.0), print)[1]
 
 
 def test_what_is_refused(toy_toml: Path, toy_root: Path, tmp_path: Path) -> None:

@@ -30,7 +30,15 @@ def notes(table: Table, column: str, runtime: str) -> list[str]:
     return [table.footnotes[number - 1] for number in entry.notes]
 
 
-@pytest.mark.parametrize(("info", "said"), [(MADE, SAID), (None, "int8 was made so: what it was calibrated on is not")])
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        (MADE, SAID),
+        ({**MADE, "recipe": {"smooth": 0}}, SAID.replace("; the bar", "; not smoothed; the bar")),
+        ({**MADE, "recipe": {"smooth": 0.75}}, SAID.replace("; the bar", "; smoothed at 0.75; the bar")),
+        (None, "int8 was made so: what it was calibrated on is not"),
+    ],
+)
 def test_beside_each_verdict(make: Any, folder: Any, info: dict[str, Any] | None, said: str) -> None:
     int8: dict[str, Any] = {"precision": "int8", "model_info": info, "artifact": "b" * 64}
     records = [make.latency(50.0, **int8), make.parity(**int8), make.accuracy(keep=0.99, **int8)]

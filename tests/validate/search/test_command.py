@@ -22,6 +22,7 @@ from runtimes.records import blank, store
 from runtimes.records.kinds import Accuracy, Status
 from validate.search.__main__ import main
 from validate.search.ladder import LADDER, Rung
+from validate.search.strategy import Recipe
 from validate.search.trials import Trials
 
 # Not the one that int8 costs most by its noise, so that the order alone does not find it.
@@ -120,10 +121,10 @@ def test_after_an_interruption_nothing_is_tried_twice(
 ) -> None:
     usual = Trials.rung
 
-    def killed(self: Trials, kept: tuple[str, ...]) -> Any:
+    def killed(self: Trials, recipe: Recipe) -> Any:
         if len(tried) == 2:
             raise KeyboardInterrupt
-        return usual(self, kept)
+        return usual(self, recipe)
 
     monkeypatch.setattr(Trials, "rung", killed)
     assert search().exit_code != 0
@@ -161,18 +162,18 @@ def test_one_runtime_that_does_not_hold_is_enough(
     monkeypatch.setattr(Trials, "_measure", lambda *_: records)
     request = Request(str(toy_toml), "seeded:1", "int8", root=tmp_path / "artifacts")
     trials = Trials(request, [], None, None, tmp_path, None)  # type: ignore[arg-type] # nothing is measured
-    rung = trials.rung(("blocks.0.attn.qkv",))
+    rung = trials.rung(Recipe(0.5, ("blocks.0.attn.qkv",)))
     assert not rung.holds
     assert (rung.lowered, rung.top1) == (9, {"ort-cpu": 0.9, "openvino": 0.5})
     records[1] = replace(records[1], passed=True)
-    assert trials.rung(()).holds
+    assert trials.rung(Recipe(0.5, ())).holds
 
 
 def test_what_is_made_in_the_end_has_to_be_what_was_tried(
     search: Callable[..., Result], tried: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = Trials.rung
-    monkeypatch.setattr(Trials, "rung", lambda self, kept: replace(usual(self, kept), artifact="0" * 64))
+    monkeypatch.setattr(Trials, "rung", lambda self, recipe: replace(usual(self, recipe), artifact="0" * 64))
     result = search()
     assert result.exit_code == 1
     assert "made again it is not what was tried" in result.stderr
@@ -185,7 +186,7 @@ def test_reports_see_the_chosen_rung(tmp_path: Path, accuracy: Callable[..., Acc
     store.append(tmp_path, accuracy(runtime="ort-cpu", artifact="chosen"))
     request = Request("toy", precision="int8")
     trials = Trials(request, [], None, None, tmp_path, None)  # type: ignore[arg-type] # reads the folder alone
-    trials.newest(Rung((), 10, "chosen", {}, True))
+    trials.newest(Rung(0.5, (), 10, "chosen", {}, True))
     records = store.read(tmp_path)
     assert len(records) == 6  # one more, for openvino
     newest = {record.runtime: record.artifact for record in records}

@@ -8,18 +8,23 @@ from typing import Any
 
 import pytest
 
+from convert.common import typed
 from convert.common.errors import InputError
 from validate.search.ladder import LADDER, Ladder, Rung, begin
+from validate.search.strategy import Recipe
 
-RUNGS = [Rung(("a", "b"), 8, "1" * 64, {"ort-cpu": 0.5}, False), Rung((), 10, "2" * 64, {"ort-cpu": 0.75}, True)]
+RUNGS = [
+    Rung(0.5, ("a", "b"), 8, "1" * 64, {"ort-cpu": 0.5}, False),
+    Rung(0.0, (), 10, "2" * 64, {"ort-cpu": 0.75}, True),
+]
 
 
 def test_it_goes_on_with_what_was_stored(tmp_path: Path) -> None:
-    Ladder("key", {"model": "toy"}, list(RUNGS), ()).write(tmp_path)
+    Ladder("key", {"model": "toy"}, list(RUNGS), RUNGS[1].recipe).write(tmp_path)
     again = begin(tmp_path, "key", {"model": "toy"}, resume=True)
     assert again.rungs == RUNGS
-    assert again.rung(()) == RUNGS[1]
-    assert again.rung(("a",)) is None
+    assert again.rung(Recipe(0.0, ())) == RUNGS[1]
+    assert again.rung(Recipe(0.5, ())) is None
     assert again.chosen is None  # it may look further
 
 
@@ -38,10 +43,13 @@ def test_nothing_to_go_on_with_is_a_beginning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "of format 2, this vitbench knows 1"),
+        ({"format": 1}, "of format 1, this vitbench knows 2"),
         ({"rungs": [{"kept_fp32": []}]}, "damaged"),
         ({"rungs": None}, "damaged"),
-        ({"rungs": [{"kept_fp32": [], "lowered": 1, "artifact": "", "top1": [], "holds": True}]}, "damaged"),
+        (
+            {"rungs": [{**typed.table(RUNGS[0]), "top1": []}]},
+            "damaged",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
