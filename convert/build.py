@@ -184,6 +184,25 @@ def obtain_variant(request: Request, target: Path, say: Say) -> tuple[Artifact, 
     return variant.lower(base, request.precision, options, target, say, request.model, request.name, request.classes)
 
 
+def beside(request: Request, present: Artifact, smooth: float, say: Say) -> Artifact:
+    """int8 as it is there with another strength of the smoothing, in a folder beside it; itself for its own strength.
+
+    request: of the int8 artifact, for its model. present: that artifact. InputError and CheckFailed as `obtain`.
+    """
+    own = identity.of(present)
+    if own.smooth == smooth:
+        return present
+    source = present.manifest.recipe.calibration if present.manifest.recipe else None
+    wanted = dataclasses.replace(
+        request,
+        calibration=Path(source) if source else None,
+        keep_fp32=own.keep_fp32,
+        int8_range=own.int8_range,
+        smooth=smooth,
+    )
+    return obtain_variant(wanted, present.path.with_name(f"{INT8}-smooth-{smooth:g}"), say)[0]
+
+
 def _shipped(found: Artifact, request: Request) -> Artifact:
     """A folder to ship as it is. InputError when it is damaged, or is asked to be something else."""
     if found.precision != request.precision:

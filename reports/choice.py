@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reports.language import mark, say, stored
+from reports.load import reach
 from reports.load.results import Results
 from reports.tables import columns
 from reports.tables.columns import Row, number_column, rows_of, text_column
 from reports.tables.table import Entry, Subject, Table, Tone
-from runtimes.records.kinds import Choice
+from runtimes.records.kinds import CHOSEN, Choice
 from runtimes.records.parts import Contender
 
 _NOTE = mark(
@@ -25,10 +28,10 @@ def choice(results: Results) -> Table:
     """A row for each choice: what was chosen, why, and what was shown of the budget."""
     shown = [
         columns.MODEL,
-        text_column("Ship", lambda row: _ship(row.record)),
+        text_column("Ship", _ship),
         text_column("Threads", lambda row: row.record.threads),
-        text_column("Why", lambda row: stored(row.record.verdict or "")),
-        text_column("Budget", lambda row: "; ".join(map(stored, row.record.proof))),
+        text_column("Why", lambda row: stored(_impossible(row) or row.record.verdict or "")),
+        text_column("Budget", _kept),
         text_column("Not set in the folder", lambda row: ", ".join(row.record.unset) or None),
         text_column("Limited by time", lambda row: "; ".join(map(stored, row.record.limited)) or None),
     ]
@@ -36,22 +39,30 @@ def choice(results: Results) -> Table:
     return columns.build("choice", mark("What to ship"), results, shown, rows, _NOTE)
 
 
-def _ship(record: Choice) -> Entry:
+def _impossible(row: Row[Choice]) -> str | None:
+    return reach.impossible(row.results.environments, row.record)
+
+
+def _kept(row: Row[Choice]) -> str | None:
+    """What was shown of the budget; None of a speed that cannot be true."""
+    return None if _impossible(row) else "; ".join(map(stored, row.record.proof))
+
+
+def _ship(row: Row[Choice]) -> Entry:
+    record = row.record
+    if _impossible(row):
+        return Entry(None, say("unproven"), tone=Tone.BAD)
     if record.status != "ok":
         return Entry(None, say("nothing meets the budget"), tone=Tone.BAD)
-    return Entry(record.runtime, f"{record.runtime} {record.precision}", best=True, tone=Tone.GOOD)
+    return Entry(record.runtime, _name(record), best=True, tone=Tone.GOOD)
 
 
 def ladder(results: Results) -> Table:
     """Everyone who took part in the choices: how far each came, and why it fell."""
-    rows = [
-        Row(results, Subject((one.model,), each.runtime, each.precision, machine=one.machine or ""), list[str](), each)
-        for one in results.of(Choice)
-        for each in one.contenders
-    ]
+    rows = [_row(results, one, each) for one in results.of(Choice) for each in one.contenders]
     shown = [
         columns.MODEL,
-        text_column("Runtime", lambda row: f"{row.record.runtime} {row.record.precision}"),
+        text_column("Runtime", lambda row: _name(row.record)),
         text_column("Threads", lambda row: row.record.threads),
         number_column("Median (ms)", lambda row: row.record.median_ms, ".3g"),
         number_column("Images/s", lambda row: row.record.images_per_s, ".4g"),
@@ -66,10 +77,32 @@ def ladder(results: Results) -> Table:
     return columns.build("ladder", mark("How it was chosen"), results, shown, rows, _LADDER_NOTE, *left_out)
 
 
+def _name(record: Choice | Contender) -> str:
+    """`ort-cpu int8, not smoothed`."""
+    smooth, name = record.smooth, f"{record.runtime} {record.precision}"
+    if smooth is None:
+        return name
+    return f"{name}, {say('smoothed at {strength}', strength=f'{smooth:g}') if smooth else say('not smoothed')}"
+
+
+def _row(results: Results, made: Choice, one: Contender) -> Row[Contender]:
+    subject = Subject((made.model,), one.runtime, one.precision, machine=made.machine or "")
+    return Row(results, subject, list[str](), _shown(results, made, one))
+
+
+def _shown(results: Results, made: Choice, one: Contender) -> Contender:
+    """One that took part, without a speed that its machine cannot have. What it ran in is known of the chosen alone."""
+    effective = made.effective if one.outcome == CHOSEN else None
+    alone = (replace(one, outcome=CHOSEN),)
+    subject = replace(made, runtime=one.runtime, precision=one.precision, effective=effective, contenders=alone)
+    why = reach.impossible(results.environments, subject)
+    return replace(one, median_ms=None, images_per_s=None, outcome=f"unproven: {why}") if why else one
+
+
 def _megabytes(row: Row[Contender]) -> float | None:
     return None if row.record.peak_memory_bytes is None else row.record.peak_memory_bytes / 1e6
 
 
 def _outcome(record: Contender) -> Entry:
-    chosen = record.outcome == "chosen"
+    chosen = record.outcome == CHOSEN
     return Entry(record.outcome, stored(record.outcome), tone=Tone.GOOD if chosen else Tone.PLAIN)

@@ -10,7 +10,7 @@ from typing import Any
 from convert import cli
 from convert.artifact import Artifact
 from convert.common.errors import CheckFailed
-from convert.datasets.options import SetOptions
+from convert.datasets.options import set_of
 from convert.images.inputs import COUNT
 from runtimes.options import listed
 from runtimes.records import store
@@ -64,8 +64,7 @@ def ship(
     for a wrong input; CheckFailed where Paddle's accuracy is in doubt, and where the folder to ship cannot be made.
     """
     one = asked(artifact)
-    about = path(ground_truth), path(synsets), path(images_root), limit or None, columns
-    labelled = SetOptions(Path(images), *about) if images else None
+    labelled = set_of(path(images or None), path(ground_truth), path(synsets), path(images_root), limit, columns)
     question = Question(
         one.argument,
         one.chosen,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from convert.common.errors import InputError
+from convert.common.errors import InputError, listing
 from convert.datasets.labelled_set import LabelledSet
 from convert.datasets.labels.label_files import KNOWN as LABELS
 from convert.datasets.load import KNOWN, load
@@ -49,6 +49,25 @@ class SetOptions:
         return dataclasses.asdict(self)
 
 
+def set_of(
+    images: Path | None,
+    ground_truth: Path | None,
+    synsets: Path | None,
+    root: Path | None,
+    limit: int | None,
+    columns: str | None,
+) -> SetOptions | None:
+    """The set of these options, `limit` 0 for all of it; None where there is none. InputError where something is said
+    of images and there are none."""
+    if images is not None:
+        return SetOptions(images, ground_truth, synsets, root, limit or None, columns)
+    said = {"ground-truth": ground_truth, "synsets": synsets, "root": root, "limit": limit, "columns": columns}
+    given = [f"--{name}" for name, value in said.items() if value is not None]
+    if given:
+        raise InputError(f"{listing(given)}: of the images of --images, and none are given: name them, or leave it out")
+    return None
+
+
 def set_options(command: Callable[..., Any], required: bool = True) -> Callable[..., Any]:
     """The options of a labelled set; the command gets what they came to as `labelled`, a SetOptions; None where images
     are not required and were not given."""
@@ -63,8 +82,7 @@ def set_options(command: Callable[..., Any], required: bool = True) -> Callable[
         columns: str | None,
         **rest: Any,
     ) -> Any:
-        labelled = images and SetOptions(images, ground_truth, synsets, images_root, limit or None, columns)
-        return command(labelled=labelled, **rest)
+        return command(labelled=set_of(images, ground_truth, synsets, images_root, limit, columns), **rest)
 
     options = [
         click.option(

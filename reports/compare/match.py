@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from reports.load import machines
-from reports.load.machines import section
 from reports.load.results import Results, batch_of, grouped, machine_of
 from runtimes.records import identity
 from runtimes.records.kinds import Record, Throughput, TimedRecord
+from runtimes.system.environment import section
 
 R = TypeVar("R", bound=Record, covariant=True)
 Kind = TypeVar("Kind", bound=Record)

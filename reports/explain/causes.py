@@ -15,10 +15,11 @@ from reports.compare import machine_speed
 from reports.compare.match import Pair, changed
 from reports.explain.choose import V100_CARD, V100_OTHER, Side
 from reports.load import machines
-from reports.load.machines import section
-from reports.load.reach import ceiling, images_per_s, macs_run
+from reports.load.reach import ceiling
 from reports.tables.standing import median, ran_as, runtime_name
+from runtimes.bench.ceiling.believed import images_per_s, macs_run
 from runtimes.records.parts import CountsInfo, Effective, ModelInfo
+from runtimes.system.environment import section
 
 # What a latency of the bench is (`runtimes.records.kinds.Latency`).
 _TIMED = "images in memory to logits in memory, without preprocessing"

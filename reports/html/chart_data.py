@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 from convert.precision.table import PRECISIONS
 from reports.html.facets import machines
-from reports.load.machines import Ceilings, ceilings
 from reports.load.results import Results, configuration, grouped, machine_of
 from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
 from reports.tables.standing import median, runtime_name
+from runtimes.bench.ceiling.believed import Ceilings, ceilings
 from runtimes.records.kinds import Accuracy, Latency, Throughput, TimedRecord
 from runtimes.records.parts import Effective, Interval
 

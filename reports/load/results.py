@@ -157,7 +157,7 @@ class Results:
 
     def _proof(self, record: TimedRecord) -> Gate:
         found = gate(record, self._parities.get(_subject(record), ()))
-        why = reach.too_fast(self.environments.get(machine_of(record), {}), record) if found.passed else None
+        why = reach.impossible(self.environments, record) if found.passed else None
         return Gate(False, why) if why else found
 
     @cached_property

@@ -10,13 +10,13 @@ from convert.precision.table import FP32
 from reports import energy
 from reports.faster import faster
 from reports.language import mark, say
-from reports.load.reach import images_per_s
 from reports.load.results import Results
 from reports.numbers import NONE, milliseconds
 from reports.tables import columns, standing
 from reports.tables.columns import Column, Measured, Row, number_column, text_column
 from reports.tables.table import Entry, Subject, Table
 from runtimes import registry
+from runtimes.bench.ceiling.believed import images_per_s
 from runtimes.records.kinds import Latency, Throughput, TimedRecord
 
 BATCH = 1

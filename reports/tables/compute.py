@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from convert.zoo import PUBLISHED
 from reports.language import mark, say
-from reports.load.reach import ceiling, macs_run
+from reports.load.reach import ceiling
 from reports.load.results import Results, machine_of
 from reports.numbers import measured
 from reports.tables.accuracy import figure, published
 from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, Column, Measured, Row, build, number_column, rows_of
 from reports.tables.standing import median
 from reports.tables.table import Entry, Subject, Table
+from runtimes.bench.ceiling.believed import macs_run
 from runtimes.records.kinds import Latency, Record
 from runtimes.records.parts import CountsInfo, Memory
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from convert.families.spec import is_number
 from reports.language import mark, say
-from reports.load.machines import section
 from reports.load.results import Results
 from reports.tables.columns import Column, Row, build, entry, number_column, text_column
 from reports.tables.table import Entry, Subject, Table
 from runtimes.records.store import ENVIRONMENT
+from runtimes.system.environment import section
 
 
 class EnvironmentLeaf(NamedTuple):

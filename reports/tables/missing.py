@@ -89,5 +89,5 @@ def _troubles(results: Results, record: Record) -> Iterator[Trouble]:
     about = Subject((), record.runtime, record.precision, record.status, machine=machine_of(record))
     if record.status != "ok":
         yield Trouble(about, runtime_name(record), reason(record))
-    if isinstance(record, (Latency, Throughput)) and record.measured and (doubt := results.doubt(record)):
+    if isinstance(record, TimedRecord) and record.measured and (doubt := results.doubt(record)):
         yield Trouble(replace(about, status="unproven"), runtime_name(record), stored(doubt))

@@ -283,6 +283,9 @@ class Accuracy(Record):
         return self.measured and (self.top1 or 0.0) >= (self.keep or 1.0) * (self.reference_top1 or 0.0)
 
 
+CHOSEN = "chosen"  # the outcome of a contender that was
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice(Record):
     """What to ship within a budget: the one that was chosen; where none meets it, the nearest, and status failed."""
@@ -293,6 +296,7 @@ class Choice(Record):
     kind: Literal["choice"] = "choice"
     objective: Annotated[str | None, about("latency or throughput")] = None
     budget: Annotated[tuple[str, ...], about("as it was given, a part each")] = ()
+    smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
     threads: int | None = None
     batch: int | None = None
     verdict: Annotated[str | None, about("by how much it beats whom, or with whom it ties and why it is preferred")] = (

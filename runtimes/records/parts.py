@@ -133,9 +133,7 @@ class ModelInfo:
         tuple[KeptInfo, ...] | None,
         about("of a lower precision that has an artifact of its own; null in older records"),
     ] = None
-    saturation: Annotated[
-        Saturation | None, about("int8: whether it is the same without VNNI; null in older records")
-    ] = None
+    saturation: Annotated[Saturation | None, about("int8: is it the same without VNNI? null in older records")] = None
     recipe: Annotated[RecipeInfo | None, about("of a lower precision; null in older records")] = None
     command: Annotated[str | None, about("makes the artifact again; null in older records")] = None
     form: Annotated[str | None, about("of a folder to ship: its way out, as `--to` has it")] = None
@@ -291,6 +289,7 @@ class Contender:
 
     runtime: str
     precision: str
+    smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
     threads: int | None = None
     batch: int | None = None
     streams: int | None = None

@@ -137,6 +137,12 @@ def save(folder: Path, **more: Any) -> None:
         write_json(folder / ENVIRONMENT, describe() | more)
 
 
+def section(environment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of an environment; empty where there is none."""
+    found = environment.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _packages() -> dict[str, str]:
     named = {name: version for name in _PACKAGES if (version := conflicts.version(name))}
     found = {name: version for name, version in conflicts.installed().items() if _CUDA_PACKAGES.fullmatch(name)}

@@ -14,13 +14,14 @@ from convert.common.errors import CheckFailed, InputError
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.models import find_all
-from runtimes.options import fresh_option, numbers, resume_option, session_flags
+from runtimes.options import fresh_option, numbers, resume_option, session_flags, smooth_option
 from runtimes.records import store
 from runtimes.records.reading import to_table
 from validate.choice import told
 from validate.choice.budget import LATENCY, OBJECTIVES, parse
 from validate.choice.candidates import Question
 from validate.choice.run import MINUTES, PRECISIONS, ChoiceMade, choose
+from validate.choice.runner import kind
 
 _EPILOG = """\b
 Examples:
@@ -52,6 +53,7 @@ _THREADS = click.option("--threads", help="Threads inside one operator, comma-se
     type=click.Path(path_type=Path),
     help="Images to calibrate int8 on, none of them among --images. [default: as the artifact that is there]",
 )
+@smooth_option
 @functools.partial(cli.model_options, precision=",".join(PRECISIONS))
 @functools.partial(session_flags, threads=_THREADS)
 @click.option(
@@ -73,6 +75,7 @@ def main(
     objective: str,
     labelled: SetOptions | None,
     calibration: Path | None,
+    strengths: tuple[float, ...] | None,
     named: str | None,
     device: str | None,
     threads: str | None,
@@ -86,9 +89,10 @@ def main(
 ) -> None:
     """Choose what to ship within a budget: the runtime, the precision and the threads, and prove it.
 
-    Each runtime in each precision takes part, with every core and with half of them. Who misses the budget or is beaten
-    falls early, accuracies are measured only of those that are still in the race, and the last of them are measured
-    side by side until the budget's percentile is carried. A budget is kept where a new measurement keeps it too.
+    Each runtime in each precision takes part, with every core and with half of them, int8 smoothed and not. Who misses
+    the budget or is beaten falls early, accuracies are measured only of those that are still in the race, and the last
+    of them are measured side by side until the budget's percentile is carried. A budget is kept where a new measurement
+    keeps it too.
 
     The results folder gets a record of kind `choice` with all who took part and why they fell, a folder to ship in
     shipped/, the chosen cell in gate/ as a base for `compare`, and hpi_config.yaml for PaddleX.
@@ -100,7 +104,7 @@ def main(
     folder = out or (store.newest_run() if resume else store.new_run())
     question = Question(
         *(names[0], chosen, precision, root, objective, named, device),
-        *(counts, streams, cache, pairs, calibration),
+        *(counts, streams, cache, pairs, calibration, strengths),
     )
     results_in(folder)
     _tell(folder, choose(question, budget, labelled, minutes, folder, resume=resume, fresh=fresh), as_json)
@@ -116,7 +120,8 @@ def _tell(folder: Path, found: ChoiceMade, as_json: bool) -> None:
     if made.status != "ok":
         raise CheckFailed(made.reason or "nothing meets the budget")
     if not as_json:
-        click.echo(f"ship {made.runtime} {made.precision}, threads {made.threads}: {made.verdict}")
+        name = kind(str(made.runtime), str(made.precision), made.smooth)
+        click.echo(f"ship {name}, threads {made.threads}: {made.verdict}")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from convert import cli
+from convert import build, cli, identity
+from convert.artifact import Artifact
 from convert.build import Request
-from convert.common.errors import InputError
+from convert.common.console import say
+from convert.common.errors import CheckFailed, InputError
 from convert.model_options import ModelOptions
-from convert.precision.table import FP32, PRECISIONS
+from convert.precision import variant
+from convert.precision.table import FP32, INT8, PRECISIONS
 from runtimes import registry
 from runtimes.base import usable_cores
 from runtimes.bench.plan import matrix
@@ -17,14 +21,16 @@ from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Matrix
 from runtimes.options import precisions
 from validate.choice.budget import THROUGHPUT
-from validate.choice.runner import Runner
+from validate.choice.runner import Runner, kind
 
 BATCHES = (1, 4, 8)  # that mode throughput searches among, as the bench does
 
 
 @dataclass(frozen=True)
 class Question:
-    """What may be chosen among, as the user said it. threads: None for every core and half of them."""
+    """What may be chosen among, as the user said it. threads: None for every core and half of them.
+    strengths: of int8's smoothing, the preferred one first; None for that of the artifact that is there, and on or off.
+    """
 
     model: str
     chosen: ModelOptions
@@ -38,6 +44,7 @@ class Question:
     cache: Path | None = None
     pairs: tuple[str, ...] = ()
     calibration: Path | None = None
+    strengths: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,39 @@ def gather(question: Question, judged: bool) -> Candidates:
     unmade = list[str]()
     cells = matrix.cells([found], None, unmade)
     out += [*matrix.cannot_exist([found]), *unmade]
-    order = registry.names()
-    runners = [
-        Runner(cell.runtime.name, cell.precision, cell.options.thread_count(), order.index(cell.runtime.name))
+    variants = _smoothed(question, [cell.artifact for cell in cells if cell.precision == INT8], out)
+    pairs = [
+        (_runner(cell, artifact, later), replace(cell, artifact=artifact))
         for cell in cells
+        for later, artifact in enumerate(variants if cell.precision == INT8 else [cell.artifact])
     ]
-    return Candidates(tuple(runners), cells, tuple(out))
+    if not pairs:
+        raise InputError(f"--precision {question.precision}: {'; '.join(out)}")
+    return Candidates(tuple(one for one, _ in pairs), tuple(cell for _, cell in pairs), tuple(out))
+
+
+def _runner(cell: Cell, artifact: Artifact, later: int) -> Runner:
+    threads, place = cell.options.thread_count(), registry.names().index(cell.runtime.name)
+    return Runner(cell.runtime.name, cell.precision, threads, place, identity.of(artifact).smooth, later)
+
+
+def _smoothed(question: Question, present: Sequence[Artifact], out: list[str]) -> list[Artifact]:
+    """int8 with each strength of the smoothing, the preferred one first. present: the one that is there; none where
+    int8 takes no part. out: gets why one cannot be made."""
+    found = list[Artifact]()
+    if not present or present[0].form:  # a folder to ship is taken as it is
+        return list(present[:1])
+    for strength in question.strengths or variant.strengths(present[0]):
+        try:
+            found.append(build.beside(asked(question), present[0], strength, say))
+        except (InputError, CheckFailed) as error:
+            out.append(f"{kind('', INT8, strength).strip()}: {error.message}")
+    return found
+
+
+def asked(question: Question) -> Request:
+    """int8 of the model, as it is there."""
+    return Request(question.model, precision=INT8, root=question.root, **question.chosen.arguments())
 
 
 def _refused(question: Question, precision: str, judged: bool) -> str | None:
@@ -100,10 +134,10 @@ def _refused(question: Question, precision: str, judged: bool) -> str | None:
         return "its accuracy cannot be judged without --images"
     if not PRECISIONS[precision].calibrated:
         return None
-    request = Request(question.model, precision=precision, root=question.root, **question.chosen.arguments())
+    request = asked(question)
     there = None if question.calibration else cli.there(request)
     if question.calibration:
-        cli.obtain_loudly(Request(**{**vars(request), "calibration": question.calibration}))
+        cli.obtain_loudly(replace(request, calibration=question.calibration))
     elif not (there and there.manifest.calibration and there.manifest.calibration.files_sha256):
         return "it needs images to calibrate on (--calibration)"
     return None

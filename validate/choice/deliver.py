@@ -8,18 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from convert import artifact as artifacts
+from convert import cli
 from convert.artifact import MANIFEST
+from convert.build import Request
 from convert.cli import Asked
 from convert.common import commands
 from convert.common.console import say
 from convert.common.disk import scratch
 from convert.common.disk.files import remove_folder, write_text
-from convert.common.errors import InputError
+from convert.common.errors import CheckFailed, InputError
+from convert.manifest import LoweringOptions
 from convert.precision.table import FP32, INT8
+from runtimes.bench.ceiling import kept as ceiling
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.schedule import parity
 from runtimes.records import blank, store
-from runtimes.records.kinds import Latency, Parity, Record
+from runtimes.records.kinds import Choice, Latency, Parity, Record
 from runtimes.records.parts import Effective
 from runtimes.system import environment
 from validate.choice.budget import Limits
@@ -64,13 +68,22 @@ def clear(folder: Path) -> None:
     (folder / HPI).unlink(missing_ok=True)
 
 
-def records(folder: Path, finalists: Sequence[Runner], final: Path) -> None:
-    """Put the records of a measurement and their parity into the results folder, which the report is of."""
+def records(folder: Path, finalists: Sequence[Runner], subject: Runner, final: Path) -> None:
+    """Put the records of a measurement and their parity into the results folder, which the report is of. subject: the
+    one that was chosen or is the nearest: of several int8 of a model, the report shows the one that is the newest."""
     known = store.known(folder)
     for record in [*_parities(final), *(one.final for one in finalists if one.final)]:
         if record not in known:
             store.append(folder, record)
-    environment.save(folder)
+    newest = {
+        one.precision: one.artifact for one in store.known(folder) if one.artifact and not isinstance(one, Choice)
+    }
+    final_of = subject.final
+    if final_of and newest.get(subject.precision) != final_of.artifact:
+        own = [one for one in _parities(folder) if one.artifact == final_of.artifact and _kind(subject) == _of(one)]
+        for one in (*own, *([subject.accuracy] if subject.accuracy else []), final_of):
+            store.append(folder, one)
+    environment.save(folder, **ceiling.stated())
 
 
 def _parities(folder: Path) -> list[Parity]:
@@ -80,12 +93,13 @@ def _parities(folder: Path) -> list[Parity]:
 def gate(folder: Path, runner: Runner, cell: Cell, budget: Limits) -> list[str]:
     """Write the chosen cell's own records as a base of comparisons. Returns the two commands of a CI that uses it."""
     place = folder / GATE
-    kept: list[Record] = [one for one in _parities(folder) if (one.runtime, one.precision) == _kind(runner)]
+    own = cell.artifact.sha256
+    kept: list[Record] = [one for one in _parities(folder) if _of(one) == _kind(runner) and one.artifact == own]
     kept += [replace(runner.accuracy, ranked=None)] if runner.accuracy else []
     kept += [runner.final] if runner.final else []
     for record in kept:
         store.append(place, record)
-    environment.save(place)
+    environment.save(place, **ceiling.stated())
     options = {"precision": cell.precision, "mode": cell.mode, **cell.selection.arguments([cell.runtime])}
     options["threads"] = cell.options.thread_count()
     if cell.mode == "latency":
@@ -103,6 +117,37 @@ def _figure(cell: Cell) -> str:
 
 def _kind(runner: Runner) -> tuple[str, str]:
     return runner.runtime, runner.precision
+
+
+def _of(record: Record) -> tuple[str | None, str | None]:
+    return record.runtime, record.precision
+
+
+def settled(cell: Cell) -> Cell:
+    """The chosen cell with its artifact in the model's place of its precision, where every command finds it: int8 with
+    another smoothing was tried beside the one that is there, and is made there now.
+
+    CheckFailed where what is made there is not what was measured.
+    """
+    tried = cell.artifact
+    place = tried.path.with_name(tried.precision)
+    if tried.path == place or tried.form:
+        return cell
+    recipe = tried.manifest.recipe or LoweringOptions()
+    request = Request(
+        cell.argument,
+        precision=tried.precision,
+        root=tried.path.parents[1],
+        calibration=Path(recipe.calibration) if recipe.calibration else None,
+        keep_fp32=recipe.keep_fp32,
+        int8_range=recipe.int8_range,
+        smooth=recipe.smooth,
+        **cell.chosen.arguments(),
+    )
+    made, _ = cli.obtain_loudly(request)
+    if made.sha256 != tried.sha256:
+        raise CheckFailed(f"{made.path}: made again it is not what was measured, which is in {tried.path}")
+    return replace(cell, artifact=made)
 
 
 def target_of(runtime: str, reads: str, precision: str) -> Target | None:

@@ -186,10 +186,12 @@ def _why(chosen: Runner, tied: Sequence[Runner]) -> str:
     """What decides against the fastest, or where the fastest is chosen, against the next simple one."""
     others = [one for one in tied if one is not chosen]
     rival = others[0] if chosen is not tied[0] else min(others, key=lambda one: one.simplicity)
-    lowered, threads, _ = (mine != its for mine, its in zip(chosen.simplicity, rival.simplicity, strict=True))
+    lowered, threads, later, _ = (mine != its for mine, its in zip(chosen.simplicity, rival.simplicity, strict=True))
     if lowered:
         return "since it is FP32"
-    return "since it takes fewer threads" if threads else "the first in the order of runtimes"
+    if threads:
+        return "since it takes fewer threads"
+    return "since its smoothing is the one that was preferred" if later else "the first in the order of runtimes"
 
 
 def _nothing(runners: Sequence[Runner], budget: Limits) -> Decision:

@@ -90,6 +90,7 @@ def _command(
         "objective": question.objective if question.objective != LATENCY else None,
         **(labelled.arguments() if labelled else {}),
         "calibration": question.calibration,
+        "smooth": ",".join(f"{one:g}" for one in question.strengths) if question.strengths else None,
         "precision": question.precision,
         "runtime": question.runtime,
         "device": question.device,
@@ -111,10 +112,10 @@ def _deliver(
     subject = decision.chosen or decision.nearest
     if subject and subject.group:
         together = [one for one in candidates.runners if one.group == subject.group]
-        deliver.records(folder, together, steps.finals[subject.group])
+        deliver.records(folder, together, subject, steps.finals[subject.group])
     if not decision.chosen:
         return None, []
-    cell = candidates.cell(decision.chosen)
+    cell = deliver.settled(candidates.cell(decision.chosen))
     again, compare = deliver.gate(folder, decision.chosen, cell, steps.budget)
     shipped = deliver.ship(folder, decision.chosen, cell)
     hpi = deliver.hpi(folder, decision.chosen, cell)

@@ -21,15 +21,18 @@ STEPS = (MADE, LOOK, PART, ACCURACY, FINAL)
 class Runner:
     """A candidate.
 
-    place: of the runtime in the registry's order. look, final: its measurements. group: of those that were measured
-    together with the final one. holds: whether its top-1 does; None where it is not known. top1: what is said of it.
-    step, fell: where it is out, and why; None where it is not. beaten: by whom, while that one stands.
+    place: of the runtime in the registry's order. smooth: of int8 the strength of its smoothing; later: where it stands
+    among those that are tried, 0 for the one that is preferred. look, final: its measurements. group: of those that
+    were measured together with the final one. holds: whether its top-1 does; None where it is not known. top1: what is
+    said of it. step, fell: where it is out, and why; None where it is not. beaten: by whom, while that one stands.
     """
 
     runtime: str
     precision: str
     threads: int
     place: int = 0
+    smooth: float | None = None
+    later: int = 0
     look: TimedRecord | None = None
     final: TimedRecord | None = None
     group: int = 0
@@ -46,7 +49,7 @@ class Runner:
 
     @property
     def name(self) -> str:
-        return f"{self.runtime} {self.precision}, {self.threads} thread{'s' * (self.threads > 1)}"
+        return f"{kind(self.runtime, self.precision, self.smooth)}, {self.threads} thread{'s' * (self.threads > 1)}"
 
     @property
     def record(self) -> TimedRecord | None:
@@ -59,13 +62,20 @@ class Runner:
         return figures.pace(self.record) if self.record else math.inf
 
     @property
-    def simplicity(self) -> tuple[bool, int, int]:
-        """The less, the simpler: FP32 before a lowered precision, fewer threads, the registry's order."""
-        return self.precision != FP32, self.threads, self.place
+    def simplicity(self) -> tuple[bool, int, int, int]:
+        """The less, the simpler: FP32 before a lowered precision, fewer threads, the int8 that is preferred, the
+        registry's order."""
+        return self.precision != FP32, self.threads, self.later, self.place
 
     def fall(self, step: str, reason: str) -> None:
         """It is out at a step, for a reason."""
         self.step, self.fell = step, reason
+
+
+def kind(runtime: str, precision: str, smooth: float | None) -> str:
+    """`ort-cpu int8 not smoothed`. smooth: as a Runner has it."""
+    how = "" if smooth is None else f" smoothed at {smooth:g}" if smooth else " not smoothed"
+    return f"{runtime} {precision}{how}"
 
 
 def standing(runners: Sequence[Runner]) -> list[Runner]:

@@ -4,10 +4,11 @@ folder keep what each found, so that a race that was broken off goes on where it
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from convert.artifact import Artifact
 from convert.cli import Asked
@@ -18,10 +19,12 @@ from convert.datasets import LabelledSet
 from convert.datasets.options import SetOptions
 from runtimes import registry
 from runtimes.bench import command as bench
+from runtimes.bench.ceiling import believed, kept
 from runtimes.bench.plan import estimate, matrix
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.plan import CellCost
 from runtimes.bench.plan.settings import Policy
+from runtimes.bench.schedule import aggregate
 from runtimes.bench.schedule.turns import TURN_S
 from runtimes.options import Selection
 from runtimes.records import store
@@ -90,6 +93,7 @@ class RealSteps:
         say(f"a look at {len(runners)} candidates")
         for one, record in zip(runners, self._bench(runners, _LOOK, LOOKED), strict=True):
             one.look = record
+        environment.save(self.folder, **kept.stated())  # by now the bench has it
         if self.over():
             took = self.minutes - self._left()
             self.limited.append(f"everything up to the look took {took:.1f} minutes, and --minutes is {self.minutes:g}")
@@ -161,7 +165,8 @@ class RealSteps:
             plan = estimate.plan(cells, effort, machine, folder, 0, resume)
             records = bench.carry_out(plan, machine, folder, resume, prove)
             known = {one.key: one for one in records if one.key}
-        return [known[key] for key in keys]
+        here = kept.stated()
+        return [_possible(known[key], cell, effort, here) for key, cell in zip(keys, cells, strict=True)]
 
     def judge(self, runner: Runner) -> None:
         """See Steps: a part of the images drops who clearly fails, all of them decide."""
@@ -242,6 +247,12 @@ class RealSteps:
         return found
 
 
+def _possible(record: TimedRecord, cell: Cell, effort: Policy, here: Mapping[str, Any]) -> TimedRecord:
+    """A record, refused as one without parity is where its machine cannot be so fast. here: as `kept.stated`."""
+    why = believed.too_fast(here, record) if record.measured else None
+    return replace(aggregate.blank(cell, record.key or "", effort), status="refused", reason=why) if why else record
+
+
 def _asked(cell: Cell, artifact: Artifact) -> Asked:
     return Asked(cell.argument, cell.chosen, artifact)
 
@@ -257,7 +268,7 @@ def samples(percentile: int) -> int:
 
 
 def _shares(one: Runner, other: Runner) -> bool:
-    return (one.runtime, one.precision) == (other.runtime, other.precision)
+    return (one.runtime, one.precision, one.smooth) == (other.runtime, other.precision, other.smooth)
 
 
 def _points(value: float, low: float, high: float) -> str:

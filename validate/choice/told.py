@@ -11,13 +11,13 @@ from rich.table import Table
 from convert.common.console import plain
 from convert.precision.table import FP32, INT8
 from runtimes.records import blank
-from runtimes.records.kinds import Choice, Latency, Throughput
+from runtimes.records.kinds import CHOSEN, Choice, Latency, Throughput
 from runtimes.records.parts import Contender
 from validate.choice import deliver, figures
 from validate.choice.budget import Limits
 from validate.choice.candidates import Candidates
 from validate.choice.race import Decision
-from validate.choice.runner import ACCURACY, PART, STEPS, Runner, said
+from validate.choice.runner import ACCURACY, PART, STEPS, Runner, kind, said
 
 SENTENCES = ("outcome", "top-1")  # columns that may be narrow
 
@@ -39,6 +39,7 @@ def record(
         effective=measured.effective if measured else None,
         objective=objective,
         budget=budget.texts,
+        smooth=subject.smooth,
         threads=subject.threads,
         batch=measured.batch if measured else None,
         verdict=decision.verdict,
@@ -72,7 +73,7 @@ def ladder(runners: Sequence[Runner], decision: Decision) -> list[Runner]:
 def outcome(runner: Runner, decision: Decision) -> str:
     """What became of one, in a clause."""
     if runner is decision.chosen:
-        return "chosen"
+        return CHOSEN
     if runner in decision.tied:
         return "may be as fast, and is less simple"
     return runner.fell or (f"beaten: {runner.beaten}" if runner.beaten else "slower")
@@ -83,6 +84,7 @@ def _contender(runner: Runner, decision: Decision) -> Contender:
     return Contender(
         runtime=runner.runtime,
         precision=runner.precision,
+        smooth=runner.smooth,
         threads=runner.threads,
         batch=found.batch if found else None,
         streams=found.streams if found else None,
@@ -105,7 +107,7 @@ def table(choice: Choice) -> Table:
         speed = one.images_per_s if rate else one.median_ms
         figure = "-" if speed is None else f"{speed:.1f}" if rate else f"{speed:.2f} ms"
         memory = "-" if one.peak_memory_bytes is None else f"{one.peak_memory_bytes / 1e6:.0f} MB"
-        name = f"{one.runtime} {one.precision}"
+        name = kind(one.runtime, one.precision, one.smooth)
         entries = (name, one.threads, figure, memory, one.top1 or "not judged", one.step, one.outcome)
         shown.add_row(*map(plain, entries))
     return shown

@@ -90,8 +90,9 @@ class Ladder:
         more = f"--resume --evaluations {2 * evaluations} tries more"
         return (
             f"{facts['model']}: int8 does not hold {facts['keep']:.4g} of Paddle's {facts['reference_top1']:.4f} on "
-            f"{facts['images_counted']} images; tried with {tried} of {operators} operators in FP32, {smoothed}; the best "
-            f"reached {best.shown_top1}: {more if len(self.rungs) >= evaluations else 'other images to calibrate on, or bf16'}"
+            f"{facts['images_counted']} images; tried with {tried} of {operators} operators in FP32, {smoothed}; the "
+            f"best reached {best.shown_top1}: "
+            f"{more if len(self.rungs) >= evaluations else 'other images to calibrate on, or bf16'}"
         )
 
     def document(self) -> dict[str, Any]:

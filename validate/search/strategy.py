@@ -22,7 +22,7 @@ class Recipe(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Field:
+class Strength:
     """What there is to try of one strength of the smoothing.
 
     candidates: the operators, the one that int8 costs most first. start: how many of them are kept at first; most: how
@@ -60,7 +60,7 @@ class Judge:
         return min((one for one, held in self.verdicts.items() if held), key=lambda one: len(one.kept), default=None)
 
 
-def search(fields: Sequence[Field], judge: Judge) -> Recipe | None:
+def search(fields: Sequence[Strength], judge: Judge) -> Recipe | None:
     """The recipe with the fewest operators in FP32 that was found to hold; None when none held.
 
     fields: of each strength of the smoothing, the one that is preferred first. The first that holds as it is made
@@ -83,7 +83,7 @@ def search(fields: Sequence[Field], judge: Judge) -> Recipe | None:
     return judge.best
 
 
-def _leading(found: Field, most: int, judge: Judge) -> int | None:
+def _leading(found: Strength, most: int, judge: Judge) -> int | None:
     """The least number of leading candidates that holds; None when not even `most` do."""
     low, high, step = -1, min(found.start, most), 1  # low does not hold
     while not judge(found.leading(high)):

@@ -31,7 +31,7 @@ from validate.accuracy.dataset import load_for
 from validate.accuracy.evaluation import REFERENCE, REFERENCE_PRECISION, Settings, images_key, make
 from validate.search import ladder as ladders
 from validate.search.ladder import Ladder, Rung
-from validate.search.strategy import Field, Judge, Recipe, search
+from validate.search.strategy import Judge, Recipe, Strength, search
 
 
 @dataclass(frozen=True)
@@ -161,16 +161,16 @@ def find(
 
 def _fields(
     trials: Trials, first: Artifact, strengths: Sequence[float]
-) -> tuple[dict[float, Mapping[str, float]], list[Field]]:
+) -> tuple[dict[float, Mapping[str, float]], list[Strength]]:
     """By strength of the smoothing what int8 costs each operator (dB), the one that it costs most first, and what there
     is to try. first: int8 as it is made unasked."""
-    noise, fields = dict[float, Mapping[str, float]](), list[Field]()
+    noise, fields = dict[float, Mapping[str, float]](), list[Strength]()
     for smooth in strengths:
         made = first if identity.of(first).smooth == smooth else trials.looked(smooth)
         found = noise[smooth] = dict(made.manifest.signal_to_noise_db or {})
         candidates = share.keepable(list(found), made.manifest.macs_by_operator or {})
         start = sum(found[name] < LEAST_DB for name in candidates)
-        fields.append(Field(smooth, candidates, start, min(len(found) // 2, len(candidates))))
+        fields.append(Strength(smooth, candidates, start, min(len(found) // 2, len(candidates))))
     return noise, fields
 
 

@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -59,6 +60,12 @@ def read(file: Path | None = None) -> Ceiling | None:
         return typed.read(Ceiling, table) if table["format"] == _FORMAT else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def stated() -> dict[str, Any]:
+    """What environment.json says of it, as far as it was measured."""
+    found = read()
+    return {"ceiling": typed.table(found)} if found else {}
 
 
 def _due(kept: Ceiling) -> bool:

@@ -47,7 +47,7 @@ def known(
 
     A cell that a server computes is checked in every run: the server may have another model by now.
 
-    prove: checks cells of one model, precision and device.
+    prove: checks cells of one artifact, precision and device.
     """
     before, recalled = store.known(folder), list[Parity]()
     lacking: dict[tuple[object, ...], list[Cell]] = {}
@@ -57,7 +57,8 @@ def known(
             kept = recall(cell, pending.blank, machine)
             recalled += kept
             if not kept:
-                together = (cell.argument, cell.chosen, cell.precision, cell.options.device, cell.options.batches)
+                asked = (cell.argument, cell.chosen, cell.artifact.sha256)  # of a model there may be several int8
+                together = (*asked, cell.precision, cell.options.device, cell.options.batches)
                 lacking.setdefault(together, []).append(cell)
     for record in recalled:
         store.append(folder, record)

@@ -14,10 +14,10 @@ from convert.common.language import translated
 from reports.export import __main__ as export
 from reports.html import chart_data
 from reports.load import results
-from reports.load.reach import MARGIN, WINOGRAD, images_per_s, too_fast
 from reports.render import markdown, plain
 from reports.tables import report as tables
 from reports.tables import standing
+from runtimes.bench.ceiling.believed import MARGIN, WINOGRAD, images_per_s, too_fast
 from runtimes.records.kinds import Latency, Throughput
 from tests.reports.compare.comparing import run as compared
 

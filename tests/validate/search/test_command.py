@@ -43,10 +43,11 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def search(toy_toml: Path, tmp_path: Path, images: Path) -> Callable[..., Result]:
-    """The command on the toy with seeded weights, on ONNX Runtime alone, into the folder `run`."""
+    """The command on the toy with seeded weights, on ONNX Runtime alone, into the folder `run`; the usual smoothing."""
 
     def invoke(*more: str) -> Result:
         words = [*("--model", str(toy_toml), "--weights", "seeded:1", "--images", str(images), "--runtime", "ort-cpu")]
+        words += ["--smooth", "0.5"]
         words += ["--artifacts", str(tmp_path / "artifacts"), "--out", str(tmp_path / "run"), *more]
         return CliRunner().invoke(main, words, prog_name="python -m validate.search")
 
@@ -111,9 +112,33 @@ def test_the_operator_that_matters_is_the_only_one_kept(
     assert [tuple(rung["kept_fp32"]) for rung in ladder["rungs"]] == tried
     assert len(set(tried)) == len(tried)
     # The patch embedding is too much of the toy to stay FP32 in a model that is called int8.
-    noise = [name for name in ladder["signal_to_noise_db"] if name != "patch_embed.proj"]
+    noise = [name for name in ladder["signal_to_noise_db"]["0.5"] if name != "patch_embed.proj"]
     assert noise.index(NEEDED) > 0  # else this test shows less than it says
     assert tried[1] == (noise[0],)
+
+
+def test_another_smoothing_is_tried_and_made_where_it_holds(
+    search: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    accuracy: Callable[..., Accuracy],
+    tmp_path: Path,
+) -> None:
+    def measure(self: Trials, artifact: Artifact, runtimes: Any, precision: str) -> list[Accuracy]:
+        top1 = 1.0 if precision == "fp32" or artifact.manifest.smoothed == () else 0.5
+        return [accuracy(runtime=one.name, top1=top1, passed=top1 == 1, images=12) for one in runtimes]
+
+    monkeypatch.setattr(Trials, "_measure", measure)
+    monkeypatch.setattr(Trials, "newest", lambda self, rung: None)  # no records were stored
+    result = search("--smooth", "0.5,0")
+    assert result.exit_code == 0, result.stderr
+    ladder = json.loads((tmp_path / "run" / LADDER).read_text())
+    assert [(rung["smooth"], rung["holds"]) for rung in ladder["rungs"]] == [(0.5, False), (0.0, True)]
+    assert (ladder["chosen"], ladder["chosen_smooth"]) == ([], 0)
+    assert list(ladder["signal_to_noise_db"]) == ["0.5", "0"]
+    assert ladder["signal_to_noise_db"]["0.5"] != ladder["signal_to_noise_db"]["0"]
+    made = artifacts.load(tmp_path / "artifacts" / "toy" / "int8")
+    assert made.sha256 == ladder["rungs"][1]["artifact"]
+    assert "--smooth 0" in made.manifest.command
 
 
 def test_after_an_interruption_nothing_is_tried_twice(
@@ -143,7 +168,10 @@ def test_where_nothing_holds_it_says_what_was_tried(
     result = search()
     assert result.exit_code == 1
     assert "int8 does not hold 0.99 of Paddle's 1.0000 on 12 images" in result.stderr
-    assert "tried with 0, 1, 3, 5 of 10 operators in FP32, the best reached ort-cpu 0.5500" in result.stderr
+    assert (
+        "tried with 0, 1, 3, 5 of 10 operators in FP32, smoothed at 0.5; the best reached ort-cpu 0.5500"
+        in result.stderr
+    )
     assert json.loads((tmp_path / "run" / LADDER).read_text())["chosen"] is None
 
 
@@ -220,6 +248,8 @@ def test_no_answer_is_no_verdict(
         (["--precision", "bf16"], "only int8 is searched"),
         (["--keep", "2"], "--keep '2'"),
         (["--model", "all"], "one model at a time"),
+        (["--smooth", "0.5,2"], "--smooth '0.5,2': strengths from 0"),
+        (["--smooth", ""], "--smooth '': strengths from 0"),
     ],
 )
 def test_what_cannot_be_searched(search: Callable[..., Result], words: list[str], message: str) -> None:

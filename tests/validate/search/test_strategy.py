@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validate.search.strategy import Field, Judge, Kept, Recipe, search
+from validate.search.strategy import Judge, Kept, Recipe, Strength, search
 
 NAMES = tuple("abcdefghijklmnopqrst")
 FAILS = ("0.5 ", "0 ", "0.5 a", "0.5 abc", "0.5 abcd")  # what is asked where 0.5 never holds, nor 0 unasked
@@ -21,7 +21,7 @@ def _judge(needed: Iterable[str], evaluations: int = 1000) -> Judge:
 
 def found_by(start: int, most: int, judge: Judge) -> Kept | None:
     """What of one strength of the smoothing is kept."""
-    found = search([Field(0.5, NAMES, start, most)], judge)
+    found = search([Strength(0.5, NAMES, start, most)], judge)
     return found and found.kept
 
 
@@ -93,6 +93,6 @@ def test_another_smoothing_is_tried_where_it_may_need_fewer(
     judge = Judge(
         lambda one: needed[one.smooth] is not None and set(needed[one.smooth] or "") <= set(one.kept), evaluations=99
     )
-    best = search([Field(0.5, "abcd", 0, 4), Field(0, "dcba", 0, 4)], judge)
+    best = search([Strength(0.5, "abcd", 0, 4), Strength(0, "dcba", 0, 4)], judge)
     assert [f"{one.smooth:g} {''.join(one.kept)}" for one in judge.verdicts] == asked
     assert (best and f"{best.smooth:g} {''.join(best.kept)}") == found
