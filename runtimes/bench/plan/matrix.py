@@ -42,7 +42,9 @@ class Cell:
     @property
     def name(self) -> str:
         """What people call it: model, precision, runtime, and what tells it from its neighbours."""
-        parts = [f"{self.artifact.model} {self.precision} on {self.runtime.name}"]
+        folder = self.artifact.path.name  # int8-smooth-0 beside int8
+        precision = folder if folder.startswith(f"{self.precision}-") else self.precision
+        parts = [f"{self.artifact.model} {precision} on {self.runtime.name}"]
         if self.options.device != self.runtime.default_device:
             parts.append(self.options.device)
         if self.options.threads:

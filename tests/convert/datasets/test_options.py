@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
@@ -60,3 +61,19 @@ def test_an_empty_value_is_not_the_current_folder(option: str) -> None:
 
 def test_a_limit_of_none() -> None:
     assert CliRunner().invoke(command, ["--images", "a", "--limit", "-1"]).exit_code == 2
+
+
+@click.command()
+@functools.partial(set_options, required=False)
+def perhaps(labelled: SetOptions | None) -> None:
+    click.echo(repr(labelled))
+
+
+@pytest.mark.parametrize("said", ["--limit 3", "--limit 0", "--ground-truth b", "--synsets c", "--root d --columns x"])
+def test_what_is_said_of_images_needs_images(said: str) -> None:
+    result = CliRunner().invoke(perhaps, said.split())
+    assert result.exit_code == 2
+    names = ", ".join(word for word in said.split() if word.startswith("--"))
+    assert f"error: {names}: of the images of --images, and none are given" in result.output
+    assert CliRunner().invoke(perhaps, []).output.strip() == "None"
+    assert CliRunner().invoke(perhaps, ["--images", "a", "--limit", "0"]).exit_code == 0

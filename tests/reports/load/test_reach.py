@@ -18,7 +18,7 @@ from reports.render import markdown, plain
 from reports.tables import report as tables
 from reports.tables import standing
 from runtimes.bench.ceiling.believed import MARGIN, WINOGRAD, images_per_s, too_fast
-from runtimes.records.kinds import Latency, Throughput
+from runtimes.records.kinds import Latency, Server, Throughput
 from tests.reports.compare.comparing import run as compared
 
 MACS = {"published": 90_000_000_000, "total": 100_000_000_000}  # 200 GFLOP for an image
@@ -132,3 +132,25 @@ def test_a_comparison_fails_where_a_speed_became_impossible(make: Any, folder: A
     broke = compared(slow, fast)
     assert (broke.exit_code, "faster than the machine can be" in broke.stderr) == (1, True)
     assert compared(fast, slow).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("curve", "refused"),
+    [
+        ({"qps_max": 4.0}, True),
+        ({"qps_max": 2.4}, False),
+        ({"qps_max": None, "points": [{"qps": 1.0}, {"qps": 4.0}]}, True),
+        ({"qps_max": 1.0, "capacity_qps": 4.0}, True),
+        ({"qps_max": None, "points": None}, False),
+    ],
+)
+def test_a_server_completes_no_more_than_the_machine_can(
+    make: Any, folder: Any, curve: dict[str, Any], refused: bool
+) -> None:
+    server = {"kind": "server", "model_info": {"macs": MACS}, "status": "ok", "batch": 1, **curve}
+    found = results.load(folder(make.latency(None) | server, make.parity(), environment=MACHINE))
+    (cell,) = found.of(Server)
+    assert bool(too_fast(MACHINE, cell)) is refused
+    assert found.proven(cell) is not refused
+    report = tables.build(found)
+    assert ("unproven: faster than the machine can be" in markdown.render(report)) is refused

@@ -187,3 +187,25 @@ def test_throughput_is_decided_by_rates() -> None:
     assert found.chosen is fast
     assert slow.fell
     assert "images/s>=80" in slow.fell
+
+
+def test_of_int8_that_ties_the_smoothing_that_is_preferred_is_chosen() -> None:
+    field = [runner("ort-cpu int8", 9.95), runner("ort-cpu int8", 10)]
+    field[0].smooth, field[0].later = 0.0, 1
+    field[1].smooth = 0.5
+    assert [one.name for one in field] == [
+        "ort-cpu int8 not smoothed, 4 threads",
+        "ort-cpu int8 smoothed at 0.5, 4 threads",
+    ]
+    found = run(field, "", steps := Made())
+    assert found.chosen is field[1]
+    assert found.verdict.endswith("is preferred, since its smoothing is the one that was preferred")
+    assert len(steps.judged) == 2, "each has an accuracy of its own"
+
+
+def test_int8_that_loses_too_much_leaves_the_race_to_the_other_smoothing() -> None:
+    field = [runner("ort-cpu fp32", 20), runner("ort-cpu int8", 9), runner("ort-cpu int8", 10)]
+    field[1].smooth, field[2].smooth, field[2].later = 0.5, 0.0, 1
+    found = run(field, "", Made(top1={field[1].name: False}))
+    assert found.chosen is field[2]
+    assert field[1].fell

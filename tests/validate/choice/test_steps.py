@@ -3,6 +3,8 @@ fails and all of them decide."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,18 +15,23 @@ from typing import Any
 import pytest
 
 from convert.artifact import Artifact
+from convert.common import typed
 from convert.datasets.options import SetOptions
 from runtimes import registry
 from runtimes.base import Options
 from runtimes.bench import command as bench
+from runtimes.bench.ceiling import kept
+from runtimes.bench.ceiling.reach import Ceiling
 from runtimes.bench.plan import estimate, matrix
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Policy
 from runtimes.records import store
 from runtimes.records.kinds import Accuracy, Latency
+from runtimes.records.parts import ModelInfo
 from tests.runtimes.records.made import record
 from tests.validate.choice.made_up import latency
 from validate.accuracy.outcomes import Predictions
+from validate.choice import race
 from validate.choice.budget import parse
 from validate.choice.candidates import Candidates
 from validate.choice.runner import ACCURACY, PART, Runner
@@ -49,7 +56,12 @@ def judge(toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Judge int8 with these outcomes under a budget; what came of both of its runners, and which sets were used."""
 
     def made(
-        outcomes: str, budget: str = "top1>=-2", images: int = IMAGES, measured: Any = None, **fields: Any
+        outcomes: str,
+        budget: str = "top1>=-2",
+        images: int = IMAGES,
+        measured: Any = None,
+        smooth: Any = (None, None),
+        **fields: Any,
     ) -> tuple[list[Runner], list[str]]:
         names = [str(at) for at in range(images)]
 
@@ -67,7 +79,7 @@ def judge(toy_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(SetOptions, "load", load)
         monkeypatch.setattr(RealSteps, "_accuracy", measured or made_up)
         monkeypatch.setattr(RealSteps, "_paddle", lambda self, settings: accuracy(PADDLE[:images]))
-        runners = tuple(Runner("ort-cpu", "int8", threads) for threads in (2, 1))
+        runners = tuple(Runner("ort-cpu", "int8", 2 - at, smooth=one) for at, one in enumerate(smooth))
         cells = tuple(
             Cell("toy", toy_artifact, registry.get("ort-cpu"), "int8", Options("int8", threads=one.threads), 1)
             for one in runners
@@ -232,3 +244,34 @@ def test_few_images_are_not_looked_at_in_part(judge: Judge) -> None:
 def test_one_that_fails_falls_with_its_reason_and_ends_nothing(judge: Judge) -> None:
     runners, _ = judge(PADDLE, status="failed", reason="it crashed")
     assert all(one.fell == "accuracy failed: it crashed" for one in runners)
+
+
+def test_an_accuracy_is_of_one_smoothing(judge: Judge) -> None:
+    """Threads change no answer, and how much is smoothed does."""
+    runners, _ = judge(PADDLE, smooth=(0.5, 0.0))
+    assert [one.holds for one in runners] == [True, None]
+
+
+def test_a_speed_above_the_ceiling_is_refused_like_a_failed_parity(
+    toy_artifact: Artifact, tmp_path: Path, benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = 2 * (toy_artifact.manifest.macs.total or 0)  # of an image in 10 ms
+    for gflops, refused in ((work / 1e9 / 0.01 / 20, True), (work / 1e9 / 0.01, False)):
+        monkeypatch.setattr(kept, "read", lambda gflops=gflops: made_ceiling(gflops))
+        info = {"macs": toy_artifact.manifest.macs}
+        benches.records = lambda cell, info=info: latency(10.0, model_info=typed.read(ModelInfo, typed.table(info)))
+        steps = race_of(toy_artifact, tmp_path / str(refused), "")
+        decision = race.run(steps.candidates.runners, steps.budget, steps)
+        one = steps.candidates.runners[0]
+        assert (decision.chosen is None) is refused
+        assert (one.look and one.look.status) == ("refused" if refused else "ok")
+        assert bool(one.fell and one.fell.startswith("faster than the machine can be: ")) is refused
+        assert (one.pace == math.inf) is refused, "its speed is shown nowhere"
+        environment = json.loads((tmp_path / str(refused) / "environment.json").read_text())
+        assert environment["ceiling"]["gflops"] == {"fp32": gflops}, "the report of the folder checks it too"
+
+
+def made_ceiling(gflops: float) -> Ceiling:
+    return Ceiling(
+        gflops={"fp32": gflops}, how={}, unmeasured={}, gpus=(), threads=2, foreign_load=0.0, time_utc="", occasions=3
+    )
