@@ -38,6 +38,7 @@ def ship(
     precisions: Sequence[str] = PRECISIONS,
     runtimes: Sequence[str] | None = None,
     threads: Sequence[int] | None = None,
+    smooth: Sequence[float] | None = None,
     streams: int | None = None,
     minutes: float = MINUTES,
     limit: int | None = None,
@@ -56,7 +57,8 @@ def ship(
     artifact: the model in any precision; the others of `precisions` are made beside it. budget: as
     `"p99<50ms, top1>=-0.5, memory<1GB"`. images: a labelled set; lowered precisions take no part without. calibration:
     images for int8 that are none of these; those of the int8 artifact that is there, without. runtimes: all that are
-    available without. threads: numbers of threads, every core and half of them without. minutes: of the whole race, 0
+    available without. threads: numbers of threads, every core and half of them without. smooth: strengths of int8's
+    smoothing, the preferred one first; on and off without. minutes: of the whole race, 0
     for no end. The others are options of the command, and of the set as in `accuracy`.
 
     Returns the results folder; its `choice` is the record, with everyone who took part and why they fell, and `shipped`
@@ -77,6 +79,7 @@ def ship(
         streams,
         pairs=tuple(options),
         calibration=path(calibration),
+        strengths=tuple(smooth) if smooth else None,
     )
     folder = Path(out) if out else store.newest_run() if resume else store.new_run()
     found = choose(question, budget, labelled, minutes, folder, resume=resume, fresh=fresh)

@@ -29,7 +29,7 @@ from convert.common.boundary import BoundedCommand
 from convert.common.console import say
 from convert.common.disk.files import write_json
 from convert.common.errors import CheckFailed
-from convert.precision.table import FP32
+from convert.precision.table import FP32, SMOOTH
 from runtimes.base import usable_cores
 from runtimes.options import precisions, select
 from runtimes.records import store
@@ -45,6 +45,7 @@ TIMES = "seconds.json"  # in the folder of the exhaustive run
 # As hard as the race measures its finalists.
 _HARD = ("--target", "2%", "--max-seconds", "60")
 _MINUTES_EACH = 0.5
+SMOOTHED = ("--smooth", f"{SMOOTH:g}")  # both sides have the same int8, and one of it
 
 
 @click.command(cls=BoundedCommand)
@@ -86,7 +87,8 @@ def main(
         say(f"{budget}: measuring everything ({everything:.0f} s) chooses {_names(best) or 'nothing'}")
         for number in range(repeats if place == 0 else 1):
             folder = out / f"race-{place}-{number}"
-            words = [*own, *judged, "--calibration", calibration, "--budget", budget, "--minutes", str(minutes)]
+            words = [*own, *judged, "--calibration", calibration, *SMOOTHED]
+            words += ["--budget", budget, "--minutes", str(minutes)]
             made = _race(words, folder)
             chosen = (made.runtime, made.precision, made.threads) if made.status == "ok" else None
             agrees = chosen in [(one.runtime, one.precision, one.threads) for one in best] if best else chosen is None
@@ -144,7 +146,7 @@ def _exhaustive(own: Sequence[str], judged: Sequence[str], count: int, folder: P
     cells = [*own, "--batch", "1", "--threads", ",".join(map(str, dict.fromkeys((usable_cores(), half))))]
     images, calibration = judged[:2], judged[2:]
     value = dict(zip(own[::2], own[1::2], strict=True))
-    words = [value["--model"], "--artifacts", value["--artifacts"], "--precision", "int8", *calibration]
+    words = [value["--model"], "--artifacts", value["--artifacts"], "--precision", "int8", *SMOOTHED, *calibration]
     words += ["--weights", value["--weights"]] if "--weights" in value else []
     _run("convert", *words)
     short = ("--processes", "1", "--min-seconds", "0.1", "--min-count", "1", "--max-seconds", "1", "--patience", "0")

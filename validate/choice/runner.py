@@ -74,8 +74,10 @@ class Runner:
 
 def kind(runtime: str, precision: str, smooth: float | None) -> str:
     """`ort-cpu int8 not smoothed`. smooth: as a Runner has it."""
-    how = "" if smooth is None else f" smoothed at {smooth:g}" if smooth else " not smoothed"
-    return f"{runtime} {precision}{how}"
+    name = f"{runtime} {precision}"
+    if smooth is None:
+        return name
+    return f"{name} smoothed at {smooth:g}" if smooth else f"{name} not smoothed"
 
 
 def standing(runners: Sequence[Runner]) -> list[Runner]:
