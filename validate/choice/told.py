@@ -119,7 +119,8 @@ def advice(decision: Decision, runners: Sequence[Runner]) -> str:
     paces = [decision.chosen.pace] if decision.chosen else [one.pace for one in runners if one.precision == FP32]
     best = min(filter(math.isfinite, paces), default=0.0)
     lost = [one for one in runners if one.precision == INT8 and one.holds is False and one.step in (PART, ACCURACY)]
-    fast = [one for one in lost if one.pace < best]
+    held = {one.runtime for one in runners if one.precision == INT8 and one.holds}  # with another smoothing
+    fast = [one for one in lost if one.pace < best and one.runtime not in held]
     if not fast:
         return ""
     names = ", ".join(dict.fromkeys(one.runtime for one in fast))

@@ -203,6 +203,16 @@ def test_of_int8_that_ties_the_smoothing_that_is_preferred_is_chosen() -> None:
     assert len(steps.judged) == 2, "each has an accuracy of its own"
 
 
+def test_the_smoothing_that_is_preferred_is_judged_first() -> None:
+    """Also where a look found the other one a little faster, and time is short."""
+    field = [runner("paddle fp32", 20), runner("ort-cpu int8", 9), runner("ort-cpu int8", 9.1), runner("mnn int8", 8)]
+    field[1].smooth, field[1].later, field[2].smooth = 0.0, 1, 0.5
+    lost = {field[3].name: False}
+    run(field, "", steps := Made(top1=lost, patience=2))
+    assert steps.judged == [field[3].name, field[2].name]
+    assert field[1].fell
+
+
 def test_int8_that_loses_too_much_leaves_the_race_to_the_other_smoothing() -> None:
     field = [runner("ort-cpu fp32", 20), runner("ort-cpu int8", 9), runner("ort-cpu int8", 10)]
     field[1].smooth, field[2].smooth, field[2].later = 0.5, 0.0, 1

@@ -52,6 +52,15 @@ def test_a_fast_int8_that_lost_is_worth_a_search() -> None:
     assert told.advice(decision, [field[0], field[2]]) == ""
 
 
+def test_int8_that_holds_with_another_smoothing_needs_no_search() -> None:
+    field = [runner("ort-cpu fp32", 10), runner("openvino int8", 5), runner("openvino int8", 5.1)]
+    field[1].smooth, field[1].later, field[2].smooth = 0.0, 1, 0.5
+    decision = race.run(field, parse(""), Made(top1={field[1].name: False}))
+    assert decision.chosen is field[2]
+    decision = replace(decision, chosen=field[0])  # which may happen on a busy machine
+    assert told.advice(decision, field) == ""
+
+
 def test_without_a_choice_int8_is_held_against_the_fastest_fp32() -> None:
     field = [runner("ort-cpu fp32", 10), runner("openvino int8", 5), runner("mnn int8", 20)]
     lost = {field[1].name: False, field[2].name: False}
