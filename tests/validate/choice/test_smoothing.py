@@ -86,6 +86,7 @@ def test_what_is_beside_keeps_all_else_of_the_one_that_is_there(toy_toml: Path, 
     asked = Request(str(toy_toml), precision="int8", root=tmp_path)
     assert build.beside(asked, off, 0.0, print) is off
     on = build.beside(asked, off, 0.5, print)
+    assert off.manifest.recipe
     assert on.manifest.recipe == replace(off.manifest.recipe, smooth=0.5)
     assert [one.operator for one in on.manifest.kept_fp32 or ()] == list(kept)
     assert on.path == tmp_path / "toy" / "int8-smooth-0.5"
@@ -119,8 +120,8 @@ def test_the_report_is_of_the_one_that_was_chosen(tmp_path: Path) -> None:
     for one, artifact in ((on, "on"), (off, "off")):
         one.final = latency(one.pace, precision="int8", artifact=artifact)
         one.accuracy = record(Accuracy, precision="int8", artifact=artifact)
-    for one in (off, on):
-        store.append(tmp_path, one.accuracy)
+    for artifact in ("off", "on"):
+        store.append(tmp_path, record(Accuracy, precision="int8", artifact=artifact))
     deliver.records(tmp_path, [off, on], off, tmp_path / "final")
     for kind in (Accuracy, Latency):
         assert [one.artifact for one in store.read(tmp_path) if isinstance(one, kind)][-1] == "off"

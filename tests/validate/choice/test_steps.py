@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -255,11 +256,11 @@ def test_an_accuracy_is_of_one_smoothing(judge: Judge) -> None:
 def test_a_speed_above_the_ceiling_is_refused_like_a_failed_parity(
     toy_artifact: Artifact, tmp_path: Path, benches: Benches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    info = typed.read(ModelInfo, typed.table({"macs": toy_artifact.manifest.macs}))
     work = 2 * (toy_artifact.manifest.macs.total or 0)  # of an image in 10 ms
     for gflops, refused in ((work / 1e9 / 0.01 / 20, True), (work / 1e9 / 0.01, False)):
-        monkeypatch.setattr(kept, "read", lambda gflops=gflops: made_ceiling(gflops))
-        info = {"macs": toy_artifact.manifest.macs}
-        benches.records = lambda cell, info=info: latency(10.0, model_info=typed.read(ModelInfo, typed.table(info)))
+        monkeypatch.setattr(kept, "read", partial(made_ceiling, gflops))
+        benches.records = lambda cell: latency(10.0, model_info=info)
         steps = race_of(toy_artifact, tmp_path / str(refused), "")
         decision = race.run(steps.candidates.runners, steps.budget, steps)
         one = steps.candidates.runners[0]
