@@ -44,17 +44,19 @@ print(json.dumps([str(root), version, sysconfig.get_config_var("LIBDIR") or ""])
 
 @dataclass(frozen=True)
 class Installed:
-    """A Triton that can be started. command: its first words; told: what it is, in words."""
+    """A Triton that can be started. command: its first words; told: what it is, in words; backends: those it has."""
 
     command: tuple[str, ...]
     told: str
+    backends: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(folder: Path) -> Installed:
     """The Triton of this machine. folder: an empty one for backends. InputError says what to install."""
     if program := shutil.which("tritonserver"):
-        return Installed((program,), program)
+        backends = Path(program).resolve().parents[1] / "backends"  # where a Triton of NVIDIA's looks for them
+        return Installed((program,), program, tuple(one.name for one in backends.glob("*") if one.is_dir()))
     if not (python := os.environ.get(PYTHON)):
         raise InputError(_NONE)
     try:
@@ -71,7 +73,8 @@ def find(folder: Path) -> Installed:
     shutil.copyfile(stand_in.__file__, folder / "onnxruntime" / "model.py")
     environment = {"LD_LIBRARY_PATH": f"{root}/nvidia_pytriton.libs:{library}", "PYTHONPATH": root}
     command = (str(server / "bin" / "tritonserver"), f"--backend-directory={folder}")
-    return Installed(command, f"the server of nvidia-pytriton, with ONNX Runtime in Python ({python})", environment)
+    told = f"the server of nvidia-pytriton, with ONNX Runtime in Python ({python})"
+    return Installed(command, told, ("onnxruntime",), environment)
 
 
 def repository(folder: Path, artifacts: Sequence[Artifact], wanted: Deployment) -> None:
@@ -115,6 +118,12 @@ def running(installed: Installed, models: Path, port: int, log: Path) -> Iterato
             process.wait(10.0)
         process.kill()
         process.wait()
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.create_server((LOOPBACK, 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def _must_be_free(port: int) -> None:

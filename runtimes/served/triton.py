@@ -29,28 +29,32 @@ class Deployment:
     delay_us: int = 0
 
 
-def config(artifact: Artifact, wanted: Deployment) -> str:
-    """The text of `config.pbtxt`. InputError for a backend or a type of tensor that is not known.
+def together(artifact: Artifact, backend: str) -> bool:
+    """Whether Triton puts requests together, up to its largest batch.
 
     A model of a fixed batch has it in its shapes. So has every model for the OpenVINO backend, which would compile it
-    for `max_batch_size` and refuse smaller batches (its README, ENABLE_BATCH_PADDING). Triton puts no requests of those
-    together.
+    for `max_batch_size` and refuse smaller batches (its README, ENABLE_BATCH_PADDING).
     """
+    return artifact.batch is None and backend != "openvino"
+
+
+def config(artifact: Artifact, wanted: Deployment) -> str:
+    """The text of `config.pbtxt`. InputError for a backend or a type of tensor that is not known."""
     if wanted.backend not in FILES:
         raise InputError(f"backend {wanted.backend!r}: {', '.join(FILES)} are known for Triton")
     (images,), (logits, *_) = artifact.manifest.inputs, artifact.manifest.outputs
-    together = artifact.batch is None and wanted.backend != "openvino"
+    joined = together(artifact, wanted.backend)
     kind = "KIND_GPU" if wanted.backend == "tensorrt" else "KIND_CPU"
     lines = [
         f'name: "{_quoted(artifact.model)}"',
         f'backend: "{wanted.backend}"',
-        f"max_batch_size: {wanted.max_batch if together else 0}",
-        f"input [ {_tensor(images, together)} ]",
-        f"output [ {_tensor(logits, together)} ]",
+        f"max_batch_size: {wanted.max_batch if joined else 0}",
+        f"input [ {_tensor(images, joined)} ]",
+        f"output [ {_tensor(logits, joined)} ]",
         f"instance_group [ {{ kind: {kind} count: 1 }} ]",
-        f"model_warmup [ {', '.join(_warm_up(images, size, together) for size in _sizes(wanted, together))} ]",
+        f"model_warmup [ {', '.join(_warm_up(images, size, joined) for size in _sizes(wanted, joined))} ]",
     ]
-    if together:
+    if joined:
         lines.append(f"dynamic_batching {{ max_queue_delay_microseconds: {wanted.delay_us} }}")
     if wanted.backend == "openvino":  # which looks for model.xml otherwise
         lines.append(f'default_model_filename: "{FILES["openvino"]}"')
@@ -66,27 +70,27 @@ def _told(wanted: Deployment) -> list[tuple[str, str]]:
     return told
 
 
-def _sizes(wanted: Deployment, together: bool) -> list[int]:
-    return [1, wanted.max_batch] if together and wanted.max_batch > 1 else [1]
+def _sizes(wanted: Deployment, joined: bool) -> list[int]:
+    return [1, wanted.max_batch] if joined and wanted.max_batch > 1 else [1]
 
 
-def _warm_up(images: Port, size: int, together: bool) -> str:
+def _warm_up(images: Port, size: int, joined: bool) -> str:
     """A request of zeros, so that the first user does not wait for what a backend does at its first inference."""
     shape = [one if isinstance(one, int) else 1 for one in images.shape]
-    dims = shape[1:] if together else shape
+    dims = shape[1:] if joined else shape
     value = f"{{ data_type: {_datatype(images)} dims: {dims} zero_data: true }}"
     name, key = f"{size} of {dims}", _quoted(images.name)
     return f'{{ name: "{name}" batch_size: {size} inputs {{ key: "{key}" value {value} }} }}'
 
 
-def _tensor(port: Port, together: bool) -> str:
-    return f'{{ name: "{_quoted(port.name)}" data_type: {_datatype(port)} dims: {_dims(port, together)} }}'
+def _tensor(port: Port, joined: bool) -> str:
+    return f'{{ name: "{_quoted(port.name)}" data_type: {_datatype(port)} dims: {_dims(port, joined)} }}'
 
 
-def _dims(port: Port, together: bool) -> str:
+def _dims(port: Port, joined: bool) -> str:
     """As Triton has them: without the batch where it puts requests together, -1 for what is free."""
     shape = [one if isinstance(one, int) else -1 for one in port.shape]
-    return str(shape[1:] if together else shape)
+    return str(shape[1:] if joined else shape)
 
 
 def _datatype(port: Port) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,32 @@ def make(cargo: Cargo, target: Target, settings: Mapping[str, str], out: Path) -
         with bar(f"{artifact.model} for {target.name}", None):
             _write(cargo, target, settings, folder)
         shown = [Shown.of(before, "artifact")]
-        reloaded = None
-        if runtime := _loads_again(target, cargo.precision):
-            reloaded = _held(cargo, artifacts.load(folder), runtime, f"{target.name}: what was written")
-            shown.append(Shown.of(reloaded, "folder"))
+        # From here on only what the folder takes: what is known of the artifact was shown of every size.
+        cargo = dataclasses.replace(cargo, batches=target.sizes(artifact, settings, cargo.batches))
+        reloaded, server = _reloaded(cargo, target, settings, folder)
+        if reloaded:
+            shown.append(Shown.of(reloaded, "folder", server and _bare(server)))
         _finish(cargo, target, settings, folder, shown)
     return Made(place, target, reloaded)
+
+
+def _reloaded(
+    cargo: Cargo, target: Target, settings: Mapping[str, str], folder: Path
+) -> tuple[Parity | None, str | None]:
+    """The check of the folder's own files, and what server had loaded them, if one had; None where nothing here loads
+    them, which is said."""
+    runtime, what = _loads_again(target, cargo.precision), f"{target.name}: what was written"
+    if runtime is None:
+        return None, None
+    if not runtime.elsewhere:
+        return _held(cargo, artifacts.load(folder), runtime, what), None
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(target.serving(folder, settings))
+        except UnavailableError as error:
+            say(f"{target.name}: not loaded again: {error}")
+            return None, None
+        return _held(cargo, artifacts.load(folder), runtime, what, server.settings), server.told
 
 
 def _refuse_others(path: Path, target: Target, artifact: Artifact) -> None:
@@ -167,9 +188,8 @@ def _loads_again(target: Target, precision: str) -> Runtime | None:
         say(f"{target.name}: not loaded again: {target.why_none}")
         return None
     runtime = registry.get(target.runtime)
-    if runtime.elsewhere:  # it asks a server, which nobody starts here
-        say(f"{target.name}: not loaded again: {target.absent}")
-        return None
+    if runtime.elsewhere:  # the server that it asks is yet to be started
+        return runtime
     state = _state(target.runtime)
     reason = state["reason"] if precision in runtime.precisions else f"it has no {precision}"
     if not state["available"] or reason:
@@ -188,11 +208,14 @@ def _options(cargo: Cargo, runtime: Runtime) -> Options:
     return Selection([runtime], True).options(runtime, cargo.precision, cargo.batches)
 
 
-def _held(cargo: Cargo, artifact: Artifact, runtime: Runtime, what: str) -> Parity:
-    """The record of a check on the proof's inputs. CheckFailed, beginning with `what`, when it fails."""
-    options = _options(cargo, runtime)
+def _held(
+    cargo: Cargo, artifact: Artifact, runtime: Runtime, what: str, extra: Mapping[str, str] | None = None
+) -> Parity:
+    """The record of a check on the proof's inputs. extra: the runtime's own settings. CheckFailed, beginning with
+    `what`, when it fails."""
+    selection = Selection([runtime], True, settings={runtime.name: extra or {}})
+    options = selection.options(runtime, cargo.precision, cargo.batches)
     record = proof.held(Case(artifact, runtime, options, cargo.inputs, cargo.batches, cargo.truth))
-    selection = Selection([runtime], True)
     request = ParityRequest(cargo.argument, cargo.chosen, cargo.artifact, cargo.precision, selection, cargo.batches)
     again = command(request, runtime.name)
     if not record.passed:

@@ -43,10 +43,11 @@ class Shown:
     top1_agreement: float | None
     inputs: Annotated[str, about("what they were, in words")]
     time_utc: str | None
+    server: Annotated[str | None, about("what it was that the runtime asked, in words")] = None
 
     @classmethod
-    def of(cls, record: Parity, loaded: str) -> Shown:
-        """What a record says. loaded: see the field."""
+    def of(cls, record: Parity, loaded: str, server: str | None = None) -> Shown:
+        """What a record says. loaded, server: see the fields."""
         return cls(
             loaded=loaded,
             runtime=record.runtime,
@@ -58,6 +59,7 @@ class Shown:
             top1_agreement=record.top1_agreement,
             inputs=record.inputs.source or "" if record.inputs else "",
             time_utc=record.time_utc,
+            server=server,
         )
 
 

@@ -75,7 +75,10 @@ def _line(one: Shown, tolerance: ToleranceInfo) -> str:
     needed = "" if one.needed is None else f", {one.needed:.2g} {times} {tolerance.unit}"
     top1 = "" if one.top1_agreement is None else f", top-1 agreement {one.top1_agreement:.0%}"
     error = "" if one.max_abs is None else f": largest error {one.max_abs:.2g}{needed} ({tolerance.factor:g} allowed)"
-    return f"{loaded} on {one.runtime} {one.version or ''} ({one.device}, {one.precision}), {one.time_utc}{error}{top1}"
+    # What a server computed on and in is not reported, and the proof says so.
+    on = f"by {one.server}" if one.server else f"({one.device}, {one.precision})"
+    runtime = " ".join(filter(None, (one.runtime, one.version)))
+    return f"{loaded} on {runtime} {on}, {one.time_utc}{error}{top1}"
 
 
 def label_lines(labels: Sequence[str]) -> str:

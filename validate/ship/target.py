@@ -9,12 +9,14 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import Artifact
 from convert.common.disk import scratch
-from runtimes.base import Effective, Options, Setting
+from runtimes.base import Effective, Options, Setting, UnavailableError
 
 # What stands in every folder beside the files of its target.
 README, LABELS = "README.md", "labels.txt"  # and proof/
@@ -38,6 +40,14 @@ def copy_form(folder: Path, converted: Callable[[Options], Path]) -> None:
     with scratch.folder(folder.parent) as cache:
         for file in converted(Options(cache=str(cache))).iterdir():
             shutil.copyfile(file, folder / file.name)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that was started on a folder. settings: of the runtime that asks it; told: what it is, in words."""
+
+    settings: Mapping[str, str]
+    told: str
 
 
 class Target(ABC):
@@ -64,6 +74,18 @@ class Target(ABC):
     def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
         """Why an artifact cannot be shipped this way or not here, in a sentence, before any work; None where it can."""
         return None
+
+    def sizes(self, artifact: Artifact, settings: Mapping[str, str], batches: tuple[int, ...]) -> tuple[int, ...]:
+        """The batch sizes on which the folder is proven. batches: those on which the artifact is."""
+        return batches
+
+    def serving(self, folder: Path, settings: Mapping[str, str]) -> AbstractContextManager[Serving]:
+        """A server of this machine that has loaded what `write` wrote, until the end of the block.
+
+        For targets whose runtime asks one. UnavailableError with the reason where there is none here; CheckFailed where
+        it does not load the folder.
+        """
+        raise UnavailableError(self.absent)
 
     @abstractmethod
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:

@@ -98,11 +98,13 @@ def test_another_model_is_refused(
 
 def test_a_server_that_tells_little_is_checked_by_its_answers(server: FakeServer, images: np.ndarray) -> None:
     server.metadata, server.config, server.counts = {"name": "toy"}, None, False
+    server.change = lambda answer: answer.told.update(model_version=None)  # as KServe's SDK has it
     with session(server, 1, 64) as opened:
         assert opened.run(images).shape == (5, 7)
         assert opened.counts() is None
         details = opened.effective().details
     assert (details["tensors_told"], details["max_batch_size"], details["threads"]) == ([], None, None)
+    assert details["model_version"] == ""
 
 
 def lying(shape: list[int]) -> Callable[[Answer], None]:
@@ -158,16 +160,17 @@ def test_an_answer_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("extensions", "reason"),
+    ("extensions", "said", "reason"),
     [
-        ([], r"refuses binary tensors \(500\): it speaks JSON only"),
-        (["binary_tensor_data"], r"of toy at batch 1 \(500\): x"),
+        ([], {}, r"refuses binary tensors \(500\): it speaks JSON only"),
+        ([], {"error": "KeyError : 'image'"}, r"of toy at batch 1 \(500\): KeyError : 'image'"),  # a model of KServe
+        (["binary_tensor_data"], {"error": "x"}, r"of toy at batch 1 \(500\): x"),
     ],
 )
-def test_a_fault_of_a_server_that_names_no_binary_tensors_is_what_mlserver_does(
-    server: FakeServer, images: np.ndarray, extensions: list[str], reason: str
+def test_a_fault_without_words_of_a_server_that_names_no_binary_tensors_is_what_mlserver_does(
+    server: FakeServer, images: np.ndarray, extensions: list[str], said: dict[str, str], reason: str
 ) -> None:
-    server.extensions, server.change = extensions, plain(500, error="x")
+    server.extensions, server.change = extensions, plain(500, **said)
     with session(server) as opened, pytest.raises(UnavailableError, match=reason):
         opened.run(images[:1])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,11 +36,6 @@ sys.exit(1)
 """
 
 
-def free_port() -> int:
-    with socket.create_server((start.LOOPBACK, 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def tritonserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program of that name on the PATH."""
@@ -54,10 +48,11 @@ def tritonserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_server_is_ready_and_gone_at_the_end(tritonserver: Path, toy_artifact: Artifact, tmp_path: Path) -> None:
+    (tritonserver.parents[1] / "backends" / "openvino").mkdir(parents=True)
     installed = start.find(tmp_path)
-    assert installed.command == (str(tritonserver),)
+    assert (installed.command, installed.backends) == ((str(tritonserver),), ("openvino",))
     start.repository(tmp_path / "models", [toy_artifact], Deployment())
-    with start.running(installed, tmp_path / "models", free_port(), tmp_path / "log") as process:
+    with start.running(installed, tmp_path / "models", start.free_port(), tmp_path / "log") as process:
         assert process.poll() is None
     assert process.poll() is not None
 
@@ -67,7 +62,7 @@ def test_a_server_that_ends_says_why(tritonserver: Path, toy_artifact: Artifact,
     start.repository(tmp_path / "models", [toy_artifact], Deployment())
     with (
         pytest.raises(InputError, match="Triton ended with status 1: E1130 failed to load 'toy': no such backend"),
-        start.running(start.find(tmp_path), tmp_path / "models", free_port(), tmp_path / "log"),
+        start.running(start.find(tmp_path), tmp_path / "models", start.free_port(), tmp_path / "log"),
     ):
         pytest.fail("it is not ready")
 
@@ -75,7 +70,7 @@ def test_a_server_that_ends_says_why(tritonserver: Path, toy_artifact: Artifact,
 def test_the_command_serves_until_it_is_interrupted(
     tritonserver: Path, toy_artifact: Artifact, toy_toml: Path, toy_root: Path
 ) -> None:
-    words = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--port", str(free_port())]
+    words = ["--model", str(toy_toml), "--artifacts", str(toy_root), "--port", str(start.free_port())]
     command = [sys.executable, "-m", "runtimes.served", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

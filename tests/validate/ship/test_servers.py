@@ -1,4 +1,4 @@
-"""Folders for servers: what is in them, that a server is held against their proof, and a real Triton that loads one.
+"""Folders for servers: what is in them, that a server is held against their proof, and a Triton that loads one again.
 
 The real one is that of nvidia-pytriton in an environment of its own, whose Python VITBENCH_TRITON_PYTHON names; it has
 ONNX Runtime too, and runs it in Python in place of the backend in C++ (runtimes/served/stand_in.py).
@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from convert import artifact as artifacts
 from convert.artifact import Artifact
 from convert.common.errors import InputError
 from runtimes import registry
@@ -27,6 +28,7 @@ from runtimes.served.client import Client
 from tests.runtimes.served.fake_server import Answer, FakeServer, serving
 from tests.runtimes.served.pbtxt import parsed
 from validate.check.__main__ import main as check
+from validate.ship import proof
 from validate.ship.__main__ import main as ship
 
 
@@ -34,10 +36,21 @@ from validate.ship.__main__ import main as ship
 def shipped(toy_artifact: Artifact, toy_toml: Path, toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of the toy by target."""
     folder = tmp_path_factory.mktemp("shipped")
-    words = ["--model", toy_toml, "--artifacts", toy_root, "--to", "triton,ovms", "--batch", "1,2", "--out", folder]
-    result = CliRunner().invoke(ship, [*map(str, words), "--option", "triton.max_batch=2"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(start, "find", _none)
+        result = exported(toy_toml, toy_root, folder, "triton,ovms")
     assert result.exit_code == 0, result.output
+    assert "triton: not loaded again: no Triton is here" in result.output
     return folder / "toy" / "fp32"
+
+
+def _none(_: Path) -> start.Installed:
+    raise InputError("no Triton is here")
+
+
+def exported(toml: Path, root: Path, out: Path, targets: str, *options: str) -> Result:
+    words = ["--model", toml, "--artifacts", root, "--to", targets, "--option", "triton.max_batch=2", "--out", out]
+    return CliRunner().invoke(ship, [*map(str, words), *options])
 
 
 def held(folder: Path, url: str) -> Result:
@@ -52,6 +65,8 @@ def test_a_repository_for_triton(shipped: Path, toy_artifact: Artifact) -> None:
     text = (shipped / "triton" / "README.md").read_text()
     assert "vitbench check . --option served.url=http://127.0.0.1:8000" in text
     assert "These files were not loaded again" in text
+    assert proof.read(artifacts.load(shipped / "triton")).said.batches == (1, 2), "no more than Triton takes"
+    assert proof.read(artifacts.load(shipped / "ovms")).said.batches == (1, 4)
 
 
 def test_a_repository_for_openvino_model_server(shipped: Path, toy_artifact: Artifact) -> None:
@@ -86,6 +101,59 @@ def test_a_server_is_held_against_the_proof(shipped: Path, toy_artifact: Artifac
     assert "served: logits differ by up to" in result.output
 
 
+@pytest.fixture
+def fake_triton(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A Triton that export can start, with one backend."""
+    with serving(FakeServer(toy_artifact)) as server:
+        found = start.Installed(("triton",), "a Triton in /opt/triton", ("onnxruntime",))
+        monkeypatch.setattr(start, "find", lambda folder: found)
+        monkeypatch.setattr(start, "free_port", lambda: int(server.url.rpartition(":")[2]))
+        monkeypatch.setattr(start, "running", lambda *_: nullcontext())
+        yield server
+
+
+def test_a_triton_that_is_here_loads_the_folder_again(
+    fake_triton: FakeServer, toy_toml: Path, toy_root: Path, tmp_path: Path
+) -> None:
+    result = exported(toy_toml, toy_root, tmp_path, "triton")
+    assert result.exit_code == 0, result.output
+    assert fake_triton.answered
+    folder = tmp_path / "toy" / "fp32" / "triton"
+    assert [one.loaded for one in proof.read(artifacts.load(folder)).said.shown] == ["artifact", "folder"]
+    assert "these files on served by a Triton in triton, " in (folder / "README.md").read_text()
+
+
+def test_a_folder_that_triton_does_not_load_or_computes_otherwise_is_not_written(
+    fake_triton: FakeServer, toy_toml: Path, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def off(answer: Answer) -> None:
+        answer.tensor = (np.frombuffer(answer.tensor, np.float32) * np.float32(1.01)).tobytes()
+
+    def ends(*_: object) -> AbstractContextManager[None]:
+        raise InputError("Triton ended with status 1: no such field")
+
+    fake_triton.change = off
+    result = exported(toy_toml, toy_root, tmp_path, "triton")
+    assert (result.exit_code, "logits differ by up to" in result.output) == (1, True)
+    monkeypatch.setattr(start, "running", ends)
+    result = exported(toy_toml, toy_root, tmp_path, "triton")
+    assert (result.exit_code, "does not load it: Triton ended with status 1" in result.output) == (1, True)
+    assert not list(tmp_path.rglob("*.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [("openvino", "a Triton in /opt/triton has no backend openvino"), ("tensorrt", "its plan for TensorRT is made")],
+)
+def test_a_backend_that_is_not_here_is_not_tried(
+    fake_triton: FakeServer, toy_toml: Path, toy_root: Path, tmp_path: Path, backend: str, said: str
+) -> None:
+    result = exported(toy_toml, toy_root, tmp_path, "triton", "--option", f"triton.backend={backend}")
+    assert result.exit_code == 0, result.output
+    assert f"triton: not loaded again: {said}" in result.output
+    assert not fake_triton.answered
+
+
 def test_what_cannot_be_started_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv(start.PYTHON, raising=False)
@@ -103,11 +171,22 @@ def triton(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         pytest.skip(f"no real Triton: {start.PYTHON} names no Python that has nvidia-pytriton and onnxruntime")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     (tmp_path / "backends").mkdir()
-    with socket.create_server((start.LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
+    port = start.free_port()
     installed = start.find(tmp_path / "backends")
     with start.running(installed, shipped / "triton" / "models", port, tmp_path / "log"):
         yield f"http://{start.LOOPBACK}:{port}"
+
+
+def test_a_real_triton_is_started_by_export(
+    toy_toml: Path, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not os.environ.get(start.PYTHON):
+        pytest.skip(f"no real Triton: {start.PYTHON} names no Python that has nvidia-pytriton and onnxruntime")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    result = exported(toy_toml, toy_root, tmp_path, "triton")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "toy" / "fp32" / "triton" / "README.md").read_text()
+    assert "these files on served by the server of nvidia-pytriton, with ONNX Runtime in Python" in text
 
 
 def test_a_real_triton_loads_the_repository_and_refuses_what_does_not_fit(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from convert.artifact import ONNX_FILE, Artifact
+from convert.common.disk import scratch
 from convert.common.disk.files import write_text
-from runtimes.base import Setting
-from runtimes.served.triton import FILES, VERSION, Deployment, config
-from validate.ship.target import Target, copy_onnx
+from convert.common.errors import CheckFailed, InputError
+from runtimes.base import Setting, UnavailableError
+from runtimes.served import start
+from runtimes.served.triton import FILES, VERSION, Deployment, config, together
+from validate.ship.target import Serving, Target, copy_onnx
 
 ASK = "vitbench check . --option served.url=http://127.0.0.1:8000"
-CHECKED_LATER = "export starts no server; the second command above asks one"
 THREADS = "Threads: every core, unless it was exported with `--option {}.threads=N`."
 MODELS = "models"  # beside it stand README.md and proof/, which a server would take for models
 
@@ -24,7 +27,7 @@ class TritonTarget(Target):
     name = "triton"
     purpose = "Triton Inference Server, with ONNX Runtime, OpenVINO or TensorRT behind it"
     runtime = "served"
-    absent = CHECKED_LATER
+    absent = "no Triton that has the backend was there when it was made; the second command above asks one"
     check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
         "backend": Setting("onnxruntime", "what computes", tuple(FILES)),
@@ -36,6 +39,33 @@ class TritonTarget(Target):
 
     def refusal(self, artifact: Artifact, settings: Mapping[str, str]) -> str | None:
         return None if int(settings["max_batch"]) else "max_batch=0: a whole number above zero is needed"
+
+    def sizes(self, artifact: Artifact, settings: Mapping[str, str], batches: tuple[int, ...]) -> tuple[int, ...]:
+        """With Triton's largest batch in the place of larger ones, where it has one."""
+        if not together(artifact, settings["backend"]):
+            return batches
+        return tuple(sorted({min(one, int(settings["max_batch"])) for one in batches}))
+
+    @contextmanager
+    def serving(self, folder: Path, settings: Mapping[str, str]) -> Iterator[Serving]:
+        """See Target: the Triton that `make serve` starts."""
+        backend = settings["backend"]
+        if backend == "tensorrt":
+            raise UnavailableError("its plan for TensorRT is made where it is to run")
+        with scratch.folder() as place, ExitStack() as stack:
+            (place / "backends").mkdir()
+            try:
+                installed = start.find(place / "backends")
+            except InputError as error:
+                raise UnavailableError(error.message) from None
+            if backend not in installed.backends:
+                raise UnavailableError(f"{installed.told} has no backend {backend}")
+            port = start.free_port()
+            try:
+                stack.enter_context(start.running(installed, folder / MODELS, port, place / "log"))
+            except InputError as error:
+                raise CheckFailed(f"--to {self.name}: {installed.told} does not load it: {error.message}") from None
+            yield Serving({"url": f"http://{start.LOOPBACK}:{port}"}, installed.told)
 
     def write(self, artifact: Artifact, folder: Path, settings: Mapping[str, str]) -> None:
         """Copy the artifact's ONNX file to where the backend looks, and write the configuration."""
