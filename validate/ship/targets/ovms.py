@@ -21,7 +21,7 @@ class OvmsTarget(Target):
     name = "ovms"
     purpose = "OpenVINO Model Server"
     runtime = "served"
-    absent = "export starts no OpenVINO Model Server; the second command above asks one"
+    absent = "export starts no OpenVINO Model Server; `vitbench check` asks one"
     check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
         "threads": Setting("0", "inside one operator; 0 leaves it to OpenVINO, which takes every core")

@@ -27,7 +27,7 @@ class TritonTarget(Target):
     name = "triton"
     purpose = "Triton Inference Server, with ONNX Runtime, OpenVINO or TensorRT behind it"
     runtime = "served"
-    absent = "no Triton that has the backend was there when it was made; the second command above asks one"
+    absent = "no Triton that has the backend was there when it was made; `vitbench check` asks one"
     check = ASK
     settings: ClassVar[Mapping[str, Setting]] = {
         "backend": Setting("onnxruntime", "what computes", tuple(FILES)),
