@@ -15,7 +15,8 @@ from runtimes.base import UnavailableError
 
 VARIABLE = "VITBENCH_PADDLE_LITE_PYTHON"
 _CHILD = Path(__file__).with_name("child.py")
-_VERSION = "import pkg_resources, paddlelite.lite; print(pkg_resources.get_distribution('paddlelite').version)"
+# Its wheel does not declare NumPy, which `child.py` needs.
+_VERSION = "import numpy, pkg_resources, paddlelite.lite; print(pkg_resources.get_distribution('paddlelite').version)"
 _SECONDS = 120
 _LOG = 2000  # characters of what it printed
 
@@ -38,7 +39,7 @@ def version() -> str:
         raise UnavailableError(f"{VARIABLE}={path()} cannot be run: {error}") from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [""])[-1]
-        raise UnavailableError(f"{VARIABLE}={path()} has no paddlelite: {said}")
+        raise UnavailableError(f"{VARIABLE}={path()} has not both paddlelite and numpy: {said}")
     return done.stdout.split()[-1]
 
 

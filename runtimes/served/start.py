@@ -73,7 +73,7 @@ def find(folder: Path) -> Installed:
     shutil.copyfile(stand_in.__file__, folder / "onnxruntime" / "model.py")
     environment = {"LD_LIBRARY_PATH": f"{root}/nvidia_pytriton.libs:{library}", "PYTHONPATH": root}
     command = (str(server / "bin" / "tritonserver"), f"--backend-directory={folder}")
-    told = f"the server of nvidia-pytriton, with ONNX Runtime in Python ({python})"
+    told = "the server of nvidia-pytriton, with ONNX Runtime in Python"
     return Installed(command, told, ("onnxruntime",), environment)
 
 

@@ -87,7 +87,11 @@ def test_what_fails_there_is_said_here(fake: interpreter.Predictor, value: int, 
 
 @pytest.mark.parametrize(
     ("named", "said"),
-    [(None, "names no Python"), ("/nowhere/python3.7", "cannot be run"), (sys.executable, "has no paddlelite")],
+    [
+        (None, "names no Python"),
+        ("/nowhere/python3.7", "cannot be run"),
+        (sys.executable, "has not both paddlelite and numpy"),
+    ],
 )
 def test_why_it_is_not_available(monkeypatch: pytest.MonkeyPatch, named: str | None, said: str) -> None:
     interpreter.version.cache_clear()
@@ -95,6 +99,18 @@ def test_why_it_is_not_available(monkeypatch: pytest.MonkeyPatch, named: str | N
     if named:
         monkeypatch.setenv(interpreter.VARIABLE, named)
     assert said in str(registry.get("paddle-lite").unavailable())
+
+
+def test_a_python_without_numpy_is_not_available(fake: interpreter.Predictor, tmp_path: Path) -> None:
+    """Paddle Lite's wheel does not declare that it needs it."""
+    (tmp_path / "pkg_resources.py").write_text(
+        "class get_distribution:\n    version = '2.12'\n    def __init__(*_): pass"
+    )
+    interpreter.version.cache_clear()
+    assert registry.get("paddle-lite").unavailable() is None
+    (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\")")
+    interpreter.version.cache_clear()
+    assert "has not both paddlelite and numpy: ModuleNotFoundError" in str(registry.get("paddle-lite").unavailable())
 
 
 def test_the_old_program_is_the_model(toy_artifact: Artifact, tmp_path: Path) -> None:
