@@ -266,7 +266,8 @@ def test_the_graph_is_cut_where_a_runtime_gives_one_output(search: Search, fault
     assert found.sessions > len(found.operators)
 
 
-@pytest.mark.parametrize("fault", ["one element of a weight", "tanh GELU", "an epsilon"])
+# The others are of operators that ncnn has not: a Gather across images, and casts to FP16.
+@pytest.mark.parametrize("fault", [name for name in FAULTS if not name.startswith(("rows", "FP16"))])
 def test_ncnn_is_searched_by_its_own_blobs(search: Search, fault: str) -> None:
     pytest.importorskip("ncnn")
     plant, layer, operator, cause = FAULTS[fault]
