@@ -19,13 +19,26 @@ _PREFIXES = (
 # A number, a word, a short list of them: nothing that could be a path, an address or a key.
 _HARMLESS = re.compile(r"[A-Za-z0-9_.,:=+{}() -]{0,64}")
 _NUMBERS = re.compile(r"[-0-9,]*")
+# Set by every process of ours as it begins (`convert/__init__.py`), and no matter of numbers.
+_OURS = ("ORT_DISABLE_TELEMETRY",)
+# What OpenCV puts in front of LD_LIBRARY_PATH as it loads, for processes that are started later.
+_OF_OPENCV = re.compile(r"(^|/)cv2(/\.\.)+/*lib64$")
 
 
 def describe(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Name -> value, sorted; `set` stands for a value that could hold a path, or a name that tells who or where."""
+    """Name -> value, sorted; `set` stands for a value that could hold a path, or a name that tells who or where.
+
+    What our own processes and OpenCV set as they are imported is left out.
+    """
     environment = os.environ if environment is None else environment
-    found = {name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    known = {name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    found = {name: value for name, value in known.items() if name not in _OURS and not _of_opencv(name, value)}
     return {name: found[name] if _may_be_shown(name, found[name]) else "set" for name in sorted(found)}
+
+
+def _of_opencv(name: str, value: str) -> bool:
+    """Whether a variable is what OpenCV has made of none: a machine is the same one before and after it is loaded."""
+    return name == "LD_LIBRARY_PATH" and all(not folder or _OF_OPENCV.search(folder) for folder in value.split(":"))
 
 
 def _may_be_shown(name: str, value: str) -> bool:

@@ -1,8 +1,9 @@
 """A plan over a cluster, killed with -9 at random moments: the driver, a node, or the process that works on a node.
 
-`python -m scripts.cluster.kills [--count N] [--seed N] [--nodes N]` starts nodes on this machine, ends one of them or
-the command in each run, goes on with `--resume` where cells are left, and looks: nothing stored is lost, each cell has
-one record, and nothing of ours is left running. Exit status 1 when a promise is broken.
+`python -m scripts.cluster.kills [--count N] [--seed N] [--first N] [--nodes N]` starts nodes on this machine, ends one
+of them or the command in each run, goes on with `--resume` where cells are left, and looks: nothing stored is lost,
+each cell has one record, and nothing of ours is left running. `--first` goes on where the script was broken off. Exit
+status 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=60, help="kills in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--first", type=int, default=0, help="number of the first to try")
     parser.add_argument("--nodes", type=int, default=2, help="beside the head, which lends no processor")
     options = parser.parse_args()
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
@@ -147,14 +149,15 @@ def main() -> int:
             seconds = time.monotonic() - began
             assert status in (0, 1), (place / "said").read_text(encoding="utf-8")
             print(f"{seconds:.1f} s undisturbed", flush=True)
-            for number in range(options.count):
-                what, share = TARGETS[number % len(TARGETS)], drawn.random()
+            moments = [drawn.random() for _ in range(options.count)]
+            for number in range(options.first, options.count):
+                what, share = TARGETS[number % len(TARGETS)], moments[number]
                 broken = attempt(number, what, share, seconds, toy, nodes, here)
                 bad += bool(broken)
                 print(f"{number:3} {what:7} at {share * seconds:5.1f} s  {'; '.join(broken) or 'ok'}", flush=True)
         finally:
             cluster.shutdown()
-    print(f"{options.count} kills, {bad} with a broken promise")
+    print(f"{options.count - options.first} kills, {bad} with a broken promise")
     return 1 if bad else 0
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -45,6 +48,20 @@ def test_names_of_users_and_hosts_are_not_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket, "gethostname", lambda: "bench-07")
     told = variables.describe({"OV_A": "of-erika", "OV_B": "BENCH-07", "OV_C": "fast"})
     assert told == {"OV_A": "set", "OV_B": "set", "OV_C": "fast"}
+
+
+def test_what_is_set_by_an_import_is_no_variable_of_the_machine() -> None:
+    """OpenCV, in a process that began without it, as a node's do one after the other; and the real one."""
+    own = "/venv/lib/python3.11/site-packages/cv2/../../lib64:"
+    assert variables.describe({"LD_LIBRARY_PATH": own, "ORT_DISABLE_TELEMETRY": "1"}) == {}
+    assert variables.describe({"LD_LIBRARY_PATH": own + own}) == {}
+    assert variables.describe({"LD_LIBRARY_PATH": own + "/opt/cuda/lib64"}) == {"LD_LIBRARY_PATH": "set"}
+    code = (
+        "from runtimes.system import variables as v; before = v.describe(); import cv2; print(before == v.describe())"
+    )
+    without = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    done = subprocess.run([sys.executable, "-c", code], env=without, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 @given(st.text(max_size=80))
