@@ -142,7 +142,8 @@ def make(
             of_kind, done = _without_done(of_kind, merged, machine)
             stored += done
         given |= assign.assign(assign.errands(of_kind), list(of_kind))[0]
-    impossible = _impossible(wanted.matrices, {places[name].node: offer for name, offer in offers.items()})
+    asked = {places[name].node: offer for name, offer in offers.items()}
+    impossible = _impossible(wanted.matrices, asked, bool(missing))
     if not any(offer.cells for offer in offers.values()) and not missing:
         raise InputError(f"no machine of the cluster can measure anything of it: {listing([*impossible, *left_out])}")
     return ClusterPlan(
@@ -198,8 +199,9 @@ def _without_done(
     return left, list(done)
 
 
-def _impossible(matrices: Sequence[Matrix], offers: Mapping[ClusterNode, Offer]) -> list[str]:
-    """What was asked for and is on no machine, and why."""
+def _impossible(matrices: Sequence[Matrix], offers: Mapping[ClusterNode, Offer], unconverted: bool) -> list[str]:
+    """What was asked for and is on no machine, and why. unconverted: whether there are cells that are not known yet,
+    which a machine that has the runtime may measure."""
     lines = []
     for matrix in matrices:
         able = {node: offer for node, offer in offers.items() if assign.fits(matrix.where, node)}
@@ -207,7 +209,8 @@ def _impossible(matrices: Sequence[Matrix], offers: Mapping[ClusterNode, Offer])
             lines.append(f"where = {matrix.where!r}: no machine of the cluster is one of these")
         for name in listed(",".join(matrix.runtime or ())):
             rows = [cell.row["runtime"] for offer in able.values() for cell in offer.cells]
-            if able and name not in rows:
+            possible = unconverted and any(node.why_not(name) is None for node in able)
+            if able and name not in rows and not possible:
                 reasons = [
                     f"{node.name}: {node.why_not(name) or next(iter(offer.left_out), 'it has none of these cells')}"
                     for node, offer in able.items()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from convert.build import Request
 from runtimes.bench.cluster import plan
 from runtimes.bench.cluster.merged import MergedFolder
 from runtimes.bench.cluster.plan import ClusterPlan, Wanted
 from runtimes.bench.cluster.share import CellOffer, Offer
-from runtimes.bench.plan.settings import Policy
+from runtimes.bench.plan.settings import Matrix, Policy
 from runtimes.cluster.node import ClusterNode
 from runtimes.cluster.places import Place, Reserved
 
@@ -79,6 +80,18 @@ def test_a_node_is_left_out_of_one_runtime_and_has_the_others(monkeypatch: pytes
     found = made(monkeypatch, tmp_path, dict(zip(map(node, "abc"), both, strict=True)))
     assert {cell.row["runtime"] for one, cell in found.cells() if one.node == "a"} == {"openvino"}
     assert len(found.cells()) == 8
+
+
+def test_what_is_not_converted_yet_is_not_impossible(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A first `--dry-run`: no cell is known, and a machine has the runtime."""
+    has = node("a", runtimes={"ort-cpu": {"available": True}, "openvino": {"available": False, "reason": "not there"}})
+    monkeypatch.setattr(plan, "_offer", lambda place, wanted, run: Offer((), (": `python -m runtimes` shows",)))
+    wanted = Wanted([Matrix(runtime=("ort-cpu", "openvino"))], Policy(), 0, {})
+    reserved, missing = Reserved([Place(None, SimpleNamespace(), has)]), [Request("toy", None)]
+    found = plan.make(wanted, reserved, MergedFolder(tmp_path), "run.0", False, missing)
+    (line,) = found.impossible
+    assert line.startswith("no machine can measure openvino: ")
+    assert line.endswith("not there")
 
 
 def test_low_priority_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
