@@ -117,6 +117,9 @@ class NodeWorker:
         if number in self._errands:
             self._errands[number].stop()
 
+    def nudge(self) -> None:
+        """Nothing: that it can be sent tells whether the connection holds."""
+
     def facts(self) -> dict[str, Any]:
         """What is known of the node, with the priority that a process gets here."""
         return {**self._facts, "nice": _in_thread(_priority)}

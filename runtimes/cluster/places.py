@@ -149,6 +149,10 @@ def ask(ray: Any, actor: Any, closed: threading.Event, method: str, *arguments: 
         except (lost.ActorUnavailableError, lost.GetTimeoutError) as error:
             if isinstance(error, lost.ActorUnavailableError):
                 under_way = None  # it may never have come there; one that is only slow is not begun a second time
+            else:
+                # Where the network was cut the node has closed the connection, and its answer with it. Ray notices when
+                # it sends something, else after five minutes.
+                actor.nudge.remote()
             if time.monotonic() > end:
                 raise NodeLostError(f"it has not answered for {LOST_S:g} s") from error
             time.sleep(_AGAIN_S)

@@ -49,7 +49,7 @@ def ray(*outcomes: Any) -> Any:
     return SimpleNamespace(get=get, exceptions=SimpleNamespace(**errors))
 
 
-ACTOR: Any = SimpleNamespace(method=SimpleNamespace(remote=lambda *arguments: None))
+ACTOR: Any = SimpleNamespace(**{name: SimpleNamespace(remote=lambda *arguments: None) for name in ("method", "nudge")})
 
 
 @pytest.fixture
@@ -74,12 +74,28 @@ def test_a_call_that_is_slow_is_not_made_a_second_time(clock: Callable[[], float
         calls.append(arguments)
         return len(calls)
 
-    actor = SimpleNamespace(method=SimpleNamespace(remote=remote))
+    actor = SimpleNamespace(method=SimpleNamespace(remote=remote), nudge=ACTOR.nudge)
     slow = ray(TimeoutOfRayError(), TimeoutOfRayError(), "answer")
     assert ask(slow, actor, Event(), "method", 7) == "answer"
     assert calls == [(7,)]
     assert ask(ray(UnavailableForNowError(), "answer"), actor, Event(), "method", 8) == "answer"
     assert calls == [(7,), (8,), (8,)]
+
+
+def test_a_connection_that_the_node_has_closed_is_noticed(clock: Callable[[], float]) -> None:
+    """The network was cut while it answered: Ray would wait for five minutes, unless it has something to send."""
+    nudges: list[int] = []
+    outcomes = [TimeoutOfRayError(), UnavailableForNowError(), "answer"]
+
+    def get(reference: Any, timeout: float) -> Any:
+        if len(outcomes) == 2 and not nudges:
+            raise TimeoutOfRayError
+        return ray(outcomes.pop(0)).get(reference, timeout)
+
+    actor = SimpleNamespace(method=ACTOR.method, nudge=SimpleNamespace(remote=lambda: nudges.append(1)))
+    half_open = SimpleNamespace(get=get, exceptions=ray().exceptions)
+    assert ask(half_open, actor, Event(), "method") == "answer"
+    assert nudges == [1]
 
 
 def test_a_node_that_never_answers_is_lost(clock: Callable[[], float]) -> None:
