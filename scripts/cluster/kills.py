@@ -33,6 +33,7 @@ from scripts.kills import ROOT, Toy
 TARGETS = ("driver", "node", "worker")
 STATUSES = (0, 1, 2)  # of a command that came to an end of its own
 _BATCHES = "1,2,3,4"
+_MORE = ("--batch", _BATCHES, "--repeats", "0")  # a busy machine would have more and more rounds
 _RESUMES = 4
 _CACHE = "XDG_CACHE_HOME"
 _GONE_S = 15.0
@@ -86,7 +87,7 @@ def attempt(number: int, what: str, share: float, seconds: float, toy: Toy, node
     place = here / f"run-{number}"
     kills.prepare(toy, "bench", place)
     chance = random.Random(number)  # noqa: S311 - no secret
-    words = [*toy.words("bench", place, False), "--batch", _BATCHES, "--cluster", nodes.cluster.address]
+    words = [*toy.words("bench", place, False), *_MORE, "--cluster", nodes.cluster.address]
     process = kills.start(words, place)
     time.sleep(share * seconds)
     before = kills.stored(place)
@@ -144,7 +145,7 @@ def main() -> int:
             place = here / "undisturbed"
             kills.prepare(toy, "bench", place)
             began = time.monotonic()
-            words = [*toy.words("bench", place, False), "--batch", _BATCHES, "--cluster", cluster.address]
+            words = [*toy.words("bench", place, False), *_MORE, "--cluster", cluster.address]
             status = kills.run(words, place)
             seconds = time.monotonic() - began
             assert status in (0, 1), (place / "said").read_text(encoding="utf-8")
