@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,22 @@ def read(path: Path) -> list[StoredRun]:
     InputError when it is neither, holds no record, is damaged or of a newer format; the message says where.
     """
     return _exported(path) if path.is_file() else _folder(path)
+
+
+def runs(stored: Sequence[StoredRun]) -> tuple[tuple[str, str], ...]:
+    """The name of each run, and when its newest record was made (UTC; empty where none says). What several machines
+    made of one follows each other under its name, and is one run."""
+    found: list[tuple[str, str]] = []
+    machines: set[str | None] = set()
+    for one in stored:
+        latest = max(record.time_utc or "" for record in one.records)
+        if found and found[-1][0] == one.name and one.machine not in machines:
+            found[-1] = (one.name, max(found[-1][1], latest))
+        else:
+            found.append((one.name, latest))
+            machines.clear()
+        machines.add(one.machine)
+    return tuple(found)
 
 
 def _folder(folder: Path) -> list[StoredRun]:

@@ -194,8 +194,8 @@ def load(paths: Path | Sequence[Path]) -> Results:
     name = " + ".join(dict.fromkeys(one.name for one in stored))
     kept, passed_over = _one_of_each_cell(in_force)
     ordered = tuple(sorted(kept, key=_order))
-    runs = tuple((one.name, max(record.time_utc or "" for record in one.records)) for one in stored)
-    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records), tuple(passed_over), runs)
+    passed = tuple(passed_over)
+    return Results(name, ordered, environments, stale, damaged, _mixed_weights(records), passed, reading.runs(stored))
 
 
 def _by_time(stored: Sequence[StoredRun], labels: Sequence[str]) -> list[Record]:

@@ -96,10 +96,12 @@ def test_settings_that_a_run_kept_apart_stay_apart(tmp_path: Path) -> None:
         "AMD EPYC, 2 cores (A)": 9.0,
         "AMD EPYC, 2 cores (B)": 5.0,
     }
+    assert [name for name, _ in found.runs] == ["a"], "one run on two machines"
     exported = tmp_path / "run.vitbench.json.gz"
     exported.write_bytes(export.pack(export.export(reading.read(folder))))
     assert len(results.load(exported).environments) == 2
     local = stored(tmp_path / "b", timed(4.0, 12), environment=of[min(of)])
+    assert [name for name, _ in results.load([local, folder]).runs] == ["b", "a"]
     assert len(results.load([folder, local]).environments) == 2, "this machine is the one with its variables"
     assert len(results.load([folder, stored(tmp_path / "c", timed(4.0))]).environments) == 3, "nobody knows which"
 
