@@ -3,7 +3,9 @@
 `python -m scripts.cluster.scale [--nodes 1,2,4,8] [--cells N] [--visit SECONDS]` prints for each number of nodes how
 long it took from the first share that is sent to the last record that is stored, how much of that were starts (until
 the first visit of the last node that begins), how efficient the rest was against the sleep alone, and what is spent
-around a visit. Parity is taken for granted, and the nodes are reserved and asked before.
+around a visit. Nodes that share a machine share its cores, also with those that are still starting: so the node that
+began last, when none was starting, is told too. Parity is taken for granted, and the nodes are reserved and asked
+before.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from convert.build import Request, obtain
 from convert.common.disk import scratch
@@ -102,9 +104,19 @@ class Watched(ClusterRun):
             self.ended[name] = time.monotonic()
 
 
-def once(address: str, toml: Path, root: Path, folder: Path, cells: int) -> tuple[float, float, float, int]:
-    """Of a plan of so many cells: seconds in all, of the starts, of the visits of the node that took the longest, and
-    the number of its records."""
+class Took(NamedTuple):
+    """Of a plan: seconds in all, of the starts, of the visits of the node that took the longest, and of the one that
+    began last, when no other was starting any more; and the number of its records."""
+
+    seconds: float
+    starts: float
+    longest: float
+    last: float
+    made: int
+
+
+def once(address: str, toml: Path, root: Path, folder: Path, cells: int) -> Took:
+    """What a plan of so many cells took."""
     matrix = Matrix(
         model=(str(toml),),
         runtime=("ort-cpu",),
@@ -125,8 +137,9 @@ def once(address: str, toml: Path, root: Path, folder: Path, cells: int) -> tupl
         running.carry_out(found)
         seconds = time.monotonic() - began
         assert not running.left, running.left
-    visiting = max(end - running.began[name] for name, end in running.ended.items())
-    return seconds, max(running.began.values()) - began, visiting, len(running.made)
+    visiting = {name: end - running.began[name] for name, end in running.ended.items()}
+    last = max(running.ended, key=running.began.__getitem__)
+    return Took(seconds, running.began[last] - began, max(visiting.values()), visiting[last], len(running.made))
 
 
 def main() -> None:
@@ -145,13 +158,17 @@ def main() -> None:
         for count in map(int, options.nodes.split(",")):
             with nodes(count) as address:
                 folder = here / f"results-{count}"
-                seconds, starts, visiting, made = once(address, toml, here / "artifacts", folder, options.cells)
+                took = once(address, toml, here / "artifacts", folder, options.cells)
             visits = _VISITS * -(-options.cells // count)
-            around = 1e3 * (visiting / visits - options.visit)
+            asleep = visits * options.visit
+            longest, last = (
+                f"{asleep / visiting:.1%}, {1e3 * (visiting - asleep) / visits:.0f} ms around one"
+                for visiting in (took.longest, took.last)
+            )
             print(
-                f"{count} nodes: {made} records in {seconds:.1f} s, starts {starts:.1f} s of them; efficiency of the"
-                f" visits {visits * options.visit / visiting:.1%}, {around:.0f} ms around a visit; of all"
-                f" {visits * options.visit / seconds:.1%}",
+                f"{count} nodes: {took.made} records in {took.seconds:.1f} s, starts {took.starts:.1f} s of them;"
+                f" efficiency of the visits {longest}; of the node that began last {last}; of all"
+                f" {asleep / took.seconds:.1%}",
                 flush=True,
             )
 
