@@ -165,7 +165,7 @@ def _summary(artifact: Artifact, reused: bool) -> str:
     share = "" if manifest.share is None else f"{percent(manifest.share)} of the arithmetic in {manifest.precision}"
     said = [f"{artifact.path}: {state}, opset {manifest.opset}, {macs}, {parameters}", share]
     said += [manifest.saturation.sentence] if manifest.saturation else []
-    return ", ".join(filter(None, said))
+    return "; ".join(filter(None, said))
 
 
 def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:

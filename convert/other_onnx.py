@@ -222,8 +222,9 @@ def _prepared(model: onnx.ModelProto, size: int | None) -> dict[str, Any]:
         return {"refused": f"{given}, and {_NEEDED} is needed"}
     fixed_sides = [one for one in shape[2:] if isinstance(one, int)]
     if len(fixed_sides) < 2 and size is None:
-        which = "height and width" if not fixed_sides else "one side"
-        return {"refused": f"{given}, which leaves {which} open: say the pixels with --image-size"}
+        if fixed_sides:
+            return {"refused": f"{given}, which leaves one side open: say the pixels with --image-size"}
+        return {"refused": f"{given}, which leaves height and width open: say the pixels with --image-size"}
     if len(fixed_sides) == 2 and size is not None and {size} != set(fixed_sides):
         return {"refused": f"{given}, and --image-size is {size}"}
     sides = [one if isinstance(one, int) else size for one in shape[2:]]

@@ -21,7 +21,7 @@ LANGUAGES = ("en", "zh")
 ALONE = "alone"  # the context (msgctxt) of words that are translated only where nothing else stands: some are typed too
 _LONGEST = 4000  # characters of a line; a longer one is no line of ours
 _DEEPEST = 8  # of texts that are filled into texts
-_NUMBER = re.compile(r"[0-9][0-9.,e+-]*")
+_NUMBER = re.compile(r"[0-9][0-9.,e+-]*( ?%)?")
 _chosen: ContextVar[str | None] = ContextVar("language", default=None)
 
 
@@ -81,32 +81,54 @@ def translated(text: str, language: str) -> str:
 
 
 def _said(text: str, language: str, deep: int) -> str:
+    known = _of_an_entry(text, language, deep)
+    if known is not None:
+        return known
+    return _by_clauses(text, language, deep - 1) if deep else text
+
+
+def _of_an_entry(text: str, language: str, deep: int) -> str | None:
+    """What an entry makes of a text; None where none knows it as a whole."""
     for entry in _entries(language) if text and deep else ():
         found = _places(entry.fixed, text)
         if found is not None and _fit(entry, found):
             values = [_said(one, language, deep - 1) for one in found]
             return entry.said.format(**dict(zip(entry.names, values, strict=True)))
-    return _by_clauses(text, language, deep - 1) if deep else text
+    return None
 
 
 def _by_clauses(text: str, language: str, deep: int) -> str:
-    """What no entry knows as a whole: `this; that`, `subject: what of it`, `what came of it, status`."""
+    """What no entry knows as a whole: `this; that`, `subject: what of it`, `what came of it, status`, `this (why)`."""
+    subject, colon, rest = text.partition(": ")
+    known = _of_an_entry(rest, language, deep) if colon and "; " not in subject else None
+    if known is not None:
+        return f"{_said(subject, language, deep)}：{known}"
     for mark, said in (("; ", "；"), (": ", "：")):
         parts = text.split(mark) if mark == "; " else text.split(mark, 1)
         if len(parts) > 1 and (new := [_said(one, language, deep) for one in parts]) != parts:
             return said.join(new)
     before, _, after = text.rpartition(", ")
     said = _said(after, language, deep) if before else after
-    return f"{_said(before, language, deep)}，{said}" if said != after else text
+    if said != after or (before and _said(before, language, deep) != before):
+        return f"{_said(before, language, deep)}，{said}"
+    before, bracket, inner = text[:-1].rpartition(" (") if text.endswith(")") else ("", "", "")
+    new = [_said(one, language, deep) for one in (before, inner)] if bracket else []
+    return "{}（{}）".format(*new) if new and new != [before, inner] else text
 
 
 def _fit(entry: _Entry, found: Sequence[str]) -> bool:
-    """Whether the places of an entry may hold what was found: one that is called `number` holds one, and a clause does
-    not begin inside another one."""
-    clauses = not entry.fixed[0] and found and "; " in found[0]
+    """Whether the places of an entry may hold what was found: one that is called `number` or `number_...` holds one,
+    `plural` its `s`, and a clause does not begin inside another one, nor inside what it is said of."""
+    subject = not entry.fixed[0] and found and ": " in found[0]
+    clauses = subject or (not entry.fixed[0] and found and "; " in found[0])
     own = any(mark in part for part in entry.fixed for mark in ("; ", ". "))
-    numbers = (value for name, value in zip(entry.names, found, strict=True) if name == "number")
-    return (own or not clauses) and all(map(_NUMBER.fullmatch, numbers))
+    return (own or not clauses) and all(map(_may_be, entry.names, found))
+
+
+def _may_be(name: str, value: str) -> bool:
+    if re.match("number(_|$)", name):
+        return bool(_NUMBER.fullmatch(value))
+    return name != "plural" or value in ("", "s")
 
 
 def _places(fixed: Sequence[str], text: str) -> list[str] | None:

@@ -50,7 +50,8 @@ class LabelledSet:
         used = len(self.labels)
         if self.complete:
             return f"{self.name}, {used} image{'s' * (used != 1)}"
-        return f"{self.name}, {used} of {self.listed} images{', evenly ' if self.selection else ''}{self.selection}"
+        part = f"{self.name}, {used} of {self.listed} images"
+        return f"{part}, evenly {self.selection}" if self.selection else part
 
 
 def whole(

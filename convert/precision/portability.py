@@ -55,7 +55,6 @@ class Saturation:
                 "int8 is portable within calibrated ranges: beyond what the calibration images reach, two products may "
                 f"exceed 16 bits on processors without VNNI, in {where}"
             )
-        by = (
-            "" if self.up_to is None else f", where up to {percent(self.up_to)} of an operator's largest output changed"
-        )
-        return f"on AVX2 and AVX512 without VNNI int8 may differ: two products may exceed 16 bits in {where}{by}"
+        if self.up_to is not None:
+            where = f"{where}, where up to {percent(self.up_to)} of an operator's largest output changed"
+        return f"on AVX2 and AVX512 without VNNI int8 may differ: two products may exceed 16 bits in {where}"

@@ -89,8 +89,12 @@ class Comparison:
     @property
     def open(self) -> list[Compared]:
         """What might be a regression, as far as anybody can tell: cells that BASE has, that were asked for, and of
-        which nothing can be said. A group is no cell."""
-        cells = [cell for cell in self._relevant if cell.kind != "group"]
+        which nothing can be said. A group is no cell.
+
+        The rate of a server is never judged. Where it is all that was measured, parity alone does not answer for it.
+        """
+        measured = any(cell.figure in self.asked for cell in self.cells)
+        cells = [cell for cell in (self._relevant if measured else self.cells) if cell.kind != "group"]
         return [cell for cell in cells if not (cell.judged or cell.absent)]
 
     @property

@@ -68,9 +68,15 @@ def pair(base: Results, new: Results) -> MatchedCells:
             pairs.append(_pair(record, rest.pop(id(chosen)), bool(here)))
     only_base = []
     for record in lonely:
-        alike = next((one for one in rest.values() if _alike(one) == _alike(record)), None)
+        likewise = [one for one in rest.values() if _alike(one) == _alike(record)]
+        same = [one for one in likewise if not identity.differing(record, one)]
+        alike = next(iter(same or likewise), None)
         if alike is None:
             only_base.append(record)
+        elif same:
+            machine = keys[0].get(machine_of(record))
+            of_one = machine is not None and keys[1].get(machine_of(alike)) == machine
+            pairs.append(_pair(record, rest.pop(id(alike)), of_one))
         else:
             why = f"measured with other options ({_differences(record, alike)})"
             pairs.append(Pair(record, rest.pop(id(alike)), why))

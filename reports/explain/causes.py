@@ -124,7 +124,7 @@ def _timed(side: Side) -> str | None:
 
 def _image(side: Side) -> str | None:
     image = _facts(side).preprocessing
-    return "{} x {} pixels".format(*image.shape) if image and image.shape else None
+    return f"{image.shape[0]} x {image.shape[1]} pixels" if image and image.shape else None
 
 
 def _macs(run: Side, published: Side) -> tuple[int | None, int | None]:
@@ -187,11 +187,12 @@ def _ceiling(run: Side, published: Side, same_machine: bool) -> Cause:
     ran = [_effective(side).precision or side.cell.precision for side in sides]
     texts: list[str | None] = []
     for side, (peak, why), precision, count in zip(sides, found, ran, _macs(run, published), strict=True):
-        source = f" by NVIDIA's data sheet of {V100_CARD}" if side.page else ""
-        share = (
-            f", {2e-9 * count * images_per_s(side.cell) / peak:.0%} of it reached" if peak and count and not why else ""
-        )
-        texts.append(f"{peak:,.0f} GFLOP/s in {precision}{source}{share}" if peak else None)
+        text = f"{peak:,.0f} GFLOP/s in {precision}" if peak else None
+        if text and side.page:
+            text = f"{text} by NVIDIA's data sheet of {V100_CARD}"
+        if text and peak and count and not why:
+            text = f"{text}, {2e-9 * count * images_per_s(side.cell) / peak:.0%} of it reached"
+        texts.append(text)
     whys = dict.fromkeys(why for _, why in found if why)
     # A machine has one ceiling in a precision, however often it was measured. One that is doubtful is too low, by as
     # much as nobody knows.

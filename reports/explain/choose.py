@@ -74,7 +74,9 @@ def _of_results(path: Path, wanted: Mapping[str, Any]) -> list[Side]:
     if not cells:
         asked = ", ".join(f"{name} {value}" for name, value in wanted.items())
         there = listing((_side(found, cell).name for cell in known), _LISTED)
-        raise InputError(f"{path}: no latency of {asked or 'anything'} is there; there is {there or 'none at all'}")
+        if there:
+            raise InputError(f"{path}: no latency of {asked} is there; there is {there}")
+        raise InputError(f"{path}: no latency of {asked} is there" if asked else f"{path}: no latency is there")
     sound = [_side(found, cell) for cell in cells if cell.measured and not found.doubt(cell)]
     if not sound:
         why = found.doubt(cells[0]) if cells[0].measured else cells[0].reason

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from convert.common import typed
-from runtimes.records.kinds import ASKED_FOR, Latency, Record, Server, Throughput, TimedRecord
+from runtimes.records.kinds import ASKED_FOR, Accuracy, Latency, Record, Server, Throughput, TimedRecord
 from runtimes.records.parts import NOT_REPORTED
 
 # What mode throughput chose by searching is a result, and makes no other cell.
 _CHOSEN = ("batch", "streams")
+# What decides which images an accuracy is of.
+_SELECTING = ("dataset", "limit")
 
 
 def cell(record: Record, usual_threads: int | None = None) -> str:
@@ -61,7 +63,19 @@ def _quality(record: TimedRecord) -> tuple[bool, bool, float]:
 def differing(one: Record, other: Record) -> list[str]:
     """The fields that keep two records of a kind from being held against each other."""
     values = _values(one, one.COMPARED), _values(other, one.COMPARED)
-    return [name for name in one.COMPARED if values[0][name] != values[1][name]]
+    names = [name for name in one.COMPARED if values[0][name] != values[1][name]]
+    return [name for name in names if name not in _SELECTING] if _same_images(one, other) else names
+
+
+def _same_images(one: Record, other: Record) -> bool:
+    """Whether the same images were classified, whatever their set is called: it may lie in another folder, and an
+    exported file has no name of it."""
+    return (
+        isinstance(one, Accuracy)
+        and isinstance(other, Accuracy)
+        and one.selection_sha256 is not None
+        and one.selection_sha256 == other.selection_sha256
+    )
 
 
 def _values(record: Record, names: Iterable[str]) -> dict[str, Any]:

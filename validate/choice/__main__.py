@@ -11,6 +11,7 @@ from convert import cli
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import print_table, printer, say, say_json
 from convert.common.errors import CheckFailed, InputError
+from convert.common.errors import told as in_words
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.models import find_all
@@ -121,7 +122,7 @@ def _tell(folder: Path, found: ChoiceMade, as_json: bool) -> None:
         raise CheckFailed(made.reason or "nothing meets the budget")
     if not as_json:
         name = kind(str(made.runtime), str(made.precision), made.smooth)
-        click.echo(f"ship {name}, threads {made.threads}: {made.verdict}")
+        click.echo(in_words(f"ship {name}, threads {made.threads}: {made.verdict}"))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import click
 
 from convert import other_onnx
 from convert.artifact import Artifact
+from convert.common.console import say
 from convert.common.errors import InputError
 from convert.images import inputs
 from convert.images.inputs import COUNT, Inputs
@@ -29,7 +30,7 @@ class InputOptions:
         preprocessing = artifact.preprocessing
         if self.photos:
             other_onnx.refuse_photos(artifact)
-            chosen = inputs.photos(self.photos, preprocessing, self.limit, say=functools.partial(click.echo, err=True))
+            chosen = inputs.photos(self.photos, preprocessing, self.limit, say=say)
         elif not self.limit:
             raise InputError("--limit 0: all of which photos? Give --inputs too")
         else:

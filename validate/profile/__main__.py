@@ -37,7 +37,7 @@ def main(
     Several runtimes and precisions stand side by side. Layers are attributed to blocks by the names of what they were
     made of; what nothing tells of is a row of its own. Profiling takes time itself: the same model without it is timed
     before and after, in the same process. GMAC/s stand beside what the machine reaches at its best, where
-    `python -m runtimes.bench.ceiling` has measured it.
+    `python -m runtimes.bench.ceiling` has measured it, undisturbed.
 
     Nothing is recorded: rankings are the bench's work, and so is the question whether it is the same model. With --out
     the JSON document is kept there as profile.json.

@@ -178,6 +178,8 @@ def _peak(profile: LayerProfile, options: Options) -> tuple[float | None, str]:
         return None, f"no ceiling to compare {profile.effective.device} with: it is the processor's"
     if (count := options.thread_count()) != ceiling.threads:
         return None, f"no ceiling of {count} thread{'s' * (count != 1)}: it is that of {ceiling.threads}"
+    if ceiling.disturbed:  # of a ceiling that is too low a block has more than all of it
+        return None, f"no share of the ceiling, which is doubtful: {ceiling.disturbed}"
     peak = ceiling.gflops.get(precision)
     return (
         peak,

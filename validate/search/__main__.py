@@ -11,7 +11,7 @@ from convert import cli
 from convert.build import Request
 from convert.common.boundary import BoundedCommand, results_in
 from convert.common.console import say_json
-from convert.common.errors import CheckFailed, InputError
+from convert.common.errors import CheckFailed, InputError, told
 from convert.datasets.options import SetOptions, set_options
 from convert.model_options import ModelOptions
 from convert.models import find_all
@@ -91,7 +91,7 @@ def main(
         raise CheckFailed(found.failure)
     if found.artifact and found.rung and not as_json:
         count = len(found.artifact.manifest.signal_to_noise_db or {})
-        click.echo(f"{found.artifact.path}: {found.rung.lowered} of {count} operators in int8")
+        click.echo(told(f"{found.artifact.path}: {found.rung.lowered} of {count} operators in int8"))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def ship(
         made = make(cargo, target, settings[target.name], out)
         if made.reloaded:
             show([made.reloaded])
-        say(f"{artifact.model} {artifact.precision} for {target.name}: {made.path}")
+        say(f"{target.name}: {artifact.model} {artifact.precision} written, in {made.path}")
         yield made
 
 

@@ -190,10 +190,12 @@ def _latency_s(cell: Cell) -> float:
 
 
 def _macs(artifact: Artifact) -> float:
-    """Multiply-accumulates for one image; where they were not counted, as many as a ViT of its parameters has."""
+    """Multiply-accumulates for one image; where they were not counted, as many as a ViT of its parameters has, and where
+    those were not counted either, of its size in FP32."""
     manifest = artifact.manifest
     counted = manifest.macs.total
-    return float((manifest.parameters.total or 0) * _MACS_PER_PARAMETER if counted is None else counted)
+    parameters = manifest.parameters.total or model_bytes(artifact) / 4
+    return float(parameters * _MACS_PER_PARAMETER if counted is None else counted)
 
 
 def _written_bytes(cell: Cell) -> int:

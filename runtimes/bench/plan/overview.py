@@ -86,7 +86,7 @@ def _percentiles(plan: Plan) -> list[str]:
         line = f"server: p{percentile} needs {count} requests at each rate"
         limit = f"in {most_s:g} s it is carried from {count / most_s:.3g} requests/s on (--max-seconds)"
         lines.append(line if plan.effort.max_s is None else f"{line}; {limit}")
-    guessed = [cell.name for cell, cost in costs if cost.source == "rate"]
+    guessed = [cell.name.removesuffix(", server") for cell, cost in costs if cost.source == "rate"]
     if guessed:
         lines.append(
             f"server: how fast {listing(guessed)} is, and so how long it takes, is guessed from its operations: it may"

@@ -100,6 +100,32 @@ def test_a_translation_is_chinese_and_fills_in_nothing_else(text: str, said: str
         ("", ""),
         ("{path}: {state}", "{path}: {state}"),
         ("throughput", "吞吐量"),
+        ("CANNOT TELL", "无法判断"),
+        ("round 1 of 2, about 34 s left", "第 1 轮（共 2 轮），约剩 34 s"),
+        (
+            "a/int8: ok, opset 17, 1.07 GMACs as PaddleClas counts (1.25 in all), 5.68 M parameters (5.72 in all); "
+            "84 % of the arithmetic in int8; on AVX2 and AVX512 without VNNI int8 may differ: two products may exceed "
+            "16 bits in 9 of 21 output channels in 4 operators, where up to 18 % of an operator's largest output "
+            "changed",
+            "a/int8：正常，opset 17，按 PaddleClas 的算法计 1.07 GMACs（共 1.25），5.68 M 参数（全部 5.72）；"
+            "84 % 的运算为 int8；在没有 VNNI 的 AVX2 与 AVX512 上 int8 的结果可能不同：两个乘积之和可能超过 "
+            "16 位，涉及 4 个算子的 21 个输出通道中的 9 个，其中算子最大输出的变化至多为 18 %",
+        ),
+        (
+            "vit: NOTE: kept in FP32: blocks.7.mlp.fc2 (8.1 dB above int8's noise), head (asked for)",
+            "vit：注意：保持 FP32：blocks.7.mlp.fc2（高于 int8 噪声 8.1 dB），head（按指定）",
+        ),
+        (
+            "photos.txt: labels assumed: its labels are the model's, counted from 0 (goldfish -> 1)",
+            "photos.txt：标签顺序：假定：其标签就是模型的标签，从 0 起编号（goldfish -> 1）",
+        ),
+        ("val.txt, 60 of 460 images, evenly over its classes", "val.txt, 60 / 460 张图像，在各类别间均匀选取"),
+        (
+            "vit at batch 1 on mnn fp32: 9.5 ms in layers and 2.9 ms outside of them make a run of 12.4 ms with the "
+            "profiler, 0.6 ms (7%) less than the 13.0 ms without it; means of 3 runs",
+            "vit，批大小 1 on mnn fp32：各层 9.5 ms，层外 2.9 ms，合为带性能分析器的一次运行 12.4 ms，"
+            "比不带时的 13.0 ms 少 0.6 ms（7%）；以上为3 次运行的均值",
+        ),
         ("top-1 [95 %]", "top-1 [95 %]"),
         (
             "2 cells, 2 processes each at least: about 20 s, 8 s of it for parity; at the peak 3 MiB of memory;"

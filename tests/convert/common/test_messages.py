@@ -12,6 +12,7 @@ import pytest
 from convert.common.language import translated
 
 ROOT = Path(__file__).parents[3]
+PACKAGES = ("convert", "runtimes", "validate", "reports", "vitbench")
 # Calls whose first argument a user reads. What says that our own graph is wrong (GraphError) is for us to read.
 SAYING = {"say", "InputError", "CheckFailed", "CannotTell", "UnavailableError", "add_column", "bar"}
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -51,6 +52,23 @@ def said(file: Path) -> Iterator[str]:
             yield from literals(node.args[0])
 
 
+def untold(file: Path) -> Iterator[int]:
+    """Lines that give a text to click.echo, or hand it on, without the language of the user."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "click.echo":
+            call = calls.get(id(node))
+            text = call.args[0] if call else node
+            if isinstance(text, ast.JoinedStr) or text is node or (isinstance(text, ast.Constant) and text.value):
+                yield node.lineno
+
+
+def test_nothing_is_echoed_that_is_not_in_the_language_of_the_user() -> None:
+    files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+    assert not [f"{file}:{line}" for file in files for line in untold(file)]
+
+
 def english(text: str) -> str:
     """What of a message is left in English, if it is more than names."""
     if text in OTHERS or not re.search("[a-z]{2,} [a-z]{2,}", TYPED.sub("", text)):
@@ -59,7 +77,7 @@ def english(text: str) -> str:
     return shown if ENGLISH.search(shown) or not CHINESE.search(shown) else ""
 
 
-@pytest.mark.parametrize("package", ["convert", "runtimes", "validate", "reports", "vitbench"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_message_has_its_chinese(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     left = [f"{file.name}: {text!r} -> {english(text)!r}" for file in files for text in said(file) if english(text)]

@@ -12,7 +12,7 @@ from reports.compare import match
 from reports.compare.match import Pair
 from reports.load.results import Results
 from reports.tables import standing
-from runtimes.records.kinds import Latency, Parity, Record, Throughput
+from runtimes.records.kinds import Accuracy, Latency, Parity, Record, Throughput
 from runtimes.records.parts import SearchPoint
 from tests.reports import runs
 from tests.runtimes.records.made import record
@@ -71,6 +71,15 @@ def test_what_a_search_chose_is_noted_where_it_changed(field: str, text: str) ->
 def test_other_options_are_a_pair_that_is_not_compared(changes: dict[str, Any], why: str) -> None:
     pair = only(results(LATENCY), results(replace(LATENCY, **changes)))
     assert pair.apart == f"measured with other options ({why})"
+
+
+def test_the_same_images_are_compared_whatever_their_set_is_called() -> None:
+    mine = record(Accuracy, dataset="c20/val_list.txt, 60 images", selection_sha256="c", limit=60, machine="m")
+    exported = replace(mine, dataset="data set 52568e0f", limit=None)
+    assert (only(results(mine), results(exported)).apart, only(results(mine), results(exported)).notes) == (None, ())
+    others = only(results(mine), results(replace(exported, selection_sha256="d", limit=60)))
+    assert others.apart == ("measured with other options (dataset c20/val_list.txt, 60 images, now data set 52568e0f)")
+    assert only(results(replace(mine, selection_sha256=None)), results(replace(exported, selection_sha256=None))).apart
 
 
 @pytest.mark.parametrize("changes", [{"batch": 4}, {"model": "other"}, {"runtime": "mnn"}, {"precision": "bf16"}])

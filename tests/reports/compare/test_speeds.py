@@ -24,7 +24,7 @@ def compared(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], int]]:
             for name, records, environment in (("base", base, runs.ENVIRONMENT), ("new", new, now))
         ]
         result = run(*folders, *options, "--json")
-        assert result.exit_code in (0, 1), result.output
+        assert result.exit_code in (0, 1, *(3 for option in options if option == "--fail-unknown")), result.output
         return json.loads(result.stdout), result.exit_code
 
     return both
@@ -272,6 +272,18 @@ def test_rates_of_a_server_are_shown_and_not_judged(compared: Any) -> None:
     found, status = compared(server(50.0), server(None, status="failed", reason="killed"))
     cell = only(found, "server")
     assert (cell["verdict"], cell["notes"], status) == ("not comparable", ["NEW: failed: killed"], 0)
+
+
+def test_of_servers_alone_nothing_can_be_said(compared: Any) -> None:
+    parity, latency = one(100.0)
+
+    def server(qps: float) -> dict[str, Any]:
+        return runs.common("server", qps_max=qps, batch=1, threads=2, percentile=99)
+
+    found, status = compared([parity, server(50.0)], [parity, server(10.0)], "--fail-unknown")
+    assert (found["outcome"], status) == ("nothing can be said", 3), "a parity that holds says nothing of a rate"
+    found, status = compared([parity, latency, server(50.0)], [parity, latency, server(10.0)], "--fail-unknown")
+    assert (found["outcome"], status) == ("it holds", 0), "the latency was asked for, and answers"
 
 
 def test_percentiles_are_compared_when_asked_for(compared: Any) -> None:

@@ -219,3 +219,7 @@ def test_a_ceiling_of_this_machine_stands_beside(run: Run, monkeypatch: pytest.M
     assert "no ceiling in int8: no instructions for it" in result.stderr
     monkeypatch.setattr(kept, "read", lambda: replace(ceiling, threads=64))
     assert "no ceiling of 1 thread: it is that of 64" in run("--runtime", "ort-cpu").stderr
+    monkeypatch.setattr(kept, "read", lambda: replace(ceiling, disturbed="never measured undisturbed"))
+    result = run("--runtime", "ort-cpu")
+    assert "of ceiling" not in result.stderr
+    assert "no share of the ceiling, which is doubtful: never measured undisturbed" in result.stderr

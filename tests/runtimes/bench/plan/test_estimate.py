@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,10 @@ def test_a_model_whose_multiply_accumulates_are_not_counted_has_an_estimate() ->
     )
     costs = [estimate.cost(on_paper.cell(model), Policy()).fixed_s for model in (counted, unknown)]
     assert costs[0] == costs[1] > 0
+
+
+def test_an_onnx_file_of_which_nothing_was_counted_has_an_estimate_in_mode_server() -> None:
+    nothing = {"published": None, "total": None}
+    model = on_paper.artifact(megabytes=8, macs=nothing, parameters=nothing)
+    server = on_paper.cell(model, mode="server", mode_options={"percentile": 99})
+    assert 0 < estimate.cost(server, Policy()).measured_s < math.inf

@@ -66,7 +66,7 @@ def test_a_plan_says_what_a_percentile_takes_and_where_there_is_no_time_for_it()
 
 def test_a_plan_says_that_the_time_of_a_server_is_guessed_where_nothing_was_measured_there() -> None:
     plan = on_paper.plan(on_paper.cell(mode="server", mode_options={"percentile": 99}))
-    guessed = "server: how fast vit fp32 on ort-cpu, 2 threads, server is, and so how long it takes, is guessed"
+    guessed = "server: how fast vit fp32 on ort-cpu, 2 threads is, and so how long it takes, is guessed"
     assert guessed in drawn(plan)
     (cost,) = plan.estimate.costs
     known = replace(plan, estimate=replace(plan.estimate, costs=(replace(cost, source="record"),)))
