@@ -13,7 +13,7 @@ from reports.load.results import Results, grouped
 from reports.numbers import measured
 from reports.tables import columns
 from reports.tables.columns import BATCH, MODEL, RUNTIME, STATUS, Column, Measured, Row, number_column, rows_of
-from reports.tables.standing import how_made, remarks_on, runtime_name, spread_note, status_note
+from reports.tables.standing import how_made, missed_note, remarks_on, runtime_name, spread_note, status_note
 from reports.tables.table import Entry, Subject, Table, Tone
 from runtimes.records.kinds import Accuracy, Latency
 
@@ -22,6 +22,7 @@ _FIGURES_NOTE = mark(
     "reference: the original authors, as that page quotes them. An accuracy on a subset or on other images "
     "is one on those images, not on the 50,000."
 )
+_FRACTIONS_NOTE = mark("Fractions of the images: an accuracy on these images, and on no others.")
 _INTERVAL_NOTE = mark(
     "Interval: Wilson's, of top-1; it limits the digits of top-5 too. Verdict: against the reference run over "
     "the same images; p is that of McNemar's test in pairs."
@@ -45,6 +46,13 @@ def accuracy(results: Results) -> Table:
         for record in found.get(model, [None]):
             subject = columns.subject_of(results, record) if record else Subject((model,))
             rows.append(Row(results, subject, footnotes, record))
+    of_page: list[Column[AccuracyRow]] = [
+        number_column("Published top-1", published(lambda one: one.top1, 4)),
+        number_column("Published top-5", published(lambda one: one.top5, 4)),
+        number_column("Reference top-1", published(lambda one: one.reference_top1, 4)),
+        number_column("Reference top-5", published(lambda one: one.reference_top5, 4)),
+    ]
+    known = any_published(results)
     shown: list[Column[AccuracyRow]] = [
         MODEL,
         columns.text_column("Runtime", lambda row: runtime_name(row.record) if row.record else None),
@@ -53,14 +61,18 @@ def accuracy(results: Results) -> Table:
         columns.range_column("95 % interval", lambda row: _top1(_counted(row))),
         number_column("Top-5", lambda row: (one.top5, one.top1_ci95) if (one := _counted(row)) else None),
         columns.text_column("Verdict", _verdict),
-        number_column("Published top-1", published(lambda one: one.top1, 4)),
-        number_column("Published top-5", published(lambda one: one.top5, 4)),
-        number_column("Reference top-1", published(lambda one: one.reference_top1, 4)),
-        number_column("Reference top-5", published(lambda one: one.reference_top5, 4)),
+        *(of_page if known else ()),
     ]
     nothing = () if found else (mark("No accuracy was measured in these results."),)
-    title, notes = mark("Accuracy, beside the published one"), (*nothing, _FIGURES_NOTE, _INTERVAL_NOTE)
+    title = mark("Accuracy, beside the published one") if known else mark("Accuracy")
+    notes = (*nothing, _FIGURES_NOTE if known else _FRACTIONS_NOTE, _INTERVAL_NOTE)
     return columns.build("accuracy", title, results, shown, rows, *notes)
+
+
+def any_published(results: Results) -> bool:
+    """Whether PaddleClas published figures of any of the models: without them columns and words about them say
+    nothing."""
+    return any(model in PUBLISHED for model in results.models)
 
 
 def _counted(row: AccuracyRow) -> Accuracy | None:
@@ -89,7 +101,7 @@ def _images(row: AccuracyRow) -> Entry | None:
     record = _counted(row)
     if record is None:
         return None
-    about = [say("dataset: {name}", name=record.dataset or say("not recorded"))]
+    about = [say("dataset: {name}", name=stored(record.dataset or "") or say("not recorded"))]
     if record.unreadable:
         about.append(
             say("{count} image{s} could not be read", count=record.unreadable, s="s" * (record.unreadable != 1))
@@ -108,6 +120,7 @@ def _images(row: AccuracyRow) -> Entry | None:
 def _labels(known: str) -> str:
     """How the labels are known; the basis is in the words of the record."""
     state, _, basis = known.partition(": ")
+    basis = stored(basis)
     if state == "proven":
         return say("the order of the classes is proven: {basis}", basis=basis)
     return say("the order of the classes is assumed: {basis}", basis=basis)
@@ -129,6 +142,7 @@ def _verdict(row: AccuracyRow) -> Entry | None:
     if record is None:
         return None
     said = [None if record.status == "ok" else status_note(record), how_made(record), *remarks_on(record)]
+    said = [missed_note(record), *said] if record.undecided else said
     why = row.note(*filter(None, said))
     p = record.mcnemar_p
     if record.doubt and record.passed is None:

@@ -10,7 +10,7 @@ from reports.language import mark, say
 from reports.load.reach import ceiling
 from reports.load.results import Results, machine_of
 from reports.numbers import measured
-from reports.tables.accuracy import figure, published
+from reports.tables.accuracy import any_published, figure, published
 from reports.tables.columns import BATCH, MODEL, RAN_AS, RUNTIME, Column, Measured, Row, build, number_column, rows_of
 from reports.tables.standing import median
 from reports.tables.table import Entry, Subject, Table
@@ -24,13 +24,23 @@ ModelRow = Row[Record | None]  # None: no record tells the facts about the model
 def size(results: Results) -> Table:
     """Multiply-accumulates in G and parameters in M, as published and as counted."""
     rows = [Row(results, Subject((model,)), [], results.source(model)) for model in results.models]
+    known = any_published(results)
+    of_page: list[list[Column[ModelRow]]] = [
+        [number_column("FLOPs (G), published", published(lambda one: one.gmacs, 2))] if known else [],
+        [number_column("Params (M), published", published(lambda one: one.mparams, 2))] if known else [],
+    ]
     columns: list[Column[ModelRow]] = [
         MODEL,
-        number_column("FLOPs (G), published", published(lambda one: one.gmacs, 2)),
-        number_column("FLOPs (G), counted that way", _counted_as_published),
+        *of_page[0],
+        number_column(
+            "FLOPs (G), counted that way" if known else "FLOPs (G), as PaddleClas counts", _counted_as_published
+        ),
         number_column("GMACs, all", _counted(Results.macs, "total", 1e9)),
-        number_column("Params (M), published", published(lambda one: one.mparams, 2)),
-        number_column("Params (M), counted that way", _counted(Results.parameters, "published", 1e6)),
+        *of_page[1],
+        number_column(
+            "Params (M), counted that way" if known else "Params (M), as PaddleClas counts",
+            _counted(Results.parameters, "published", 1e6),
+        ),
         number_column("Params (M), all", _counted(Results.parameters, "total", 1e6)),
     ]
     note = mark(
@@ -64,7 +74,7 @@ def _per(value: int | None, unit: float) -> float | None:
 
 def compute(results: Results) -> Table:
     """Achieved GFLOP/s of each proven latency: 2 x MACs of the graph x batch / median, and its share of the machine's
-    ceiling for the precision that it ran in (`ceiling` of environment.json).
+    ceiling for the precision that it ran in (`ceiling` of environment.json). No rows where no work is known.
 
     Paddle computes the whole model; the ONNX graph leaves out what its last block has no use for (`macs.computed`).
     """
@@ -80,8 +90,7 @@ def compute(results: Results) -> Table:
         "Work: two floating-point operations per MAC, both products of the attention included, times the batch. "
         "Ceiling: a large matrix product in the precision that the cell ran in, measured on the same machine."
     )
-    nothing = mark("No latency is proven whose work is known: there is nothing to compute.")
-    return build("compute", mark("Compute achieved"), results, columns, rows, note if rows else nothing)
+    return build("compute", mark("Compute achieved"), results, columns, rows, note)
 
 
 def _macs(row: Row[Latency]) -> int | None:

@@ -45,7 +45,7 @@ class Report:
 def build(results: Results) -> Report:
     """The tables of some results that have something to say."""
     latencies, served, driven = results.of(Latency), results.of(Server), results.of(Throughput)
-    compared, lacking = precision(results), missing(results)
+    compared, lacking, computed = precision(results), missing(results), compute(results)
     about_speed = [latency(results), *([throughput(results)] if driven else []), *([server(results)] if served else [])]
     tables = [
         *([choice(results), ladder(results)] if results.of(Choice) else []),
@@ -55,7 +55,8 @@ def build(results: Results) -> Report:
         *(about_speed if latencies else about_speed[1:]),
         *([serving(results)] if through_servers(results) else []),
         *([compared] if compared.rows else []),
-        *([cost(results), compute(results)] if latencies else []),
+        *([cost(results)] if latencies else []),
+        *([computed] if computed.rows else []),
         *([accuracy(results)] if results.of(Accuracy) else []),
         size(results),
         *([parity(results)] if results.of(Parity) else []),

@@ -132,7 +132,11 @@ def remarks_on(record: Record) -> list[str]:
 
 def accuracy_note(results: Results, cell: Record) -> str:
     """Why the accuracy of a cell did not hold, or cannot be told, in a sentence."""
-    failed: Accuracy = results.missed(cell)[0]
+    return missed_note(results.missed(cell)[0])
+
+
+def missed_note(failed: Accuracy) -> str:
+    """Why an accuracy did not hold, or cannot be told, in a sentence."""
     top1, reference, published = failed.top1, failed.reference_top1, failed.published_top1
     if failed.reason or top1 is None or (reference is None and published is None):
         return say("accuracy failed: {reason}", reason=reason(failed))

@@ -190,8 +190,8 @@ def _latency_s(cell: Cell) -> float:
 
 
 def _macs(artifact: Artifact) -> float:
-    """Multiply-accumulates for one image; where they were not counted, as many as a ViT of its parameters has, and where
-    those were not counted either, of its size in FP32."""
+    """Multiply-accumulates for one image; where they were not counted, as many as a ViT of its parameters has, and
+    where those were not counted either, of its size in FP32."""
     manifest = artifact.manifest
     counted = manifest.macs.total
     parameters = manifest.parameters.total or model_bytes(artifact) / 4

@@ -99,6 +99,7 @@ def test_what_chance_explains_is_neither_accurate_nor_condemned(make: Any, folde
     assert (lowered["Runtime"], lowered["Accuracy"]) == ("ort-cpu int8", "cannot tell")
     (verdict,) = [row["Verdict"] for row in shown.texts(accuracy.accuracy(found))]
     assert verdict == "cannot tell (p = 1)"
+    assert f"{why}: take more" in accuracy.accuracy(found).footnotes
     (card,) = cards.cards(found, Facets.of(found))
     assert [bar.label for bar in card.bars if "int8" in bar.label] == ["ort-cpu int8 (accuracy cannot be told)"]
 

@@ -75,7 +75,23 @@ def test_an_accuracy_that_failed_keeps_its_number_and_says_why(make: Any, folder
 def test_a_small_model_has_figures_too(make: Any, folder: Any) -> None:
     facts = make.weights("file") | {"macs": {"published": 512_345, "total": 612_345}}
     row = texts(compute.size(results.load(folder(make.latency(model=TINY, model_info=facts)))))[0]
-    assert (row["FLOPs (G), counted that way"], row["GMACs, all"]) == ("0.000512", "0.000612")
+    assert (row["FLOPs (G), as PaddleClas counts"], row["GMACs, all"]) == ("0.000512", "0.000612")
+
+
+def test_of_models_that_nobody_published_a_report_says_nothing_of_published_figures(make: Any, folder: Any) -> None:
+    records = [make.parity(model=TINY), make.latency(model=TINY), make.accuracy(model=TINY)]
+    found = tables.build(results.load(folder(*records))).tables
+    for table in found:
+        assert "published" not in f"{table.title} {[column.full for column in table.columns]}".lower(), table.name
+    notes = " ".join(note for table in found if table.name in ("latency", "accuracy") for note in table.notes)
+    assert "published" not in notes.lower()
+
+
+def test_where_no_work_is_known_there_is_no_section_of_compute(make: Any, folder: Any) -> None:
+    unproven = results.load(folder(make.latency()))
+    assert "compute" not in [table.name for table in tables.build(unproven).tables]
+    proven = results.load(folder(make.parity(), make.latency(model_info=make.weights("file"))))
+    assert "compute" in [table.name for table in tables.build(proven).tables]
 
 
 def test_what_the_conversion_did_is_noted(make: Any, folder: Any) -> None:

@@ -54,7 +54,7 @@ def test_a_row_and_a_column_say_what_they_are_about(found: results.Results) -> N
 
 def test_a_row_has_a_status_for_the_filters_where_the_table_shows_one(found: results.Results) -> None:
     known = Facets.of(found)
-    for name, said in (("latency-detail", True), ("compute", False), ("cost", False)):
+    for name, said in (("latency-detail", True), ("cost", False)):
         table = next(table for table in tables.build(found).tables if table.name == name)
         for block in page.blocks(table):
             assert all(("status" in known.of_row(block, row)) == said for row in block.rows), name
