@@ -64,6 +64,7 @@ def test_what_is_asked_of_the_run_is_not_asked_of_the_other(several: Path, make:
     [
         ({}, "V100", "2 latencies fit alike: ViT_base_patch32_384 on openvino fp32, batch 1, 2 threads, AMD EPYC"),
         ({"batch": 2}, "V100", "no latency of batch 2 is there; there is ViT_base_patch32_384 on mnn fp32, batch 1"),
+        ({"threads": 64}, "V100", "no latency of threads 64 is there; there is"),
         ({"runtime": "mnn"}, "V100", "no speed to explain: parity failed: logits differ"),
         ({"batch": 1, "runtime": "openvino"}, "A100", "A100: neither results"),
         ({"batch": 1, "runtime": "openvino"}, "nowhere/run", "nor a published column; there is V100"),
@@ -86,3 +87,12 @@ def test_an_impossible_speed_is_not_explained(make: Any, folder: Any) -> None:
     cell = make.latency(2.0, model_info=make.weights("pretrained"))
     with pytest.raises(InputError, match="no speed to explain: faster than the machine can be: 13,036 GFLOP/s"):
         pick(folder(cell, make.parity(), environment=environment), "V100", {})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"), [({}, "no latency is there"), ({"batch": 1}, "no latency of batch 1 is there")]
+)
+def test_results_without_any_latency_say_that_alone(wanted: Any, said: str, make: Any, folder: Any) -> None:
+    path = folder(make.parity())
+    with pytest.raises(InputError, match=f": {said}$"):
+        pick(path, "V100", wanted)
