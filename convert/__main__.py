@@ -177,10 +177,10 @@ def _to_change(model: str, classes: int | None, name: str | None) -> ModelSpec:
 
 def _listing() -> Iterator[str]:
     for group, names in LISTED.items():
-        yield f"{group}, with a layer of vitbench's own:"
+        yield told(f"{group}, with a layer of vitbench's own:")
         yield from (_figures(name, MODELS[name].img_size) for name in names)
     for group in dict.fromkeys(one.group for one in HOSTED.values()):
-        yield f"{group}, as the official inference model:"
+        yield told(f"{group}, as the official inference model:")
         for one in (model for model in HOSTED.values() if model.group == group):
             yield _figures(one.name, one.preprocessing.crop if one.preprocessing else None)
 

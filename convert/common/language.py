@@ -109,11 +109,13 @@ def _by_clauses(text: str, language: str, deep: int) -> str:
             return said.join(new)
     before, _, after = text.rpartition(", ")
     said = _said(after, language, deep) if before else after
-    if said != after or (before and _said(before, language, deep) != before):
+    if said != after:
         return f"{_said(before, language, deep)}，{said}"
     before, bracket, inner = text[:-1].rpartition(" (") if text.endswith(")") else ("", "", "")
     new = [_said(one, language, deep) for one in (before, inner)] if bracket else []
-    return "{}（{}）".format(*new) if new and new != [before, inner] else text
+    # A word alone before it may be a name, or one that is typed.
+    known_as_text = new and (new[1] != inner or (new[0] != before and " " in before))
+    return "{}（{}）".format(*new) if known_as_text else text
 
 
 def _fit(entry: _Entry, found: Sequence[str]) -> bool:

@@ -198,7 +198,7 @@ def _ceiling(run: Side, published: Side, same_machine: bool) -> Cause:
     # much as nobody knows.
     alike = same_machine and ran[0] == ran[1]
     times = 1.0 if alike else None if whys else _ratio(found[1][0], found[0][0])
-    which = [f"the page does not say which V100; {V100_OTHER}"] if published.page else []
+    which = ["the page does not say which V100", V100_OTHER] if published.page else []
     return Cause("machine's ceiling", texts[0], texts[1], times, "; ".join([*whys, *which]))
 
 

@@ -9,6 +9,7 @@ import click
 from convert.common import typed
 from convert.common.boundary import BoundedCommand
 from convert.common.console import say_json
+from convert.common.errors import told
 from convert.precision.table import INT8
 from runtimes.bench.ceiling import kept
 from runtimes.bench.ceiling.measure import SECONDS
@@ -41,21 +42,21 @@ def main(as_json: bool, fresh: bool, anew: bool, seconds: float) -> None:
     if as_json:
         say_json({"ceiling": typed.table(found)})
     else:
-        click.echo("\n".join(summary(found)))
+        click.echo("\n".join(map(told, summary(found))))
 
 
 def summary(found: Ceiling) -> list[str]:
     """The ceiling for people, a line for each number."""
-    told = [line for place in (found, *found.gpus) for line in _numbers(place)]
+    lines = [line for place in (found, *found.gpus) for line in _numbers(place)]
     if not found.gpus:
-        told.append(f"GPU - {found.unmeasured['gpus']}")
-    told.append(f"the best of {found.occasions} quiet measurements")
-    return [*told, found.disturbed] if found.disturbed else told
+        lines.append(f"GPU - {found.unmeasured['gpus']}")
+    lines.append(f"the best of {found.occasions} quiet measurements")
+    return [*lines, found.disturbed] if found.disturbed else lines
 
 
 def _numbers(found: Reach) -> Iterator[str]:
-    told = {BANDWIDTH: found.bandwidth_gb_s} if BANDWIDTH in {**found.how, **found.unmeasured} else {}
-    for name, value in {**found.gflops, **told}.items():
+    numbers = {BANDWIDTH: found.bandwidth_gb_s} if BANDWIDTH in {**found.how, **found.unmeasured} else {}
+    for name, value in {**found.gflops, **numbers}.items():
         unit = {INT8: "GOP/s", BANDWIDTH: "GB/s"}.get(name, "GFLOP/s")
         text = f"- {found.unmeasured[name]}" if value is None else f"{value:,.1f} {unit}: {found.how[name]}"
         yield f"{found.device} {name.removesuffix('_gb_s')} {text}"

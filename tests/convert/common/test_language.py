@@ -101,6 +101,14 @@ def test_a_translation_is_chinese_and_fills_in_nothing_else(text: str, said: str
         ("{path}: {state}", "{path}: {state}"),
         ("throughput", "吞吐量"),
         ("CANNOT TELL", "无法判断"),
+        (
+            "error: --budget 'x': no limit; there are memory (memory<1GB), images/s (images/s>=100)",
+            "错误：--budget 'x'：不是限制条件；有 memory (memory<1GB), images/s (images/s>=100)",
+        ),
+        (
+            "15,700 GFLOP/s in fp32 by NVIDIA's data sheet of the SXM2 card, 36% of it reached",
+            "据 NVIDIA 的数据表，fp32 为 15,700 GFLOP/s，SXM2 卡，达到其 36%",
+        ),
         ("round 1 of 2, about 34 s left", "第 1 轮（共 2 轮），约剩 34 s"),
         (
             "a/int8: ok, opset 17, 1.07 GMACs as PaddleClas counts (1.25 in all), 5.68 M parameters (5.72 in all); "
