@@ -10,8 +10,8 @@ from reports.load.results import Results
 from reports.tables import columns
 from reports.tables.columns import Row, number_column, rows_of, text_column
 from reports.tables.table import Entry, Subject, Table, Tone
+from runtimes.records.contender import Contender
 from runtimes.records.kinds import CHOSEN, Choice
-from runtimes.records.parts import Contender
 
 _NOTE = mark(
     "The choice of `vitbench ship`: of those that keep the budget, so that a new measurement keeps it in nine of ten, "

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from convert.common.typed import about
+from runtimes.records.contender import Contender
 from runtimes.records.energy import Energy
 from runtimes.records.parts import (
     NOT_REPORTED,
-    Contender,
     DeviceMedians,
     Disturbance,
     Effective,

@@ -11,8 +11,8 @@ from rich.table import Table
 from convert.common.console import plain
 from convert.precision.table import FP32, INT8
 from runtimes.records import blank
+from runtimes.records.contender import Contender
 from runtimes.records.kinds import CHOSEN, Choice, Latency, Throughput
-from runtimes.records.parts import Contender
 from validate.choice import deliver, figures
 from validate.choice.budget import Limits
 from validate.choice.candidates import Candidates
