@@ -127,6 +127,13 @@ class LoweringOptions:
 
 
 @dataclass(frozen=True)
+class RecipeInfo:
+    """The options that a lower precision was made with, as far as reports need them."""
+
+    smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
+
+
+@dataclass(frozen=True)
 class OperatorCounts:
     """How many multiplying operators there are."""
 

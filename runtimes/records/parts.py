@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from convert.common.typed import about
 from convert.families.spec import PER_LEVEL
+from convert.manifest import RecipeInfo
 from convert.precision.portability import Saturation
 
 Interval = tuple[float, float]  # low, high
@@ -107,13 +108,6 @@ class KeptInfo:
 
     operator: str | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeInfo:
-    """The options that a lower precision was made with, as far as reports need them."""
-
-    smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

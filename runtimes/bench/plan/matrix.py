@@ -42,15 +42,19 @@ class Cell:
     @property
     def name(self) -> str:
         """What people call it: model, precision, runtime, and what tells it from its neighbours."""
-        folder = self.artifact.path.name  # int8-smooth-0 beside int8
-        precision = folder if folder.startswith(f"{self.precision}-") else self.precision
-        parts = [f"{self.artifact.model} {precision} on {self.runtime.name}"]
+        parts = [f"{self.artifact.model} {self.made} on {self.runtime.name}"]
         if self.options.device != self.runtime.default_device:
             parts.append(self.options.device)
         if self.options.threads:
             parts.append(f"{self.options.threads} thread{'s' * (self.options.threads != 1)}")
         parts.append(f"batch {self.batch}" if self.mode == "latency" else self.mode)
         return ", ".join(parts)
+
+    @property
+    def made(self) -> str:
+        """Its precision; of int8 that stands beside the model's own, with another smoothing, its folder."""
+        folder = self.artifact.path.name
+        return folder if folder.startswith(f"{self.precision}-") else self.precision
 
     @property
     def impossible(self) -> str | None:

@@ -45,7 +45,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
     streams = f", {options.streams} stream{'s' * (options.streams != 1)}" if options.streams else ""
     threads = str(options.threads or f"all ({options.thread_count()})")
     runtime = f"{cell.runtime.name}{streams}{settings}"
-    return (cell.artifact.model, runtime, cell.precision, options.device, threads, cell.mode)
+    return (cell.artifact.model, runtime, cell.made, options.device, threads, cell.mode)
 
 
 def _batches(cell: Cell) -> str:
