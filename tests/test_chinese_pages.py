@@ -126,3 +126,15 @@ def test_the_reader_is_spoken_to_politely() -> None:
     for file in [*PAGES, *catalogues]:
         assert "你" not in file.read_text(encoding="utf-8"), file
         assert "单元" not in file.read_text(encoding="utf-8"), f"{file}: a cell is a 测试项"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_sentence_stands_twice_in_a_paragraph(page: Path) -> None:
+    paragraphs = re.split(r"\n\s*\n", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL))
+    twice = [
+        one
+        for paragraph in paragraphs
+        for one, count in Counter(re.split(r"[。；：\n]", paragraph)).items()
+        if count > 1 and len(one) > 20 and not one.startswith("|")
+    ]
+    assert not twice
