@@ -52,6 +52,9 @@ def find(options: ClaimOptions) -> Iterator[Finding]:
                     rounds = measure(sides, options.repetition(8, 4.0), subject)
                     holds = lambda ratio: verdict(ratio.low <= 1)  # noqa: E731
                     yield compared("graphs", subject, "not above 1", rounds, ("ours", "theirs"), holds)
+                elif sides:
+                    found = f"{name.partition(':')[0]} runs {', '.join(sides)} alone"
+                    yield Finding("graphs", subject, "not above 1", found, verdict=verdict("ours" in sides))
 
 
 def by_paddle2onnx(artifact: Artifact, folder: Path) -> Artifact:

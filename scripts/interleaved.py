@@ -94,8 +94,8 @@ def runnable(sides: Mapping[str, Side], title: str) -> dict[str, Side]:
         for name, side in sides.items():
             try:
                 side(_FIRST_S)
-            except UnavailableError as error:
-                say(f"not measured: {title}, {name}: {error}")
+            except (UnavailableError, CheckFailed) as error:
+                say(f"not measured: {title}, {name}: {error.message if isinstance(error, CheckFailed) else error}")
             else:
                 found[name] = side
             advance(1)

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from convert.artifact import Artifact
+from convert.common.errors import CheckFailed
 from runtimes.base import Runtime, UnavailableError
 from runtimes.system.speed_probe import Probe
 from scripts import check_claims, graphs, interleaved
@@ -114,3 +115,31 @@ def test_what_is_refused(
     result = compare(monkeypatch, toy_artifact, [0.9, 0.9], words=words)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_graph_that_a_runtime_does_not_run_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, toy_artifact: Artifact
+) -> None:
+    """Paddle2ONNX's Swin has sequences, which OpenVINO lacks: ours alone runs, and the other cells are measured."""
+
+    def visit_ms(graph: Artifact, runtime: Runtime, precision: str, batch: int, seconds: float) -> float:
+        if runtime.name == "openvino" and graph is not toy_artifact:
+            raise CheckFailed("RuntimeError: no SequenceMap")
+        return 10.0
+
+    compare(monkeypatch, toy_artifact, [1.0] * 3)  # which replaces what is replaced again
+    monkeypatch.setattr(graphs, "visit_ms", visit_ms)
+    words = [
+        "--only",
+        "graphs",
+        "--model",
+        "ViT_base_patch32_384",
+        "--rounds",
+        "3",
+        "--cells",
+        "openvino:fp32,ort-cpu:fp32",
+    ]
+    result = CliRunner().invoke(check_claims.main, words, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "openvino runs ours alone" in result.output
+    assert "toy on ort-cpu:fp32: 1.000" in result.output
