@@ -60,4 +60,7 @@ def test_the_probe_is_fp32_in_onnx_runtime_and_bf16_in_openvino_left_to_itself(t
         pytest.skip("this processor has no bf16: OpenVINO would not choose it")
     found = core.compile_model(model, "CPU")(significand.INPUT)
     bits = significand.bits(**{name: found[name] for name in names})
-    assert significand.widest_type(min(bits.values())) == "bfloat16"
+    # On an AMD EPYC with AVX512_BF16 its convolution keeps fewer digits than bf16 has.
+    convolution = [bits.pop(f"{what} of a convolution") for what in ("weights", "activations")]
+    assert max(convolution) <= min(bits.values())
+    assert {significand.widest_type(found) for found in bits.values()} == {"bfloat16"}

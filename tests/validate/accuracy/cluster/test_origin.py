@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,19 @@ def test_what_failed_on_nodes_failed_there(on_nodes: Any, make_set: Any, make_ru
 
 
 def test_of_several_kinds_it_is_of_none(on_nodes: Any, paddle: Any, epycs: Any) -> None:
-    epycs[1] = MadeUpPlace("b", "Xeon 1")
+    other = epycs[1] = MadeUpPlace("b", "Xeon 1")
+    answers = threading.Event()
+
+    def wait(answer: dict[str, Any]) -> dict[str, Any]:
+        assert not epycs[0].shards or answers.wait(60), "the other one has its part of the images"
+        return answer
+
+    def tell(answer: dict[str, Any]) -> dict[str, Any]:
+        if other.shards:
+            answers.set()
+        return answer
+
+    epycs[0].change, other.change = wait, tell
     machine, machines = told(on_nodes(epycs, *ARGUMENTS, runtimes=paddle))
     assert (machine, sum(machines.values())) == (None, 10)
     assert [one.machine for one in results.load(Path("run")).of(Accuracy)] == [results.SEVERAL]
