@@ -24,9 +24,11 @@ LIMIT ?=
 OUT ?=
 # Of `make export`: ways out, comma-separated (python -m validate.ship --help).
 TO ?= onnx
-# Of `make ship`: limits, as p99<50ms, top1>=-0.5, memory<1GB; latency or throughput; of the whole race.
+# Of `make ship`: limits, as p99<50ms, top1>=-0.5, memory<1GB; latency, throughput or cost; of cost, euros
+# per hour of this machine; of the whole race, minutes.
 BUDGET ?=
 OBJECTIVE ?= latency
+PRICE ?=
 MINUTES ?= 30
 # Of `make serve`: the port on loopback.
 PORT ?= 8000
@@ -49,7 +51,7 @@ ONLY ?=
 QUICK ?=
 
 # Recipes read these from their environment: between quotes of the shell a path with an apostrophe would end them.
-export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION BUDGET OBJECTIVE MINUTES KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT TITLE ONLY CLUSTER
+export MODEL WEIGHTS PREPROCESSING PRECISION CALIBRATION BUDGET OBJECTIVE PRICE MINUTES KEEP RUNTIME BATCH FORMAT IMAGES LIMIT OUT TO PORT TITLE ONLY CLUSTER
 
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(EXTRA)
@@ -86,7 +88,7 @@ parity: $(READY) ## is the converted MODEL the same model on each runtime? (IMAG
 	@$(PY) -m validate.parity --model "$$MODEL" $(weights) $(runtime) --precision "$$PRECISION" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)
 
 ship: $(READY) ## which one to ship within BUDGET="p99<50ms, top1>=-0.5, memory<1GB": one choice, proven (IMAGES=, CALIBRATION=)
-	@$(PY) -m validate.choice --model "$$MODEL" $(weights) $(runtime) $(if $(filter-out file,$(origin PRECISION)),--precision "$$PRECISION") --budget "$$BUDGET" --objective "$$OBJECTIVE" --minutes "$$MINUTES" $(if $(IMAGES),--images "$$IMAGES") $(limit) $(calibration) $(resume) $(out)
+	@$(PY) -m validate.choice --model "$$MODEL" $(weights) $(runtime) $(if $(filter-out file,$(origin PRECISION)),--precision "$$PRECISION") --budget "$$BUDGET" --objective "$$OBJECTIVE" $(if $(PRICE),--price "$$PRICE") --minutes "$$MINUTES" $(if $(IMAGES),--images "$$IMAGES") $(limit) $(calibration) $(resume) $(out)
 
 export: $(READY) ## a folder to ship for each of TO=onnx,openvino,..., proven, checked and with its proof, into shipped/
 	@$(PY) -m validate.ship --model "$$MODEL" $(weights) --precision "$$PRECISION" --to "$$TO" $(if $(IMAGES),--inputs "$$IMAGES") $(limit) $(out)

@@ -33,6 +33,7 @@ def ship(
     budget: str = "",
     *,
     objective: str = LATENCY,
+    price: float | None = None,
     images: PathLike | None = None,
     calibration: PathLike | None = None,
     precisions: Sequence[str] = PRECISIONS,
@@ -55,11 +56,12 @@ def ship(
     """Choose what to ship within a budget, and write its folder, as `vitbench ship` does.
 
     artifact: the model in any precision; the others of `precisions` are made beside it. budget: as
-    `"p99<50ms, top1>=-0.5, memory<1GB"`. images: a labelled set; lowered precisions take no part without. calibration:
-    images for int8 that are none of these; those of the int8 artifact that is there, without. runtimes: all that are
-    available without. threads: numbers of threads, every core and half of them without. smooth: strengths of int8's
-    smoothing, the preferred one first; on and off without. minutes: of the whole race, 0
-    for no end. The others are options of the command, and of the set as in `accuracy`.
+    `"p99<50ms, top1>=-0.5, memory<1GB"`. price: euros
+    per hour of this machine, for the objective `cost`. images: a labelled set; lowered precisions take no part without.
+    calibration: images for int8 that are none of these; those of the int8 artifact that is there, without. runtimes:
+    all that are available without. threads: numbers of threads, every core and half of them without. smooth: strengths
+    of int8's smoothing, the preferred one first; on and off without. minutes: of the whole race, 0 for no end. The
+    others are options of the command, and of the set as in `accuracy`.
 
     Returns the results folder; its `choice` is the record, with everyone who took part and why they fell, and `shipped`
     the folder to ship. `passed` is False where nothing meets the budget, and `problems` names the nearest. InputError
@@ -80,6 +82,7 @@ def ship(
         pairs=tuple(options),
         calibration=path(calibration),
         strengths=tuple(smooth) if smooth else None,
+        price=price,
     )
     folder = Path(out) if out else store.newest_run() if resume else store.new_run()
     found = choose(question, budget, labelled, minutes, folder, resume=resume, fresh=fresh)

@@ -24,3 +24,8 @@ class Contender:
     images_per_s: Annotated[float | None, about("likewise")] = None
     peak_memory_bytes: Annotated[int | None, about("likewise")] = None
     top1: Annotated[str, about("what is known of its accuracy")] = ""
+
+
+def euros_per_million(images_per_s: float, price_per_hour: float) -> float:
+    """What a million images cost on a machine that is kept full. price_per_hour: euros."""
+    return 1e6 * price_per_hour / (3600 * images_per_s)

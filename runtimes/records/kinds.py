@@ -294,8 +294,11 @@ class Choice(Record):
     COMPARED: ClassVar[tuple[str, ...]] = CELL
 
     kind: Literal["choice"] = "choice"
-    objective: Annotated[str | None, about("latency or throughput")] = None
+    objective: Annotated[str | None, about("latency, throughput or cost")] = None
     budget: Annotated[tuple[str, ...], about("as it was given, a part each")] = ()
+    price_per_hour: Annotated[
+        float | None, about("objective cost: euros that an hour of the machine costs; null in older records")
+    ] = None
     smooth: Annotated[float | None, about("int8: strength of the smoothing, 0: none; null in older records")] = None
     threads: int | None = None
     batch: int | None = None

@@ -43,3 +43,31 @@ def test_a_speed_that_its_machine_cannot_have_is_no_choice(folder: Callable[...,
         )
         assert rows[1]["Runtime"] == "ort-cpu int8, not smoothed"
         assert rows[1]["Outcome"].startswith("slower" if believed else "unproven: faster than")
+
+
+def test_what_a_million_images_cost_is_shown_where_a_price_is_known(folder: Callable[..., Path]) -> None:
+    contenders = [
+        {"runtime": "ort-cpu", "precision": "fp32", "outcome": "chosen", "images_per_s": 100.0},
+        {"runtime": "mnn", "precision": "fp32", "outcome": "slower", "images_per_s": 50.0},
+        {"runtime": "paddle", "precision": "fp32", "outcome": "it was not measured"},
+    ]
+    made = runs.common("choice", objective="cost", price_per_hour=0.9, contenders=contenders)
+    of_throughput = runs.common("choice", objective="throughput", contenders=contenders)
+    found = load(folder(made, of_throughput))
+    rows = [(row["Euros per hour"], row["Euros per million images"]) for row in texts(choice(found))]
+    assert sorted(rows) == [("-", "-"), ("0.9", "2.5")]
+    shown = [row["Euros per million images"] for row in texts(ladder(found))]
+    assert sorted(shown) == ["-", "-", "-", "-", "2.5", "5"]
+    assert any("`--price`" in note for note in choice(found).notes)
+    for table in (choice, ladder):
+        assert not any("Euro" in heading.name for heading in table(load(folder(of_throughput, name="2"))).columns)
+
+
+def test_a_cost_of_a_speed_that_its_machine_cannot_have_is_none(folder: Callable[..., Path]) -> None:
+    macs = {"published": 90_000_000_000, "total": 100_000_000_000}
+    contenders = [{"runtime": "ort-cpu", "precision": "fp32", "outcome": "chosen", "images_per_s": 13.0}]
+    priced = {"objective": "cost", "price_per_hour": 0.9, "contenders": contenders, "model_info": {"macs": macs}}
+    machine = {"machine": {"cpu": "AMD EPYC", "cores_usable": 2}, "ceiling": {"gflops": {"fp32": 200.0}}}
+    found = load(folder(runs.common("choice", **priced), environment=machine))
+    (row,), (each,) = texts(choice(found)), texts(ladder(found))
+    assert (row["Ship"], row["Euros per million images"], each["Euros per million images"]) == ("unproven", "-", "-")

@@ -172,6 +172,8 @@ def test_what_to_ship_is_chosen_by_the_function_of_the_command(
     found = vb.ship(toy_artifact, "p50<20s", out=tmp_path / "run", **more)
     ((question, judged),) = asked
     assert question == Question(str(toy_toml), ModelOptions(), "fp32", toy_root, LATENCY, "ort-cpu", None, (4,))
+    vb.ship(toy_artifact, "cost<=9", objective="cost", price=1.2, out=tmp_path / "other", **more)
+    assert (asked[1][0].objective, asked[1][0].price) == ("cost", 1.2)
     assert not judged
     assert "--budget 'p50<20s'" in found.choice.command
     assert found.choice.contenders[0].runtime == "ort-cpu"
@@ -188,7 +190,9 @@ def test_a_choice_that_cannot_be_made_is_refused_in_the_commands_words(toy_artif
         with pytest.raises(InputError, match=said):
             vb.ship(toy_artifact, budget, out=tmp_path / "run", **asked)
 
-    refused("--objective cost: choose from latency, throughput", objective="cost")
+    refused("--objective speed: choose from latency, throughput, cost", objective="speed")
+    refused("--objective cost: --price is needed", objective="cost")
+    refused("--price 1.2: only --objective cost takes one", price=1.2)
     refused("--minutes -1: nothing below zero makes sense", minutes=-1)
     refused("a unit is needed", "p99<50")
     refused(r"precisions: a list is needed, as \['fp32'\]", precisions="fp32")

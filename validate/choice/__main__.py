@@ -31,6 +31,7 @@ Examples:
       --calibration ilsvrc2012/train_list.txt \\
       --budget "p99<50ms, top1>=-0.5, memory<1GB"
   python -m validate.choice --objective throughput --budget "images/s>=100"
+  python -m validate.choice --objective cost --price 1.2 --budget "cost<=0.5"
 
 Exit status: 0 something meets the budget; 1 nothing does, and the nearest is named; 2 the input or the usage is wrong.
 """
@@ -43,11 +44,13 @@ _THREADS = click.option("--threads", help="Threads inside one operator, comma-se
     default="",
     metavar="LIMITS",
     help="Comma-separated: p50, p90, p95, p99 (p99<50ms), memory (memory<1GB), top1 in points below Paddle's FP32"
-    " (top1>=-0.5) or as a part of it (top1>=99%, which holds without one), images/s (images/s>=100).",
+    " (top1>=-0.5) or as a part of it (top1>=99%, which holds without one), images/s (images/s>=100), cost in"
+    " euros per million images (cost<=0.5).",
 )
 @click.option(
     "--objective", type=click.Choice(OBJECTIVES), default=LATENCY, show_default=True, help="What is the best."
 )
+@click.option("--price", type=float, metavar="EUROS_PER_HOUR", help="Of this machine, for --objective cost.")
 @functools.partial(set_options, required=False)
 @click.option(
     "--calibration",
@@ -74,6 +77,7 @@ def main(
     as_json: bool,
     budget: str,
     objective: str,
+    price: float | None,
     labelled: SetOptions | None,
     calibration: Path | None,
     strengths: tuple[float, ...] | None,
@@ -98,14 +102,14 @@ def main(
     The results folder gets a record of kind `choice` with all who took part and why they fell, a folder to ship in
     shipped/, the chosen cell in gate/ as a base for `compare`, and hpi_config.yaml for PaddleX.
     """
-    parse(budget, objective)  # what is wrong is found before a model is looked for
+    parse(budget, objective, price)  # what is wrong is found before a model is looked for
     if len(names := find_all(models)) != 1:
         raise InputError(f"--model {models}: one model at a time")
     counts = tuple(numbers("--threads", threads)) if threads else None
     folder = out or (store.newest_run() if resume else store.new_run())
     question = Question(
         *(names[0], chosen, precision, root, objective, named, device),
-        *(counts, streams, cache, pairs, calibration, strengths),
+        *(counts, streams, cache, pairs, calibration, strengths, price),
     )
     results_in(folder)
     _tell(folder, choose(question, budget, labelled, minutes, folder, resume=resume, fresh=fresh), as_json)

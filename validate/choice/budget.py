@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from convert.common.errors import InputError
 from validate.accuracy.evaluation import KEEP
 
-LATENCY, THROUGHPUT = "latency", "throughput"
-OBJECTIVES = (LATENCY, THROUGHPUT)
-TOP1, MEMORY, RATE = "top1", "memory", "images/s"
+LATENCY, THROUGHPUT, COST = "latency", "throughput", "cost"
+OBJECTIVES = (LATENCY, THROUGHPUT, COST)
+TOP1, MEMORY, RATE = "top1", "memory", "images/s"  # and COST, in euros per million images
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 
 _TIMES = {"ms": 1.0, "s": 1000.0}
@@ -20,15 +21,18 @@ _PART = re.compile(
     r"([a-z0-9/]+)\s*(<=|>=|<|>)\s*(-?[0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([a-z%]*)", re.ASCII | re.IGNORECASE
 )
 _KNOWN = (
-    "p50, p90, p95 and p99 (p99<50ms), memory (memory<1GB), top1 (top1>=-0.5, or top1>=99%), images/s (images/s>=100)"
+    "p50, p90, p95 and p99 (p99<50ms), memory (memory<1GB), top1 (top1>=-0.5, or top1>=99%), images/s (images/s>=100),"
+    " cost (cost<=0.5)"
 )
+_EXAMPLES = {MEMORY: "memory<1GB", RATE: "images/s>=100", COST: "cost<=0.5"}
 
 
 @dataclass(frozen=True)
 class Constraint:
     """One part of a budget.
 
-    figure: what is limited. text: as the user wrote it. limit: milliseconds of a percentile, bytes of memory, images/s.
+    figure: what is limited. text: as the user wrote it. limit: milliseconds of a percentile, bytes of memory, images/s,
+    euros per million images. price: of cost, euros per hour of the machine.
     difference, share: of top1, exact: how far below Paddle's FP32 it may be (0.005 for half a point), or the part of it
     that must be reached; one of the two.
     """
@@ -38,11 +42,12 @@ class Constraint:
     limit: float = 0.0
     difference: Fraction | None = None
     share: Fraction | None = None
+    price: float | None = None
 
     @property
     def most(self) -> bool:
         """Whether less is better."""
-        return self.figure in PERCENTILES or self.figure == MEMORY
+        return self.figure in PERCENTILES or self.figure in (MEMORY, COST)
 
     def keep(self, reference: Fraction) -> Fraction:
         """The part of the reference's top-1 (0 to 1) that top1 asks for, above 0 and up to 1."""
@@ -55,10 +60,12 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Limits:
-    """All that must hold. top1 is always among it: without one from the user it is what accuracy asks for."""
+    """All that must hold. top1 is always among it: without one from the user it is what accuracy asks for.
+    price: euros per hour of the machine, where the objective is cost."""
 
     constraints: tuple[Constraint, ...]
     top1: Constraint
+    price: float | None = None
 
     @property
     def timed(self) -> tuple[Constraint, ...]:
@@ -75,8 +82,12 @@ class Limits:
         return tuple(one.text for one in self.constraints)
 
 
-def parse(text: str, objective: str = LATENCY) -> Limits:
-    """The budget that a text says. InputError names the part that is none, and says what would be."""
+def parse(text: str, objective: str = LATENCY, price: float | None = None) -> Limits:
+    """The budget that a text says. InputError names the part that is none, and says what would be.
+
+    price: euros per hour of the machine, which the objective cost needs and no other one takes.
+    """
+    _check_price(objective, price)
     found = [_constraint(part.strip()) for part in text.split(",") if part.strip()]
     for one in found:
         alike = [other.text for other in found if other.figure == one.figure]
@@ -87,10 +98,22 @@ def parse(text: str, objective: str = LATENCY) -> Limits:
                 f"--budget {one.text}: a latency is that of one request at a time, which --objective {LATENCY}"
                 f" measures; {THROUGHPUT} keeps the machine full, where {RATE} can be limited"
             )
-        if one.figure == RATE and objective != THROUGHPUT:
+        if one.figure == RATE and objective == LATENCY:
             raise InputError(f"--budget {one.text}: --objective {THROUGHPUT} measures a rate")
+        if one.figure == COST and objective != COST:
+            raise InputError(f"--budget {one.text}: a cost needs --objective {COST} and --price")
     own = Constraint(TOP1, f"top1>={100 * float(KEEP):g}%", share=Fraction(KEEP))
-    return Limits(tuple(found), next((one for one in found if one.figure == TOP1), own))
+    priced = tuple(replace(one, price=price) if one.figure == COST else one for one in found)
+    return Limits(priced, next((one for one in found if one.figure == TOP1), own), price)
+
+
+def _check_price(objective: str, price: float | None) -> None:
+    if price is None and objective == COST:
+        raise InputError(f"--objective {COST}: --price is needed, the euros per hour of this machine")
+    if price is not None and objective != COST:
+        raise InputError(f"--price {price:g}: only --objective {COST} takes one")
+    if price is not None and not 0 < price < math.inf:
+        raise InputError(f"--price {price:g}: euros per hour above zero are needed")
 
 
 def _constraint(text: str) -> Constraint:
@@ -98,7 +121,7 @@ def _constraint(text: str) -> Constraint:
     if not match:
         raise InputError(f"--budget {text!r}: no limit; there are {_KNOWN}")
     figure, sign, number, unit = match[1].lower(), match[2], match[3], match[4].lower()
-    if figure not in (*PERCENTILES, TOP1, MEMORY, RATE):
+    if figure not in (*PERCENTILES, TOP1, MEMORY, RATE, COST):
         raise InputError(f"--budget {text!r}: nothing is called {match[1]}; there are {_KNOWN}")
     made = _of(figure, text, number, unit)
     if ("<" in sign) != made.most:
@@ -120,7 +143,7 @@ def _of(figure: str, text: str, number: str, unit: str) -> Constraint:
         )
     units = _TIMES if figure in PERCENTILES else _SIZES if figure == MEMORY else {"": 1.0}
     if unit not in units:
-        example = {"ms": "p99<50ms", "kb": "memory<1GB", "": "images/s>=100"}[next(iter(units))]
+        example = _EXAMPLES.get(figure, "p99<50ms")
         raise InputError(f"--budget {text!r}: {'no unit' if '' in units else 'a unit'} is needed, as in {example}")
     if value <= 0:
         raise InputError(f"--budget {text!r}: a number above zero is needed")

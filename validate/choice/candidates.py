@@ -20,7 +20,7 @@ from runtimes.bench.plan import matrix
 from runtimes.bench.plan.matrix import Cell
 from runtimes.bench.plan.settings import Matrix
 from runtimes.options import precisions
-from validate.choice.budget import THROUGHPUT
+from validate.choice.budget import LATENCY, THROUGHPUT
 from validate.choice.runner import Runner, kind
 
 BATCHES = (1, 4, 8)  # that mode throughput searches among, as the bench does
@@ -30,6 +30,7 @@ BATCHES = (1, 4, 8)  # that mode throughput searches among, as the bench does
 class Question:
     """What may be chosen among, as the user said it. threads: None for every core and half of them.
     strengths: of int8's smoothing, the preferred one first; None for that of the artifact that is there, and on or off.
+    price: euros per hour of this machine, for the objective cost.
     """
 
     model: str
@@ -45,6 +46,12 @@ class Question:
     pairs: tuple[str, ...] = ()
     calibration: Path | None = None
     strengths: tuple[float, ...] | None = None
+    price: float | None = None
+
+    @property
+    def mode(self) -> str:
+        """What the bench measures: at one price per hour, what an image costs goes by the rate."""
+        return LATENCY if self.objective == LATENCY else THROUGHPUT
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,10 @@ def gather(question: Question, judged: bool) -> Candidates:
         model=(question.model,),
         runtime=None if question.runtime is None else (question.runtime,),
         precision=tuple(wanted),
-        mode=(question.objective,),
+        mode=(question.mode,),
         device=(question.device,),
         option=question.pairs,
-        batch=BATCHES if question.objective == THROUGHPUT else (1,),
+        batch=BATCHES if question.mode == THROUGHPUT else (1,),
         threads=_threads(question),
         streams=(question.streams,),
         artifacts=str(question.root),
@@ -146,7 +153,7 @@ def _refused(question: Question, precision: str, judged: bool) -> str | None:
 def _threads(question: Question) -> tuple[int | None, ...]:
     if question.threads:
         return question.threads
-    if question.objective == THROUGHPUT:
+    if question.mode == THROUGHPUT:
         return (None,)
     half = usable_cores() // 2
     return (None, half) if half else (None,)

@@ -15,12 +15,13 @@ from scipy import stats
 
 from runtimes import pairs
 from runtimes.pairs import PairRatio
+from runtimes.records.contender import euros_per_million
 from runtimes.records.kinds import Latency, Throughput, TimedRecord
 from runtimes.statistics import ASSUMED_PROCESSES, Noise, carries
 from runtimes.system.contention import Contention
 from runtimes.undisturbed import clean
 from validate.accuracy.outcomes import FIRST, UNREADABLE
-from validate.choice.budget import MEMORY, PERCENTILES, Constraint
+from validate.choice.budget import COST, MEMORY, PERCENTILES, Constraint
 
 # Of the order statistic that bounds a percentile. What a new measurement finds has an error of the same size as this
 # one's, so that 1.88 standard errors are 1.88 / sqrt(2) of their difference: nine in ten.
@@ -52,6 +53,21 @@ def read(record: TimedRecord, constraint: Constraint) -> Estimate | None:
         return None if peak is None else Estimate(peak, peak * (1 - _MEMORY_SPREAD), peak * (1 + _MEMORY_SPREAD))
     if constraint.figure in PERCENTILES:
         return _percentile(record, PERCENTILES[constraint.figure]) if isinstance(record, Latency) else None
+    if constraint.figure == COST:
+        return cost(record, constraint.price)
+    return _rate(record)
+
+
+def cost(record: TimedRecord, price: float | None) -> Estimate | None:
+    """Euros per million images at a price per hour; None of what is no rate."""
+    rate = _rate(record)
+    if not rate or not price:
+        return None
+    value, low, high = (euros_per_million(one, price) for one in (rate.value, rate.high, rate.low))
+    return Estimate(value, low, high)
+
+
+def _rate(record: TimedRecord) -> Estimate | None:
     if isinstance(record, Throughput) and record.images_per_s:
         return Estimate(record.images_per_s, *_interval(record.images_per_s, record.ci95_images_per_s))
     return None

@@ -56,7 +56,7 @@ def choose(
         raise InputError(f"--objective {question.objective}: choose from {', '.join(OBJECTIVES)}")
     if not minutes >= 0:
         raise InputError(f"--minutes {minutes:g}: nothing below zero makes sense")
-    limits = parse(budget, question.objective)
+    limits = parse(budget, question.objective, question.price)
     if labelled:
         labelled.load(None)  # what is wrong is found before a long conversion
     with store.alone(folder):
@@ -88,6 +88,7 @@ def _command(
     options = {
         "budget": budget or None,
         "objective": question.objective if question.objective != LATENCY else None,
+        "price": question.price,
         **(labelled.arguments() if labelled else {}),
         "calibration": question.calibration,
         "smooth": ",".join(f"{one:g}" for one in question.strengths) if question.strengths else None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from convert.precision.table import FP32
 from runtimes.records.kinds import Accuracy, TimedRecord
 from validate.choice import figures
-from validate.choice.budget import MEMORY, Constraint, Limits
+from validate.choice.budget import COST, MEMORY, Constraint, Limits
 from validate.choice.figures import Estimate
 
 # The steps, cheapest first. A candidate's is the last that it came to.
@@ -111,4 +111,6 @@ def shown(value: float, constraint: Constraint) -> str:
     """A figure with its unit."""
     if constraint.figure == MEMORY:
         return f"{value / 1e6:.0f} MB"
+    if constraint.figure == COST:
+        return f"{value:.4g} euros per million images"
     return f"{value:.3g} ms" if constraint.most else f"{value:.4g} images/s"

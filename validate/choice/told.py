@@ -11,10 +11,10 @@ from rich.table import Table
 from convert.common.console import plain
 from convert.precision.table import FP32, INT8
 from runtimes.records import blank
-from runtimes.records.contender import Contender
+from runtimes.records.contender import Contender, euros_per_million
 from runtimes.records.kinds import CHOSEN, Choice, Latency, Throughput
 from validate.choice import deliver, figures
-from validate.choice.budget import Limits
+from validate.choice.budget import COST, THROUGHPUT, Limits
 from validate.choice.candidates import Candidates
 from validate.choice.race import Decision
 from validate.choice.runner import ACCURACY, PART, STEPS, Runner, kind, said
@@ -28,6 +28,7 @@ def record(
     """The record of a choice; where nothing was measured it is of the first candidate."""
     subject = decision.chosen or decision.nearest or candidates.runners[0]
     cell, measured = candidates.cell(subject), subject.record
+    verdict = "; ".join(filter(None, (decision.verdict, cost(subject, budget))))
     return blank.start(
         Choice,
         cell.artifact,
@@ -35,19 +36,31 @@ def record(
         cell.options,
         command=command,
         status="ok" if decision.chosen else "failed",
-        reason=None if decision.chosen else decision.verdict,
+        reason=None if decision.chosen else verdict,
         effective=measured.effective if measured else None,
         objective=objective,
         budget=budget.texts,
+        price_per_hour=budget.price,
         smooth=subject.smooth,
         threads=subject.threads,
         batch=measured.batch if measured else None,
-        verdict=decision.verdict,
+        verdict=verdict,
         proof=proof(subject, budget),
         contenders=tuple(_contender(one, decision) for one in ladder(candidates.runners, decision)),
         left_out=candidates.out,
         unset=deliver.unset(decision.chosen, cell) if decision.chosen else (),
         limited=tuple(limited),
+    )
+
+
+def cost(runner: Runner, budget: Limits) -> str:
+    """What a million of its images cost, in a clause; empty without a price, and where nothing was measured."""
+    found = figures.cost(runner.record, budget.price) if runner.record else None
+    if not found:
+        return ""
+    return (
+        f"at {budget.price:g} euros per hour a million images cost {found.value:.4g} euros"
+        f" ({found.low:.4g} to {found.high:.4g})"
     )
 
 
@@ -100,15 +113,17 @@ def _contender(runner: Runner, decision: Decision) -> Contender:
 def table(choice: Choice) -> Table:
     """The ladder, a row each."""
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    rate = choice.objective == "throughput"
-    for name in ("runtime", "threads", "images/s" if rate else "median", "memory", "top-1", "came to", "outcome"):
+    rate, price = choice.objective in (THROUGHPUT, COST), choice.price_per_hour
+    speeds = ("images/s", "euros/million") if price else ("images/s",) if rate else ("median",)
+    for name in ("runtime", "threads", *speeds, "memory", "top-1", "came to", "outcome"):
         shown.add_column(plain(name), overflow="fold")
     for one in choice.contenders:
         speed = one.images_per_s if rate else one.median_ms
         figure = "-" if speed is None else f"{speed:.1f}" if rate else f"{speed:.2f} ms"
+        costs = [f"{euros_per_million(speed, price):.4g}" if speed else "-"] if price else []
         memory = "-" if one.peak_memory_bytes is None else f"{one.peak_memory_bytes / 1e6:.0f} MB"
         name = kind(one.runtime, one.precision, one.smooth)
-        entries = (name, one.threads, figure, memory, one.top1 or "not judged", one.step, one.outcome)
+        entries = (name, one.threads, figure, *costs, memory, one.top1 or "not judged", one.step, one.outcome)
         shown.add_row(*map(plain, entries))
     return shown
 

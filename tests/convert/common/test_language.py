@@ -144,6 +144,10 @@ def test_a_translation_is_chinese_and_fills_in_nothing_else(text: str, said: str
             "error: --batch 'x': whole numbers above zero are needed, as in --batch 1,4,8",
             "错误：--batch 'x'：应为大于零的整数，如 --batch 1,4,8",
         ),
+        (
+            "a fp32 beats b fp32 by 6 % (4 to 8); at 2 euros per hour a million images cost 0.4 euros (0.3 to 0.5)",
+            "a fp32 比 b fp32 快 6 %（4 至 8）；按每小时 2 欧元计，一百万张图像需 0.4 欧元（0.3 至 0.5）",
+        ),
         ("--mode x: choose from latency, throughput, server", "--mode x：请从 latency, throughput, server 中选择"),
     ],
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
 
 from convert.common.errors import InputError
-from validate.choice.budget import LATENCY, THROUGHPUT, parse
+from validate.choice.budget import COST, LATENCY, THROUGHPUT, parse
 
 
 def test_units_become_milliseconds_and_bytes() -> None:
@@ -49,6 +50,10 @@ def test_without_one_top1_is_held_to_99_percent() -> None:
         ("fast", "no limit"),
         ("p99<50ms, p99<60ms", "one limit"),
         ("images/s>=100", "throughput"),
+        ("cost<=0.5", "--objective cost and --price"),
+        ("cost>=0.5", "at most"),
+        ("cost<=0.5s", "no unit is needed, as in cost<=0.5"),
+        ("cost<=0", "above zero"),
         ("p99<1e3ms", "no limit"),
     ],
 )
@@ -63,3 +68,28 @@ def test_a_rate_goes_with_throughput_and_a_latency_does_not() -> None:
     assert parse("images/s>=100, memory<1GB", THROUGHPUT).constraints[0].limit == 100
     with pytest.raises(InputError, match="one request at a time"):
         parse("p99<50ms", THROUGHPUT)
+
+
+def test_a_cost_knows_the_price() -> None:
+    found = parse("cost<=0.5, images/s>=100", COST, 1.2)
+    assert [(one.figure, one.limit, one.price, one.most) for one in found.constraints] == [
+        ("cost", 0.5, 1.2, True),
+        ("images/s", 100, None, False),
+    ]
+    assert (found.price, parse("", THROUGHPUT).price) == (1.2, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "objective", "price", "said"),
+    [
+        ("", COST, None, "--objective cost: --price is needed"),
+        ("", THROUGHPUT, 1.2, "--price 1.2: only --objective cost"),
+        ("", LATENCY, 1.2, "--price 1.2: only --objective cost"),
+        ("cost<=0.5", THROUGHPUT, None, "--objective cost and --price"),
+        ("p99<50ms", COST, 1.2, "one request at a time"),
+        *(("", COST, price, "above zero") for price in (0.0, -1.0, math.inf, math.nan)),
+    ],
+)
+def test_a_price_goes_with_cost_alone(text: str, objective: str, price: float | None, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        parse(text, objective, price)

@@ -22,12 +22,12 @@ from runtimes import registry
 from runtimes.base import Options, usable_cores
 from runtimes.bench.plan.matrix import Cell
 from runtimes.records import store
-from runtimes.records.kinds import Choice, Latency, Parity
-from tests.validate.choice.made_up import latency, runner
+from runtimes.records.kinds import Choice, Latency, Parity, TimedRecord
+from tests.validate.choice.made_up import latency, runner, throughput
 from validate.choice import deliver, race, steps
 from validate.choice import run as choosing
 from validate.choice.__main__ import main
-from validate.choice.budget import LATENCY
+from validate.choice.budget import COST, LATENCY, THROUGHPUT
 from validate.choice.candidates import Candidates, Question, gather
 from validate.choice.race import Decision
 from validate.choice.steps import LOOKED, RealSteps
@@ -127,6 +127,15 @@ def test_without_images_a_lowered_precision_takes_no_part(
     ]
 
 
+def test_a_cost_is_the_race_of_throughput(toy_toml: Path, toy_artifact: Artifact, toy_root: Path) -> None:
+    def asked(objective: str, price: float | None = None) -> list[Cell]:
+        question = Question(str(toy_toml), ModelOptions(), "fp32", toy_root, objective, "ort-cpu", price=price)
+        return list(gather(question, judged=False).cells)
+
+    assert asked(COST, 1.2) == asked(THROUGHPUT)
+    assert {one.mode for one in asked(COST, 1.2)} == {"throughput"}
+
+
 def test_what_can_take_no_part_is_replaced_by_nothing_else(toy_toml: Path, toy_root: Path) -> None:
     question = Question(str(toy_toml), ModelOptions(), "int8,bf16", toy_root, LATENCY, "ort-cpu")
     with pytest.raises(InputError, match=r"--precision int8,bf16: int8: its accuracy .*; bf16: its accuracy"):
@@ -134,13 +143,13 @@ def test_what_can_take_no_part_is_replaced_by_nothing_else(toy_toml: Path, toy_r
 
 
 @pytest.fixture
-def raced(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+def raced(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make up the race over one candidate, which is chosen or not, and that the folder to ship cannot be made."""
 
-    def made(wins: bool) -> None:
+    def made(wins: bool, final: TimedRecord | None = None) -> None:
         one = runner("ort-cpu fp32", 10)
-        one.final, one.group = latency(10.0, samples_ms=(10.0,) * 20), 1
-        cell = Cell("toy", toy_artifact, registry.get("ort-cpu"), "fp32", Options(threads=4), 1)
+        one.final, one.group = final or latency(10.0, samples_ms=(10.0,) * 20), 1
+        cell = Cell("toy", toy_artifact, registry.get("ort-cpu"), "fp32", Options(threads=4), 1, one.final.kind)
         decision = Decision(one, "made up") if wins else Decision(None, "made up", nearest=one)
 
         def run(runners: object, limits: object, steps: RealSteps) -> Decision:
@@ -157,9 +166,7 @@ def raced(toy_artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return made
 
 
-def test_a_folder_that_cannot_be_made_costs_no_record(
-    raced: Callable[[bool], None], ship: Ship, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_made_costs_no_record(raced: Callable[..., None], ship: Ship, tmp_path: Path) -> None:
     raced(True)
     result = ship()
     assert result.exit_code == 1, result.stderr
@@ -169,9 +176,26 @@ def test_a_folder_that_cannot_be_made_costs_no_record(
 
 
 @pytest.mark.parametrize("wins", [True, False])
-def test_nothing_of_an_earlier_choice_stays(
-    raced: Callable[[bool], None], ship: Ship, tmp_path: Path, wins: bool
-) -> None:
+def test_what_a_million_images_cost_is_said(raced: Callable[..., None], ship: Ship, tmp_path: Path, wins: bool) -> None:
+    raced(wins, throughput(100.0, batch=4, streams=2))
+    result = ship("--objective", "cost", "--price", "0.9", "--budget", "cost<=2.6")
+    assert result.exit_code == 1, result.stderr
+    (made,) = [one for one in store.read(tmp_path / "run") if isinstance(one, Choice)]
+    assert (made.objective, made.price_per_hour, made.batch) == ("cost", 0.9, 4)
+    assert "--objective cost --price 0.9" in made.command
+    cost = "at 0.9 euros per hour a million images cost 2.5 euros (2.427 to 2.577)"
+    assert made.verdict == f"made up; {cost}"
+    assert made.reason == (None if wins else made.verdict)
+    assert made.proof[0].startswith("cost<=2.6: 2.5 euros per million images, a new measurement up to 2.577 euros")
+    assert made.unset == (("batch=4", "streams=2") if wins else ())
+    if not wins:  # the other one ends before its table
+        shown = " ".join(result.stderr.split())
+        assert "runtime threads images/s euros/million memory" in shown
+        assert "ort-cpu fp32 4 100.0 2.5 " in shown
+
+
+@pytest.mark.parametrize("wins", [True, False])
+def test_nothing_of_an_earlier_choice_stays(raced: Callable[..., None], ship: Ship, tmp_path: Path, wins: bool) -> None:
     gate, hpi = tmp_path / "run" / "gate", tmp_path / "run" / deliver.HPI
     earlier = tmp_path / "run" / "shipped" / "toy" / "int8" / "onnx"
     earlier.mkdir(parents=True)
@@ -189,9 +213,7 @@ def test_nothing_of_an_earlier_choice_stays(
 
 
 @pytest.mark.parametrize("name", ["shipped", "shipped/notes.txt", "shipped/toy/fp32/onnx/notes.txt"])
-def test_what_no_choice_left_is_not_removed(
-    raced: Callable[[bool], None], ship: Ship, tmp_path: Path, name: str
-) -> None:
+def test_what_no_choice_left_is_not_removed(raced: Callable[..., None], ship: Ship, tmp_path: Path, name: str) -> None:
     mine = tmp_path / "run" / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -210,6 +232,9 @@ def test_what_no_choice_left_is_not_removed(
     [
         (("--budget", "p99<50"), "a unit is needed"),
         (("--budget", "p99<50ms", "--objective", "throughput"), "one request at a time"),
+        (("--objective", "cost"), "--price is needed"),
+        (("--price", "1.2"), "only --objective cost takes one"),
+        (("--price", "nan", "--objective", "cost"), "above zero"),
         (("--model", "ViT_base_patch16_224,ViT_small_patch16_224"), "one model at a time"),
         (("--threads", "0"), "--threads"),
         (("--images", "/nowhere"), "/nowhere"),

@@ -13,12 +13,12 @@ from runtimes.statistics import carries
 from tests.runtimes.records.made import record
 from tests.validate.choice.made_up import WAVE, latency, throughput
 from validate.choice import figures
-from validate.choice.budget import THROUGHPUT, Constraint, parse
+from validate.choice.budget import COST, LATENCY, THROUGHPUT, Constraint, parse
 from validate.choice.figures import Estimate
 
 
 def limit(text: str) -> Constraint:
-    return parse(text, THROUGHPUT if text.startswith("images") else "latency").constraints[0]
+    return parse(text, THROUGHPUT if text.startswith("images") else LATENCY).constraints[0]
 
 
 def read(found: Latency, text: str) -> Estimate:
@@ -98,6 +98,21 @@ def test_memory_and_rates() -> None:
     assert not figures.surely_keeps(rate, limit("images/s>=99"))
     assert figures.clearly_misses(rate, limit("images/s>=110"))
     assert figures.excess(rate, limit("images/s>=194")) == pytest.approx(0.5)
+
+
+def test_a_cost_is_held_against_the_low_end_of_the_rate() -> None:
+    def cost(most: float) -> Constraint:
+        return parse(f"cost<={most}", COST, 0.9).constraints[0]
+
+    found = figures.read(throughput(100.0), cost(2.5))
+    assert found
+    assert (found.value, found.low, found.high) == pytest.approx((2.5, 2.5 / 1.03, 2.5 / 0.97))
+    assert figures.surely_keeps(found, cost(2.58))
+    assert not figures.surely_keeps(found, cost(2.55)), "a new measurement may cost more"
+    assert not figures.clearly_misses(found, cost(2.45))
+    assert figures.clearly_misses(found, cost(2.4))
+    assert figures.read(latency(10.0), cost(2.5)) is None
+    assert figures.cost(throughput(100.0), None) is None
 
 
 def test_who_is_slower_by_turns_by_intervals_and_not_at_all() -> None:

@@ -9,7 +9,7 @@ import pytest
 from runtimes.pairs import PairRatio
 from tests.validate.choice.made_up import Made, latency, runner, throughput
 from validate.choice import race
-from validate.choice.budget import THROUGHPUT, parse
+from validate.choice.budget import COST, THROUGHPUT, parse
 from validate.choice.race import Decision
 from validate.choice.runner import ACCURACY, FINAL, LOOK, Runner
 
@@ -187,6 +187,26 @@ def test_throughput_is_decided_by_rates() -> None:
     assert found.chosen is fast
     assert slow.fell
     assert "images/s>=80" in slow.fell
+
+
+def test_a_cost_is_decided_by_rates_and_limited_in_euros() -> None:
+    def field() -> list[Runner]:
+        made = [runner("paddle fp32", 1), runner("ort-cpu fp32", 1), runner("openvino fp32", 1)]
+        for one, rate in zip(made, (50, 100, 70), strict=True):
+            one.look = throughput(rate)
+        return made
+
+    slow, fast, second = field()
+    found = race.run([slow, fast, second], parse("cost<=4", COST, 0.9), Made())
+    assert found.chosen is fast
+    assert second.beaten
+    assert (
+        slow.fell
+        == "misses cost<=4: 5 euros per million images, a new measurement up to 5.155 euros per million images"
+    )
+    slow, fast, second = field()
+    none = race.run([slow, fast, second], parse("cost<=2", COST, 0.9), Made())
+    assert (none.chosen, none.nearest) == (None, fast)
 
 
 def test_of_int8_that_ties_the_smoothing_that_is_preferred_is_chosen() -> None:
