@@ -20,7 +20,7 @@ from runtimes.undisturbed import CLEAN_WAITED
 
 _FEWEST = 4
 _LEAST_SHARE = 0.25
-# What correcting for waiting may be wrong by (`undisturbed`) is in both sides; of their difference this is left.
+# What correcting turns for waiting may be wrong by is in both sides; of their difference this is left.
 _UNSURE, _UNSURE_OF_BOTH = 0.25, 0.15
 # Turns that waited longer than this on average rank wrongly (four busy loops on two cores): there is no answer then.
 _MOST = 0.6

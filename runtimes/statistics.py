@@ -13,7 +13,7 @@ from scipy import stats
 from runtimes.records.parts import Interval, IntervalMethod
 from runtimes.records.samples import LatencySummary
 from runtimes.system.contention import Contention
-from runtimes.undisturbed import RULE, corrected, undisturbed
+from runtimes.undisturbed import RULE, undisturbed
 
 PERCENTILES = (90, 95, 99)
 CONFIDENCE = 0.95
@@ -155,14 +155,13 @@ def summarize(
     whole = undisturbed(samples.tolist(), all_met)
     each = [undisturbed(one, part) for one, part in zip(processes, met or [()] * len(processes), strict=True)]
     used = whole.used if whole else tuple(range(len(samples)))
-    kept = [corrected(samples[at], all_met[at]) if whole and all_met else float(samples[at]) for at in used]
     median = whole.ms if whole else float(np.median(samples))
     figures = [one.ms for one in each if one] if whole else [float(np.median(one)) for one in arrays]
     between, how = interval(median, figures or [median], others)
-    inside = bootstrap_median(kept)
+    inside = bootstrap_median(samples[list(used)])
     if between is None:
         how = IntervalMethod(method="bootstrap of the samples of one process", dof=0, processes=1)
-    own = _widened(median, widest(between, inside), whole.unsure if whole else 0.0)
+    own = widest(between, inside)
     p90, p95, p99 = (
         float(np.percentile(samples, p, method="inverted_cdf")) if carries(len(samples), p) else None
         for p in PERCENTILES
@@ -191,14 +190,6 @@ def widest(*intervals: Interval | None) -> Interval | None:
     """From the lowest end of some intervals to the highest; None where there is none."""
     known = [one for one in intervals if one]
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None
-
-
-def _widened(value: float, own: Interval | None, unsure: float) -> Interval | None:
-    """An interval with an uncertainty more, a share of the value, in quadrature on logarithms."""
-    if not own or not unsure:
-        return own
-    below, above = (math.hypot(math.log(value / end), unsure) for end in own)
-    return value * math.exp(-below), value * math.exp(above)
 
 
 def _outliers(samples: np.ndarray) -> int:

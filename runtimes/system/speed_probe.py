@@ -49,8 +49,7 @@ def work_ms(seconds: float = _SECONDS, patience_s: float = _PATIENCE_S) -> float
     """Median time in milliseconds of FP32 matrix products, a ViT's and small ones, by NumPy on all its threads.
 
     Only repetitions that other programs left alone tell of the machine: where there are too few of them after
-    `seconds`, it goes on until there are, for at most patience_s. None where there are none: what is corrected for
-    others would tell of them.
+    `seconds`, it goes on until there are, for at most patience_s. None where there are too few to the end.
     """
     work = _work()
     times: list[float] = []
@@ -66,7 +65,7 @@ def work_ms(seconds: float = _SECONDS, patience_s: float = _PATIENCE_S) -> float
         before, spent_s = after, time.perf_counter() - begin
         if spent_s >= seconds:
             found = undisturbed.undisturbed(times, met)
-            if found and not found.unsure:
+            if found:
                 return found.ms
             if spent_s >= patience_s:
                 return None

@@ -62,12 +62,12 @@ def test_only_repetitions_that_were_left_alone_tell_of_the_machine(work: Callabl
 
 
 def test_it_goes_on_until_there_are_enough_of_them(work: Callable[..., list[float]]) -> None:
-    taken = work([20.0] * 12 + [4.0] * 20, [0.5] * 12 + [0.0] * 20)
+    taken = work([10.0] * 36 + [4.0] * 20, [0.5] * 36 + [0.0] * 20)
     assert probe.work_ms(0.1, 0.6) == pytest.approx(4.0)
-    assert sum(taken) == pytest.approx(240 + 16), "a quarter"
+    assert sum(taken) == pytest.approx(360 + 16), "a tenth"
 
 
-def test_what_would_have_to_be_corrected_is_no_reading(work: Callable[..., list[float]]) -> None:
+def test_where_all_waited_a_little_there_is_no_reading(work: Callable[..., list[float]]) -> None:
     taken = work([10.0], [0.15])
     assert probe.work_ms(0.1, 0.6) is None
     assert sum(taken) == pytest.approx(600, abs=11)
