@@ -34,8 +34,15 @@ def evaluated(model: onnx.ModelProto) -> onnx.ModelProto:
             rest.append(node)
     needed = {name for node in rest for name in _reads(node)} | {value.name for value in graph.output}
     wanted = [name for node in constant for name in node.output if name in needed]
-    values = _run(_part(model, constant, wanted), {}, wanted) if wanted else []
-    found = {name: value for name, value in zip(wanted, values, strict=True) if isinstance(value, np.ndarray)}
+    given = {
+        node.output[0]: numpy_helper.to_array(node.attribute[0].t)
+        for node in constant
+        if node.output[0] in needed and _states_a_tensor(node)
+    }
+    computed = [name for name in wanted if name not in given]
+    values = _run(_part(model, _makers(constant, computed), computed), {}, computed) if computed else []
+    given |= zip(computed, values, strict=True)
+    found = {name: given[name] for name in wanted if isinstance(given[name], np.ndarray)}
     kept = _makers(constant, [name for name in wanted if name not in found])  # of sequences, which are no tensors
     made = {name for node in kept for name in node.output}
     del graph.node[:]
@@ -81,15 +88,11 @@ def _part(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], outputs: Sequ
     """A model of some nodes that need no input."""
     nodes = list(nodes)
     read = {name for node in nodes for name in _reads(node)}
-    part = onnx.ModelProto()
-    part.CopyFrom(model)
-    graph = part.graph
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    for field in ("node", "input", "output", "initializer", "value_info"):
-        graph.ClearField(field)
-    graph.node.extend(nodes)
-    graph.initializer.extend(kept)
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    part = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    part.graph.name = model.graph.name
+    part.graph.node.extend(nodes)
+    part.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in read)
+    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     return part
 
 
@@ -117,6 +120,10 @@ def _run_plainly(model: onnx.ModelProto, feeds: dict[str, np.ndarray], outputs: 
         return list(ReferenceEvaluator(model).run(list(outputs), feeds))
     except Exception as error:
         raise GraphError(f"the reference implementation of ONNX does not run it: {error}") from None
+
+
+def _states_a_tensor(node: onnx.NodeProto) -> bool:
+    return node.op_type == "Constant" and node.attribute[0].name == "value"
 
 
 def _makers(nodes: Sequence[onnx.NodeProto], names: Collection[str]) -> list[onnx.NodeProto]:

@@ -82,8 +82,8 @@ def _parsed(file: Path) -> Any:
 
 
 def _in_float32(source: InferenceFolder, program: Any, folder: Path) -> FloatModel:
-    text = json.dumps(program["program"])
-    if not any(f'"{kind.pir}"' in text for kind in (BF16, FP16, UINT8)):  # of most programs, and large ones take long
+    data = source.program.read_bytes()
+    if not any(f'"{kind.pir}"'.encode() in data for kind in (BF16, FP16, UINT8)):  # most, and large ones take long
         return FloatModel(source.program, False, ())
     operators = list(retype.operators(program["program"]))
     types, notes = dict[NumberType, NumberType](), list[str]()

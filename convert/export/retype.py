@@ -79,11 +79,16 @@ def operators(node: Any) -> Iterator[dict[str, Any]]:
 
 def count_parameters(program: Any) -> int:
     """How many parameters a PIR program (its JSON, parsed) has, anywhere in it."""
-    if isinstance(program, list):
-        return sum(map(count_parameters, program))
-    if not isinstance(program, dict):
-        return 0
-    return 1 if program.get("#") == _PARAMETER else sum(map(count_parameters, program.values()))
+    count, waiting = 0, [program]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("#") == _PARAMETER:
+                count += 1
+                continue
+            node = node.values()
+        waiting += [one for one in node if isinstance(one, (dict, list))]
+    return count
 
 
 def copy_parameters(source: Path, target: IO[bytes] | None, types: Types) -> int:

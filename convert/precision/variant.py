@@ -14,7 +14,6 @@ from convert.common.errors import InputError
 from convert.common.progress import bar
 from convert.making import Say
 from convert.manifest import FORMAT, BaseArtifact, Lowering, LoweringOptions, Manifest
-from convert.precision import calibration_images
 from convert.precision.portability import FULL, Saturation
 from convert.precision.table import INT8, PRECISIONS, SMOOTH
 
@@ -85,6 +84,8 @@ def _settled_options(
     if smooth is None:
         smooth = identity.smooth_of(earlier) if present else SMOOTH
     if options.calibration is not None:
+        from convert.precision import calibration_images  # late: it imports OpenCV, which int8 alone needs
+
         chosen = calibration_images.choose(Path(options.calibration))
         for note in chosen.notes:
             say(f"--calibration {options.calibration}: {note}")

@@ -6,16 +6,19 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
-
-import requests
 
 from convert.common import typed
 from convert.common.console import say
 from convert.common.disk.files import sha256_json, write_text
 from convert.common.errors import InputError
 from convert.common.progress import bar
+
+if TYPE_CHECKING:
+    import requests  # late below: it takes long to import, and most commands download nothing
 
 _CONNECT_S, _READ_S = 5, 30
 _MOST, _ROOM = 1 << 34, 1 << 20  # bytes: of a file of unknown size; of names and the like beside the numbers
@@ -104,6 +107,8 @@ def download(source: Source, check: Callable[[Path], object], progress: bool) ->
 
 def _ask(source: Source, begun: _Begun | None, progress: bool) -> int | None:
     """Have the file, or its rest, come into the part. Returns its size; None when the part is of another file."""
+    import requests
+
     have = source.part.stat().st_size if begun else 0
     headers = {"Accept-Encoding": "identity"}  # so that lengths are those of the file
     if begun and begun.validator:
@@ -114,7 +119,7 @@ def _ask(source: Source, begun: _Begun | None, progress: bool) -> int | None:
         raise NotFetchedError(f"{source.shown}: {_reason(error)}") from None
     with response:
         if begun and not _goes_on(response, begun, have):
-            if response.status_code in (requests.codes.partial_content, requests.codes.requested_range_not_satisfiable):
+            if response.status_code in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
                 return None
             begun, have = None, 0
         now = begun or _Begun(sha256_json(source.url), _validator(response), _length(response))
@@ -132,7 +137,7 @@ def _ask(source: Source, begun: _Begun | None, progress: bool) -> int | None:
 def _goes_on(response: requests.Response, begun: _Begun, have: int) -> bool:
     """Whether the body is what follows on the part, of the same file by all that the server says."""
     span = re.fullmatch(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15})", response.headers.get("Content-Range", ""))
-    if response.status_code != requests.codes.partial_content or not span or int(span[1]) != have:
+    if response.status_code != HTTPStatus.PARTIAL_CONTENT or not span or int(span[1]) != have:
         return False
     return _validator(response) in (begun.validator, None) and begun.total in (int(span[2]), None)
 
@@ -150,7 +155,7 @@ def _validator(response: requests.Response) -> str | None:
 
 def _refuse_others(source: Source, response: requests.Response, total: int | None) -> None:
     """NotFetchedError when an answer, by its head, is not the file."""
-    if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
+    if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         raise NotFetchedError(f"{source.shown}: HTTP status {response.status_code}")
     reason = None
     if "html" in response.headers.get("Content-Type", "").lower():
@@ -169,6 +174,8 @@ def _refuse_others(source: Source, response: requests.Response, total: int | Non
 
 def _receive(source: Source, response: requests.Response, start: int, total: int | None, progress: bool) -> None:
     """Write the body behind the part. What is longer than announced, or a page, is removed."""
+    import requests
+
     name, most = source.target.name, source.most if total is None else total
     if progress:
         say(f"downloading {name}")
@@ -213,6 +220,8 @@ def _behind_login(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
+    import requests
+
     if isinstance(error, requests.ConnectTimeout):
         return f"no answer within {_CONNECT_S} s"
     if isinstance(error, requests.Timeout):

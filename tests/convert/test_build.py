@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import shutil
 import subprocess
@@ -195,6 +196,7 @@ def test_a_conversion_that_fails_leaves_nothing(
     assert said == []
     assert "| its log" in capsys.readouterr().err
     assert not (tmp_path / "toy").exists()
+    assert gc.isenabled()
 
 
 def test_a_graph_that_is_not_the_model_is_no_artifact(

@@ -28,7 +28,8 @@ def rewrite(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[Rewrite, int]
         if not known:
             passes.ShapeInferencePass()(changed)
         counts[kind] = optimize.apply(rules, changed)
-        known = not counts[kind]
+        # An operator that stands in for one alone has the shape of that one's output.
+        known = not counts[kind] or kind is Rewrite.LAST_AXIS
     tidied = ir.passes.Sequential(
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         passes.DeduplicateInitializersPass(),

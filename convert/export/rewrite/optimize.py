@@ -57,11 +57,12 @@ def _at_its_end(rule: RewriteRule) -> RewriteRule:
     ends = first.op_identifier()
     if ends is None:  # any operator
         return rule
+    kind = ends[1]  # looked at first: it takes no time, and there are tens of rules for each operator
     of_one_value = bool(others) and all(other.inputs[0] is first.inputs[0] for other in others)
     quick, tried = copy.copy(rule), rule.try_rewrite
 
     def try_rewrite(model: ir.Model, graph: Any, node: ir.Node, **options: Any) -> Any:
-        if node.op_identifier() != ends or (of_one_value and not _has_siblings(node)):
+        if node.op_type != kind or node.op_identifier() != ends or (of_one_value and not _has_siblings(node)):
             return None
         return tried(model, graph, node, **options)
 

@@ -57,6 +57,34 @@ def test_copies_are_gone() -> None:
     assert [node.op_type for node in constants.evaluated(model(nodes)).graph.node] == ["MatMul"]
 
 
+def test_constants_are_taken_as_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("nothing is to be computed")
+
+    monkeypatch.setattr(constants, "_run", refuse)
+    nodes = [constant("c", [[1, 2, 3]], np.float32), helper.make_node("Add", ["x", "c"], ["y"])]
+    (tensor,) = constants.evaluated(model(nodes)).graph.initializer
+    np.testing.assert_array_equal(numpy_helper.to_array(tensor), np.array([[1, 2, 3]], np.float32))
+
+
+def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(part: onnx.ModelProto, feeds: object, outputs: list[str]) -> list[np.ndarray]:
+        ran.extend(node.op_type for node in part.graph.node)
+        return [np.array([2], np.float32) for _ in outputs]
+
+    monkeypatch.setattr(constants, "_run", run)
+    nodes = [
+        constant("c", [-2], np.float32),
+        helper.make_node("Abs", ["c"], ["b"]),
+        helper.make_node("Neg", ["c"], ["unread"]),
+        helper.make_node("Add", ["x", "b"], ["y"]),
+    ]
+    constants.evaluated(model(nodes))
+    assert ran == ["Constant", "Abs"]
+
+
 def test_a_shape_that_only_a_run_shows() -> None:
     """The rows of `where` depend on a value: NonZero of four ones in two rows."""
     nodes = [
