@@ -158,7 +158,7 @@ def summarize(
     median = whole.ms if whole else float(np.median(samples))
     figures = [one.ms for one in each if one] if whole else [float(np.median(one)) for one in arrays]
     between, how = interval(median, figures or [median], others)
-    inside = bootstrap_median(samples[list(used)])
+    inside = bootstrap_median(samples[list(used)].tolist())
     if between is None:
         how = IntervalMethod(method="bootstrap of the samples of one process", dof=0, processes=1)
     own = widest(between, inside)
