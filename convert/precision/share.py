@@ -11,7 +11,7 @@ from convert.common.errors import GraphError, InputError, listing
 from convert.export import counts
 from convert.precision.half import BF16_CONV_OPSET
 from convert.precision.operators import Operator
-from convert.precision.table import BF16, MOSTLY, percent
+from convert.precision.table import BF16, INT8, MOSTLY, percent
 
 _SHOWN = 3  # operators in a sentence
 
@@ -64,7 +64,9 @@ def _why(operator: Operator, precision: str, kept: Mapping[str, str]) -> str:
         return kept[operator.name]
     if operator.kind == "Conv" and precision == BF16:
         return f"a Conv, which ONNX has in bf16 from opset {BF16_CONV_OPSET} on only"
-    return "a product of two activations" if operator.weight is None else "not lowered"
+    if operator.weight is None:
+        return "a product of two activations"
+    return "a depthwise convolution" if operator.kind == "Conv" and precision == INT8 else "not lowered"
 
 
 def keepable(candidates: Sequence[str], counted: Mapping[str, int]) -> list[str]:

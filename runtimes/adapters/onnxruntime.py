@@ -34,7 +34,8 @@ class _CpuSession(Session):
     def __init__(self, artifact: Artifact, options: Options) -> None:
         saturation = artifact.manifest.saturation
         self._portable = saturation is not None and saturation.result == PORTABLE
-        self._ort = OrtSession(artifact.onnx, CPU, options.thread_count(), portable=self._portable)
+        int8 = options.precision == INT8
+        self._ort = OrtSession(artifact.onnx, CPU, options.thread_count(), int8=int8, portable=self._portable)
         self.inputs, self.outputs = self._ort.inputs, self._ort.outputs
         self._names = [self.outputs[0].name]
         self._input = self.inputs[0].name

@@ -46,6 +46,9 @@ _RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 # (kOrtSessionOptionsAvx2PrecisionMode in onnxruntime_session_options_config_keys.h). On a trained tiny ViT that took
 # 1.12 times the CPU time; where the weights are such that no sum saturates it is left out.
 _UNSATURATED = "session.x64quantprecision"
+# It makes a Gemm of the MatMul and Add of two dimensions, as a head is, before it looks for int8, and has no int8 for a
+# Gemm whose bias is float: with each image the head's weight was made FP32 anew, 1.2 of 21 ms of LeViT_128S.
+_NOT_FOR_INT8 = ("optimization.disable_specified_optimizers", "MatMulAddFusion")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Node:
 class OrtSession:
     """An `onnxruntime.InferenceSession` on one provider alone, that does not fall back.
 
-    static: sizes for free dimensions, by their name. portable: whether no sum of its int8 can saturate.
+    static: sizes for free dimensions, by their name. int8: whether it is a model in int8 for the CPU. portable: whether
+    no sum of its int8 can saturate.
     UnavailableError when another provider takes the place of the one asked for: ONNX Runtime itself only logs that.
     """
 
@@ -81,6 +85,7 @@ class OrtSession:
         threads: int,
         provider_options: Mapping[str, str] | None = None,
         static: Mapping[str, int] | None = None,
+        int8: bool = False,
         portable: bool = False,
     ) -> None:
         import onnxruntime as ort
@@ -91,6 +96,8 @@ class OrtSession:
         settings.log_severity_level = 3
         settings.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
         settings.add_session_config_entry(_UNSATURATED, str(int(not portable)))
+        if int8:
+            settings.add_session_config_entry(*_NOT_FOR_INT8)
         for name, size in (static or {}).items():
             settings.add_free_dimension_override_by_name(name, size)
         # The profile of the first run names each node's provider and types: what ran, not what was asked for.

@@ -69,6 +69,38 @@ def test_what_is_no_part_of_it_stays(behind: list[onnx.NodeProto]) -> None:
     np.testing.assert_array_equal(_run(model), before)
 
 
+def _flattened(*, end: int = 2, of: str = "c") -> onnx.ModelProto:
+    """x -> Conv -> a Reshape to (sizes of `of` up to `end`, -1), as Paddle's flatten is."""
+    model = _model(
+        node("Shape", [of], ["s"]),
+        node("Slice", ["s", "zero", "end", "zero"], ["first"]),
+        node("Concat", ["first", "rest"], ["to"], axis=0),
+        node("Reshape", ["c", "to"], ["y"]),
+    )
+    more = {"zero": [0], "end": [end], "rest": [-1]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(one), name) for name, one in more.items())
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    for size in (2, 4, 36)[: end + 1] if end == 2 else (2, 144):
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = size
+    return model
+
+
+@pytest.mark.parametrize("end", [1, 2])
+def test_a_reshape_copies_the_sizes_that_it_had_computed(end: int) -> None:
+    model = _flattened(end=end)
+    before = _run(model)
+    convolutions.settle_sizes(model)
+    assert [one.op_type for one in model.graph.node] == ["Conv", "Reshape"]
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_array_equal(_run(model), before)
+
+
+def test_sizes_of_another_tensor_stay() -> None:
+    model = _flattened(end=1, of="x")
+    convolutions.settle_sizes(model)
+    assert [one.op_type for one in model.graph.node] == ["Conv", "Shape", "Slice", "Concat", "Reshape"]
+
+
 def test_a_weight_of_two_convolutions_stays() -> None:
     model = _model(
         node("Conv", ["x", "w"], ["d"]), node("BatchNormalization", ["d", *NORM], ["e"]), node("Add", ["c", "e"], ["y"])

@@ -20,6 +20,7 @@ from convert.common.errors import CheckFailed, InputError
 from convert.images.inputs import seeded
 from convert.manifest import LoweringOptions
 from convert.precision import calibration_images, make
+from convert.precision.operators import Operator
 from convert.precision.portability import MAY_DIFFER, PORTABLE
 from runtimes.system.processor import cpuinfo
 
@@ -155,6 +156,15 @@ def test_an_operator_that_int8_costs_too_much_stays_fp32(
     facts = make.run_job({**job, "keep_fp32": None})
     assert [entry["operator"] for entry in facts["kept_fp32"]] == [worst]
     assert make.run_job({**job, "keep_fp32": []})["kept_fp32"] == []
+
+
+def test_a_depthwise_convolution_stays_fp32_and_a_dense_one_does_not() -> None:
+    found = [Operator(name, "Conv", name, f"{name}.weight", 0, ("x",)) for name in ("dense", "depthwise")]
+    found.append(Operator("fc", "MatMul", "fc", "fc.weight", 1, ("x",)))
+    found.append(Operator("qk", "MatMul", "qk", None, 0, ("x", "x")))
+    shapes = {"dense": (8, 4, 3, 3), "depthwise": (8, 1, 3, 3), "fc": (4, 1)}
+    stored = {f"{name}.weight": np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    assert [one.name for one in make._worth_it(found, stored)] == ["dense", "fc"]
 
 
 def test_it_is_made_again_for_other_images_and_from_another_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import io
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from runtimes.gpu import precision as gpu_precision
 from runtimes.ort import libraries as ort_libraries
 from runtimes.ort.session import CPU, CUDA, TENSORRT, Node, OrtSession, placement, types_computed
 from runtimes.probe.neighbours import EXACT, SATURATED
+from runtimes.profiled.layers import ProfiledSession
 from runtimes.system import conflicts
 from runtimes.system.processor import cpuinfo
 from tests.runtimes.fake_onnxruntime import Pretence, loader
@@ -133,6 +135,19 @@ def test_int8_is_the_same_on_every_processor(toy_toml: Path, toy_root: Path, toy
             logits[artifact.precision] = session.run(images)
     error = np.square(logits["int8"] - logits["fp32"]).mean() / np.square(logits["fp32"]).mean()
     assert 0 < np.sqrt(error) < 0.04
+
+
+def test_int8_reaches_the_head(toy_toml: Path, toy_root: Path) -> None:
+    """Left to itself ONNX Runtime makes the head's weight FP32 with each image, for a Gemm in FP32."""
+    variant = obtain(Request(str(toy_toml), "seeded:1", "int8", root=toy_root), print)[0]
+    assert not isinstance(ORT_CPU.profiled, str)
+    profiled = dataclasses.replace(ORT_CPU, open_session=ORT_CPU.profiled)
+    with profiled.open(variant, Options("int8", threads=1)) as session:
+        session.run(seeded(variant.preprocessing, 1).images)
+        assert isinstance(session, ProfiledSession)
+        operators = {layer.operator for layer in session.runs()[0]}
+    assert "MatMulIntegerToFloat" in operators
+    assert "Gemm" not in operators
 
 
 def test_int8_that_cannot_saturate_is_computed_the_fast_way(toy_toml: Path, tmp_path: Path) -> None:

@@ -29,11 +29,7 @@ class OnnxTarget(Target):
 
     def readme(self, artifact: Artifact, settings: Mapping[str, str]) -> str:
         (source,), (result,) = artifact.manifest.inputs, artifact.manifest.outputs
-        # What was proven: without it int8 sums saturate on processors without VNNI, but for those of a portable model.
-        of_int8 = 'options.add_session_config_entry("session.x64quantprecision", "1")  # as in the proof\n'
-        saturation = artifact.manifest.saturation
-        portable = saturation is not None and saturation.result == PORTABLE
-        more = of_int8 if artifact.precision == INT8 and not portable else ""
+        more = _of_int8(artifact) if artifact.precision == INT8 else ""
         threads = threads_line(settings, "options.intra_op_num_threads = {}")
         return f"""\
 ```python
@@ -47,6 +43,17 @@ options = ort.SessionOptions()
 On a GPU name CUDAExecutionProvider, with `use_tf32` off where FP32 is to be FP32. ONNX Runtime takes all
 physical cores where `options.intra_op_num_threads` does not say fewer. Opset
 {artifact.manifest.opset}."""
+
+
+def _of_int8(artifact: Artifact) -> str:
+    """What was proven: int8 in the head too, and sums that do not saturate on processors without VNNI, where the model
+    is not such that none can (`runtimes.ort.session`)."""
+    saturation = artifact.manifest.saturation
+    asked = [("optimization.disable_specified_optimizers", "MatMulAddFusion")]
+    if saturation is None or saturation.result != PORTABLE:
+        asked.append(("session.x64quantprecision", "1"))
+    lines = (f'options.add_session_config_entry("{key}", "{value}")  # as in the proof\n' for key, value in asked)
+    return "".join(lines)
 
 
 TARGETS = (OnnxTarget(),)

@@ -21,6 +21,7 @@ def test_onnx_runtime_is_told_of_int8_what_was_proven(precision: str, saturation
     known: dict[str, Any] = {"saturation": {"result": saturation}} if saturation else {}
     text = registry.get("onnx").readme(on_paper.artifact(precision=precision, **known), {"threads": "0"})
     assert ("session.x64quantprecision" in text) is said
+    assert ("MatMulAddFusion" in text) is (precision == "int8")
 
 
 @pytest.mark.parametrize(("saturation", "said"), [(None, False), (MAY_DIFFER, False), (PORTABLE, True)])
