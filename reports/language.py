@@ -34,6 +34,7 @@ def mark(text: str) -> str:
 # Words of records that tables show: statuses, verdicts and kinds.
 WORDS = (
     *(mark("ok"), mark("failed"), mark("refused"), mark("unavailable"), mark("unstable"), mark("unproven")),
+    mark("slower than fp32"),
     *(mark("passed"), mark("not measured")),
     *(mark("fastest"), mark("tie"), mark("the only one"), mark("cannot tell"), mark("none"), mark("highest")),
     *(mark("fastest, on a busy machine"), mark("tie, on a busy machine")),

@@ -11,7 +11,7 @@ from reports.load.results import Results, machine_of
 from reports.numbers import milliseconds
 from reports.tables.answer import BATCH, baseline, is_baseline
 from reports.tables.columns import gain, held_accuracy
-from reports.tables.standing import label, median, missed_accuracy, ranking
+from reports.tables.standing import label, median, missed_accuracy, ranking, shown_status
 from reports.tables.table import Subject
 from runtimes.records.kinds import Latency
 
@@ -96,4 +96,5 @@ def _filled(results: Results, card: Card, cells: list[Latency]) -> Card:
 
 def _remark(results: Results, cell: Latency) -> str:
     """What has to be known of a cell's speed, in a word or two."""
-    return missed_accuracy(results, cell) or ("" if cell.status == "ok" else say(cell.status))
+    status = shown_status(results, cell)
+    return missed_accuracy(results, cell) or ("" if status == "ok" else say(status))

@@ -14,7 +14,7 @@ from convert.precision.table import PRECISIONS
 from reports.html.facets import machines
 from reports.load.results import Results, configuration, grouped, machine_of
 from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
-from reports.tables.standing import median, runtime_name
+from reports.tables.standing import median, runtime_name, shown_status
 from runtimes.bench.ceiling.believed import Ceilings, ceilings
 from runtimes.records.kinds import Accuracy, Latency, Throughput, TimedRecord
 from runtimes.records.parts import Effective, Interval
@@ -32,11 +32,13 @@ ChartRow = dict[str, Any]
 class Drawn(Generic[T]):
     """A record whose speed may be drawn.
 
-    number: its place among all records, by which the page names it. machine: empty where all are of one.
+    number: its place among all records, by which the page names it. status: as tables show it. machine: empty where all
+    are of one.
     """
 
     number: int
     record: T
+    status: str
     machine: str = ""
 
 
@@ -44,7 +46,7 @@ def drawn(results: Results, kind: type[T]) -> list[Drawn[T]]:
     """The records of a kind that were measured and whose parity passed, in the report's order."""
     several = machines(results)
     return [
-        Drawn(number, record, machine_of(record) if several else "")
+        Drawn(number, record, shown_status(results, record), machine_of(record) if several else "")
         for number, record in enumerate(results.records)
         if isinstance(record, kind) and record.measured and not results.doubt(record)
     ]
@@ -53,9 +55,16 @@ def drawn(results: Results, kind: type[T]) -> list[Drawn[T]]:
 def identity(cell: Drawn[T]) -> ChartRow:
     """What names a row for people and for the filters of the page."""
     record = cell.record
-    names = {name: getattr(record, name) for name in ("model", "runtime", "precision", "status")}
+    names = {name: getattr(record, name) for name in ("model", "runtime", "precision")}
     label = runtime_name(record) + (f" @ {cell.machine}" if cell.machine else "")
-    return {"number": cell.number, **names, "machine": cell.machine, "label": label, "batch": record.batch}
+    return {
+        "number": cell.number,
+        **names,
+        "status": cell.status,
+        "machine": cell.machine,
+        "label": label,
+        "batch": record.batch,
+    }
 
 
 def latencies(cells: Iterable[Drawn[Latency]]) -> list[ChartRow]:

@@ -13,9 +13,10 @@ from reports.load.reading import without_nulls
 from reports.load.results import Results
 from reports.numbers import closeness, measured, milliseconds, tiny
 from reports.tables.columns import subject_of
+from reports.tables.standing import SHOWN
 from reports.tables.table import Subject
 from reports.text import one_line
-from runtimes.records.kinds import MEASURED, Accuracy, Latency, Parity, Record, Server, Throughput, TimedRecord
+from runtimes.records.kinds import Accuracy, Latency, Parity, Record, Server, Throughput, TimedRecord
 
 # Shown by other means (the line, the command, the charts, the tables), or one entry per image.
 _ELSEWHERE = (
@@ -57,7 +58,7 @@ def _value(record: Record, status: str) -> str:
         return say("max abs {value}", value=tiny(record.max_abs))
     if isinstance(record, Accuracy) and record.top1 is not None:
         return say("top-1 {value}", value=measured(record.top1, record.top1_ci95))
-    if status not in MEASURED:
+    if status not in SHOWN:
         return ""
     if isinstance(record, Latency):
         return milliseconds(record.median_ms, record.ci95_ms, " ms")

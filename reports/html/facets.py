@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from reports.load.results import Results, machine_of
+from reports.tables.standing import SLOWER
 from reports.tables.table import Facet, Subject, TablePart, TableRow
 from runtimes.records.kinds import Status
 
-SHOWN_STATUSES = (*get_args(Status), "unproven")
+SHOWN_STATUSES = (*get_args(Status), "unproven", SLOWER)
 
 Tags = dict[str, str]  # facet -> places in the facet's list of values, separated by spaces
 

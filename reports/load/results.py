@@ -40,7 +40,7 @@ class Results:
     that its records are of, those left out included, where they are several. damaged: path of what could not be read
     -> why. passed_over: records with numbers that are newer than the one which stands for their cell, and measured
     worse. runs: the name of each run, and when its newest record was made (UTC; empty where none says), as they were
-    given.
+    given. judged: what `standing.slower` found, by the id of the record, which stands beside it and so lives on.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Results:
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     passed_over: tuple[Record, ...] = ()
     runs: tuple[tuple[str, str], ...] = ()
+    judged: dict[int, tuple[Record, Any]] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from runtimes.records.kinds import Latency, Throughput, TimedRecord
 BATCH = 1
 _NOTE = mark(
     "Every cell (a model on a runtime in a precision, with one batch size and one set of options) takes part that has "
-    "a number, whose parity passed and whose accuracy did not miss its bar. Which is faster, "
+    "a number, whose parity passed, whose accuracy did not miss its bar and which is not slower than fp32 on its "
+    "runtime. Which is faster, "
     "and the gain (how many times as fast as paddle fp32 at the same batch), is estimated from short turns where two "
     "had them side by side, so that what the machine did at a moment falls out, and elsewhere from medians. Tie: any "
     "of them may be the fastest."
@@ -51,7 +52,8 @@ class AnswerRow(Row[Latency | None]):
 def answer(results: Results) -> Table:
     """Per model the fastest cell at batch 1, its median and its gain over Paddle in fp32.
 
-    Cells with a number, a parity that passed and no accuracy that missed its bar take part (`standing.ranking`).
+    Cells with a number, a parity that passed and no accuracy that missed its bar take part, but for a lowered precision
+    that is slower than FP32 (`standing.ranking`).
     """
     rows = list(_rows(results, []))
     shown: list[Column[AnswerRow]] = [
@@ -65,8 +67,7 @@ def answer(results: Results) -> Table:
         text_column("Accuracy", _accuracy),
     ]
     title = say("The fastest at batch {batch}", batch=BATCH)
-    slower = standing.slower_note(results, results.of(Latency, batch=BATCH))
-    notes = (*_busy(rows), *([slower] if slower else []), _NOTE, _ACCURACY_NOTE, standing.spread_note(results))
+    notes = (*_busy(rows), _NOTE, _ACCURACY_NOTE, standing.spread_note(results))
     winners = [row.record for row in rows if row.record]
     records = [record for cell in winners for record in (cell, *baseline(results, cell))]
     return columns.build("answer", title, results, shown, rows, *notes, records=records)
@@ -262,12 +263,12 @@ def _lowest(row: MachineRow) -> Entry:
 
 
 def _able(row: MachineRow) -> list[TimedRecord]:
-    """The proven cells of a row's machine and model."""
+    """The proven cells of a row's machine and model that may be recommended."""
     results, cell = row.results, row.record
     there = {"machine": cell.machine, "model": cell.model}
     known: list[TimedRecord] = [*results.of(Latency, **there), *results.of(Throughput, **there)]
     able = [one for one in known if one.measured and not results.doubt(one) and results.accurate(one) is not False]
-    return [one for one in able if not one.elsewhere]
+    return [one for one in able if not one.elsewhere and not standing.slower(results, one)]
 
 
 def _best(row: MachineRow) -> TimedRecord | None:

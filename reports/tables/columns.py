@@ -11,10 +11,10 @@ from reports.faster import faster
 from reports.language import say
 from reports.load.results import Results, batch_of, machine_of
 from reports.numbers import NONE, measured, milliseconds, milliseconds_spread, spread
-from reports.tables.standing import TONES, ran_as, runtime_name, shown_status, why
+from reports.tables.standing import SHOWN, TONES, ran_as, runtime_name, shown_status, why
 from reports.tables.table import Entry, Facet, Heading, Shows, Subject, Table, TableRow, Tone
 from reports.text import command_line, one_line
-from runtimes.records.kinds import MEASURED, Accuracy, Latency, Record
+from runtimes.records.kinds import Accuracy, Latency, Record
 from runtimes.records.parts import Interval
 
 SEEDED_MARK = "†"
@@ -35,7 +35,7 @@ class Row(Generic[K]):
     @property
     def shown(self) -> bool:
         """Whether a speed may be shown: it was measured, and its parity passed."""
-        return self.subject.status in MEASURED
+        return self.subject.status in SHOWN
 
     def note(self, *texts: str) -> tuple[int, ...]:
         """The numbers of footnotes; the same text has the same number."""

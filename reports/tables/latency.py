@@ -25,7 +25,7 @@ _LATENCY_NOTES = (
         "Bold: the fastest of a model at a batch size. Where none is bold, the first ones cannot be told apart, or "
         "there is only one. Unstable: other programs ran so much that the samples do not tell a quiet machine's "
         "median, or the interval is wider than was asked for; the footnote says which. Where accuracy failed or cannot "
-        "be told, the cell takes no part."
+        "be told, the cell takes no part, nor does a lowered precision that is slower than fp32 on its runtime."
     ),
     mark(
         "Unproven: measured, but without a parity check that passed, or faster than the machine can be, so no speed is "
@@ -101,8 +101,8 @@ def _median(row: Row[None], cell: Latency, best: bool) -> Entry:
     text = milliseconds(cell.median_ms, cell.ci95_ms)
     if missed := standing.missed_accuracy(results, cell):
         text, best = say("{text} ({what})", text=text, what=missed), False
-    elif cell.status == "unstable":
-        text = say("{text} (unstable)", text=text)
+    elif status != "ok":
+        text = say("{text} ({what})", text=text, what=say(status))
     return Entry(cell.median_ms, text, remarks, best, status=status)
 
 

@@ -8,19 +8,22 @@ from convert.precision.table import FP32, INT8, percent
 from reports import faster
 from reports.language import mark, say, stored
 from reports.load.results import SEVERAL, Results, machine_of
+from reports.numbers import measured, spread
 from reports.tables.table import Tone
 from runtimes import pairs
 from runtimes.records import remarks
-from runtimes.records.kinds import Accuracy, Latency, Record, TimedRecord
+from runtimes.records.kinds import MEASURED, Accuracy, Latency, Record, TimedRecord
 from runtimes.records.parts import NOT_REPORTED, ModelInfo
 from runtimes.statistics import Noise
 from runtimes.system import programs
 
+SLOWER = "slower than fp32"  # a status of reports alone: it depends on the other records
+SHOWN = (*MEASURED, SLOWER)  # the statuses of records whose speed may be shown
 TONES = {
     **dict.fromkeys(("ok", "passed", "fastest"), Tone.GOOD),
     "failed": Tone.BAD,
     "fastest, on a busy machine": Tone.GOOD,
-    **dict.fromkeys(("unstable", "unproven", "refused", "unavailable", "cannot tell"), Tone.DOUBTFUL),
+    **dict.fromkeys(("unstable", "unproven", "refused", "unavailable", "cannot tell", SLOWER), Tone.DOUBTFUL),
 }
 _MOST_PROGRAMS, _MOST_OPERATORS = 3, 12
 BATCH_NOTE = mark("The latency of a batch is the time of the whole batch: it is never divided by the number of images.")
@@ -28,9 +31,9 @@ _SPREAD_NOTE = mark(
     "Intervals are 95 % confidence intervals of the median; a number has the digits that its interval carries."
 )
 _SLOWER_NOTE = mark(
-    "Slower than fp32 on the same runtime, so that they give accuracy away for nothing on this machine: {cells}."
+    "slower than fp32 on the same runtime, for sure: it takes {times} times as long ({ends}), so that it would give "
+    "accuracy away for nothing on this machine and is not offered"
 )
-_MOST_SLOWER = 6
 _UNVOUCHED_NOTE = mark(
     "Nothing vouches for {models}: no Paddle program is there to hold that ONNX file against, so that agreement only "
     "says that runtimes compute what ONNX's own reference does."
@@ -96,10 +99,11 @@ def reason(record: Record) -> str:
 
 
 def shown_status(results: Results, record: Record) -> str:
-    """A record's status, or "unproven" where a speed was measured and its parity did not pass."""
+    """A record's status, or "unproven" where a speed was measured and its parity did not pass, or SLOWER where it is
+    that of a lowered precision that is not offered."""
     if isinstance(record, TimedRecord) and record.measured and results.doubt(record):
         return "unproven"
-    return record.status
+    return SLOWER if slower(results, record) else record.status
 
 
 def why(results: Results, cell: TimedRecord) -> list[str]:
@@ -115,6 +119,8 @@ def why(results: Results, cell: TimedRecord) -> list[str]:
             texts.append(say("asked for {asked}, ran as {ran}", asked=cell.precision, ran=ran_as(cell)))
         if effective and effective.device == "CPU" and (cell.device or "CPU") != "CPU":
             texts.append(say("asked for {device}, ran on the CPU", device=cell.device))
+        if gain := slower(results, cell):
+            texts.append(_slower_note(gain))
         if cell.elsewhere:
             texts.append(say("a server computed that was not seen on this machine"))
         texts += remarks_on(cell)
@@ -211,10 +217,11 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
     "fastest": one that all others are slower than, for sure; "tie": all that may be the fastest; both may be found on a
     busy machine, and say so; "cannot tell": the machine was too busy; "the only one": nothing to compare it with;
     "none". Where nothing vouches for the model, the first two begin with "unvouched: ". A cell whose accuracy did not
-    hold takes no part, nor does one that a server on another machine computed: machines are never ranked against each
-    other.
+    hold takes no part, nor does a lowered precision that is slower than FP32, nor one that a server on another machine
+    computed: machines are never ranked against each other.
     """
-    able = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False and not cell.elsewhere]
+    held = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False and not cell.elsewhere]
+    able = [cell for cell in held if not slower(results, cell)]
     if len(able) < 2:
         return ("the only one" if able else "none"), able
     spread = pairs.spread(able)
@@ -269,28 +276,33 @@ def _sound(results: Results, cells: Sequence[Latency]) -> list[Latency]:
     return faster.order([cell for cell in cells if cell.measured and not results.doubt(cell)])
 
 
-def slower_note(results: Results, cells: Sequence[Latency]) -> str | None:
-    """Which lower precisions are slower for sure than FP32 on their runtime, the worst first; None where none is."""
+def slower(results: Results, cell: Record) -> faster.Faster | None:
+    """How many times as fast as FP32 a latency in a lowered precision is, where it is slower for sure; None elsewhere.
 
-    def place(cell: Latency) -> tuple[object, ...]:
-        return cell.machine, cell.model, cell.runtime, cell.device, cell.batch, cell.threads
+    Such a cell is not offered: it takes no part in rankings and is recommended nowhere, since FP32 of the same machine,
+    model, runtime, device, batch and threads is faster and loses nothing. Of several such FP32, whose settings differ,
+    the fastest tells.
+    """
+    if id(cell) not in results.judged:  # all tables ask, and pairs of turns take long
+        results.judged[id(cell)] = cell, _slower(results, cell)
+    found: faster.Faster | None = results.judged[id(cell)][1]
+    return found
 
-    proven = [cell for cell in cells if cell.measured and not results.doubt(cell)]
-    base = {place(cell): cell for cell in proven if cell.precision == FP32}
-    lower = [(base[place(cell)], cell) for cell in proven if cell.precision != FP32 and place(cell) in base]
-    found = [(gain, cell) for one, cell in lower if (gain := faster.faster(one, cell)) and gain.sure and gain.value < 1]
-    found.sort(key=lambda pair: pair[0].value)
-    several = len({cell.model for cell in cells}) > 1
-    told = [
-        say(
-            "{name} ({times} times as long)",
-            name=f"{cell.model} {label(results, cell)}" if several else label(results, cell),
-            times=f"{1 / gain.value:.2f}",
-        )
-        for gain, cell in found
-    ]
-    more = [say("{count} more", count=len(told) - _MOST_SLOWER)] if len(told) > _MOST_SLOWER else []
-    return say(_SLOWER_NOTE, cells=", ".join([*told[:_MOST_SLOWER], *more])) if told else None
+
+def _slower(results: Results, cell: Record) -> faster.Faster | None:
+    if not isinstance(cell, Latency) or cell.precision == FP32 or not cell.measured or results.doubt(cell):
+        return None
+    same = {name: getattr(cell, name) for name in ("machine", "model", "runtime", "device", "batch", "threads")}
+    exact = results.of(Latency, precision=FP32, **same)
+    bases = [one for one in exact if one.measured and not results.doubt(one) and results.accurate(one) is not False]
+    gains = [gain for one in bases if (gain := faster.faster(one, cell))]
+    return min((gain for gain in gains if gain.sure and gain.value < 1), key=lambda gain: gain.value, default=None)
+
+
+def _slower_note(gain: faster.Faster) -> str:
+    assert gain.interval is not None  # who has none is not slower for sure
+    times, ends = 1 / gain.value, (1 / gain.interval[1], 1 / gain.interval[0])
+    return say(_SLOWER_NOTE, times=measured(times, ends), ends=spread(times, ends))
 
 
 def median(cell: Latency) -> float:
