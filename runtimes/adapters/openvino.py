@@ -101,7 +101,8 @@ class _OpenVinoSession(Session):
         if batch:
             (port,) = model.inputs
             model.reshape([batch, *port.partial_shape[1:]])
-        return self._core.compile_model(model, self._device, self._settings)
+        with instruction_set.kernels_of(self._isa):
+            return self._core.compile_model(model, self._device, self._settings)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         logits: np.ndarray = self._request(len(images)).infer(images, share_inputs=True)[0]

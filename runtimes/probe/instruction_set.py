@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from convert.precision.table import INT8
@@ -31,6 +32,7 @@ SETTING = Setting(
     help="the highest instruction set of the processor to use; a process has to be started with it",
     values=(OWN, *_SETS),
 )
+_NO_KERNEL = "supported primitive descriptors list is empty"  # 2026.4.1: AVX2's int8 where there is AVX512
 _FAMILIES = ("sse", "avx", "avx2", "avx512", "amx")  # in names of kernels, from low to high
 _IN_16_BITS = ("avx2", "avx512_core")  # those that add two products of int8 there
 
@@ -58,6 +60,20 @@ def require(name: str) -> None:
 def _at_first() -> str | None:
     """The variable when the first session of this process was opened."""
     return os.environ.get(VARIABLE)
+
+
+@contextlib.contextmanager
+def kernels_of(name: str) -> Iterator[None]:
+    """UnavailableError where OpenVINO, limited to an instruction set, finds no kernel for a layer while it compiles."""
+    try:
+        yield
+    except RuntimeError as error:  # OpenVINO's have no type of their own
+        if name == OWN or _NO_KERNEL not in str(error).lower():
+            raise
+        raise UnavailableError(
+            f"openvino.isa={name}: OpenVINO has no kernel of this instruction set for a layer of this model on this"
+            " processor"
+        ) from error
 
 
 def details(name: str, kernels: Mapping[str, int], precision: str, sums: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,18 @@ def test_how_layers_are_shared_out(
     with registry.get("openvino").open(artifact, Options(precision, extra={"partitioner": asked})) as session:
         session.run(seeded(artifact.preprocessing, 1).images)
         assert session.effective().details["partitioner"].upper().endswith(found)
+
+
+def test_an_instruction_set_without_a_kernel_for_a_layer_is_named(toy_artifact: Artifact) -> None:
+    """Only a processor with AVX512 shows it: pretended here."""
+
+    def compile_model(*_: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp: Supported primitive descriptors list is empty for node: fc1")
+
+    with registry.get("openvino").open(toy_artifact, Options()) as session:
+        session._isa, session._core = "avx2", SimpleNamespace(compile_model=compile_model)  # type: ignore[attr-defined]
+        with pytest.raises(UnavailableError, match="OpenVINO has no kernel of this instruction set"):
+            session._compile(0, None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif("avx2" not in cpuinfo().get("flags", ""), reason="this processor has no AVX2")

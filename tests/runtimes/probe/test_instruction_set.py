@@ -37,6 +37,17 @@ def test_a_process_keeps_what_it_began_with(monkeypatch: pytest.MonkeyPatch) -> 
         instruction_set.require("avx2")
 
 
+def test_a_layer_without_a_kernel_is_said_plainly_and_other_errors_stay() -> None:
+    openvinos = RuntimeError("[CPU] Supported primitive descriptors list is empty for node: fc1, type: FullyConnected")
+    said = "openvino.isa=avx2: OpenVINO has no kernel of this instruction set for a layer of this model"
+    with pytest.raises(UnavailableError, match=said), instruction_set.kernels_of("avx2"):
+        raise openvinos
+    for name, error in (("default", openvinos), ("avx2", RuntimeError("out of memory"))):
+        with pytest.raises(RuntimeError) as raised, instruction_set.kernels_of(name):
+            raise error
+        assert raised.value is error
+
+
 @pytest.mark.parametrize(
     ("kernels", "family"),
     [
