@@ -20,7 +20,8 @@ from convert.precision.table import FP32, INT8, SMOOTH
 # weights or the arithmetic of a lower precision; then every artifact is made again.
 # (tests/convert/test_identity.py holds the files that each number stands for.)
 CONVERTER = 1
-# Comes on top of it where the arithmetic of one precision changed. int8: convolutions got a rounding behind them.
+# Comes on top of it where the arithmetic of one precision changed. int8: convolutions got a rounding behind them, then
+# depthwise ones stayed FP32.
 _LOWERERS = {INT8: 2}
 # The same for inference models alone: what is cut, folded and assumed when one is read.
 READER = 2
