@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from convert.common.errors import listing
-from convert.precision.table import FP32
 from runtimes.pairs import PairRatio
 from validate.choice import figures
 from validate.choice.budget import Limits
@@ -56,7 +55,7 @@ def run(runners: Sequence[Runner], budget: Limits, steps: Steps) -> Decision:
     """Run the race to its end. runners: those that are out already are left alone."""
     steps.look(standing(runners))
     for one in standing(runners):
-        _after(one, LOOK, budget, runners)
+        _after(one, LOOK, budget)
     group = 0
     while True:
         racing = _racing(runners)
@@ -78,8 +77,7 @@ def run(runners: Sequence[Runner], budget: Limits, steps: Steps) -> Decision:
             steps.measure(racing, group)
             for one in racing:
                 one.group = group
-            for one in racing:
-                _after(one, FINAL, budget, runners)
+                _after(one, FINAL, budget)
 
 
 def _next_to_judge(racing: Sequence[Runner]) -> Runner | None:
@@ -102,41 +100,20 @@ def _leave_out(racing: Sequence[Runner], steps: Steps) -> None:
             steps.limited.append(f"{one.name} was not measured in the end (--minutes)")
 
 
-def _after(runner: Runner, step: str, budget: Limits, runners: Sequence[Runner]) -> None:
-    """Let a runner fall by what a measurement says of it. runners: all, among whom its own FP32 may have fallen."""
+def _after(runner: Runner, step: str, budget: Limits) -> None:
+    """Let a runner fall by what a measurement says of it."""
     runner.step = step
     record = runner.look if step == LOOK else runner.final
     if record is None or not record.measured:
         runner.fall(step, (record and record.reason) or "it was not measured")
         return
     early = step == LOOK
-    if slower := _slower_than_fp32(runner, step, runners):
-        runner.slower = True
-        runner.fall(step, f"slower than fp32: {slower}")
-        return
     missed = miss(
         runner, record, budget, figures.clearly_misses if early else lambda *both: not figures.surely_keeps(*both)
     )
     if missed:
         busy = f" (the machine was busy: {record.disturbed})" if record.disturbed else ""
         runner.fall(step, f"misses {'; '.join(missed)}{busy}")
-
-
-def _slower_than_fp32(runner: Runner, step: str, runners: Sequence[Runner]) -> str | None:
-    """In a clause, that a lowered precision is slower for sure than FP32 on as many threads of its runtime; None where
-    it is not. It would give accuracy away for nothing, be it within the budget or not."""
-    for one in runners:
-        same = (one.runtime, one.threads, one.precision) == (runner.runtime, runner.threads, FP32)
-        if not same or runner.precision == FP32:
-            continue
-        found = None
-        if step == LOOK and runner.look and one.look:
-            found = figures.clearly_slower(runner.look, one.look)
-        elif step == FINAL and runner.final and one.final and one.group == runner.group:
-            found = figures.slower(runner.final, one.final)
-        if found and found.sign > 0:
-            return beside(found, one.name)
-    return None
 
 
 def _racing(runners: Sequence[Runner]) -> list[Runner]:
@@ -230,7 +207,7 @@ def _why(chosen: Runner, tied: Sequence[Runner]) -> str:
 
 def _nothing(runners: Sequence[Runner], budget: Limits) -> Decision:
     """The nearest, and what it misses. Who was not measured is no neighbour of anything."""
-    near = [one for one in runners if one.record and one.record.measured and not one.slower]
+    near = [one for one in runners if one.record and one.record.measured]
     if not near:
         why = "; ".join(f"{one.name}: {one.fell}" for one in runners)
         return Decision(None, f"nothing could be measured: {why}")

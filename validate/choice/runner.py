@@ -24,8 +24,7 @@ class Runner:
     place: of the runtime in the registry's order. smooth: of int8 the strength of its smoothing; later: where it stands
     among those that are tried, 0 for the one that is preferred. look, final: its measurements. group: of those that
     were measured together with the final one. holds: whether its top-1 does; None where it is not known. top1: what is
-    said of it. step, fell: where it is out, and why; None where it is not. slower: whether it fell as a lowered
-    precision that is slower than FP32, which is nobody's choice. beaten: by whom, while that one stands.
+    said of it. step, fell: where it is out, and why; None where it is not. beaten: by whom, while that one stands.
     """
 
     runtime: str
@@ -42,7 +41,6 @@ class Runner:
     top1: str = ""
     step: str = MADE
     fell: str | None = None
-    slower: bool = False
     beaten: str | None = None
 
     def __post_init__(self) -> None:

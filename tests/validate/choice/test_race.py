@@ -55,29 +55,6 @@ def test_a_lowered_precision_that_loses_leaves_it_to_fp32() -> None:
     assert found.chosen is field[0]
 
 
-@pytest.mark.parametrize("at", [LOOK, FINAL])
-def test_a_lowered_precision_slower_than_its_fp32_is_not_offered_though_it_alone_keeps_the_budget(at: str) -> None:
-    fp32, int8 = runner("ort-cpu fp32", 10, memory_mb=3000), runner("ort-cpu int8", 15 if at == LOOK else 10)
-    other = runner("openvino fp32", 30, memory_mb=2000)
-    late = {} if at == LOOK else {int8.name: latency(15.0), fp32.name: latency(10.0, memory_mb=3000)}
-    if at == FINAL:
-        fp32.look = latency(10.0, count=60)
-    found = run([fp32, int8, other], "memory<1GB", steps := Made(final=late))
-    assert found.chosen is None
-    assert found.nearest is other, "nobody is told to take the slower one"
-    assert int8.step == at
-    assert int8.fell
-    assert int8.fell.startswith("slower than fp32: ort-cpu fp32, 4 threads is 50 % faster (")
-    assert (int8.name in str(steps.measured)) is (at == FINAL)
-
-
-def test_a_lowered_precision_is_held_to_fp32_of_its_own_runtime_and_threads() -> None:
-    field = [runner("ort-cpu fp32", 10, threads=2), runner("openvino fp32", 10), runner("ort-cpu int8", 15)]
-    run(field, "", Made())
-    assert not field[2].slower
-    assert field[2].beaten
-
-
 def test_who_was_beaten_comes_back_when_the_faster_one_misses_the_budget_in_the_end() -> None:
     fast, slow = runner("ort-cpu fp32", 10), runner("paddle fp32", 20)
     steps = Made(final={fast.name: latency(10.0, tail=9.0)})
