@@ -153,7 +153,11 @@ class Session(ABC):
 
     @abstractmethod
     def effective(self) -> Effective:
-        """Precision and placement, read back. Call it after a first `run`: some runtimes cannot tell before."""
+        """Precision and placement, read back.
+
+        Call it after a first `run`, since some runtimes cannot tell before, and after all that is timed: it may run the
+        model again, and leave the session slower.
+        """
 
     def device_times(self) -> DeviceTimes | None:
         """Of the last `run`; None where there is no device beside the processor."""

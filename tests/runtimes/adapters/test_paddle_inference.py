@@ -44,3 +44,22 @@ def test_what_has_no_bf16_is_refused(variant: Artifact, monkeypatch: pytest.Monk
     monkeypatch.setattr(core, "supports_bfloat16_fast_performance", lambda: False)
     with pytest.raises(UnavailableError, match="this processor has no bf16"):
         PADDLE.open(variant, Options("bf16"))
+
+
+def test_what_ran_is_read_back_from_the_session_itself(toy_artifact: Artifact) -> None:
+    """A clone, which lays out all weights anew, took seconds of each visit."""
+    images = seeded(toy_artifact.preprocessing, 3).images
+    with PADDLE.open(toy_artifact, Options()) as session:
+        own = session._predictor  # type: ignore[attr-defined]
+
+        class Unclonable:
+            def __getattr__(self, name: str) -> object:
+                assert name != "clone"
+                return getattr(own, name)
+
+        session._predictor = Unclonable()  # type: ignore[attr-defined]
+        before = session.run(images)
+        first = session.effective()
+        assert first.details["outputs_by_type"].keys() == {"float32"}
+        np.testing.assert_array_equal(session.run(images), before)
+        assert session.effective() == first, "later runs are not counted with the one that was heard"
