@@ -44,6 +44,9 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
     wait would compute beside it. A server that computes for one is not: it is idle while nobody asks it. Turns are
     short and in random order, so that whatever the machine does falls on all alike. A session has turns until both
     minima of its job are reached, or the maximum time is over.
+
+    What is not timed goes on in all processes at once, since most of it takes one core: interpreters start and import
+    packages, and at the end all read back what was effective.
     """
     order = order or random.Random()  # noqa: S311 - only shuffles
     table, programs, seats = uuid.uuid4().hex[:8], Programs(), list[_Seat]()
@@ -52,7 +55,12 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
         for job in jobs:
             process = stack.enter_context(Worker(_TURNS, typed.table(job), environment=job.environment))
             seats.append(_Seat(job, process))
-            programs.ours.update(_listen(seats[-1]))
+        for seat in seats:
+            if _answer(seat) is not None:
+                seat.process.freeze()
+        for seat in seats:
+            if not seat.outcome:
+                programs.ours.update(_listen(seat, {}))
             programs.look()
         number = 0
         while left := [seat for seat in seats if not seat.outcome and not seat.enough]:
@@ -61,39 +69,42 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
                 seat.turns += 1
                 _listen(seat, {"name": f"{table}.{number}", "seconds": min(TURN_S, seat.job.effort.max_s)})
             programs.look()
-        for seat in seats:
-            if not seat.outcome:
-                _finish(seat)
+        heard = [seat for seat in seats if not seat.outcome]
+        for seat in heard:
+            _tell(seat, None)
+        for seat in heard:
+            if answer := _answer(seat):
+                seat.outcome = VisitOutcome(numbers.read(answer))
     shares = programs.shares()
     return [replace(seat.outcome, seconds=seat.seconds, programs=shares) for seat in seats if seat.outcome]
 
 
-def _listen(seat: _Seat, message: dict[str, Any] | None = None) -> list[int]:
-    """Have a session warm up, or take its turn, and freeze it. Returns the processes that it said compute for it."""
-    answer = _answer(seat, message)
-    if answer:
-        seat.process.freeze()
-        effort = seat.job.effort
-        count, seconds = answer["count"], answer["seconds"]
-        minima = seconds >= effort.min_s and count >= effort.min_count
-        fewest = _FEWEST_OF_LONG if seconds >= LONG_S * count else _FEWEST
-        seat.enough = seat.turns >= fewest and (minima or seconds >= effort.max_s)
-    return answer.get("others", []) if answer else []
+def _listen(seat: _Seat, message: dict[str, Any]) -> list[int]:
+    """Have a session load and warm up, or take its turn, and freeze it. Returns the processes that it said compute for
+    it."""
+    _tell(seat, message)
+    answer = _answer(seat)
+    if answer is None:
+        return []
+    seat.process.freeze()
+    effort = seat.job.effort
+    count, seconds = answer["count"], answer["seconds"]
+    minima = seconds >= effort.min_s and count >= effort.min_count
+    fewest = _FEWEST_OF_LONG if seconds >= LONG_S * count else _FEWEST
+    seat.enough = seat.turns >= fewest and (minima or seconds >= effort.max_s)
+    others: list[int] = answer.get("others", [])
+    return others
 
 
-def _finish(seat: _Seat) -> None:
-    answer = _answer(seat, None, last=True)
-    if answer:
-        seat.outcome = VisitOutcome(numbers.read(answer))
+def _tell(seat: _Seat, message: dict[str, Any] | None) -> None:
+    seat.process.thaw()
+    seat.process.send(message)
 
 
-def _answer(seat: _Seat, message: dict[str, Any] | None, last: bool = False) -> dict[str, Any] | None:
+def _answer(seat: _Seat) -> dict[str, Any] | None:
     """What a session answers; None where it failed, which is its outcome then."""
     began = time.perf_counter()
     try:
-        seat.process.thaw()
-        if message or last:
-            seat.process.send(message)
         answer: dict[str, Any] = seat.process.receive(seat.job.timeout_s)
     except (JobError, InputError) as error:
         seat.outcome = failed(seat.job, error)

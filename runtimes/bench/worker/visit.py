@@ -38,6 +38,15 @@ Measure = Callable[["Opened", Job], VisitNumbers]
 
 
 @dataclass(frozen=True)
+class _Prepared:
+    """All that a visit needs before it loads its model: the runtime's package is imported, and the images are there."""
+
+    artifact: Artifact
+    runtime: Runtime
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
 class Opened:
     """A session that has run once, and all it takes to open more of them.
 
@@ -63,7 +72,7 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
     """
     job = typed.read(Job, table)
     measure: Measure = importlib.import_module(commands.module(f"runtimes.bench.worker.{job.mode}")).measure
-    with _opened(job) as opened:
+    with _opened(job, _prepare(job)) as opened:
         counts, before = opened.session.counts(), disturbance.read(job.options.device, opened.others)
         numbers = measure(opened, job)
         after = disturbance.read(job.options.device, opened.others)
@@ -73,13 +82,18 @@ def run_job(table: dict[str, Any]) -> dict[str, Any]:
 def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
     """A visit of mode latency, whose session stays while those of other cells have their turns.
 
-    table: a `Job` as JSON. It answers when the session is warm, and after each turn (`name`, and `seconds` to measure):
-    `count` and `seconds` of all samples that are kept so far, and the first time `others`, processes that compute for
-    it. None ends it, with its `LatencyNumbers` as JSON. Latency is wall-clock time from images in memory to logits in
-    memory. UnavailableError when the runtime refuses.
+    table: a `Job` as JSON. It answers, with nothing, when its runtime is imported, and loads the model at the next
+    message, whatever that says: imports of several rivals may go on at once, and a load is timed. It answers when the
+    session is warm, and after each turn (`name`, and `seconds` to measure): `count` and `seconds` of all samples that
+    are kept so far, and the first time `others`, processes that compute for it. None ends it, with its `LatencyNumbers`
+    as JSON. Latency is wall-clock time from images in memory to logits in memory. UnavailableError when the runtime
+    refuses.
     """
     job = typed.read(Job, table)
-    with _opened(job) as opened:
+    prepared = _prepare(job)
+    yield {}
+    next(turns)
+    with _opened(job, prepared) as opened:
         session = opened.session
         watch = latency.Stopwatch(
             functools.partial(session.run, opened.images),
@@ -98,14 +112,18 @@ def take_turns(table: dict[str, Any], turns: Iterator[dict[str, Any] | None]) ->
         yield _whole(opened, job, watch.numbers(), disturbance.over(watch.spans), counts)
 
 
-@contextmanager
-def _opened(job: Job) -> Iterator[Opened]:
+def _prepare(job: Job) -> _Prepared:
     memory.be_the_first_to_go()
     artifact, runtime = artifacts.load(Path(job.artifact)), registry.get(job.runtime)
-    images = example(artifact, job.batch)
     reason = runtime.unavailable(job.options)  # which imports the package: that is no part of loading a model
     if reason:
         raise UnavailableError(reason)
+    return _Prepared(artifact, runtime, example(artifact, job.batch))
+
+
+@contextmanager
+def _opened(job: Job, prepared: _Prepared) -> Iterator[Opened]:
+    artifact, runtime, images = prepared.artifact, prepared.runtime, prepared.images
     with memory.limited(job.memory_limit_bytes):
         before_load = memory.resident()
         start = time.perf_counter()

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from convert.artifact import Artifact
 from convert.common.disk import json_lines as lines
 from convert.common.worker import Worker
 from runtimes import registry
-from runtimes.base import Effective, Options, Runtime, Session, TensorInfo
+from runtimes.base import Effective, Options, Runtime, Session, TensorInfo, UnavailableError
 from runtimes.bench.schedule import turns
 from runtimes.bench.worker import visit
 from runtimes.bench.worker.job import Effort, Job
@@ -57,6 +58,48 @@ def with_fakes(job: dict[str, Any], messages: Iterator[Any]) -> Iterator[dict[st
     """`visit.take_turns` in a process whose registry knows the fakes."""
     registry.get = lambda name: Runtime(
         name, "json", ("numpy",), ("fp32",), lambda: ["CPU"], lambda artifact, options: Noting(name)
+    )
+    yield from visit.take_turns(job, messages)
+
+
+MET: list[str] = []
+
+
+def meet(what: str) -> None:
+    """Wait until all of NAMES are at the same point at the same time, as they cannot be one after the other."""
+    file, until = Path(os.environ[NOTES]), time.monotonic() + 60
+    lines.append(file, {"pid": os.getpid(), "at": what})
+    while len({note["pid"] for note in lines.read(file) if note.get("at") == what}) < len(NAMES):
+        if time.monotonic() > until:
+            raise UnavailableError(f"nobody else came to {what}")
+        time.sleep(0.01)
+
+
+class Meeting(Noting):
+    """All are at the reading back at once; it notes when it begins to load and when it has."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        lines.append(self.file, {"pid": os.getpid(), "load": name})
+        time.sleep(0.05)
+        lines.append(self.file, {"pid": os.getpid(), "load": name})
+
+    def effective(self) -> Effective:
+        meet("the reading back")
+        return super().effective()
+
+
+def with_meetings(job: dict[str, Any], messages: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """As `with_fakes`, of runtimes that are imported, and read back, only in company."""
+
+    def devices() -> list[str]:
+        if not MET:
+            MET.append("the import")
+            meet("the import")
+        return ["CPU"]
+
+    registry.get = lambda name: Runtime(
+        name, "json", ("numpy",), ("fp32",), devices, lambda artifact, options: Meeting(name)
     )
     yield from visit.take_turns(job, messages)
 
@@ -133,6 +176,16 @@ def test_a_session_stands_still_while_another_has_its_turn(notes: Path, toy_arti
     others = [state for note in lines.read(notes) for state in note["others"]]
     assert len(others) > 20
     assert others.count(psutil.STATUS_STOPPED) >= 0.9 * len(others), "all, save where somebody else continues them"
+
+
+def test_imports_and_reading_back_go_on_at_once_and_loads_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, notes: Path, toy_artifact: Artifact
+) -> None:
+    monkeypatch.setattr(turns, "_TURNS", f"{__name__}:with_meetings")
+    found = turns.play([job(toy_artifact, name) for name in NAMES])
+    assert [outcome.failure for outcome in found] == [None] * 3
+    loads = [note["load"] for note in lines.read(notes) if "load" in note]
+    assert loads == [name for name in NAMES for _ in range(2)], "nothing computes beside one that loads"
 
 
 def test_nobody_is_left_afterwards(notes: Path, toy_artifact: Artifact) -> None:

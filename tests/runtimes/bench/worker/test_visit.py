@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -45,6 +46,8 @@ def with_fake(job: dict[str, Any], turns: Iterator[Any]) -> Iterator[dict[str, A
 def visited(target: str, job: Job, environment: dict[str, str] | None = None) -> VisitNumbers:
     """The numbers of a visit of two turns."""
     with Worker(target, typed.table(job), environment) as process:
+        assert process.receive(120) == {}, "it is ready to load"
+        process.send({})
         answers = [process.receive(120)]
         for turn in TURNS:
             process.send(turn)
@@ -120,3 +123,22 @@ def test_the_child_imports_no_statistics() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+# What a process that measures or infers has no use for.
+HEAVY = {"cv2", "onnx", "onnxscript", "paddle", "pandas", "pyarrow", "rich", "scipy"}
+
+
+@pytest.mark.parametrize("name", ["ort-cpu", "openvino", "mnn"])
+def test_a_visit_imports_its_own_runtime_and_no_other_heavy_package(toy_artifact: Artifact, name: str) -> None:
+    if reason := registry.get(name).unavailable():
+        pytest.skip(reason)
+    with Worker(f"{__name__}:heavy", {"artifact": str(toy_artifact.path), "runtime": name}) as process:
+        assert process.receive(120) == []
+
+
+def heavy(job: dict[str, str]) -> list[str]:
+    """The heavy packages in a process that has run a job."""
+    visit.run_job(typed.table(Job(job["artifact"], job["runtime"], 1, Options(threads=1), "throughput", QUICK)))
+    importlib.import_module("runtimes.infer")  # where parity's sessions are opened
+    return sorted(HEAVY & sys.modules.keys())
