@@ -55,7 +55,7 @@ class Display:
         self._taken_s = self._estimated_s = _TRUST_S
         self._finished = self._visits = self._disturbed = 0
         self._waited_s = self._mentioned_s = self._blamed_s = 0.0
-        self._parity_s = self._loading_s = self._warming_s = self._sampling_s = 0.0
+        self._parity_s = self._loading_s = self._warming_s = self._sampling_s = self._uncounted_s = 0.0
         self._programs: dict[str, float] = {}
         self._round = -1
 
@@ -128,6 +128,7 @@ class Display:
             "loading": self._loading_s,
             "warm-up": self._warming_s,
             "samples": self._sampling_s,
+            "first inferences of turns": self._uncounted_s,
             "waiting for the machine": self._waited_s,
         }
         parts["the rest"] = max(0.0, self.elapsed_s - sum(parts.values()))
@@ -150,7 +151,8 @@ class Display:
             warming, sampling = sum(outcome.numbers.warmup_ms) / 1e3, outcome.numbers.measured_s
             self._warming_s += warming
             self._sampling_s += sampling
-            self._loading_s += max(0.0, outcome.seconds - warming - sampling)
+            self._uncounted_s += outcome.uncounted_s
+            self._loading_s += max(0.0, outcome.seconds - warming - sampling - outcome.uncounted_s)
 
     def _line(self, text: str) -> None:
         self.console.print(told(text), highlight=False, markup=False, soft_wrap=True)

@@ -30,7 +30,9 @@ class VisitOutcome:
     numbers: what it measured; None where it failed, for the reason in `failure` (`log`: what it printed).
     crashed: whether its process was ended by a signal of its own making.
     speed_ms: the machine's speed before and after. slowdown: by how much it was slower than at its best so far.
-    waited_s: for a machine that is slowed down. programs: cores that other programs used meanwhile, by their names.
+    seconds: that we waited for its process. uncounted_s: of these, what turns took beside the samples that count, as
+    their first inferences. waited_s: for a machine that is slowed down. programs: cores that other programs used
+    meanwhile, by their names.
     """
 
     numbers: VisitNumbers | None
@@ -39,6 +41,7 @@ class VisitOutcome:
     speed_ms: tuple[float, ...] = ()
     slowdown: float = 0.0
     seconds: float = 0.0
+    uncounted_s: float = 0.0
     waited_s: float = 0.0
     time_utc: str = ""
     crashed: bool = False

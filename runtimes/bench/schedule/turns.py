@@ -27,13 +27,16 @@ _FEWEST, _FEWEST_OF_LONG = 4, 2
 
 @dataclass
 class _Seat:
-    """A job with its process. enough: whether it needs no other turn. seconds: that it was busy, loading included."""
+    """A job with its process. enough: whether it needs no other turn. seconds: that it was busy, loading included.
+    kept_s: of the samples that count so far. uncounted_s: of its turns, what is in no sample that counts."""
 
     job: Job
     process: Worker
     outcome: VisitOutcome | None = None
     turns: int = 0
     seconds: float = 0.0
+    kept_s: float = 0.0
+    uncounted_s: float = 0.0
     enough: bool = False
 
 
@@ -76,12 +79,17 @@ def play(jobs: Sequence[Job], order: random.Random | None = None) -> list[VisitO
             if answer := _answer(seat):
                 seat.outcome = VisitOutcome(numbers.read(answer))
     shares = programs.shares()
-    return [replace(seat.outcome, seconds=seat.seconds, programs=shares) for seat in seats if seat.outcome]
+    return [
+        replace(seat.outcome, seconds=seat.seconds, uncounted_s=seat.uncounted_s, programs=shares)
+        for seat in seats
+        if seat.outcome
+    ]
 
 
 def _listen(seat: _Seat, message: dict[str, Any]) -> list[int]:
     """Have a session load and warm up, or take its turn, and freeze it. Returns the processes that it said compute for
     it."""
+    before = seat.seconds
     _tell(seat, message)
     answer = _answer(seat)
     if answer is None:
@@ -89,6 +97,9 @@ def _listen(seat: _Seat, message: dict[str, Any]) -> list[int]:
     seat.process.freeze()
     effort = seat.job.effort
     count, seconds = answer["count"], answer["seconds"]
+    if seat.turns:
+        seat.uncounted_s += max(0.0, seat.seconds - before - (seconds - seat.kept_s))
+    seat.kept_s = seconds
     minima = seconds >= effort.min_s and count >= effort.min_count
     fewest = _FEWEST_OF_LONG if seconds >= LONG_S * count else _FEWEST
     seat.enough = seat.turns >= fewest and (minima or seconds >= effort.max_s)

@@ -146,7 +146,7 @@ def test_a_log_gets_a_line_for_each_record_and_phase_and_for_who_disturbs() -> N
 
 
 def test_the_summary_says_where_the_time_went_and_who_it_was() -> None:
-    """Of each visit's 10 s 2 are warm-up and 5 samples; 4 s went by somewhere else."""
+    """Of each visit's 10 s 2 are warm-up, 5 samples and 1 of no sample in its turns; 4 s went by somewhere else."""
     one, two = cells(2)
     now = Time()
     watch = quiet(on_paper.plan(one, two, parity_s=30), now)
@@ -159,11 +159,13 @@ def test_the_summary_says_where_the_time_went_and_who_it_was() -> None:
             watch.waited(1.0)
             measured = made_up.numbers([1000.0] * 5, warmup_ms=[2000.0])
             programs = {program: 0.2 + 0.1 * number, "idle-looking": 0.04, "third": 0.1, "fourth": 0.05}
-            watch.visited(cell, took(10, numbers=measured, programs=programs), "busy" if number else None)
+            outcome = took(10, numbers=measured, programs=programs, uncounted_s=1.0)
+            watch.visited(cell, outcome, "busy" if number else None)
     now.s += 4
     spent, who = watch.summary()
     assert spent == (
-        "1 min 18 s: parity 30 s, loading 12 s, warm-up 8 s, samples 20 s, waiting for the machine 4 s, the rest 4 s"
+        "1 min 18 s: parity 30 s, loading 8 s, warm-up 8 s, samples 20 s, first inferences of turns 4 s,"
+        " waiting for the machine 4 s, the rest 4 s"
     )
     assert who.startswith(
         "2 of 4 visits failed or were disturbed; at most these took of a core meanwhile:"
