@@ -222,7 +222,7 @@ def ranking(results: Results, cells: Sequence[Latency]) -> tuple[str, list[Laten
     """
     held = [cell for cell in _sound(results, cells) if results.accurate(cell) is not False and not cell.elsewhere]
     able = [cell for cell in held if not slower(results, cell)]
-    if len(able) < 2:
+    if not able or len(held) < 2:
         return ("the only one" if able else "none"), able
     spread = pairs.spread(able)
     first = _not_surely_slower(able, spread)

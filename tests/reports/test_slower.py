@@ -72,6 +72,15 @@ def test_it_wins_and_ties_nothing_even_where_its_fp32_is_not_ranked_first(make: 
     assert "int8" not in json.dumps(texts(answer(loaded)))
 
 
+def test_who_beats_it_alone_is_the_fastest_and_not_the_only_one(make: Any, folder: Any) -> None:
+    base, lowered, _ = CASES["by turns"]
+    proofs = [make.parity(precision=one) for one in ("fp32", "int8")]
+    cells = [make.latency(250.0, 60.0, **base), make.latency(260.0, 60.0, precision="int8", **lowered)]
+    loaded = results.load(folder(*proofs, *cells))
+    verdict, winners = standing.ranking(loaded, loaded.of(Latency))
+    assert (verdict, [cell.precision for cell in winners]) == ("fastest", ["fp32"])
+
+
 def test_charts_and_cards_of_the_page_say_so_too(make: Any, folder: Any) -> None:
     loaded = found(make, folder, *CASES["by turns"][:2])
     status = {cell.record.precision: identity(cell)["status"] for cell in drawn(loaded, Latency)}
